@@ -1,0 +1,51 @@
+# One command runs what CI runs, and prints how long each stage took.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+ROOMS  := actors api beadflow cli storage supervision benchmarks tests
+
+QUESTION := Which SQLite client library should this project use?
+
+.PHONY: setup run test lint unit py313 bench soak clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "beadflow needs Python 3.11 or newer: make PYTHON=/path/to/python3")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The main job, on this very repository: a system in one process, one workflow, its report.
+run: setup
+	@$(BIN)/beadflow workflow start research "$(QUESTION)" \
+	  --var question="$(QUESTION)" --var candidates=aiosqlite,apsw,sqlalchemy --watch
+
+test: setup
+	@scripts/stages lint unit py313
+
+lint: setup
+	$(BIN)/ruff format --check $(ROOMS)
+	$(BIN)/ruff check $(ROOMS)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/codespell $(ROOMS) docs README.md CHANGELOG.md
+
+unit: setup
+	$(BIN)/pytest -q --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+# Quart differs from Python 3.13 on: the API's tests run there too, where it is present.
+py313: setup
+	@scripts/smoke-313
+
+bench: setup
+	$(BIN)/python -m benchmarks.baseline --json
+
+# The long settings of storms and fuzz runs.
+soak: setup
+	BEADFLOW_KILLS=60 HYPOTHESIS_PROFILE=soak $(BIN)/pytest -q tests/process tests/supervision tests/actors/issues tests/api
+
+clean:
+	rm -rf $(VENV) .venv313 .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

@@ -1,0 +1,153 @@
+"""What agents and their coordinator say to each other, and what others may ask of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from actors.writer import Command
+from supervision import Ask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskReady:
+    """Told to the coordinator: a task row is ready. A hint; the rows are what counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReserveAgent(Ask[str | None]):
+    """Reserve the least loaded agent of a type for a workflow.
+
+    Answers the agent's id, or None when all of them are busy. Refused with `NotFound` when no
+    agent of that type is configured. Asking twice for one workflow answers the same.
+    """
+
+    workflow_id: str
+    agent_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseAgent:
+    """Told to the coordinator: this workflow was not started, its reservation is free."""
+
+    workflow_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadAssignments:
+    """Told to the coordinator: reservations may be stale, take them from the database again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignQueued(Command[bool]):
+    """Write that a queued assignment has got its agent. Answers False when it is over."""
+
+    workflow_id: str
+    agent_id: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantQueued:
+    """Told to the coordinator: an assignment was queued, or an agent may have room. A hint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentUp:
+    """Told to the coordinator by an agent that has started, and answered to `Introduce`.
+
+    Args:
+        incarnation: differs for each start of an agent; a new one does nothing yet.
+    """
+
+    agent_id: str
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Introduce(Ask[AgentUp]):
+    """Ask an agent who it is now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentGone:
+    """Told to the coordinator: this agent's restarts are used up."""
+
+    agent_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskOrder:
+    """Told to an agent: do this. `input` is plain JSON.
+
+    Args:
+        fence: rises with each attempt; a result with an old one is refused.
+    """
+
+    workflow_id: str
+    op: str
+    activity: str
+    input: Any
+    attempt: int
+    fence: int
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDone:
+    """Told to the coordinator: an attempt succeeded. `result` is stored JSON text."""
+
+    agent_id: str
+    order: TaskOrder
+    result: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFailed:
+    """Told to the coordinator: an attempt failed."""
+
+    agent_id: str
+    order: TaskOrder
+    code: str
+    message: str
+    retryable: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskNote:
+    """Told to the coordinator: an agent says how far it is, or logs a line.
+
+    Args:
+        fraction: 0.0 to 1.0, None when it cannot tell, or when this is a log line.
+        level: "debug", "info", "warning" or "error".
+        progress: a progress report, not a log line.
+    """
+
+    agent_id: str
+    order: TaskOrder
+    message: str
+    fraction: float | None = None
+    level: str = "info"
+    progress: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentView:
+    """One agent instance as the coordinator sees it.
+
+    Args:
+        workload: assignments it holds, plus tasks it does for workflows reserved elsewhere.
+    """
+
+    agent_id: str
+    agent_type: str
+    capabilities: tuple[str, ...]
+    workload: int
+    max_workload: int
+    running: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListAgents(Ask[tuple[AgentView, ...]]):
+    """Ask the coordinator for every configured agent instance."""

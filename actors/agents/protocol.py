@@ -1,0 +1,224 @@
+"""The agent: an actor class whose methods are activities.
+
+A class declares what it is (`agent_type`) and what it can do (methods decorated with `@activity`);
+the coordinator gives an instance its tasks one message at a time, and each runs in a task of its
+own, so that the agent still answers while it works. Whatever an activity raises is the outcome of
+that attempt: user code ends here, and crashes nobody.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import trio
+
+from actors.agents.messages import AgentUp, Introduce, TaskDone, TaskFailed, TaskNote, TaskOrder
+from actors.errors import AgentError
+from actors.hints import hint
+from actors.workflows.activities import encode_result, failure_of
+from actors.workflows.definition import ActivityDefinition, ActivityFailure, belongs_to
+from actors.workflows.history import idempotency_key
+from supervision import Actor, ActorDeadError, ActorRestarting, MailboxFull, Named
+
+_incarnations = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One attempt of one activity, as its agent sees it.
+
+    Args:
+        repo: root of the work tree the workflow is about.
+        attempt: 1 for the first; counted over restarts of the process.
+        idempotency_key: the same for every attempt of this step.
+    """
+
+    workflow_id: str
+    op: str
+    attempt: int
+    repo: Path
+    _note: Callable[[str, float | None, str, bool], None]
+
+    @property
+    def id(self) -> str:
+        return idempotency_key(self.workflow_id, self.op)
+
+    @property
+    def idempotency_key(self) -> str:
+        return idempotency_key(self.workflow_id, self.op)
+
+    def progress(self, message: str, fraction: float | None = None) -> None:
+        """Say how far it is. Never blocks and never raises; shown live, kept as an event."""
+        self._note(message, fraction, "info", True)
+
+    def log(self, message: str, level: str = "info") -> None:
+        """Put a line into the workflow's log. Never blocks and never raises."""
+        self._note(message, None, level, False)
+
+
+class Agent(Actor):
+    """Base of every agent.
+
+    Args:
+        agent_id: this instance's name, e.g. "research-1".
+        coordinator: who gives the tasks and takes the results.
+        repo: root of the work tree.
+    """
+
+    agent_type: ClassVar[str] = ""
+    max_workload: ClassVar[int] = 4
+    activities: ClassVar[dict[str, ActivityDefinition]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not cls.agent_type:
+            raise TypeError(f"agent {cls.__qualname__} has no agent_type")
+        own = {
+            found.name: found
+            for member in vars(cls).values()
+            if callable(member) and (found := belongs_to(member, cls.agent_type))
+        }
+        cls.activities = {**cls.activities, **own}
+
+    def __init__(self, *, agent_id: str, coordinator: Named, repo: Path) -> None:
+        super().__init__()
+        self.agent_id = agent_id
+        self._coordinator = coordinator
+        self._repo = repo
+        self._running: dict[tuple[str, str], trio.CancelScope] = {}
+        self._introduction = AgentUp(agent_id=agent_id, incarnation=next(_incarnations))
+
+    @classmethod
+    def capabilities(cls) -> tuple[str, ...]:
+        return tuple(sorted(cls.activities))
+
+    @property
+    def current_workload(self) -> int:
+        return len(self._running)
+
+    async def initialize(self) -> None:
+        """Get ready: open what all tasks share. Raising here is a failed start."""
+
+    async def shutdown(self) -> None:
+        """Give back what `initialize` took. Not called after a crash."""
+
+    async def on_start(self) -> None:
+        await self.initialize()
+        hint(self._coordinator, self._introduction)
+
+    async def on_stop(self) -> None:
+        await self.shutdown()
+
+    async def on_receive(self, message: object) -> object:
+        match message:
+            case TaskOrder():
+                self._assign(message)
+            case Introduce():
+                return self._introduction
+            case _:
+                return await super().on_receive(message)
+        return None
+
+    def _assign(self, order: TaskOrder) -> None:
+        older = self._running.get((order.workflow_id, order.op))
+        if older is not None:
+            older.cancel()
+        scope = trio.CancelScope()
+        self._running[order.workflow_id, order.op] = scope
+        self.spawn(self._work, order, scope)
+
+    async def _work(self, order: TaskOrder, scope: trio.CancelScope) -> None:
+        started = trio.current_time()
+        answer: TaskDone | TaskFailed | None = None
+        with scope:
+            answer = await self._attempt(order, started)
+        if self._running.get((order.workflow_id, order.op)) is scope:
+            del self._running[order.workflow_id, order.op]
+        if answer is not None:
+            await self._report(answer)
+
+    async def _attempt(self, order: TaskOrder, started: float) -> TaskDone | TaskFailed:
+        try:
+            value = await self.execute_activity(order)
+            result = encode_result(
+                value,
+                f"the result of activity {order.activity!r}",
+                agent_id=self.agent_id,
+                agent_type=self.agent_type,
+                attempts=order.attempt,
+                seconds=round(trio.current_time() - started, 6),
+            )
+        except Exception as error:  # noqa: BLE001 - the agent's sandbox: a failed attempt is data
+            failure = failure_of(error)
+            return TaskFailed(
+                agent_id=self.agent_id,
+                order=order,
+                code=failure.code,
+                message=failure.message,
+                retryable=failure.retryable,
+                seconds=trio.current_time() - started,
+            )
+        return TaskDone(
+            agent_id=self.agent_id,
+            order=order,
+            result=result,
+            seconds=trio.current_time() - started,
+        )
+
+    async def execute_activity(self, order: TaskOrder) -> Any:
+        """Run one activity with its input checked, within its time.
+
+        Raises:
+            AgentError: this agent has no such activity.
+            ActivityFailure: it took too long ("start_to_close_timeout"), or what it raised itself.
+            pydantic.ValidationError: the input is not what the activity takes.
+        """
+        definition = self.activities.get(order.activity)
+        if definition is None:
+            raise AgentError(
+                f"agent {self.agent_id} has no activity {order.activity!r}; "
+                f"it has: {', '.join(self.capabilities())}",
+                agent_id=self.agent_id,
+                agent_type=self.agent_type,
+            )
+        arguments = [self._task(order)]
+        if definition.input_type is not None:
+            arguments.append(definition.input.validate_python(order.input))
+        with trio.move_on_after(order.timeout_s):
+            if definition.is_async:
+                return await definition.function(self, *arguments)
+            return await trio.to_thread.run_sync(
+                definition.function, self, *arguments, abandon_on_cancel=True
+            )
+        raise ActivityFailure(
+            "start_to_close_timeout",
+            f"activity {order.activity!r} took longer than {order.timeout_s} s",
+        )
+
+    def _task(self, order: TaskOrder) -> Any:
+        def note(message: str, fraction: float | None, level: str, progress: bool) -> None:
+            fact = TaskNote(
+                agent_id=self.agent_id,
+                order=order,
+                message=message,
+                fraction=fraction,
+                level=level,
+                progress=progress,
+            )
+            hint(self._coordinator, fact)  # a note is worth less than the work it is about
+
+        return Task(order.workflow_id, order.op, order.attempt, self._repo, note)
+
+    async def _report(self, answer: TaskDone | TaskFailed) -> None:
+        """Hand in the outcome. A coordinator that restarts hands the task out again instead."""
+        while True:
+            try:
+                self._coordinator.tell(answer)
+            except MailboxFull:
+                await trio.sleep(0.05)
+            except (ActorDeadError, ActorRestarting):
+                return
+            else:
+                return

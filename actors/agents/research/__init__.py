@@ -1,0 +1,1 @@
+"""Research: which library should this project use, with evidence for every claim."""

@@ -1,0 +1,207 @@
+"""Runs one outside tool and brings back what it said.
+
+A tool is a subprocess: argv only, never a shell, its own session, nothing on stdin, an environment
+built from an allow-list. Whatever ends the call (the tool's exit, the deadline, cancellation, a bug
+here) also ends the tool's whole process group. A tool that is not installed is a result with the
+status `missing` and never an exception, so that an agent can say what it skipped and why.
+
+What this does not do: a descendant that starts a session of its own leaves the group and is not
+killed; the call still returns, because the pipes are read only a short while after the tool's exit.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import trio
+
+ALLOWED_VARIABLES: Final = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ")
+OUTPUT_CAP_BYTES: Final = 1 << 20
+_DRAIN_S: Final = 1.0  # for pipes that a descendant outside the group keeps open
+_REAP_S: Final = 5.0  # a killed process that cannot die (blocked in the kernel) is not waited for
+_CHUNK_BYTES: Final = 65_536
+_REASON_CHARACTERS: Final = 200
+
+
+class ToolStatus(StrEnum):
+    """How a tool's run ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolResult:
+    """What a tool left behind; output is bytes, because file names need not be text."""
+
+    tool: str
+    status: ToolStatus
+    returncode: int | None = None
+    stdout: bytes = b""
+    stderr: bytes = b""
+    truncated: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return self.status is ToolStatus.OK
+
+    @property
+    def text(self) -> str:
+        return self.stdout.decode("utf-8", "replace")
+
+    @property
+    def why(self) -> str:
+        """Says in a few words how the run ended, fit for a sentence that starts with a dash."""
+        said = " ".join(self.stderr.decode("utf-8", "replace").split())[:_REASON_CHARACTERS]
+        match self.status:
+            case ToolStatus.OK:
+                return f"{self.tool} succeeded"
+            case ToolStatus.MISSING:
+                return f"{self.tool} cannot be started here: {said or 'it is not installed'}"
+            case ToolStatus.TIMED_OUT:
+                return f"{self.tool} did not finish before its deadline"
+            case ToolStatus.FAILED:
+                return f"{self.tool} exited with {self.returncode}: {said}"
+
+
+@dataclass(slots=True)
+class _Output:
+    cap_bytes: int
+    data: bytearray
+    truncated: bool = False
+
+    async def drain(self, stream: trio.abc.ReceiveStream) -> None:
+        """Keeps the first `cap_bytes` and reads on, so that a talkative tool can still finish."""
+        async for chunk in stream:
+            room = self.cap_bytes - len(self.data)
+            self.data += chunk[:room]
+            self.truncated |= len(chunk) > room
+
+
+@dataclass(slots=True)
+class _Group:
+    """The process group of a tool, killed at most once.
+
+    Not asked of `trio.Process` whether the tool has ended: the answer reaps it, and then the number
+    no longer stands for this group.
+    """
+
+    id: int
+    killed: bool = False
+
+    def kill(self) -> None:
+        if self.killed:
+            return
+        self.killed = True
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # EPERM: macOS on zombies
+            os.killpg(self.id, signal.SIGKILL)
+
+
+async def run_tool(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    deadline_s: float,
+    output_cap_bytes: int = OUTPUT_CAP_BYTES,
+    env: Mapping[str, str] = MappingProxyType({}),
+) -> ToolResult:
+    """Runs `argv` in `cwd` and returns once the tool and its process group are gone.
+
+    Args:
+        argv: The tool and its arguments; the tool is found on the allow-listed `PATH`.
+        cwd: An existing directory.
+        deadline_s: Wall time after which the group is killed and the status is `timed_out`.
+        output_cap_bytes: Kept of stdout and of stderr each; the rest is read and dropped.
+        env: Variables added to the allow-listed ones (they win).
+
+    Cancellation kills the group and waits for the tool to be reaped, at most five seconds.
+    """
+    variables = {name: os.environ[name] for name in ALLOWED_VARIABLES if name in os.environ}
+    variables.update(env)
+    tool = Path(argv[0]).name
+    found = shutil.which(argv[0], path=variables.get("PATH"))
+    if found is None:
+        return ToolResult(tool=tool, status=ToolStatus.MISSING)
+    try:
+        process = await trio.lowlevel.open_process(
+            [found, *argv[1:]],
+            cwd=cwd,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:  # not an executable after all, no such directory, no more processes
+        return ToolResult(tool=tool, status=ToolStatus.MISSING, stderr=str(error).encode())
+    group = _Group(process.pid)
+    out, err = _Output(output_cap_bytes, bytearray()), _Output(output_cap_bytes, bytearray())
+    try:
+        with trio.move_on_after(deadline_s) as deadline:
+            await _communicate(process, group, out, err)
+    finally:
+        group.kill()
+        await _close(process)
+    if deadline.cancelled_caught:
+        status = ToolStatus.TIMED_OUT
+    else:
+        status = ToolStatus.FAILED if process.returncode else ToolStatus.OK
+    return ToolResult(
+        tool=tool,
+        status=status,
+        returncode=process.returncode,
+        stdout=bytes(out.data),
+        stderr=bytes(err.data),
+        truncated=out.truncated or err.truncated,
+    )
+
+
+async def _communicate(process: trio.Process, group: _Group, out: _Output, err: _Output) -> None:
+    assert process.stdout is not None  # noqa: S101 - opened as pipes above
+    assert process.stderr is not None  # noqa: S101
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(out.drain, process.stdout)
+        nursery.start_soon(err.drain, process.stderr)
+        await _exited(process)
+        group.kill()
+        nursery.cancel_scope.deadline = trio.current_time() + _DRAIN_S
+
+
+async def _exited(process: trio.Process) -> None:
+    """Waits for the exit but leaves the process a zombie where the system allows it.
+
+    Its id then still names its group: once it is reaped, another group could have taken the number
+    before the rest of the group is killed.
+    """
+    if sys.platform != "linux":
+        await process.wait()
+        return
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except OSError:  # no descriptor left, or a kernel before 5.3
+        await process.wait()
+        return
+    try:
+        await trio.lowlevel.wait_readable(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+async def _close(process: trio.Process) -> None:
+    with trio.CancelScope(shield=True):
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                await trio.aclose_forcefully(stream)
+        with trio.move_on_after(_REAP_S):
+            await process.wait()

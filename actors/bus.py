@@ -1,0 +1,258 @@
+"""The event bus: copies the outboxes into one numbered log, and tells whoever listens.
+
+Each database keeps its own outbox (the engine's history, the issues' journal). The bus reads on
+from its cursor, and commits the facts and the new cursor in one transaction of the coordination
+database: no fact is lost and none is doubled, whatever dies in between. Only then does it publish.
+
+Nobody can slow it. A follower (another actor) is told, and finds what it missed in the log; a
+subscriber has a bounded buffer, and is cut off when that is full: it comes back with the last
+number it saw.
+"""
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+import trio
+
+from actors.coordination.messages import LogFacts
+from actors.facts import LOG, Fact, FactsLogged, LoggedFact
+from actors.hints import hint
+from actors.writer import persist
+from storage import payload
+from storage.coordination import queries
+from supervision import Actor, Ask, Named
+
+BATCH = 500
+"""Outbox rows copied in one transaction."""
+
+NO_END = 2**63 - 1
+
+NOTES_BOUND = 10_000
+"""Notes waiting for their transaction; beyond it the oldest are dropped and counted."""
+
+log = structlog.get_logger("beadflow.bus")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxAdvanced:
+    """Told to the bus after a commit: there may be something new. A hint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Told to the bus: a fact that comes from no outbox."""
+
+    fact: Fact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """A live view of the log.
+
+    Args:
+        after: the last number that was published before this subscription began.
+        batches: what follows, in order; its end means that the subscriber was too slow, or that
+            the bus has stopped.
+    """
+
+    after: int
+    batches: trio.MemoryReceiveChannel[tuple[LoggedFact, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscribe(Ask[Subscription]):
+    """Listen from now on. Close the channel to end it.
+
+    Args:
+        buffer: batches kept for a subscriber that is busy, at least 1.
+    """
+
+    buffer: int = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outbox:
+    """Where facts come from.
+
+    Args:
+        source: its name; the cursor is kept under it.
+        read: (after, limit) -> the last position read and the facts up to there; it reads a
+            short stretch by primary key, on the trio thread.
+    """
+
+    source: str
+    read: Callable[[int, int], tuple[int, Sequence[Fact]]]
+
+
+@dataclass(slots=True)
+class _State:
+    cursors: dict[str, int] = field(default_factory=dict)
+    published: int = 0
+    notes: deque[Fact] = field(default_factory=deque)
+    dropped_notes: int = 0
+    subscribers: list[trio.MemorySendChannel[tuple[LoggedFact, ...]]] = field(default_factory=list)
+
+
+class EventBus(Actor):
+    """See the module.
+
+    Args:
+        writer: the coordination database's writer.
+        reader: a read-only connection to the coordination database, for short look-ups.
+        outboxes: where facts come from, in the order in which they are asked.
+        followers: actors told of every batch; one that misses it reads the log.
+    """
+
+    mailbox_bound = 100_000
+
+    def __init__(
+        self,
+        *,
+        writer: Named,
+        reader: sqlite3.Connection,
+        outboxes: Sequence[Outbox],
+        followers: Sequence[Named],
+    ) -> None:
+        super().__init__()
+        self._writer = writer
+        self._reader = reader
+        self._outboxes = outboxes
+        self._followers = followers
+        self._state = _State()
+        self._work = trio.Event()
+
+    async def on_start(self) -> None:
+        self._state.published = queries.last_event(self._reader)
+        for outbox in self._outboxes:
+            self._state.cursors[outbox.source] = queries.cursor(self._reader, outbox.source)
+        self._work.set()
+        self.spawn(self._pump)
+
+    async def on_receive(self, message: object) -> object:
+        match message:
+            case OutboxAdvanced():
+                self._work.set()
+            case Note(fact=fact):
+                self._note(fact)
+            case Subscribe(buffer=buffer):
+                return self._subscribe(buffer)
+            case _:
+                return await super().on_receive(message)
+        return None
+
+    async def on_stop(self) -> None:
+        await self._drain()
+        self._cut_off_all()
+
+    async def on_failure(self, error: BaseException) -> None:  # noqa: ARG002 - the hook's signature
+        self._cut_off_all()
+
+    def _cut_off_all(self) -> None:
+        for subscriber in self._state.subscribers:
+            subscriber.close()
+
+    def _note(self, fact: Fact) -> None:
+        if len(self._state.notes) >= NOTES_BOUND:
+            self._state.notes.popleft()
+            self._state.dropped_notes += 1
+            log.warning("note dropped", dropped=self._state.dropped_notes)
+        self._state.notes.append(fact)
+        self._work.set()
+
+    def _subscribe(self, buffer: int) -> Subscription:
+        send, receive = trio.open_memory_channel[tuple[LoggedFact, ...]](max(1, buffer))
+        self._state.subscribers.append(send)
+        return Subscription(after=self._state.published, batches=receive)
+
+    async def _pump(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work = trio.Event()
+            await self._drain()
+
+    async def _drain(self) -> None:
+        for outbox in self._outboxes:
+            while await self._copy(outbox):
+                pass
+        notes, self._state.notes = tuple(self._state.notes), deque()
+        if notes:
+            logged = await persist(self._writer, LogFacts(source=None, facts=notes))
+            self._publish(logged or ())
+
+    async def _copy(self, outbox: Outbox) -> bool:
+        """Copy one stretch; answers whether there may be more."""
+        after = self._state.cursors[outbox.source]
+        position, found = outbox.read(after, BATCH)
+        if position == after:
+            return False
+        command = LogFacts(source=outbox.source, after=after, position=position, facts=tuple(found))
+        logged = await persist(self._writer, command)
+        self._state.cursors[outbox.source] = position
+        self._publish(self._missed() if logged is None else logged)
+        return True
+
+    def _missed(self) -> tuple[LoggedFact, ...]:
+        """What was logged by an attempt whose answer got lost."""
+        rows = self._reader.execute(queries.EVENTS, (self._state.published, NO_END, -1))
+        return tuple(logged_fact(row) for row in rows)
+
+    def _publish(self, batch: tuple[LoggedFact, ...]) -> None:
+        if not batch:
+            return
+        self._state.published = batch[-1].seq
+        for follower in self._followers:
+            hint(follower, FactsLogged(facts=batch))  # one that misses it reads the log
+        for subscriber in list(self._state.subscribers):
+            self._offer(subscriber, batch)
+
+    def _offer(
+        self,
+        subscriber: trio.MemorySendChannel[tuple[LoggedFact, ...]],
+        batch: tuple[LoggedFact, ...],
+    ) -> None:
+        try:
+            subscriber.send_nowait(batch)
+        except trio.WouldBlock:
+            log.warning("subscriber cut off: too slow")
+            self._drop(subscriber)
+        except trio.BrokenResourceError:
+            self._drop(subscriber)
+
+    def _drop(self, subscriber: trio.MemorySendChannel[tuple[LoggedFact, ...]]) -> None:
+        subscriber.close()
+        self._state.subscribers.remove(subscriber)
+
+
+def logged_fact(row: sqlite3.Row) -> LoggedFact:
+    """An event of the log, from its row."""
+    return LoggedFact(
+        seq=row["seq"],
+        type=row["type"],
+        workflow_id=row["workflow_id"],
+        issue_id=row["issue_id"],
+        at=row["at"],
+        data=payload.decode(row["data"]),
+    )
+
+
+def tell_bus(bus: Named, fact: Fact) -> None:
+    """Note a fact. Never blocks and never raises: a note is worth less than what it is about."""
+    hint(bus, Note(fact=fact))
+
+
+def ring(bus: Named) -> None:
+    """Say, from any thread, that an outbox may have advanced. A bus looks anyway when it starts."""
+    hint(bus, OutboxAdvanced())
+
+
+def log_line(*, workflow_id: str, source: str, level: str, message: str, at: str) -> Fact:
+    """A line for the workflow's log, as a fact."""
+    return Fact(
+        type=LOG,
+        workflow_id=workflow_id,
+        at=at,
+        data={"source": source, "level": level, "message": message},
+    )

@@ -1,0 +1,255 @@
+"""The workflow manager: starts workflows, and answers what became of them.
+
+A start is refused first, for every reason there is; then it is decided, in one commit, with every
+id chosen; then it is made in the other two databases, and only then answered. The workflow's own
+actor starts after the answer: a crash in between is found at the next start.
+"""
+
+import hashlib
+import json
+import random
+from dataclasses import replace
+
+from actors.agents.messages import GrantQueued, ReleaseAgent, ReloadAssignments, ReserveAgent
+from actors.clock import Clock, rfc3339
+from actors.coordination import intents, reading
+from actors.coordination.messages import (
+    CloseIntent,
+    GetResults,
+    GetWorkflow,
+    ListWorkflows,
+    ListWorkflowTypes,
+    ReadEvents,
+    RecordStart,
+    StartPlan,
+    StartWorkflow,
+    WorkflowRecord,
+    WorkflowTypeRecord,
+)
+from actors.errors import DatabaseError, Overloaded, ValidationError
+from actors.hints import hint
+from actors.ids import workflow_id as new_workflow_id
+from actors.issues.issue import new_issue
+from actors.issues.messages import MintIssueId
+from actors.workflows.definition import Definitions, WorkflowDefinition
+from actors.workflows.messages import Launch
+from actors.writer import write
+from storage import payload
+from storage.pool import ReadPool
+from supervision import Actor, Named, ask
+
+TITLE_LIMIT_BYTES = 500
+PRIORITIES = range(5)
+VARIABLES_LIMIT_BYTES = 256 * 1024
+
+CREATOR = "beadflow"
+
+
+class WorkflowManager(Actor):
+    """See the module.
+
+    Args:
+        home: this installation's name, written into every issue it makes.
+        repo_name: how issues call the repository they come from.
+        definitions: what can be started.
+        pool: read-only connections to the coordination database.
+    """
+
+    mailbox_bound = 2000
+    deferred_bound = 500
+
+    def __init__(
+        self,
+        *,
+        home: str,
+        definitions: Definitions,
+        pool: ReadPool,
+        coordination: Named,
+        tempolite: Named,
+        beads: Named,
+        tracker: Named,
+        coordinator: Named,
+        dispatcher: Named,
+        clock: Clock,
+        chance: random.Random,
+    ) -> None:
+        super().__init__()
+        self._home = home
+        self._definitions = definitions
+        self._pool = pool
+        self._coordination = coordination
+        self._tempolite = tempolite
+        self._beads = beads
+        self._tracker = tracker
+        self._coordinator = coordinator
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._chance = chance
+
+    async def on_start(self) -> None:
+        """A manager that died may have reserved agents for starts that were never decided."""
+        hint(self._coordinator, ReloadAssignments())
+
+    async def on_receive(self, message: object) -> object:
+        match message:
+            case StartWorkflow():
+                return self.defer(self._start(message))
+            case GetWorkflow():
+                return self.defer(reading.get_workflow(self._pool, message.workflow_id))
+            case ListWorkflows():
+                return self.defer(reading.list_workflows(self._pool, message))
+            case GetResults():
+                return self.defer(reading.get_results(self._pool, message))
+            case ReadEvents():
+                return self.defer(reading.read_events(self._pool, message))
+            case ListWorkflowTypes():
+                return tuple(_type_record(found) for found in self._definitions.latest())
+            case _:
+                return await super().on_receive(message)
+
+    async def _start(self, request: StartWorkflow) -> WorkflowRecord:
+        definition = self._check(request)
+        plan = await self._decide(request, definition)
+        try:
+            known = await self._record(plan)
+            if known is not None:
+                return await reading.get_workflow(self._pool, known)
+            await intents.make(plan, beads=self._beads, tempolite=self._tempolite)
+        except DatabaseError as error:
+            raise Overloaded(
+                f"the stores did not answer in time; workflow {plan.workflow_id} may have been "
+                "started: ask for it before you try again, or repeat with an idempotency key"
+            ) from error
+        hint(self._coordination, CloseIntent(workflow_id=plan.workflow_id))
+        if plan.agent_type is not None and plan.agent_id is None:
+            hint(self._coordinator, GrantQueued())
+        else:
+            hint(self._dispatcher, Launch(workflow_id=plan.workflow_id))
+        return _record(plan)
+
+    async def _record(self, plan: StartPlan) -> str | None:
+        """The first commit. Answers the workflow that the idempotency key started already."""
+        known: str | None = plan.workflow_id
+        try:
+            known = await write(self._coordination, RecordStart(plan=plan))
+        finally:
+            if known is not None:
+                hint(self._coordinator, ReleaseAgent(workflow_id=plan.workflow_id))
+        return known
+
+    def _check(self, request: StartWorkflow) -> WorkflowDefinition:
+        """Everything that can refuse without asking anybody."""
+        _check_title(request.title)
+        if request.priority not in PRIORITIES:
+            raise ValidationError(
+                f"priority is 0 (critical) to 4 (some day), not {request.priority}",
+                field="priority",
+                value=request.priority,
+            )
+        definition = self._definitions.get(request.workflow_type)
+        size = len(json.dumps(request.variables))
+        if size > VARIABLES_LIMIT_BYTES:
+            raise ValidationError(
+                f"the variables are {size} bytes, the limit is {VARIABLES_LIMIT_BYTES}",
+                field="variables",
+                value=None,
+            )
+        definition.parse(request.variables)
+        return definition
+
+    async def _decide(self, request: StartWorkflow, definition: WorkflowDefinition) -> StartPlan:
+        at = self._clock()
+        workflow_id = new_workflow_id(definition.name, at, self._chance)
+        issue_id = await ask(
+            self._tracker,
+            MintIssueId(
+                title=request.title,
+                description=definition.description,
+                creator=CREATOR,
+                created_at=rfc3339(at),
+            ),
+        )
+        agent_type = request.agent_type or definition.agent_type
+        agent_id = None
+        if agent_type is not None:
+            reserve = ReserveAgent(workflow_id=workflow_id, agent_type=agent_type)
+            agent_id = await ask(self._coordinator, reserve)
+        work = {"home": self._home, "workflow_id": workflow_id, "workflow_type": definition.name}
+        if agent_id is not None:
+            work["agent_id"] = agent_id
+        issue = new_issue(
+            issue_id=issue_id,
+            title=request.title,
+            description=definition.description,
+            priority=request.priority,
+            issue_type="task",
+            created_by=CREATOR,
+            created_at=rfc3339(at),
+            labels=("beadflow",),
+            work=work,
+        )
+        return StartPlan(
+            workflow_id=workflow_id,
+            issue_id=issue_id,
+            workflow_type=definition.name,
+            version=definition.version,
+            title=request.title,
+            priority=request.priority,
+            agent_type=agent_type,
+            agent_id=agent_id,
+            variables=payload.encode(request.variables),
+            issue=issue,
+            idempotency_key=request.idempotency_key,
+            request_sha256=_fingerprint(request),
+            at=rfc3339(at),
+        )
+
+
+def _check_title(title: str) -> None:
+    size = len(title.encode("utf-8", "surrogatepass"))
+    if not title.strip() or size > TITLE_LIMIT_BYTES:
+        raise ValidationError(
+            f"the title is 1 to {TITLE_LIMIT_BYTES} bytes of text, not {size}",
+            field="issue_title",
+            value=title,
+        )
+
+
+def _fingerprint(request: StartWorkflow) -> str:
+    plain = replace(request, idempotency_key=None)
+    text = json.dumps(
+        [plain.title, plain.workflow_type, plain.agent_type, plain.priority, plain.variables],
+        sort_keys=True,
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _record(plan: StartPlan) -> WorkflowRecord:
+    """What the mapping says right after its commit."""
+    return WorkflowRecord(
+        id=plan.workflow_id,
+        beads_issue_id=plan.issue_id,
+        type=plan.workflow_type,
+        version=plan.version,
+        title=plan.title,
+        status="queued",
+        priority=plan.priority,
+        agent_type=plan.agent_type,
+        agent_id=plan.agent_id,
+        variables=payload.decode(plan.variables),
+        created_at=plan.at,
+        started_at=None,
+        completed_at=None,
+        error_code=None,
+        error_message=None,
+    )
+
+
+def _type_record(definition: WorkflowDefinition) -> WorkflowTypeRecord:
+    return WorkflowTypeRecord(
+        name=definition.name,
+        version=definition.version,
+        description=definition.description,
+        agent_type=definition.agent_type,
+        variables=definition.schema(),
+    )

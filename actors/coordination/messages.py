@@ -1,0 +1,208 @@
+"""What the bridge is asked, and what it writes."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from actors.facts import Fact, LoggedFact
+from actors.writer import Command
+from supervision import Ask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowRecord:
+    """A workflow as everybody outside sees it; times are RFC 3339, UTC."""
+
+    id: str
+    beads_issue_id: str
+    type: str
+    version: int
+    title: str
+    status: str
+    priority: int
+    agent_type: str | None
+    agent_id: str | None
+    variables: dict[str, Any]
+    created_at: str
+    started_at: str | None
+    completed_at: str | None
+    error_code: str | None
+    error_message: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartWorkflow(Ask[WorkflowRecord]):
+    """Start a workflow: it is an issue, and survives any crash, once this is answered.
+
+    Refused with `NotFound` (no such workflow or agent type), `ValidationError` (names the field),
+    `Conflict` (the idempotency key was used for another request).
+
+    Args:
+        agent_type: None takes the workflow's own.
+        idempotency_key: the same key with the same request answers the first one's workflow.
+    """
+
+    title: str
+    workflow_type: str
+    agent_type: str | None = None
+    priority: int = 2
+    variables: dict[str, Any] = field(default_factory=dict)
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetWorkflow(Ask[WorkflowRecord]):
+    """Refused with `NotFound`."""
+
+    workflow_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowPage:
+    """Newest first. `next_cursor` is opaque; None on the last page."""
+
+    records: tuple[WorkflowRecord, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListWorkflows(Ask[WorkflowPage]):
+    """Refused with `ValidationError` when the cursor is not one of ours.
+
+    Args:
+        limit: 1 to 200.
+    """
+
+    status: str | None = None
+    workflow_type: str | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultRecord:
+    """One stored result. `step` is the operation's id, "output" for the workflow's own."""
+
+    id: int
+    workflow_id: str
+    step: str
+    result_type: str
+    agent_type: str | None
+    agent_id: str | None
+    result_data: Any
+    confidence_score: float | None
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetResults(Ask[tuple[ResultRecord, ...]]):
+    """In the order in which they were stored. Refused with `NotFound`."""
+
+    workflow_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadEvents(Ask[tuple[LoggedFact, ...]]):
+    """Events with `after < seq <= until`, in order. Refused with `NotFound` (the workflow).
+
+    Args:
+        until: None means whatever is logged now.
+        limit: 1 to 1000.
+    """
+
+    workflow_id: str | None = None
+    after: int = 0
+    until: int | None = None
+    limit: int = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowTypeRecord:
+    """A workflow that can be started. `variables` is a JSON schema."""
+
+    name: str
+    version: int
+    description: str
+    agent_type: str | None
+    variables: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListWorkflowTypes(Ask[tuple[WorkflowTypeRecord, ...]]):
+    """By name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartPlan:
+    """A start, decided: every id is chosen, nothing can refuse it any more.
+
+    Args:
+        variables: stored JSON text.
+        issue: the issue's row, as it will stand in the file.
+        request_sha256: tells a repeated request from another one with the same key.
+    """
+
+    workflow_id: str
+    issue_id: str
+    workflow_type: str
+    version: int
+    title: str
+    priority: int
+    agent_type: str | None
+    agent_id: str | None
+    variables: str
+    issue: dict[str, Any]
+    idempotency_key: str | None
+    request_sha256: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordStart(Command[str | None]):
+    """The first commit of a start: intent, mapping, assignment and idempotency key.
+
+    Answers None, or the id of the workflow that the idempotency key stands for already.
+    Refused with `Conflict` when that was another request.
+    """
+
+    plan: StartPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseIntent(Command[None]):
+    """The start is made in all three databases. Not waited for: finishing it twice is harmless."""
+
+    workflow_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFacts(Command[tuple[LoggedFact, ...] | None]):
+    """Log facts, with all that follows from them in this database, and move the outbox's cursor.
+
+    Answers the facts as logged; None when this stretch of the outbox was logged already.
+
+    Args:
+        source: the outbox; None for facts that come from none.
+        after: the cursor these facts were read from.
+        position: the cursor once they are logged.
+    """
+
+    source: str | None
+    after: int = 0
+    position: int = 0
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What a data directory belongs to. `home` names this installation among clones."""
+
+    home: str
+    repository: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimHome(Command[Identity]):
+    """Record at the first start whose data this is, and answer it ever after."""
+
+    home: str
+    repository: str

@@ -1,0 +1,132 @@
+"""Reading the bridge's records: workflows, results and events, from read-only connections."""
+
+import base64
+import binascii
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+from actors.bus import NO_END, logged_fact
+from actors.coordination.messages import (
+    GetResults,
+    ListWorkflows,
+    ReadEvents,
+    ResultRecord,
+    WorkflowPage,
+    WorkflowRecord,
+)
+from actors.errors import NotFound, Overloaded, ValidationError
+from actors.facts import LoggedFact
+from storage import payload
+from storage.coordination import queries
+from storage.errors import QueryFailed, QueryTimeout
+from storage.pool import ReadPool
+
+
+def workflow_record(row: sqlite3.Row) -> WorkflowRecord:
+    return WorkflowRecord(
+        id=row["tempolite_workflow_id"],
+        beads_issue_id=row["beads_issue_id"],
+        type=row["workflow_type"],
+        version=row["workflow_version"],
+        title=row["title"],
+        status=row["status"],
+        priority=row["priority"],
+        agent_type=row["agent_type"],
+        agent_id=row["agent_id"],
+        variables=payload.decode(row["metadata"]),
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        completed_at=row["completed_at"],
+        error_code=row["error_code"],
+        error_message=row["error_message"],
+    )
+
+
+async def get_workflow(pool: ReadPool, workflow_id: str) -> WorkflowRecord:
+    """Raises `NotFound`."""
+    rows = await _fetch(pool, "get_workflow", queries.MAPPING, (workflow_id,))
+    if not rows:
+        raise NotFound(f"there is no workflow {workflow_id!r}")
+    return workflow_record(rows[0])
+
+
+async def list_workflows(pool: ReadPool, request: ListWorkflows) -> WorkflowPage:
+    """Raises `ValidationError` for a cursor that is not one of ours."""
+    before_at, before_id = _parse_cursor(request.cursor) if request.cursor else (None, None)
+    rows = await _fetch(
+        pool,
+        "list_workflows",
+        queries.MAPPINGS,
+        {
+            "status": request.status,
+            "type": request.workflow_type,
+            "before_at": before_at,
+            "before_id": before_id,
+            "limit": request.limit + 1,
+        },
+    )
+    records = tuple(workflow_record(row) for row in rows[: request.limit])
+    more = len(rows) > request.limit
+    return WorkflowPage(records=records, next_cursor=_cursor(records[-1]) if more else None)
+
+
+async def get_results(pool: ReadPool, request: GetResults) -> tuple[ResultRecord, ...]:
+    """Raises `NotFound`."""
+    await get_workflow(pool, request.workflow_id)
+    rows = await _fetch(pool, "get_results", queries.RESULTS, (request.workflow_id,))
+    return tuple(
+        ResultRecord(**{**dict(row), "result_data": payload.decode(row["result_data"])})
+        for row in rows
+    )
+
+
+async def read_events(pool: ReadPool, request: ReadEvents) -> tuple[LoggedFact, ...]:
+    """Raises `NotFound` when the workflow it asks about does not exist."""
+    until = NO_END if request.until is None else request.until
+    if request.workflow_id is None:
+        rows = await _fetch(
+            pool, "read_events", queries.EVENTS, (request.after, until, request.limit)
+        )
+    else:
+        await get_workflow(pool, request.workflow_id)
+        rows = await _fetch(
+            pool,
+            "read_workflow_events",
+            queries.EVENTS_OF_WORKFLOW,
+            (request.workflow_id, request.after, until, request.limit),
+        )
+    return tuple(logged_fact(row) for row in rows)
+
+
+async def _fetch(
+    pool: ReadPool, operation: str, sql: str, params: Sequence[object] | Mapping[str, object]
+) -> list[sqlite3.Row]:
+    try:
+        return await pool.fetch(operation, sql, params)
+    except (QueryTimeout, QueryFailed) as error:
+        raise Overloaded(f"{operation} could not be read now: {error}") from error
+
+
+def _cursor(record: WorkflowRecord) -> str:
+    text = json.dumps([record.created_at, record.id])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _parse_cursor(cursor: str) -> tuple[str, str]:
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        at, workflow_id = json.loads(text)
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise _bad_cursor(cursor) from error
+    if not (isinstance(at, str) and isinstance(workflow_id, str)):
+        raise _bad_cursor(cursor)
+    return at, workflow_id
+
+
+def _bad_cursor(cursor: str) -> ValidationError:
+    return ValidationError(
+        "the cursor is not one this list gave out; begin again without it",
+        field="cursor",
+        value=cursor,
+    )

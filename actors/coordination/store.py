@@ -1,0 +1,168 @@
+"""How the bridge's commands change its database. Run by its writer, inside its transaction.
+
+Logging a fact and what follows from it here (the mapping's status, the stored result, the end of
+an assignment) are one transaction, so that no reader ever sees one without the other.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+
+from actors import facts
+from actors.agents.messages import AssignQueued
+from actors.coordination.intents import plan_to_text
+from actors.coordination.messages import ClaimHome, CloseIntent, Identity, LogFacts, RecordStart
+from actors.errors import Conflict
+from actors.facts import Fact, LoggedFact
+from actors.writer import Handler
+from storage import payload
+from storage.coordination import queries
+
+
+def record_start(connection: sqlite3.Connection, command: RecordStart) -> str | None:
+    plan = command.plan
+    if queries.mapping(connection, plan.workflow_id) is not None:
+        return None
+    if plan.idempotency_key is not None:
+        known = queries.mapping_of_key(connection, plan.idempotency_key)
+        if known is not None:
+            return _same_request(known, plan.request_sha256)
+    values = {
+        "issue_id": plan.issue_id,
+        "workflow_id": plan.workflow_id,
+        "workflow_type": plan.workflow_type,
+        "version": plan.version,
+        "title": plan.title,
+        "status": "queued",
+        "priority": plan.priority,
+        "agent_type": plan.agent_type,
+        "variables": plan.variables,
+        "at": plan.at,
+        "idempotency_key": plan.idempotency_key,
+        "request_sha256": plan.request_sha256,
+    }
+    queries.insert_mapping(connection, values)
+    queries.insert_intent(connection, plan.workflow_id, plan_to_text(plan), plan.at)
+    if plan.agent_type is not None:
+        queries.insert_assignment(
+            connection,
+            workflow_id=plan.workflow_id,
+            agent_type=plan.agent_type,
+            agent_id=plan.agent_id,
+            at=plan.at,
+        )
+    return None
+
+
+def _same_request(known: sqlite3.Row, request_sha256: str) -> str:
+    if known["request_sha256"] != request_sha256:
+        raise Conflict(
+            f"this idempotency key started workflow {known['tempolite_workflow_id']} with another "
+            "request; use a new key for a new request"
+        )
+    return str(known["tempolite_workflow_id"])
+
+
+def close_intent(connection: sqlite3.Connection, command: CloseIntent) -> None:
+    queries.delete_intent(connection, command.workflow_id)
+
+
+def assign_queued(connection: sqlite3.Connection, command: AssignQueued) -> bool:
+    return queries.assign(connection, command.workflow_id, command.agent_id, command.at)
+
+
+def claim_home(connection: sqlite3.Connection, command: ClaimHome) -> Identity:
+    if queries.meta(connection, "home") is None:
+        queries.set_meta(connection, "home", command.home)
+        queries.set_meta(connection, "repository", command.repository)
+    return Identity(
+        home=queries.meta(connection, "home") or "",
+        repository=queries.meta(connection, "repository") or "",
+    )
+
+
+def log_facts(connection: sqlite3.Connection, command: LogFacts) -> tuple[LoggedFact, ...] | None:
+    if command.source is not None:
+        if queries.cursor(connection, command.source) != command.after:
+            return None
+        queries.set_cursor(connection, command.source, command.position)
+    logged = []
+    for fact in command.facts:
+        logged.append(_log(connection, fact))
+        _follow(connection, fact)
+    return tuple(logged)
+
+
+def _log(connection: sqlite3.Connection, fact: Fact) -> LoggedFact:
+    workflow_id, issue_id = fact.workflow_id, fact.issue_id
+    if issue_id is None and workflow_id is not None:
+        issue_id = queries.issue_of(connection, workflow_id)
+    elif workflow_id is None and issue_id is not None:
+        workflow_id = queries.workflow_of(connection, issue_id)
+    text = payload.encode(dict(fact.data))
+    seq = queries.insert_event(connection, (fact.type, workflow_id, issue_id, fact.at, text))
+    return LoggedFact(
+        seq=seq,
+        type=fact.type,
+        workflow_id=workflow_id,
+        issue_id=issue_id,
+        at=fact.at,
+        data=fact.data,
+    )
+
+
+def _follow(connection: sqlite3.Connection, fact: Fact) -> None:
+    """What a fact means for the rest of this database."""
+    if fact.workflow_id is None:
+        return
+    workflow_id, error = fact.workflow_id, (fact.data.get("code"), fact.data.get("message"))
+    match fact.type:
+        case facts.WORKFLOW_STARTED:
+            queries.set_status(connection, workflow_id, "active", started_at=fact.at)
+        case facts.WORKFLOW_RESUMED:
+            queries.set_status(connection, workflow_id, "active")
+        case facts.WORKFLOW_STALLED:
+            queries.set_status(connection, workflow_id, "stalled", error=_pair(error))
+        case facts.WORKFLOW_COMPLETED:
+            queries.set_status(connection, workflow_id, "completed", completed_at=fact.at)
+        case facts.WORKFLOW_FAILED:
+            queries.set_status(
+                connection, workflow_id, "failed", completed_at=fact.at, error=_pair(error)
+            )
+        case facts.WORKFLOW_DEAD_LETTERED:
+            queries.set_status(connection, workflow_id, "dead_letter", error=_pair(error))
+    if fact.result is not None:
+        _store_result(connection, fact)
+    if fact.type in facts.ENDS:
+        queries.complete_assignments(connection, workflow_id, fact.at)
+
+
+def _pair(error: tuple[str | None, str | None]) -> tuple[str, str]:
+    code, message = error
+    return code or "unknown", message or ""
+
+
+def _store_result(connection: sqlite3.Connection, fact: Fact) -> None:
+    result = fact.result
+    assert result is not None  # noqa: S101 - for mypy: the caller has checked
+    queries.insert_result(
+        connection,
+        (
+            fact.workflow_id,
+            result.step,
+            result.result_type,
+            result.agent_type,
+            result.agent_id,
+            payload.encode(result.value),
+            result.confidence_score,
+            fact.at,
+        ),
+    )
+
+
+HANDLERS: Mapping[type, Handler] = {
+    RecordStart: record_start,
+    CloseIntent: close_intent,
+    AssignQueued: assign_queued,
+    ClaimHome: claim_home,
+    LogFacts: log_facts,
+}

@@ -1,0 +1,89 @@
+"""Facts: what happened, in the words that streams, logs, metrics and the bridge share.
+
+The bus numbers them; their order is the order in which they were logged. A fact that comes from an
+outbox is never lost and never doubled. Notes (progress, log lines, the start of an attempt) do not
+come from an outbox: they are kept too, but a crash may lose the last of them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+WORKFLOW_QUEUED: Final = "workflow_queued"
+WORKFLOW_STARTED: Final = "workflow_started"
+WORKFLOW_STALLED: Final = "workflow_stalled"
+WORKFLOW_RESUMED: Final = "workflow_resumed"
+WORKFLOW_COMPLETED: Final = "workflow_completed"
+WORKFLOW_FAILED: Final = "workflow_failed"
+WORKFLOW_DEAD_LETTERED: Final = "workflow_dead_lettered"
+STEP_SCHEDULED: Final = "step_scheduled"
+STEP_STARTED: Final = "step_started"
+STEP_PROGRESS: Final = "step_progress"
+STEP_COMPLETED: Final = "step_completed"
+STEP_FAILED: Final = "step_failed"
+STEP_RETRIED: Final = "step_retried"
+AGENT_ASSIGNED: Final = "agent_assigned"
+LOG: Final = "log"
+ISSUE_CREATED: Final = "issue_created"
+ISSUE_UPDATED: Final = "issue_updated"
+ISSUE_CLOSED: Final = "issue_closed"
+
+ENDS: Final = frozenset({WORKFLOW_COMPLETED, WORKFLOW_FAILED, WORKFLOW_DEAD_LETTERED})
+"""After one of these the workflow does nothing more unless somebody asks it to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A result that goes with a fact but is not part of it.
+
+    Args:
+        step: the operation's id; "output" for the workflow's own result.
+        result_type: the activity's name, or "output".
+        confidence_score: 0.0 to 1.0, None where the result states none.
+    """
+
+    step: str
+    result_type: str
+    agent_type: str | None
+    agent_id: str | None
+    value: Any
+    confidence_score: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something that happened.
+
+    Args:
+        type: one of the names of this module.
+        workflow_id: None when no workflow is meant.
+        issue_id: None where the bus is to fill it in from the workflow's mapping.
+        at: RFC 3339, UTC.
+        data: small JSON; what each type holds is listed in docs/events.md.
+    """
+
+    type: str
+    workflow_id: str | None
+    issue_id: str | None = None
+    at: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    result: Result | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedFact:
+    """A fact with its number in the event log."""
+
+    seq: int
+    type: str
+    workflow_id: str | None
+    issue_id: str | None
+    at: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactsLogged:
+    """Told to the bus's followers after each commit of the event log, in order of `seq`."""
+
+    facts: tuple[LoggedFact, ...]

@@ -1,0 +1,75 @@
+"""Taking in what someone else wrote into the published file: bd, an editor, a checkout.
+
+Used by the tracker at start and by the publisher before each write. The file is recognised by its
+hash: what was flushed, what a flush intended before it was cut off, or what was adopted already
+needs no reading. Anything else is compared with what was last published, and the differences are
+merged into the database by its writer.
+"""
+
+from typing import Final, TypeVar
+
+import structlog
+
+from actors.clock import Clock
+from actors.issues.messages import (
+    AdoptRows,
+    CompareFile,
+    Composed,
+    MarkFlushed,
+    PublicationFailed,
+)
+from actors.writer import write
+from storage.issues import instants
+from supervision import ActorDeadError, ActorRestarting, Ask, AskTimeout, Named, ask
+
+T = TypeVar("T")
+DEADLINE_S: Final = 60.0
+"""For one step of the Git worker, which may have to wait for a recording to end."""
+
+log = structlog.get_logger("beadflow.issues")
+
+
+async def take_in(composed: Composed, *, writer: Named, files: Named, clock: Clock) -> bool:
+    """Bring the database up to the file that is there.
+
+    Returns:
+        True when the file had to be read, so that what was composed is out of date.
+    """
+    present = composed.present_sha256
+    if present == composed.intended_sha256 and present != composed.flushed_sha256 and present:
+        # A flush got as far as its rename and no further.
+        await write(writer, MarkFlushed(seq=composed.intended_seq, sha256=present))
+    if present is None or present in composed.known:
+        return False
+    outside = await ask_files(files, CompareFile())
+    if outside.sha256 is None:
+        return True
+    adopted = await write(
+        writer,
+        AdoptRows(
+            rows=outside.rows,
+            file_sha256=outside.sha256,
+            at=instants.from_datetime(clock()),
+        ),
+    )
+    log.info(
+        "file of another writer taken in",
+        changed=adopted.changed,
+        removed=adopted.removed,
+        quarantined=outside.quarantined,
+        duplicates=outside.duplicates,
+        conflict_markers=outside.conflict_markers,
+    )
+    return True
+
+
+async def ask_files(files: Named, message: Ask[T]) -> T:
+    """Ask the Git worker, and count a worker that is not there as a failed attempt.
+
+    Raises:
+        PublicationFailed: it refused, did not answer in time, or died.
+    """
+    try:
+        return await ask(files, message, deadline_s=DEADLINE_S)
+    except (ActorDeadError, ActorRestarting, AskTimeout) as err:
+        raise PublicationFailed(f"the Git worker did not answer: {err}") from err

@@ -1,0 +1,244 @@
+"""The issue itself: how one is made, and what may happen to it.
+
+Functions take a row and return a new one; the row given is never changed. They hold the rules of
+the format that apply to whoever writes: the length of a title, the range of a priority, and that
+an issue is closed exactly when it has a closing time. Rows that others wrote may break them and
+are left as they are.
+
+As in bd, labels and comments do not touch `updated_at`; everything else sets it, and never back.
+
+Pure. Refusals are `ValidationError` and `Conflict`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from actors.errors import Conflict, ValidationError
+from actors.issues.messages import (
+    AddComment,
+    Assign,
+    Change,
+    ChangeLabels,
+    Issue,
+    IssueId,
+    SetStatus,
+    SetWork,
+)
+from storage.issues import instants
+from storage.issues.jsonl import Row
+
+STATUSES: Final = frozenset({"open", "in_progress", "blocked", "deferred", "closed"})
+"""What a status may be set to: a tombstone is made by deleting, others belong to bd's agents."""
+TITLE_BYTES: Final = 500
+PRIORITIES: Final = range(5)
+WORK_KEY: Final = "beadflow"
+DEFAULT_REASON: Final = "Closed"
+
+
+def new_issue(
+    *,
+    issue_id: str,
+    title: str,
+    created_at: str,
+    created_by: str,
+    description: str = "",
+    status: str = "open",
+    priority: int = 2,
+    issue_type: str = "task",
+    assignee: str = "",
+    labels: Iterable[str] = (),
+    work: Mapping[str, str | None] | None = None,
+) -> Row:
+    """Return the row of a new issue.
+
+    `created_at` is RFC 3339, the text the id was minted with. `work` is what `metadata.beadflow`
+    says: home, workflow_id, workflow_type, agent_id, step.
+    """
+    created_at = instants.trim(created_at)
+    row: Row = {
+        "id": issue_id,
+        "title": title,
+        "description": description,
+        "status": status,
+        "priority": priority,
+        "issue_type": issue_type,
+        "assignee": assignee,
+        "created_at": created_at,
+        "created_by": created_by,
+        "updated_at": created_at,
+    }
+    row = set_labels(row, labels)
+    row = set_work(row, work or {}, created_at)
+    check(row)
+    return row
+
+
+def check(row: Row) -> None:
+    """Refuse a row that may not be written.
+
+    Raises:
+        ValidationError: with the field that is wrong.
+    """
+    title = row.get("title")
+    if not isinstance(title, str) or not title.strip():
+        raise ValidationError("an issue needs a title", field="title", value=title)
+    if len(title.encode(errors="replace")) > TITLE_BYTES:
+        raise ValidationError(
+            f"a title has at most {TITLE_BYTES} bytes of UTF-8", field="title", value=title
+        )
+    if type(row.get("priority")) is not int or row["priority"] not in PRIORITIES:
+        raise ValidationError(
+            "a priority is a whole number from 0 (critical) to 4",
+            field="priority",
+            value=row.get("priority"),
+        )
+    _check_status(row.get("status"))
+    if (row["status"] == "closed") != bool(row.get("closed_at")):
+        raise ValidationError(
+            "an issue has a closing time exactly when it is closed",
+            field="closed_at",
+            value=row.get("closed_at"),
+        )
+    for name in ("created_at", "updated_at"):
+        _check_time(name, row.get(name))
+
+
+def _check_status(status: object) -> None:
+    if status not in STATUSES:
+        known = ", ".join(sorted(STATUSES))
+        raise ValidationError(f"a status is one of {known}", field="status", value=status)
+
+
+def _check_time(name: str, text: object) -> None:
+    try:
+        instants.to_ns(str(text))
+    except ValueError as err:
+        raise ValidationError(f"{name}: {err}", field=name, value=text) from err
+
+
+def apply(row: Row, change: Change, at: str) -> Row:
+    """Return the row after a change; equal to the row when the change changes nothing."""
+    if is_deleted(row):
+        raise Conflict(f"issue {row['id']} is deleted: restore it before it is changed")
+    _check_time("at", at)
+    at = instants.trim(at)
+    match change:
+        case SetStatus():
+            return set_status(row, change.status, at, change.reason)
+        case AddComment():
+            return add_comment(row, change.author, change.text, at)
+        case SetWork():
+            return set_work(row, change.fields, at)
+        case Assign():
+            return assign(row, change.assignee, at)
+        case ChangeLabels():
+            kept = set(row.get("labels") or ()) - set(change.remove)
+            return set_labels(row, kept | set(change.add))
+
+
+def is_deleted(row: Row) -> bool:
+    return row.get("status") in ("tombstone", "deleted")
+
+
+def set_status(row: Row, status: str, at: str, reason: str = "") -> Row:
+    """Move the issue to a status; closing notes time and reason, reopening takes both away."""
+    _check_status(status)
+    if row.get("status") == status and (status != "closed" or reason in ("", _reason(row))):
+        return row
+    after = _without(row, "closed_at", "close_reason", "closed_by_session") | {"status": status}
+    if status == "closed":
+        closed_at = row.get("closed_at") or at
+        after |= {"closed_at": closed_at, "close_reason": reason or DEFAULT_REASON}
+    return _touched(after, at)
+
+
+def _reason(row: Row) -> str:
+    return row.get("close_reason") or ""
+
+
+def assign(row: Row, assignee: str, at: str) -> Row:
+    if (row.get("assignee") or "") == assignee:
+        return row
+    return _touched(_without(row, "assignee") | ({"assignee": assignee} if assignee else {}), at)
+
+
+def set_work(row: Row, fields: Mapping[str, str | None], at: str) -> Row:
+    """Set what beadflow notes about the work behind the issue; other tools' metadata stays."""
+    metadata = row.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise Conflict(f"the metadata of issue {row['id']} is not an object; nothing can be added")
+    before = work_of(row)
+    after = {k: v for k, v in {**before, **fields}.items() if v is not None}
+    if after == before:
+        return row
+    return _touched(row | {"metadata": {**metadata, WORK_KEY: after}}, at)
+
+
+def work_of(row: Row) -> dict[str, Any]:
+    """Return what beadflow noted about the work behind an issue; {} where it noted nothing."""
+    metadata = row.get("metadata")
+    work = metadata.get(WORK_KEY) if isinstance(metadata, dict) else None
+    return work if isinstance(work, dict) else {}
+
+
+def add_comment(row: Row, author: str, text: str, at: str) -> Row:
+    """Add a comment; the same author saying the same at the same instant says it once.
+
+    Its number is one more than the largest in the row. bd numbers comments through its whole
+    database, so numbers are hints there and here: what a comment is, is author, time and text.
+    """
+    if not text.strip():
+        raise ValidationError("a comment needs a text", field="text", value=text)
+    comments = row.get("comments") or []
+    if any(_says(comment, author, text, at) for comment in comments):
+        return row
+    number = max((comment.get("id") or 0 for comment in comments), default=0) + 1
+    comment = {"id": number, "issue_id": row["id"], "author": author, "text": text}
+    return row | {"comments": [*comments, comment | {"created_at": at}]}
+
+
+def _says(comment: Row, author: str, text: str, at: str) -> bool:
+    if (comment.get("author"), comment.get("text")) != (author, text):
+        return False
+    return instants.to_ns(comment["created_at"]) == instants.to_ns(at)
+
+
+def set_labels(row: Row, labels: Iterable[str]) -> Row:
+    """Replace the labels; they are kept sorted, each once."""
+    after = sorted(set(labels))
+    if any(not label.strip() for label in after):
+        raise ValidationError("a label needs a text", field="labels", value=after)
+    if after == sorted(row.get("labels") or ()):
+        return row
+    return _without(row, "labels") | ({"labels": after} if after else {})
+
+
+def view(row: Row) -> Issue:
+    """Return the row as readers want it; what a row of others lacks reads as its default."""
+    return Issue(
+        id=IssueId(row["id"]),
+        title=row.get("title") or "",
+        description=row.get("description") or "",
+        status=row.get("status") or "open",
+        priority=row.get("priority") or 0,
+        issue_type=row.get("issue_type") or "task",
+        assignee=row.get("assignee") or "",
+        labels=tuple(row.get("labels") or ()),
+        created_at=row.get("created_at") or instants.ZERO,
+        updated_at=row.get("updated_at") or instants.ZERO,
+        closed_at=row.get("closed_at"),
+        close_reason=row.get("close_reason") or "",
+        work=work_of(row),
+        row=row,
+    )
+
+
+def _touched(row: Row, at: str) -> Row:
+    # Never back: a clone whose clock runs ahead may have written the row, and an edit that looks
+    # older than what it edits would lose against it in the next merge.
+    before = row.get("updated_at") or instants.ZERO
+    return row | {"updated_at": before if instants.to_ns(before) > instants.to_ns(at) else at}
+
+
+def _without(row: Row, *names: str) -> Row:
+    return {name: value for name, value in row.items() if name not in names}

@@ -1,0 +1,176 @@
+"""How the issues' commands change beads.db. Run by its writer, inside the writer's transaction.
+
+Every command may come twice, since a writer that died may have committed before it answered; the
+second time changes nothing and answers the same. Each change leaves the row, its journal entry and
+(where an event asked for it) the feed's cursor in one transaction.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from actors.errors import Conflict, NotFound, ValidationError
+from actors.issues import issue
+from actors.issues.merge import merge
+from actors.issues.messages import (
+    Adopted,
+    AdoptRows,
+    Applied,
+    ApplyChange,
+    Created,
+    CreateIssue,
+    IssueId,
+    MarkFlushed,
+    MarkFlushIntent,
+)
+from actors.writer import Handler
+from storage.issues import instants, jsonl, queries
+from storage.issues.jsonl import Row
+
+SCHEMA: Final = Path(queries.__file__).with_name("schema")
+
+
+def create_issue(conn: sqlite3.Connection, command: CreateIssue) -> Created:
+    issue.check(command.row)
+    issue_id = IssueId(command.row["id"])
+    line = queries.get_line(conn, issue_id)
+    if line is not None:
+        _require_same_creation(jsonl.parse(line), command)
+        return Created(issue_id=issue_id, seq=queries.last_seq_of(conn, issue_id))
+    _put(conn, command.row)
+    seq = queries.append_journal(
+        conn,
+        issue_id,
+        "created",
+        detail=_detail({}, command.row),
+        base=None,
+        at=command.row["created_at"],
+    )
+    return Created(issue_id=issue_id, seq=seq)
+
+
+def _require_same_creation(there: Row, command: CreateIssue) -> None:
+    if command.key and issue.work_of(there).get("workflow_id") == command.key:
+        return
+    mine = command.row
+    same_author = (there.get("created_by") or "") == (mine.get("created_by") or "")
+    if same_author and _instant(there) == _instant(mine):
+        return
+    raise Conflict(f"another issue has the id {mine['id']}; ask the tracker for a new one")
+
+
+def _instant(row: Row) -> int:
+    return instants.to_ns(row.get("created_at") or instants.ZERO)
+
+
+def apply_change(conn: sqlite3.Connection, command: ApplyChange) -> Applied:
+    issue_id = IssueId(command.issue_id)
+    source = command.source
+    if source is not None and source.seq <= queries.cursor(conn, source.consumer):
+        return Applied(issue_id=issue_id, seq=queries.last_seq_of(conn, issue_id), applied=False)
+    seq = _change(conn, command)
+    if source is not None:
+        queries.advance_cursor(conn, source.consumer, source.seq)
+    if seq is None:
+        return Applied(issue_id=issue_id, seq=queries.last_seq_of(conn, issue_id), applied=False)
+    return Applied(issue_id=issue_id, seq=seq, applied=True)
+
+
+def _change(conn: sqlite3.Connection, command: ApplyChange) -> int | None:
+    base = queries.get_line(conn, command.issue_id)
+    if base is None:
+        raise NotFound(f"there is no issue {command.issue_id}")
+    before = jsonl.parse(base)
+    after = before
+    for change in command.changes:
+        after = issue.apply(after, change, command.at)
+    if after is before or _put(conn, after) == base:
+        return None
+    return queries.append_journal(
+        conn,
+        command.issue_id,
+        "changed",
+        detail=_detail(before, after),
+        base=base,
+        at=command.at,
+    )
+
+
+def adopt_rows(conn: sqlite3.Connection, command: AdoptRows) -> Adopted:
+    """Merge another writer's rows into the database.
+
+    A database that never held anything takes them as they are, without a journal: they are the
+    published file, and no news.
+    """
+    if queries.holds_nothing(conn):
+        for _issue_id, line in command.rows:
+            if line is not None:
+                queries.put_row(conn, jsonl.parse(line))
+        queries.mark_flushed(conn, 0, command.file_sha256)
+        return Adopted(changed=len(command.rows), removed=0)
+    outcomes = [_adopt(conn, issue_id, line, command.at) for issue_id, line in command.rows]
+    queries.mark_adopted(conn, command.file_sha256)
+    return Adopted(changed=outcomes.count("adopted"), removed=outcomes.count("removed"))
+
+
+def _adopt(conn: sqlite3.Connection, issue_id: str, theirs: str | None, at: str) -> str | None:
+    """Merge one row; return the kind of its journal entry, or None when it was taken in before.
+
+    The entry's base is what the other writer's file held, since that is now what is published.
+    """
+    base, ours = queries.published_line(conn, issue_id), queries.get_line(conn, issue_id)
+    if theirs == base:
+        return None
+    sides = (jsonl.parse(line) if line is not None else None for line in (base, ours, theirs))
+    merged = merge(*sides)
+    if merged is None:
+        queries.delete_row(conn, issue_id)
+    else:
+        queries.put_row(conn, merged)
+    kind = "adopted" if merged is not None else "removed"
+    detail = _detail(jsonl.parse(ours) if ours is not None else {}, merged or {})
+    queries.append_journal(conn, issue_id, kind, detail=detail, base=theirs, at=at)
+    return kind
+
+
+def mark_flush_intent(conn: sqlite3.Connection, command: MarkFlushIntent) -> None:
+    queries.mark_intent(conn, command.seq, command.sha256)
+
+
+def mark_flushed(conn: sqlite3.Connection, command: MarkFlushed) -> None:
+    queries.mark_flushed(conn, command.seq, command.sha256)
+
+
+def _put(conn: sqlite3.Connection, row: Row) -> str:
+    try:
+        return queries.put_row(conn, row)
+    except UnicodeEncodeError as err:
+        raise ValidationError(
+            f"issue {row['id']} holds text that is no Unicode (half of a surrogate pair)",
+            field="row",
+            value=row["id"],
+        ) from err
+
+
+def _detail(before: Row, after: Row) -> dict[str, object]:
+    return {
+        "fields": sorted(_differing(before, after)),
+        "status": after.get("status"),
+        "status_before": before.get("status"),
+        "title": after.get("title") or before.get("title"),
+        "workflow_id": (issue.work_of(after) or issue.work_of(before)).get("workflow_id"),
+    }
+
+
+def _differing(before: Row, after: Row) -> Iterable[str]:
+    return (name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
+HANDLERS: Final[Mapping[type, Handler]] = {
+    CreateIssue: create_issue,
+    ApplyChange: apply_change,
+    AdoptRows: adopt_rows,
+    MarkFlushIntent: mark_flush_intent,
+    MarkFlushed: mark_flushed,
+}

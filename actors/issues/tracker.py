@@ -1,0 +1,151 @@
+"""The tracker: knows which issues there are, chooses ids for new ones, answers readers.
+
+It writes nothing but what it takes in at start from a published file that others wrote. Single
+issues are read inline, by key; lists go through the read pool. An id that was handed out is kept in
+memory until it is far in the past, because its issue is stored by someone else, later.
+"""
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from actors.clock import Clock, system_clock
+from actors.errors import Conflict, NotFound, ValidationError
+from actors.issues import ids, issue
+from actors.issues.adoption import ask_files, take_in
+from actors.issues.messages import (
+    ComposeFile,
+    GetIssue,
+    Issue,
+    IssueId,
+    ListIssues,
+    MintIssueId,
+    PublicationFailed,
+)
+from storage.database import open_reader
+from storage.issues import jsonl, queries
+from storage.pool import ReadPool
+from supervision import Actor, Named
+
+RESERVED: Final = 100_000
+"""Ids kept in memory; the oldest go first, long after their issues were stored."""
+LIST_LIMIT: Final = 1000
+
+log = structlog.get_logger("beadflow.issues")
+
+
+class IssueTracker(Actor):
+    """Answers `MintIssueId`, `GetIssue` and `ListIssues`.
+
+    Args:
+        writer: the writer of beads.db.
+        files: the Git worker.
+        database: beads.db.
+        pool: reads of the same database.
+        directory: the repository's directory; its name is the prefix where no issue shows one.
+        prefix: the prefix of new ids; None takes the one most issues have.
+    """
+
+    def __init__(
+        self,
+        *,
+        writer: Named,
+        files: Named,
+        database: Path,
+        pool: ReadPool,
+        directory: Path,
+        prefix: str | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
+        super().__init__()
+        self._writer = writer
+        self._files = files
+        self._database = database
+        self._pool = pool
+        self._directory = directory
+        self._prefix = prefix or ""
+        self._clock = clock
+        self._reserved: dict[str, None] = {}
+        self._count = 0
+        self._conn: sqlite3.Connection
+
+    async def on_start(self) -> None:
+        try:
+            composed = await ask_files(self._files, ComposeFile())
+            await take_in(composed, writer=self._writer, files=self._files, clock=self._clock)
+        except PublicationFailed as err:
+            # The database is enough to work with; the publisher tries the file again.
+            log.error("published file not read", reason=str(err))  # noqa: TRY400 - no crash
+        self._conn = open_reader(self._database)
+        self._choose_prefix(queries.all_ids(self._conn))
+
+    def _choose_prefix(self, issue_ids: list[str]) -> None:
+        if not self._prefix:
+            found = ids.majority_prefix(issue_ids)
+            self._prefix = found or ids.prefix_from_name(self._directory.resolve().name)
+        start = f"{self._prefix}-"
+        self._count = sum(1 for name in issue_ids if name.startswith(start) and "." not in name)
+
+    async def on_stop(self) -> None:
+        self._conn.close()
+
+    async def on_failure(self, error: BaseException) -> None:
+        del error
+        if hasattr(self, "_conn"):
+            self._conn.close()
+
+    async def on_receive(self, message: object) -> object:
+        match message:
+            case MintIssueId():
+                return self._mint(message)
+            case GetIssue():
+                return self._get(message.issue_id)
+            case ListIssues():
+                return self.defer(self._list(message))
+            case _:
+                return await super().on_receive(message)
+
+    def _mint(self, message: MintIssueId) -> IssueId:
+        try:
+            minted = ids.mint(
+                prefix=self._prefix,
+                title=message.title,
+                description=message.description,
+                creator=message.creator,
+                created_at=message.created_at,
+                count=self._count,
+                taken=self._is_taken,
+            )
+        except ids.IdsExhaustedError as err:
+            raise Conflict(f"no id for issue {message.title!r}: {err}") from err
+        except ValueError as err:
+            raise ValidationError(str(err), field="created_at", value=message.created_at) from err
+        self._reserve(minted)
+        return IssueId(minted)
+
+    def _is_taken(self, issue_id: str) -> bool:
+        return issue_id in self._reserved or queries.get_line(self._conn, issue_id) is not None
+
+    def _reserve(self, issue_id: str) -> None:
+        self._reserved[issue_id] = None
+        self._count += 1
+        if len(self._reserved) > RESERVED:
+            del self._reserved[next(iter(self._reserved))]
+
+    def _get(self, issue_id: str) -> Issue:
+        line = queries.get_line(self._conn, issue_id)
+        if line is None:
+            raise NotFound(f"there is no issue {issue_id}")
+        return issue.view(jsonl.parse(line))
+
+    async def _list(self, message: ListIssues) -> tuple[Issue, ...]:
+        if not 1 <= message.limit <= LIST_LIMIT:
+            raise ValidationError(
+                f"a list has 1 to {LIST_LIMIT} issues", field="limit", value=message.limit
+            )
+        sql = queries.LIST_ALL if message.status is None else queries.LIST_BY_STATUS
+        wanted = {"status": message.status, "limit": message.limit}
+        rows = await self._pool.fetch("list_issues", sql, wanted)
+        return tuple(issue.view(jsonl.parse(row["line"])) for row in rows)

@@ -1,0 +1,111 @@
+"""The three databases of a data directory, opened to be read; their writers are in the tree.
+
+Opening brings every schema up to date and learns, or records, whose data this is. Two kinds of
+readers are given out: one connection per database for look-ups by key on the trio thread, and a
+pool of connections off it for everything that takes longer.
+"""
+
+import random
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from actors import ids
+from actors.coordination.messages import ClaimHome, Identity
+from actors.coordination.store import claim_home
+from storage.database import open_reader, open_writer
+from storage.errors import RepositoryMismatch
+from storage.home import DataDir
+from storage.migrate import migrate
+from storage.pool import ReadPool
+
+Observe = Callable[[str, str, float], None]
+
+COORDINATION_SCHEMA = resources.files("storage.coordination") / "schema"
+TEMPOLITE_SCHEMA = resources.files("storage.workflows") / "schema"
+BEADS_SCHEMA = resources.files("storage.issues") / "schema"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readers:
+    """One database's read-only connections: `inline` on the trio thread, `pool` off it."""
+
+    path: Path
+    schema: Traversable
+    inline: sqlite3.Connection
+    pool: ReadPool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """The databases of one data directory, and whose they are."""
+
+    identity: Identity
+    coordination: Readers
+    tempolite: Readers
+    beads: Readers
+
+
+@asynccontextmanager
+async def open_stores(
+    data: DataDir, *, chance: random.Random, observe: Observe, prepare: bool = True
+) -> AsyncIterator[Stores]:
+    """Open the databases of a data directory.
+
+    Args:
+        data: the directory; its lock is held by the caller when `prepare` is set.
+        chance: names a new installation.
+        observe: told (database, operation, seconds) after each query of a pool.
+        prepare: migrate and claim first; False opens what is there, without writing.
+
+    Raises:
+        RepositoryMismatch: the data belongs to another repository.
+        StorageError: a database cannot be opened or migrated; it says which and why.
+    """
+    places = {
+        "coordination": (data.coordination_db, COORDINATION_SCHEMA),
+        "tempolite": (data.tempolite_db, TEMPOLITE_SCHEMA),
+        "beads": (data.beads_db, BEADS_SCHEMA),
+    }
+    if prepare:
+        for path, schema in places.values():
+            with _writing(path) as connection:
+                migrate(connection, schema)
+    identity = _identity(data, chance, prepare=prepare)
+    async with AsyncExitStack() as stack:
+        readers = {
+            name: await _open_readers(stack, name, path, schema, observe)
+            for name, (path, schema) in places.items()
+        }
+        yield Stores(identity=identity, **readers)
+
+
+async def _open_readers(
+    stack: AsyncExitStack, name: str, path: Path, schema: Traversable, observe: Observe
+) -> Readers:
+    inline = stack.enter_context(closing(open_reader(path)))
+    pool = await stack.enter_async_context(ReadPool(path, name, observe=observe).open())
+    return Readers(path=path, schema=schema, inline=inline, pool=pool)
+
+
+def _identity(data: DataDir, chance: random.Random, *, prepare: bool) -> Identity:
+    repository = str(data.repository)
+    command = ClaimHome(home=ids.home_id(chance), repository=repository)
+    opened = (
+        _writing(data.coordination_db) if prepare else closing(open_reader(data.coordination_db))
+    )
+    with opened as connection:
+        identity = claim_home(connection, command)
+    if identity.repository != repository:
+        raise RepositoryMismatch(Path(identity.repository), Path(repository))
+    return identity
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(open_writer(path)) as connection:
+        yield connection

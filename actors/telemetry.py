@@ -1,0 +1,140 @@
+"""Telemetry: what the system measures of itself, under the names others rely on.
+
+Facts come to its mailbox from the bus; gauges and query times are set where they arise, because
+prometheus_client's instruments may be called from any thread and cost less than a message. Each
+system has a registry of its own.
+"""
+
+from datetime import datetime
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from actors import facts
+from actors.facts import FactsLogged, LoggedFact
+from supervision import Actor
+
+AGENT_TASK_BUCKETS_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+_ENDED_AS = {
+    facts.WORKFLOW_COMPLETED: "completed",
+    facts.WORKFLOW_FAILED: "failed",
+    facts.WORKFLOW_DEAD_LETTERED: "dead_letter",
+}
+
+log = structlog.get_logger("beadflow.telemetry")
+
+
+class Meters:
+    """The instruments of one system. Safe to call from any thread."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.workflows_started = Counter(
+            "workflow_system_workflows_started",
+            "Workflows started",
+            ["type"],
+            registry=self.registry,
+        )
+        self.workflows_completed = Counter(
+            "workflow_system_workflows_completed",
+            "Workflows ended, by how",
+            ["type", "status"],
+            registry=self.registry,
+        )
+        self.workflow_duration = Histogram(
+            "workflow_system_workflow_duration_seconds",
+            "Start to end of a workflow",
+            ["type", "agent"],
+            registry=self.registry,
+        )
+        self.agent_workload = Gauge(
+            "workflow_system_agent_workload",
+            "Workflows an agent works for now",
+            ["agent_id", "agent_type"],
+            registry=self.registry,
+        )
+        self.agent_task_duration = Histogram(
+            "workflow_system_agent_task_duration_seconds",
+            "Start to end of a step done by an agent",
+            ["agent_type", "task"],
+            buckets=AGENT_TASK_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.database_connections = Gauge(
+            "workflow_system_database_connections",
+            "Open connections",
+            ["database"],
+            registry=self.registry,
+        )
+        self.query_duration = Histogram(
+            "workflow_system_database_query_duration_seconds",
+            "Time of one query or command",
+            ["database", "operation"],
+            registry=self.registry,
+        )
+        self.actor_restarts = Counter(
+            "workflow_system_actor_restarts",
+            "Restarts by supervisors",
+            ["actor"],
+            registry=self.registry,
+        )
+
+    def observe_query(self, database: str, operation: str, seconds: float) -> None:
+        self.query_duration.labels(database, operation).observe(seconds)
+
+    def observe_workload(self, agent_id: str, agent_type: str, workload: int) -> None:
+        self.agent_workload.labels(agent_id, agent_type).set(workload)
+
+
+class Telemetry(Actor):
+    """Counts the facts of the bus.
+
+    A restart of the process starts the counters again, as Prometheus expects; a restart of this
+    actor keeps them, because the instruments are not its own.
+    """
+
+    mailbox_bound = 10_000
+
+    def __init__(self, *, meters: Meters) -> None:
+        super().__init__()
+        self._meters = meters
+        self._started: dict[str, tuple[str, str, datetime]] = {}
+
+    async def on_receive(self, message: object) -> object:
+        match message:
+            case FactsLogged():
+                for fact in message.facts:
+                    self._count(fact)
+            case _:
+                return await super().on_receive(message)
+        return None
+
+    def _count(self, fact: LoggedFact) -> None:
+        workflow_id = fact.workflow_id or ""
+        match fact.type:
+            case facts.WORKFLOW_STARTED:
+                self._meters.workflows_started.labels(fact.data["type"]).inc()
+                self._started[workflow_id] = (fact.data["type"], "", _moment(fact))
+            case facts.AGENT_ASSIGNED if workflow_id in self._started:
+                kind, _, since = self._started[workflow_id]
+                self._started[workflow_id] = (kind, fact.data["agent_id"], since)
+            case facts.STEP_COMPLETED if "agent_type" in fact.data:
+                labels = fact.data["agent_type"], fact.data["activity"]
+                self._meters.agent_task_duration.labels(*labels).observe(fact.data["seconds"])
+            case _ if fact.type in _ENDED_AS:
+                self._count_end(workflow_id, fact)
+
+    def _count_end(self, workflow_id: str, fact: LoggedFact) -> None:
+        status = _ENDED_AS[fact.type]
+        kind, agent, since = self._started.pop(workflow_id, (None, "", None))
+        self._meters.workflows_completed.labels(
+            fact.data.get("type") or kind or "unknown", status
+        ).inc()
+        if kind is not None and since is not None:
+            seconds = (_moment(fact) - since).total_seconds()
+            self._meters.workflow_duration.labels(kind, agent).observe(seconds)
+
+
+def _moment(fact: LoggedFact) -> datetime:
+    return datetime.fromisoformat(fact.at)

@@ -1,0 +1,283 @@
+"""The whole supervision tree, on one screen: children from top to bottom in the order they start.
+
+They stop in reverse. `rest_for_one` at the root says what depends on what: whatever stands below a
+part that had to be restarted is restarted with it.
+"""
+
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from actors import bus
+from actors.agents.coordinator import AgentCoordinator, AgentSpec, CoordinatorParts
+from actors.agents.messages import AgentGone
+from actors.bus import EventBus
+from actors.clock import Clock
+from actors.coordination import store as coordination_store
+from actors.coordination.intents import Intents
+from actors.coordination.manager import WorkflowManager
+from actors.coordination.reconciler import Reconciler
+from actors.hints import hint
+from actors.issues import store as issues_store
+from actors.issues.facts import issue_outbox
+from actors.issues.git_worker import GitWorker
+from actors.issues.messages import JournalAdvanced
+from actors.issues.publisher import IssuePublisher
+from actors.issues.tracker import IssueTracker
+from actors.stores import Readers, Stores
+from actors.telemetry import Meters, Telemetry
+from actors.workflows import store as workflows_store
+from actors.workflows.definition import Definitions
+from actors.workflows.dispatcher import Dispatcher
+from actors.workflows.facts import workflow_outbox
+from actors.workflows.messages import WorkflowGaveUp
+from actors.workflows.workflow import EngineParts
+from actors.writer import DatabaseWriter, Handler
+from storage.home import DataDir
+from supervision import (
+    Actor,
+    BlockingActor,
+    ChildSpec,
+    DynamicSupervisor,
+    ExitReason,
+    Intensity,
+    System,
+    supervisor,
+)
+from supervision.strategy import Restart
+
+BUDGET = Intensity(restarts=3, period_s=60.0)
+"""Of each workflow and each agent on its own; beyond it that one is set aside, and no other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a running system is made of, apart from its actors.
+
+    Args:
+        repo: root of the work tree that agents look at and that `.beads/` lies in.
+        incarnation: names this life of the process.
+        poison: database writers accept `Poison`, a message that kills them (tests only).
+    """
+
+    data: DataDir
+    stores: Stores
+    repo: Path
+    definitions: Definitions
+    agents: Sequence[AgentSpec]
+    meters: Meters
+    clock: Clock
+    chance: random.Random
+    incarnation: str
+    poison: bool = False
+
+
+def tree(system: System, world: World, doors: Sequence[ChildSpec] = ()) -> ChildSpec:
+    """The root's spec. `doors` are the API's, so that nothing in this room knows of it."""
+    parts = _Parts(system, world)
+    return supervisor("root", "rest_for_one", [
+        child("telemetry", parts.telemetry),
+        supervisor("stores", "one_for_one", [
+            child("coordination_writer", parts.coordination_writer, shutdown_s=30.0),
+            child("tempolite_writer", parts.tempolite_writer, shutdown_s=30.0),
+            child("beads_writer", parts.beads_writer, shutdown_s=30.0),
+            child("git_worker", parts.git_worker, shutdown_s=90.0),
+        ]),
+        child("event_bus", parts.event_bus),
+        child("intents", parts.intents, restart="transient"),
+        supervisor("issues", "one_for_one", [
+            child("tracker", parts.tracker),
+            child("publisher", parts.publisher, shutdown_s=90.0),
+        ]),
+        supervisor("coordination", "one_for_one", [
+            child("manager", parts.manager),
+        ]),
+        supervisor("agents", "rest_for_one", [
+            child("agent_instances", parts.agent_instances, shutdown_s=math.inf),
+            child("coordinator", parts.coordinator),
+        ]),
+        supervisor("engine", "rest_for_one", [
+            child("workflow_instances", parts.workflow_instances, shutdown_s=math.inf),
+            child("dispatcher", parts.dispatcher),
+        ]),
+        child("reconciler", parts.reconciler),
+        *([supervisor("doors", "one_for_one", doors)] if doors else []),
+    ])  # fmt: skip
+
+
+def child(
+    name: str,
+    build: Callable[[], Actor | BlockingActor],
+    *,
+    restart: Restart = "permanent",
+    shutdown_s: float = 10.0,
+) -> ChildSpec:
+    """A child that is known by its id everywhere."""
+    return ChildSpec(id=name, name=name, build=build, restart=restart, shutdown_s=shutdown_s)
+
+
+class _Parts:
+    """Builds each actor anew, with what it needs of the others: their names, never their refs."""
+
+    def __init__(self, system: System, world: World) -> None:
+        self._system = system
+        self._world = world
+        self._name = system.named
+
+    def telemetry(self) -> Telemetry:
+        return Telemetry(meters=self._world.meters)
+
+    def coordination_writer(self) -> DatabaseWriter:
+        readers = self._world.stores.coordination
+        return self._writer("coordination", readers, coordination_store.HANDLERS, None)
+
+    def tempolite_writer(self) -> DatabaseWriter:
+        wake = partial(bus.ring, self._name("event_bus"))
+        readers = self._world.stores.tempolite
+        return self._writer("tempolite", readers, workflows_store.HANDLERS, wake)
+
+    def beads_writer(self) -> DatabaseWriter:
+        event_bus, publisher = self._name("event_bus"), self._name("publisher")
+
+        def wake() -> None:
+            bus.ring(event_bus)
+            hint(publisher, JournalAdvanced())
+
+        readers = self._world.stores.beads
+        return self._writer("beads", readers, issues_store.HANDLERS, wake)
+
+    def _writer(
+        self,
+        database: str,
+        readers: Readers,
+        handlers: Mapping[type, Handler],
+        on_commit: Callable[[], None] | None,
+    ) -> DatabaseWriter:
+        return DatabaseWriter(
+            readers.path,
+            readers.schema,
+            handlers,
+            database=database,
+            observe=self._world.meters.observe_query,
+            on_commit=on_commit,
+            poison=self._world.poison,
+        )
+
+    def git_worker(self) -> GitWorker:
+        data = self._world.data
+        return GitWorker(
+            data.beads_db,
+            self._world.repo / ".beads" / "issues.jsonl",
+            repository=self._world.repo if data.git else None,
+        )
+
+    def event_bus(self) -> EventBus:
+        stores = self._world.stores
+        return EventBus(
+            writer=self._name("coordination_writer"),
+            reader=stores.coordination.inline,
+            outboxes=(workflow_outbox(stores.tempolite.inline), issue_outbox(stores.beads.inline)),
+            followers=tuple(map(self._name, ("telemetry", "coordinator", "reconciler"))),
+        )
+
+    def intents(self) -> Intents:
+        return Intents(
+            coordination=self._name("coordination_writer"),
+            beads=self._name("beads_writer"),
+            tempolite=self._name("tempolite_writer"),
+            pool=self._world.stores.coordination.pool,
+        )
+
+    def tracker(self) -> IssueTracker:
+        return IssueTracker(
+            writer=self._name("beads_writer"),
+            files=self._name("git_worker"),
+            database=self._world.data.beads_db,
+            pool=self._world.stores.beads.pool,
+            directory=self._world.repo,
+            clock=self._world.clock,
+        )
+
+    def publisher(self) -> IssuePublisher:
+        return IssuePublisher(
+            writer=self._name("beads_writer"),
+            files=self._name("git_worker"),
+            database=self._world.data.beads_db,
+            clock=self._world.clock,
+        )
+
+    def manager(self) -> WorkflowManager:
+        return WorkflowManager(
+            home=self._world.stores.identity.home,
+            definitions=self._world.definitions,
+            pool=self._world.stores.coordination.pool,
+            coordination=self._name("coordination_writer"),
+            tempolite=self._name("tempolite_writer"),
+            beads=self._name("beads_writer"),
+            tracker=self._name("tracker"),
+            coordinator=self._name("coordinator"),
+            dispatcher=self._name("dispatcher"),
+            clock=self._world.clock,
+            chance=self._world.chance,
+        )
+
+    def agent_instances(self) -> DynamicSupervisor:
+        coordinator = self._name("coordinator")
+
+        def gave_up(agent_id: str, reason: ExitReason) -> None:
+            hint(coordinator, AgentGone(agent_id=agent_id, reason=str(reason)))
+
+        return DynamicSupervisor(per_child=BUDGET, gave_up=gave_up)
+
+    def coordinator(self) -> AgentCoordinator:
+        stores = self._world.stores
+        return AgentCoordinator(
+            specs=self._world.agents,
+            parts=CoordinatorParts(
+                instances=self._name("agent_instances"),
+                me=self._name("coordinator"),
+                dispatcher=self._name("dispatcher"),
+                bus=self._name("event_bus"),
+                coordination=self._name("coordination_writer"),
+                tempolite=self._name("tempolite_writer"),
+                coordination_reader=stores.coordination.inline,
+                tempolite_reader=stores.tempolite.inline,
+                repo=self._world.repo,
+                clock=self._world.clock,
+                on_workload=self._world.meters.observe_workload,
+            ),
+        )
+
+    def workflow_instances(self) -> DynamicSupervisor:
+        dispatcher = self._name("dispatcher")
+
+        def gave_up(workflow_id: str, reason: ExitReason) -> None:
+            hint(dispatcher, WorkflowGaveUp(workflow_id=workflow_id, reason=str(reason)))
+
+        return DynamicSupervisor(per_child=BUDGET, gave_up=gave_up)
+
+    def dispatcher(self) -> Dispatcher:
+        return Dispatcher(
+            incarnation=self._world.incarnation,
+            instances=self._name("workflow_instances"),
+            parts=EngineParts(
+                definitions=self._world.definitions,
+                writer=self._name("tempolite_writer"),
+                coordinator=self._name("coordinator"),
+                bus=self._name("event_bus"),
+                reader=self._world.stores.tempolite.inline,
+                pool=self._world.stores.tempolite.pool,
+                clock=self._world.clock,
+            ),
+        )
+
+    def reconciler(self) -> Reconciler:
+        return Reconciler(
+            pool=self._world.stores.coordination.pool,
+            beads_reader=self._world.stores.beads.inline,
+            beads=self._name("beads_writer"),
+            publisher=self._name("publisher"),
+        )

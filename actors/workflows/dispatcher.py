@@ -1,0 +1,115 @@
+"""The dispatcher: sees to it that every workflow that can run has its actor.
+
+At start it counts this life of the process, sets aside what was live in too many bad ends, and
+starts the rest again, oldest first. From then on it starts what it is told about. A hint that is
+lost costs nothing but time: the rows are read again at the next start.
+"""
+
+from functools import partial
+
+import structlog
+
+from actors.clock import rfc3339
+from actors.errors import Conflict
+from actors.workflows.history import HistoryEvent, Kind, Status
+from actors.workflows.messages import (
+    AppendHistory,
+    BeginLife,
+    EndLife,
+    Launch,
+    WorkflowGaveUp,
+)
+from actors.workflows.workflow import EngineParts, WorkflowActor
+from actors.writer import persist
+from storage import payload
+from storage.workflows import queries
+from supervision import Actor, ChildExists, ChildSpec, Named, StartChild, StartError, ask
+
+RECOVERY_LIMIT = 5
+"""Bad ends of the process that a workflow may have been live in, without progress in between."""
+
+log = structlog.get_logger("beadflow.dispatcher")
+
+
+def workflow_name(workflow_id: str) -> str:
+    """The registered name of a live workflow's actor."""
+    return f"workflow/{workflow_id}"
+
+
+class Dispatcher(Actor):
+    """Launches workflow actors under `instances`, a dynamic supervisor.
+
+    Args:
+        incarnation: names this life of the process.
+        instances: the supervisor of the workflow actors.
+        parts: what each of them is given.
+    """
+
+    mailbox_bound = 100_000
+    deferred_bound = 1000
+
+    def __init__(self, *, incarnation: str, instances: Named, parts: EngineParts) -> None:
+        super().__init__()
+        self._incarnation = incarnation
+        self._instances = instances
+        self._parts = parts
+
+    async def on_start(self) -> None:
+        life = await persist(
+            self._parts.writer,
+            BeginLife(incarnation=self._incarnation, recovery_limit=RECOVERY_LIMIT, at=self._now()),
+        )
+        rows = queries.live_instances(self._parts.reader)
+        log.info("life", epoch=life.epoch, clean=life.clean, live=len(rows))
+        self.spawn(self._recover, [row.workflow_id for row in rows if row.status != Status.QUEUED])
+
+    async def on_stop(self) -> None:
+        await persist(self._parts.writer, EndLife(incarnation=self._incarnation))
+
+    async def on_receive(self, message: object) -> object:
+        match message:
+            case Launch(workflow_id=workflow_id):
+                return self.defer(self._launch(workflow_id))
+            case WorkflowGaveUp():
+                return self.defer(self._give_up(message))
+            case _:
+                return await super().on_receive(message)
+
+    async def _recover(self, workflow_ids: list[str]) -> None:
+        for workflow_id in workflow_ids:
+            await self._launch(workflow_id)
+
+    async def _launch(self, workflow_id: str) -> None:
+        build = partial(WorkflowActor, workflow_id=workflow_id, parts=self._parts)
+        spec = ChildSpec(
+            id=workflow_id, build=build, restart="transient", name=workflow_name(workflow_id)
+        )
+        try:
+            await ask(self._instances, StartChild(spec=spec), deadline_s=60.0)
+        except ChildExists:
+            return  # told twice
+        except StartError as error:
+            await self._give_up(WorkflowGaveUp(workflow_id=workflow_id, reason=str(error)))
+
+    async def _give_up(self, message: WorkflowGaveUp) -> None:
+        """Its restarts are used up: say so in its history, where people see it."""
+        row = queries.instance(self._parts.reader, message.workflow_id)
+        if row is None or row.status not in (Status.RUNNING, Status.STALLED):
+            return
+        event = HistoryEvent(
+            seq=queries.last_seq(self._parts.reader, message.workflow_id) + 1,
+            kind=Kind.WORKFLOW_DEAD_LETTERED,
+            name=row.name,
+            payload=payload.encode({"code": "dead_letter", "message": message.reason}),
+            at=self._now(),
+        )
+        try:
+            await persist(
+                self._parts.writer,
+                AppendHistory(workflow_id=message.workflow_id, events=(event,)),
+            )
+        except Conflict:
+            await self._launch(message.workflow_id)
+
+    def _now(self) -> str:
+        return rfc3339(self._parts.clock())

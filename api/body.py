@@ -1,0 +1,156 @@
+"""The one reader of request bodies: bounded, UTF-8, strict JSON, an object.
+
+Quart's own reader answers 500 to a body that is not UTF-8 or nests too deep, and accepts NaN,
+Infinity, duplicate keys and lone surrogates; this one answers 4xx to all of them.
+"""
+
+import json
+import math
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel
+from pydantic import ValidationError as ModelError
+from quart import Request, Websocket
+
+from actors.errors import ValidationError
+from supervision import Refused
+
+BODY_LIMIT_BYTES = 1024 * 1024
+DEPTH_LIMIT = 64
+DIGITS_LIMIT = 400
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class BadBody(Refused):
+    """The body is not what JSON in UTF-8 may be."""
+
+    code = "bad_body"
+    status = 400
+    retryable = False
+    hint = "send one JSON object in UTF-8, at most 1 MiB and 64 levels deep"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class UnsupportedMediaType(BadBody):
+    code = "unsupported_media_type"
+    status = 415
+    hint = "send Content-Type: application/json, without Content-Encoding"
+
+
+async def read_model(request: Request, model: type[M]) -> M:
+    """The request's body as a model; unknown fields are refused by the model.
+
+    Raises:
+        UnsupportedMediaType: it does not say that it is JSON, or is compressed.
+        BadBody: it is no JSON object within the limits.
+        ValidationError: a field is missing, unknown or wrong.
+    """
+    if request.mimetype != "application/json" or "Content-Encoding" in request.headers:
+        raise UnsupportedMediaType(f"cannot read a body of type {request.mimetype or 'unknown'!r}")
+    raw: Any = await request.get_data(as_text=False, parse_form_data=False)
+    data = parse_object(raw)
+    return validated(data, model)
+
+
+def read_query(request: Request | Websocket, model: type[M]) -> M:
+    """The query string as a model.
+
+    Raises:
+        ValidationError: a parameter is unknown, given twice, or wrong.
+    """
+    for name in request.args:
+        if len(request.args.getlist(name)) > 1:
+            raise ValidationError(f"{name} is given more than once", field=name, value=None)
+    return validated(dict(request.args), model)
+
+
+def validated(data: dict[str, Any], model: type[M]) -> M:
+    try:
+        return model.model_validate(data)
+    except ModelError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        known = ", ".join(model.model_fields)
+        more = f"; known: {known}" if first["type"] == "extra_forbidden" else ""
+        raise ValidationError(f"{where}: {first['msg']}{more}", field=where, value=None) from error
+
+
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """Parse one JSON object.
+
+    Raises:
+        BadBody: see the module; the message says what was wrong.
+    """
+    if len(raw) > BODY_LIMIT_BYTES:
+        raise BadBody(f"the body is larger than {BODY_LIMIT_BYTES} bytes")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadBody(f"the body is not UTF-8: byte {error.start}") from error
+    _refuse_depth(text)
+    try:
+        value = json.loads(
+            text,
+            parse_constant=_refuse_constant,
+            parse_int=_parse_int,
+            parse_float=_parse_float,
+            object_pairs_hook=_refuse_duplicates,
+        )
+        text.encode()
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise BadBody("the body holds half of a surrogate pair") from error
+    except ValueError as error:
+        raise BadBody(f"the body is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise BadBody("the body is not a JSON object")
+    return value
+
+
+def _refuse_depth(text: str) -> None:
+    """Count brackets outside strings, so that no parser ever recurses further than the limit."""
+    depth, in_string, escaped = 0, False, False
+    for char in text:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif char == "\\":
+                escaped = True
+            elif char == '"':
+                in_string = False
+        elif char == '"':
+            in_string = True
+        elif char in "[{":
+            depth += 1
+            if depth > DEPTH_LIMIT:
+                raise BadBody(f"the body nests deeper than {DEPTH_LIMIT} levels")
+        elif char in "]}":
+            depth -= 1
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _parse_int(digits: str) -> int:
+    if len(digits) > DIGITS_LIMIT:
+        raise ValueError(f"a number has {len(digits)} digits, the limit is {DIGITS_LIMIT}")
+    return int(digits)
+
+
+def _parse_float(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError(f"the number {digits[:40]} is too large")
+    return value
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("an object has the same key twice")
+    return found

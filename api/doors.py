@@ -1,0 +1,29 @@
+"""What the API knows of the system behind it: names of actors, and where things lie."""
+
+from dataclasses import dataclass
+
+from supervision import Named
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Where a system keeps what it was given, for people who want to look."""
+
+    data_dir: str
+    repo: str
+    issues_file: str
+    issues_ref: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """The mailboxes that requests end up in.
+
+    Args:
+        needed: actors that have to be there for the system to be ready, by name.
+    """
+
+    manager: Named
+    bus: Named
+    needed: tuple[tuple[str, Named], ...]
+    where: Where

@@ -1,0 +1,102 @@
+"""Problems: how every refusal and every fault looks to an HTTP client (RFC 9457).
+
+`code` is stable and documented; `hint` says what to do; `retryable` whether the same request may
+succeed later. A fault never shows more than that it happened, and an id to find it by in the log.
+"""
+
+import json
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from quart import Response
+from werkzeug.exceptions import HTTPException
+
+from actors.errors import ValidationError
+from supervision import ActorDeadError, ActorRestarting, AskTimeout, Refused
+
+MEDIA_TYPE = "application/problem+json"
+
+_CODES = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
+
+
+def problem(
+    *,
+    status: int,
+    code: str,
+    detail: str,
+    request_id: str,
+    hint: str = "",
+    retryable: bool = False,
+    errors: Sequence[dict[str, str]] = (),
+) -> Response:
+    """One problem as a response."""
+    body: dict[str, Any] = {
+        "type": f"urn:beadflow:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "hint": hint,
+        "retryable": retryable,
+        "request_id": request_id,
+    }
+    if errors:
+        body["errors"] = list(errors)
+    headers = {"Retry-After": "1"} if retryable else {}
+    return Response(json.dumps(body), status=status, content_type=MEDIA_TYPE, headers=headers)
+
+
+def of_refusal(error: Refused, request_id: str) -> Response:
+    errors = []
+    if isinstance(error, ValidationError):
+        pointer = "/" + error.field.replace("~", "~0").replace("/", "~1").replace(".", "/")
+        errors = [{"pointer": pointer, "msg": error.message}]
+    return problem(
+        status=error.status,
+        code=error.code,
+        detail=getattr(error, "message", str(error)),
+        request_id=request_id,
+        hint=getattr(error, "hint", ""),
+        retryable=error.retryable,
+        errors=errors,
+    )
+
+
+def of_absence(error: ActorDeadError | ActorRestarting | AskTimeout, request_id: str) -> Response:
+    """A part that is down, being restarted, or too slow."""
+    ran = "it did not run" if isinstance(error, ActorRestarting) else "it may have run"
+    return problem(
+        status=503,
+        code="unavailable",
+        detail=f"a part of the system did not answer this request; {ran}",
+        request_id=request_id,
+        hint="try again; with an Idempotency-Key a repeated start is one start",
+        retryable=True,
+    )
+
+
+def of_http(error: HTTPException, request_id: str) -> Response:
+    status = error.code or 500
+    return problem(
+        status=status,
+        code=_CODES.get(status, "http_error"),
+        detail=error.description or HTTPStatus(status).phrase,
+        request_id=request_id,
+    )
+
+
+def of_fault(request_id: str) -> Response:
+    return problem(
+        status=500,
+        code="internal_error",
+        detail="the server failed on this request; its log has the reason under this request id",
+        request_id=request_id,
+    )

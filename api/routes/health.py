@@ -1,0 +1,43 @@
+"""/health: whether the process lives, and whether it can take work."""
+
+import trio
+from quart import Blueprint, Response, jsonify
+
+from actors.coordination.messages import ListWorkflowTypes
+from api.doors import Doors
+from supervision import ActorDeadError, ActorRestarting, AskTimeout, MailboxFull, Named, ask
+
+DEADLINE_S = 2.0
+
+
+def routes(doors: Doors) -> Blueprint:
+    blueprint = Blueprint("health", __name__, url_prefix="/health")
+
+    @blueprint.get("/live")
+    async def live() -> dict[str, str]:
+        await trio.lowlevel.checkpoint()
+        return {"status": "live"}
+
+    @blueprint.get("/ready")
+    async def ready() -> Response:
+        parts = {name: _is_there(named) for name, named in doors.needed}
+        parts["manager"] = await _answers(doors.manager)
+        is_ready = all(parts.values())
+        status = "ready" if is_ready else "not ready"
+        response = jsonify({"status": status, "parts": parts})
+        response.status_code = 200 if is_ready else 503
+        return response
+
+    return blueprint
+
+
+def _is_there(named: Named) -> bool:
+    return named.ref is not None
+
+
+async def _answers(manager: Named) -> bool:
+    try:
+        await ask(manager, ListWorkflowTypes(), deadline_s=DEADLINE_S)
+    except (ActorDeadError, ActorRestarting, AskTimeout, MailboxFull):
+        return False
+    return True

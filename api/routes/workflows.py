@@ -1,0 +1,100 @@
+"""/api/v1/workflows: start, look at and list workflows, and read what came of them."""
+
+from dataclasses import asdict
+from typing import Any
+
+from quart import Blueprint, Response, jsonify, request
+
+from actors.coordination.messages import (
+    GetResults,
+    GetWorkflow,
+    ListWorkflows,
+    ListWorkflowTypes,
+    ReadEvents,
+    StartWorkflow,
+)
+from actors.errors import ValidationError
+from api.body import read_model, read_query
+from api.doors import Doors
+from api.logs import line_of
+from api.models import ListQuery, LogsQuery, NoQuery, StartRequest, Workflow
+from supervision import ask
+
+START_DEADLINE_S = 30.0
+READ_DEADLINE_S = 10.0
+KEY_LIMIT = 255
+
+
+def routes(doors: Doors) -> Blueprint:
+    blueprint = Blueprint("workflows", __name__, url_prefix="/api/v1/workflows")
+
+    @blueprint.post("")
+    async def start() -> Response:
+        body = await read_model(request, StartRequest)
+        record = await ask(
+            doors.manager,
+            StartWorkflow(
+                title=body.issue_title,
+                workflow_type=body.workflow_type,
+                agent_type=body.agent_type,
+                priority=body.priority,
+                variables=body.variables,
+                idempotency_key=_idempotency_key(),
+            ),
+            deadline_s=START_DEADLINE_S,
+        )
+        response = jsonify(Workflow.of(record).model_dump())
+        response.status_code = 201
+        response.headers["Location"] = f"/api/v1/workflows/{record.id}"
+        return response
+
+    @blueprint.get("")
+    async def listing() -> dict[str, Any]:
+        query = read_query(request, ListQuery)
+        message = ListWorkflows(
+            status=query.status, workflow_type=query.type, limit=query.limit, cursor=query.cursor
+        )
+        page = await ask(doors.manager, message, deadline_s=READ_DEADLINE_S)
+        data = [Workflow.of(record).model_dump() for record in page.records]
+        return {"data": data, "next_cursor": page.next_cursor}
+
+    @blueprint.get("/types")
+    async def types() -> dict[str, Any]:
+        read_query(request, NoQuery)
+        found = await ask(doors.manager, ListWorkflowTypes(), deadline_s=READ_DEADLINE_S)
+        return {"data": [asdict(record) for record in found]}
+
+    @blueprint.get("/<workflow_id>")
+    async def get(workflow_id: str) -> dict[str, Any]:
+        read_query(request, NoQuery)
+        message = GetWorkflow(workflow_id=workflow_id)
+        record = await ask(doors.manager, message, deadline_s=READ_DEADLINE_S)
+        return Workflow.of(record).model_dump()
+
+    @blueprint.get("/<workflow_id>/results")
+    async def results(workflow_id: str) -> dict[str, Any]:
+        read_query(request, NoQuery)
+        message = GetResults(workflow_id=workflow_id)
+        found = await ask(doors.manager, message, deadline_s=READ_DEADLINE_S)
+        return {"data": [asdict(record) for record in found]}
+
+    @blueprint.get("/<workflow_id>/logs")
+    async def logs(workflow_id: str) -> dict[str, Any]:
+        query = read_query(request, LogsQuery)
+        message = ReadEvents(workflow_id=workflow_id, after=query.after, limit=query.limit)
+        found = await ask(doors.manager, message, deadline_s=READ_DEADLINE_S)
+        last = found[-1].seq if found else query.after
+        return {"data": [line_of(fact) for fact in found], "next_after": last}
+
+    return blueprint
+
+
+def _idempotency_key() -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not (0 < len(key) <= KEY_LIMIT and key.isprintable()):
+        raise ValidationError(
+            f"Idempotency-Key is 1 to {KEY_LIMIT} printable characters",
+            field="Idempotency-Key",
+            value=None,
+        )
+    return key

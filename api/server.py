@@ -1,0 +1,141 @@
+"""The API actor and the metrics actor: hypercorn under supervision.
+
+Each serves on a socket that was bound once, before the tree: a restarted door takes a copy of the
+same descriptor, and connections wait in the kernel's queue meanwhile instead of being refused.
+"""
+
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import trio
+from hypercorn.config import Config
+from hypercorn.trio import serve
+from prometheus_client import CollectorRegistry, make_asgi_app
+
+from api.app import create_app
+from api.doors import Doors
+from supervision import Actor, ChildSpec
+
+GRACE_S = 3.0
+WEBSOCKET_LIMIT_BYTES = 64 * 1024
+WEBSOCKET_PING_S = 20.0
+READ_TIMEOUT_S = 60
+HEADER_LIMIT_BYTES = 16 * 1024
+
+
+class HttpDoor(Actor):
+    """Serves an ASGI app, made anew at each start, until it is stopped.
+
+    Args:
+        build: makes the app.
+        listening: the bound and listening socket; this actor serves on a copy of it.
+    """
+
+    def __init__(self, *, build: Callable[[], Any], listening: socket.socket) -> None:
+        super().__init__()
+        self._build = build
+        self._listening = listening
+        self._closing = trio.Event()
+
+    async def on_start(self) -> None:
+        up = trio.Event()
+        self.spawn(self._serve, up)
+        with trio.fail_after(10):
+            await up.wait()
+
+    async def _serve(self, up: trio.Event) -> None:
+        """Serve until this task is cancelled; then let requests in progress end, within GRACE_S."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._close_when_cancelled)
+            with trio.CancelScope(shield=True):
+                await self._serve_shielded(up)
+
+    async def _close_when_cancelled(self) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            self._closing.set()
+
+    async def _serve_shielded(self, up: trio.Event) -> None:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._hypercorn)
+            up.set()
+
+    async def _hypercorn(self, *, task_status: trio.TaskStatus[list[str]]) -> None:
+        await serve(
+            self._build(),
+            _config(self._listening),
+            shutdown_trigger=self._closing.wait,
+            task_status=task_status,
+            mode="asgi",
+        )
+
+
+def _config(listening: socket.socket) -> Config:
+    config = Config()
+    config.bind = [f"fd://{os.dup(listening.fileno())}"]
+    config.graceful_timeout = GRACE_S
+    config.read_timeout = READ_TIMEOUT_S
+    config.websocket_max_message_size = WEBSOCKET_LIMIT_BYTES
+    config.websocket_ping_interval = WEBSOCKET_PING_S
+    config.h11_max_incomplete_size = HEADER_LIMIT_BYTES
+    config.include_server_header = False
+    config.accesslog = None
+    config.errorlog = None
+    return config
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening TCP socket on a loopback address.
+
+    Args:
+        host: an address of this machine's loopback, or "localhost".
+        port: 0 picks a free one.
+
+    Raises:
+        ValueError: the host is not loopback: there are no keys yet, so nobody else may ask.
+        OSError: the port is taken.
+    """
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    if not _is_loopback(str(address[0])):
+        raise ValueError(f"{host} is not a loopback address; the server only listens on loopback")
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(512)
+        listening.setblocking(False)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _is_loopback(address: str) -> bool:
+    return address == "::1" or address.startswith("127.")
+
+
+def doors_specs(
+    doors: Doors,
+    registry: CollectorRegistry,
+    *,
+    http: socket.socket,
+    metrics: socket.socket,
+) -> list[ChildSpec]:
+    """The specs of the API's actors, for the tree."""
+    return [
+        ChildSpec(
+            id="http",
+            name="http",
+            build=lambda: HttpDoor(build=lambda: create_app(doors), listening=http),
+            shutdown_s=GRACE_S + 5.0,
+        ),
+        ChildSpec(
+            id="metrics",
+            name="metrics",
+            build=lambda: HttpDoor(build=lambda: make_asgi_app(registry), listening=metrics),
+            shutdown_s=GRACE_S + 5.0,
+        ),
+    ]

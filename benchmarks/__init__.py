@@ -1,0 +1,1 @@
+"""What the system does in a second, measured on the machine at hand: see README.md here."""

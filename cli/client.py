@@ -1,0 +1,128 @@
+"""The HTTP side of every command: one request, one parsed answer, or one Problem.
+
+The client is synchronous on purpose: a command does one thing at a time, and without an event loop
+it starts faster and stops at once on Ctrl-C. It never prints and never retries an answer; only a
+connection that broke under a request is tried once more, because then nobody knows whether the
+server saw it. That is safe: reads change nothing, and a POST carries an idempotency key.
+"""
+
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+
+from cli import problem
+from cli.exits import ExitCode
+from cli.problem import Problem
+
+Params = Mapping[str, str | int]
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Client:
+    """Talks to one server. Close it, or use it as a context manager."""
+
+    def __init__(self, base_url: str, *, timeout_s: float = 30.0) -> None:
+        """Raises: Problem (usage) when the URL is none for HTTP."""
+        url = _parsed(base_url)
+        self.base_url = base_url
+        self.http = httpx2.Client(
+            base_url=url,
+            timeout=httpx2.Timeout(timeout_s, connect=5.0),
+            # A proxy of the environment cannot reach this machine's loopback.
+            trust_env=url.host not in _LOOPBACK,
+        )
+        self._timeout_s = timeout_s
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.http.close()
+
+    def get(self, path: str, params: Params | None = None) -> dict[str, Any]:
+        """Raises: Problem for every refusal, and when the server cannot be reached."""
+        return self._answer(lambda: self.http.get(path, params=dict(params or {})))
+
+    def post(self, path: str, body: Mapping[str, Any], *, key: str) -> dict[str, Any]:
+        """Sends `body`; the server does it once, however often the same `key` arrives."""
+        headers = {"Idempotency-Key": key}
+        return self._answer(lambda: self.http.post(path, json=dict(body), headers=headers))
+
+    def _answer(self, send: Callable[[], httpx2.Response]) -> dict[str, Any]:
+        try:
+            return _parse(_sent_again_if_broken(send))
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as err:
+            raise unreachable(self.base_url, str(err)) from err
+        except httpx2.TimeoutException as err:
+            raise _late(self.base_url, self._timeout_s) from err
+        except httpx2.HTTPError as err:
+            raise unreachable(self.base_url, f"the connection broke ({err})") from err
+
+
+def unreachable(base_url: str, reason: str) -> Problem:
+    """Nobody answers there; the hint says how to have somebody answer."""
+    return Problem(
+        "The server cannot be reached",
+        f"{base_url}: {reason}" if reason else base_url,
+        code="unreachable",
+        exit_code=ExitCode.UNREACHABLE,
+        hint="start one with `beadflow up`, or check --url and WORKFLOW_URL",
+        retryable=True,
+    )
+
+
+def _late(base_url: str, timeout_s: float) -> Problem:
+    return Problem(
+        "The server did not answer in time",
+        f"{base_url} was silent for {timeout_s:g} s",
+        code="timeout",
+        exit_code=ExitCode.CANCELLED,
+        hint="it may have done what was asked: look with `beadflow workflow list`",
+        retryable=True,
+    )
+
+
+def _parsed(base_url: str) -> httpx2.URL:
+    try:
+        url = httpx2.URL(base_url)
+    except httpx2.InvalidURL as err:
+        raise _no_url(base_url) from err
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise _no_url(base_url)
+    return url
+
+
+def _no_url(base_url: str) -> Problem:
+    return problem.usage(
+        "That is no URL of a server", base_url, hint="write it like http://127.0.0.1:8080"
+    )
+
+
+def _sent_again_if_broken(send: Callable[[], httpx2.Response]) -> httpx2.Response:
+    try:
+        return send()
+    except (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError):
+        return send()
+
+
+def _parse(response: httpx2.Response) -> dict[str, Any]:
+    if not response.is_success:
+        raise problem.from_answer(response.status_code, response.content)
+    try:
+        value = response.json()
+    except ValueError as err:
+        raise problem.unreadable("it is not JSON") from err
+    if not isinstance(value, dict):
+        raise problem.unreadable("it is not a JSON object")
+    return value

@@ -1,0 +1,155 @@
+"""The command tree, and the boundary where every refusal becomes words and an exit code.
+
+Commands are registered by import path: asking for help or for one command imports only what that
+needs, and the server's own command, which brings the whole system along, costs the others nothing.
+`-o` belongs to no command but to all of them, before or after the command's name.
+"""
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
+
+from cli.exits import ExitCode
+from cli.output import Form, Output
+from cli.problem import Problem, usage
+from storage.errors import StorageError, StoreLocked
+
+_EPILOGUE = (
+    "Examples:\n\n"
+    "  beadflow up\n\n"
+    '  beadflow workflow start research Clients --var question="…" --watch\n\n'
+    "  beadflow help exit-codes"
+)
+_OUTPUT = Parameter(
+    name=["--output", "-o"], env_var="BEADFLOW_OUTPUT", help="Write for people, or for programs."
+)
+
+
+def version() -> str:
+    return metadata.version("beadflow")
+
+
+app = App(
+    name="beadflow",
+    help="Durable agent workflows on your own machine, every one an issue in your Git repository.",
+    help_format="plaintext",
+    help_epilogue=_EPILOGUE,
+    version=version,
+    version_flags=["--version", "-V"],
+)
+app.meta.suppress_keyboard_interrupt = False  # main.py returns its exit code
+app.command(
+    "cli.serve:up",
+    name="up",
+    help="Serve the API, run workflows and keep issues in Git.",
+    help_epilogue="Example:\n\n  beadflow up --repo ~/src/project --port 0",
+)
+app.command(
+    "cli.workflow:app",
+    name="workflow",
+    help="Start workflows, and see what they do and what they found.",
+)
+
+
+@app.command(name="help", help_epilogue="Example:\n\n  beadflow help workflow start")
+def help_(
+    *topic: Annotated[str, Parameter(help="A command, or `exit-codes`.")],
+    out: Annotated[Output, Parameter(parse=False)],
+) -> int:
+    """Explain a command, or the exit codes."""
+    if topic != ("exit-codes",):
+        _explain(topic)
+        return ExitCode.OK
+    if out.json:
+        out.envelope("help.exit-codes", {str(code.value): code.meaning for code in ExitCode})
+    else:
+        out.fields({str(code.value): code.meaning for code in ExitCode})
+    return ExitCode.OK
+
+
+def _explain(topic: Sequence[str]) -> None:
+    _, apps, unknown = app.parse_commands(topic)
+    if unknown:
+        raise _unknown(unknown[0], apps[-1])
+    app.help_print(topic)
+
+
+@app.meta.default
+def _launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    output: Annotated[Form, _OUTPUT] = "table",
+) -> int:
+    return _guarded(tokens, Output(output))
+
+
+def run(tokens: Sequence[str]) -> int:
+    """Runs one command line and returns its exit code. Never raises for what a user can cause."""
+    try:
+        code = app.meta(
+            tokens,
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+            end_of_options_delimiter="",  # `--` is for the command itself
+        )
+        sys.stdout.flush()
+    except CycloptsError as err:
+        Output().refuse(_misused(err))
+        return ExitCode.USAGE
+    except BrokenPipeError:
+        _discard_stdout()
+        return ExitCode.FAILED
+    return int(code or 0)
+
+
+def _guarded(tokens: Sequence[str], out: Output) -> int:
+    try:
+        command, bound, given = app.parse_args(
+            tokens, exit_on_error=False, print_error=False, end_of_options_delimiter="--"
+        )
+        extra = {"out": out} if "out" in given else {}
+        return int(command(*bound.args, **bound.kwargs, **extra) or 0)
+    except CycloptsError as err:
+        refused = _misused(err)
+    except Problem as err:
+        refused = err
+    except StorageError as err:
+        refused = _unusable(err)
+    except BrokenPipeError:
+        raise
+    except OSError as err:
+        refused = Problem(str(err), code="system", exit_code=ExitCode.FAILED)
+    out.refuse(refused)
+    return refused.exit_code
+
+
+def _misused(err: CycloptsError) -> Problem:
+    if isinstance(err, UnknownCommandError) and err.app and err.unused_tokens:
+        return _unknown(err.unused_tokens[0], err.app)
+    chain = " ".join(("beadflow", *(err.command_chain or ())))
+    return usage(str(err), hint=f"`{chain} --help` shows what there is")
+
+
+def _unusable(err: StorageError) -> Problem:
+    """The store's own words: they are written for a person at a terminal."""
+    if isinstance(err, StoreLocked):
+        return Problem(str(err), code="store_locked", exit_code=ExitCode.CONFLICT, retryable=True)
+    return Problem(str(err), code="storage", exit_code=ExitCode.FAILED)
+
+
+def _unknown(word: str, within: App) -> Problem:
+    # cyclopts words this, too, but imports every command for it, the whole server among them.
+    names = [name for name in within if not name.startswith("-")]
+    close = difflib.get_close_matches(word, names, n=1)
+    guess = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(sorted(names))}"
+    return usage(f"Unknown command {word!r}", guess)
+
+
+def _discard_stdout() -> None:
+    # Whoever read our output has gone; without this the interpreter complains once more at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

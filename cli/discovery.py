@@ -1,0 +1,146 @@
+"""Finding who answers: a server that was named, the one that holds the data directory, or nobody.
+
+The order is: `--url`, the environment's WORKFLOW_URL, the holder of the data directory's lock. With
+nobody there, reads are answered from the stores in this process (cli.embedded), and only a watched
+start runs the engine here. cli.embedded is imported when it is needed and not before: it brings the
+whole system along, and most commands only ever talk to a server.
+"""
+
+import contextlib
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Protocol, cast
+
+from cyclopts import Group, Parameter
+
+from cli.client import Client, Params
+from cli.exits import ExitCode
+from cli.problem import Problem
+from storage.home import DataDir
+from storage.lock import Holder
+
+_SERVER = Group("Server", sort_key=90)
+
+
+@Parameter(name="*", group=_SERVER)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Which server or which data a command means."""
+
+    url: Annotated[str | None, Parameter(env_var="WORKFLOW_URL")] = None
+    "Talk to this server, such as http://127.0.0.1:8080."
+
+    repo: Path | None = None
+    "The Git repository whose issues are meant; by default the one around the current directory."
+
+    data_dir: Annotated[Path | None, Parameter(env_var="WORKFLOW_DATA_DIR")] = None
+    "Where the system keeps its databases, and where its server is looked for."
+
+
+ANYWHERE = Where()
+
+
+class Source(Protocol):
+    """Answers reads, over HTTP or from the stores."""
+
+    def get(self, path: str, params: Params | None = None) -> dict[str, Any]: ...
+
+
+class Embedded(Protocol):
+    """What cli.embedded offers to commands when nobody serves."""
+
+    def start_and_watch(
+        self,
+        request: dict[str, Any],
+        *,
+        repo: Path,
+        data_dir: Path | None,
+        config: Path | None,
+        watch: Callable[[str], int],
+    ) -> int: ...
+
+    def read(
+        self, path: str, params: dict[str, Any], *, repo: Path, data_dir: Path | None
+    ) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Reads the stores directly, in this process and without the lock."""
+
+    where: Where
+
+    def get(self, path: str, params: Params | None = None) -> dict[str, Any]:
+        asked: Mapping[str, Any] = params or {}
+        return embedded().read(
+            path, dict(asked), repo=repository(self.where), data_dir=self.where.data_dir
+        )
+
+
+def embedded() -> Embedded:
+    return cast("Embedded", importlib.import_module("cli.embedded"))
+
+
+def repository(where: Where) -> Path:
+    return where.repo or Path.cwd()
+
+
+def server(where: Where) -> Client | None:
+    """A client of the server that is meant, or None when nobody serves."""
+    url = where.url or _holder_url(where)
+    return Client(url) if url else None
+
+
+@contextlib.contextmanager
+def source(where: Where) -> Iterator[Source]:
+    """Whoever can answer a read: the server if there is one, else the stores."""
+    found = server(where)
+    if found is None:
+        yield Stores(where)
+        return
+    with found:
+        yield found
+
+
+@contextlib.contextmanager
+def required(where: Where, attempt: str) -> Iterator[Client]:
+    """The server, for what only a server can do; `attempt` names that."""
+    found = server(where)
+    if found is None:
+        raise nobody_serves(attempt, "start a server with `beadflow up`")
+    with found:
+        yield found
+
+
+def nobody_serves(attempt: str, hint: str) -> Problem:
+    return Problem(
+        f"Nobody is there to {attempt}",
+        "no server was named, and none holds the data directory",
+        code="nobody_serves",
+        exit_code=ExitCode.UNREACHABLE,
+        hint=hint,
+        retryable=True,
+    )
+
+
+def _holder_url(where: Where) -> str | None:
+    holder = DataDir.resolve(where.repo, where.data_dir).read_holder()
+    if holder is None:
+        return None
+    if holder.url is None:
+        raise _silent(holder)
+    return holder.url
+
+
+def _silent(holder: Holder) -> Problem:
+    who = f"process {holder.pid} on {holder.host}" if holder.pid else "another process"
+    return Problem(
+        "The data directory is in use, but its holder does not serve",
+        f"{who} has not said where it listens",
+        code="holder_not_serving",
+        exit_code=ExitCode.UNREACHABLE,
+        hint="a server that is starting says so in a moment: try again",
+        retryable=True,
+    )

@@ -1,0 +1,150 @@
+"""What a watcher knows of a running workflow, as a pure reduction over its events.
+
+`apply` never changes a Progress but returns the next one, because the live view draws from another
+thread while events come in. An event seen twice (after a reconnect) changes nothing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from cli import printable, records, when
+from cli.records import Event
+
+StepState = Literal["running", "retrying", "done", "failed"]
+
+_ENDING = frozenset({"workflow_completed", "workflow_failed"})
+_BEGINNING = frozenset({"workflow_queued", "workflow_started"})  # of a retry, too
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step: where it is, who does it, and what it said last."""
+
+    name: str
+    state: StepState
+    agent: str = ""
+    attempt: int = 1
+    started_at: datetime | None = None
+    seconds: float | None = None
+    message: str = ""
+    fraction: float | None = None
+
+    def elapsed_s(self, now: datetime) -> float | None:
+        """Its own measure once it ended; until then the time since its start."""
+        if self.seconds is not None or self.started_at is None:
+            return self.seconds
+        return max((now - self.started_at).total_seconds(), 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """The steps in the order of their start, and the last thing the log said."""
+
+    steps: tuple[Step, ...] = ()
+    seq: int = 0
+    said: str = ""
+    ended: bool = False
+
+
+def apply(progress: Progress, event: Event) -> Progress:
+    """The progress after this event."""
+    if event.seq <= progress.seq:
+        return progress
+    progress = replace(progress, seq=event.seq)
+    if event.type.startswith("step_"):
+        return replace(progress, steps=_with_step(progress.steps, event))
+    if event.type == "log":
+        return replace(progress, said=printable.line(records.text(event.data, "message")))
+    if event.type in _ENDING or event.type in _BEGINNING:
+        return replace(progress, ended=event.type in _ENDING)
+    return progress
+
+
+def apply_all(progress: Progress, events: Iterable[Event]) -> Progress:
+    for event in events:
+        progress = apply(progress, event)
+    return progress
+
+
+def describe(event: Event) -> str:
+    """An event in one line, for those who do not watch on a terminal."""
+    parts = (
+        when.moment(event.at),
+        f"{printable.line(event.type):<18}",
+        _step_name(event) if event.type.startswith("step_") else "",
+        _labelled("agent", records.text(event.data, "agent_id")),
+        _labelled("attempt", _later_attempt(event)),
+        _labelled("issue", event.issue_id if event.type.startswith("issue_") else ""),
+        _percent(records.number(event.data, "fraction")),
+        _took(records.number(event.data, "seconds")),
+        printable.line(records.text(event.data, "level")),
+        printable.line(records.text(event.data, "message")),
+    )
+    return " ".join(part for part in parts if part).rstrip()
+
+
+def _with_step(steps: tuple[Step, ...], event: Event) -> tuple[Step, ...]:
+    name = _step_name(event)
+    known = next((step for step in steps if step.name == name), None)
+    after = _after(known or Step(name=name, state="running"), event)
+    if known is None:
+        return (*steps, after)
+    return tuple(after if step.name == name else step for step in steps)
+
+
+def _after(step: Step, event: Event) -> Step:
+    data = event.data
+    message = printable.line(records.text(data, "message"))
+    step = replace(
+        step,
+        agent=printable.line(records.text(data, "agent_id")) or step.agent,
+        attempt=records.whole(data, "attempt") or step.attempt,
+        message=message or step.message,
+    )
+    match event.type:
+        case "step_started":
+            began = replace(step, message=message, fraction=None, seconds=None)
+            state: StepState = "running" if step.attempt <= 1 else "retrying"
+            return replace(began, state=state, started_at=when.parse(event.at))
+        case "step_progress":
+            return replace(step, fraction=records.number(data, "fraction"))
+        case "step_completed":
+            return replace(step, state="done", fraction=None, seconds=_spent_s(step, event))
+        case "step_failed":
+            return replace(step, state="failed", fraction=None, seconds=_spent_s(step, event))
+        case _:
+            return step
+
+
+def _spent_s(step: Step, event: Event) -> float | None:
+    told = records.number(event.data, "seconds")
+    ended_at = when.parse(event.at)
+    if told is not None or ended_at is None:
+        return told
+    return step.elapsed_s(ended_at)
+
+
+def _step_name(event: Event) -> str:
+    step = printable.line(records.text(event.data, "step"))
+    activity = printable.line(records.text(event.data, "activity"))
+    # Steps are often plain numbers; then only the activity's name means something to a reader.
+    return f"{step} {activity}".strip() if activity and activity not in step else step or activity
+
+
+def _later_attempt(event: Event) -> str:
+    attempt = records.whole(event.data, "attempt") or 1
+    return str(attempt) if attempt > 1 else ""
+
+
+def _labelled(label: str, value: str) -> str:
+    return f"{label} {printable.line(value)}" if value else ""
+
+
+def _percent(fraction: float | None) -> str:
+    return "" if fraction is None else f"{fraction:.0%}"
+
+
+def _took(seconds: float | None) -> str:
+    return "" if seconds is None else f"in {when.duration(seconds)}"

@@ -1,0 +1,239 @@
+"""A whole system in this process: stores, actors and doors, from the lock to the last goodbye.
+
+The composition root. `up` serves with it until somebody stops it; a watched start without a server
+runs one workflow with it; reads without a server use its stores alone.
+"""
+
+import gc
+import logging
+import random
+import secrets
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from actors import plugins
+from actors.clock import system_clock
+from actors.stores import Stores, open_stores
+from actors.telemetry import Meters
+from actors.tree import World, tree
+from api.doors import Doors, Where
+from api.server import doors_specs, listen
+from cli.exits import ExitCode
+from cli.problem import Problem
+from cli.settings import Settings, level_number
+from storage.git import ISSUES_REF
+from storage.home import DataDir
+from storage.pool import ReadPool
+from supervision import ActorRestarted, ChildSpec, Event, StartError, System
+
+SWITCH_INTERVAL_S = 1e-4
+"""Beside a busy trio thread a writer's thread fell to 2 writes/s at the interpreter's own 5 ms."""
+
+NEEDED = ("coordination_writer", "tempolite_writer", "beads_writer", "event_bus", "dispatcher")
+
+log = structlog.get_logger("beadflow.system")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sockets:
+    """The listening sockets, bound once for every incarnation of the doors."""
+
+    http: socket.socket
+    metrics: socket.socket
+
+    @property
+    def url(self) -> str:
+        return _url(self.http)
+
+    @property
+    def metrics_url(self) -> str:
+        return f"{_url(self.metrics)}/metrics"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What a system is about: its data, whose lock is held, and the work tree it looks at."""
+
+    data: DataDir
+    repo: Path
+
+
+def place(repo: Path | None, data_dir: Path | None) -> Place:
+    """Find the place that is meant; touches nothing.
+
+    Raises:
+        StorageError: the repository belongs to another user.
+        Problem: there is no such directory.
+    """
+    start = (repo or Path.cwd()).resolve()
+    if not start.is_dir():
+        raise Problem(
+            "There is no such directory",
+            str(start),
+            code="no_such_directory",
+            exit_code=ExitCode.USAGE,
+        )
+    data = DataDir.resolve(start, data_dir)
+    root = data.git.work_tree if data.git and data.git.work_tree else start
+    return Place(data=data, repo=root)
+
+
+@contextmanager
+def bound(settings: Settings) -> Iterator[Sockets]:
+    """Bind both sockets.
+
+    Raises:
+        Problem: an address is not loopback, or a port is taken.
+    """
+    with ExitStack() as stack:
+        http = stack.enter_context(closing(_listen(settings.host, settings.port, "--port")))
+        metrics = stack.enter_context(
+            closing(_listen(settings.host, settings.metrics_port, "--metrics-port"))
+        )
+        yield Sockets(http=http, metrics=metrics)
+
+
+def _listen(host: str, port: int, option: str) -> socket.socket:
+    try:
+        return listen(host, port)
+    except (OSError, ValueError) as error:
+        raise Problem(
+            f"Cannot listen on {host} port {port}",
+            str(error),
+            code="cannot_listen",
+            exit_code=ExitCode.FAILED,
+            hint=f"{option} 0 picks a free port; the host is 127.0.0.1 by default",
+        ) from error
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@asynccontextmanager
+async def running(where: Place, settings: Settings, sockets: Sockets) -> AsyncIterator[System]:
+    """A system that is up, with its tree; on the way out it is stopped in order.
+
+    The lock of the data directory is held by the caller.
+
+    Raises:
+        Problem: a plugin cannot be used, or a part of the tree did not start.
+        StorageError: a database cannot be opened.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    chance = random.SystemRandom()
+    meters = Meters()
+    found = load_plugins(settings.plugins)
+    async with open_stores(where.data, chance=chance, observe=meters.observe_query) as stores:
+        _watch_connections(meters, stores)
+        async with System.open(_Observer(meters)) as system:
+            world = World(
+                data=where.data,
+                stores=stores,
+                repo=where.repo,
+                definitions=found.definitions,
+                agents=found.agents,
+                meters=meters,
+                clock=system_clock,
+                chance=chance,
+                incarnation=secrets.token_hex(8),
+            )
+            doors = doors_of(system, where)
+            specs = doors_specs(doors, meters.registry, http=sockets.http, metrics=sockets.metrics)
+            await _start(system, world, specs)
+            where.data.announce(sockets.url)
+            gc.collect()
+            gc.freeze()  # what is here now stays: full collections need not look at it again
+            yield system
+
+
+def load_plugins(files: tuple[Path, ...]) -> plugins.Plugins:
+    try:
+        return plugins.load(files)
+    except plugins.PluginError as error:
+        raise Problem(
+            "A plugin cannot be used",
+            str(error),
+            code="bad_plugin",
+            exit_code=ExitCode.FAILED,
+        ) from error
+
+
+def doors_of(system: System, where: Place) -> Doors:
+    """The mailboxes that the API's requests end up in."""
+    return Doors(
+        manager=system.named("manager"),
+        bus=system.named("event_bus"),
+        needed=tuple((name, system.named(name)) for name in NEEDED),
+        where=Where(
+            data_dir=str(where.data.path),
+            repo=str(where.repo),
+            issues_file=str(where.repo / ".beads" / "issues.jsonl"),
+            issues_ref=ISSUES_REF if where.data.git else None,
+        ),
+    )
+
+
+async def _start(system: System, world: World, specs: list[ChildSpec]) -> None:
+    try:
+        await system.start(tree(system, world, specs))
+    except StartError as error:
+        raise Problem(
+            "The system did not start",
+            str(error),
+            code="start_failed",
+            exit_code=ExitCode.FAILED,
+        ) from error
+
+
+def _watch_connections(meters: Meters, stores: Stores) -> None:
+    """The pool's connections, the one for look-ups, and the writer's."""
+    for name in ("coordination", "tempolite", "beads"):
+        pool = getattr(stores, name).pool
+        gauge = meters.database_connections.labels(name)
+        gauge.set_function(partial(_connections, pool))
+
+
+def _connections(pool: ReadPool) -> int:
+    return pool.connections + 2
+
+
+class _Observer:
+    """Sees every event of the kernel: the log and the metrics are subscribers."""
+
+    def __init__(self, meters: Meters) -> None:
+        self._meters = meters
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, ActorRestarted):
+            self._meters.actor_restarts.labels(_kind(event.path)).inc()
+        log.debug("actor", fact=type(event).__name__, what=str(event))
+
+
+def _kind(path: str) -> str:
+    """An actor's place in the tree without the ids of workflows, so that labels stay few."""
+    parts = path.split("/")
+    return "workflow" if "workflow_instances" in parts[:-1] else parts[-1]
+
+
+def configure_logging(level: str) -> None:
+    """Structured lines on standard error, one per event, with control characters escaped."""
+    logging.basicConfig(level=level_number(level), format="%(levelname)s %(name)s %(message)s")
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level_number(level)),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+    )

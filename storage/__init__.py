@@ -1,0 +1,1 @@
+"""Plain SQLite, files and Git. No actor lives here, and nothing here knows of HTTP."""

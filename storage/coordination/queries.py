@@ -1,0 +1,197 @@
+"""The bridge's SQL. What writes runs inside the writer's transaction; the rest only reads."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+_MAPPING = """
+    m.beads_issue_id, m.tempolite_workflow_id, m.workflow_type, m.workflow_version, m.title,
+    m.status, m.priority, m.agent_type, m.metadata, m.error_code, m.error_message, m.created_at,
+    m.started_at, m.completed_at, m.request_sha256,
+    (SELECT a.agent_id FROM agent_assignments a WHERE a.workflow_id = m.tempolite_workflow_id
+     ORDER BY a.step_number DESC LIMIT 1) AS agent_id"""
+
+MAPPING = f"SELECT {_MAPPING} FROM workflow_mappings m WHERE m.tempolite_workflow_id = ?"  # noqa: S608 - constants
+MAPPING_OF_KEY = f"SELECT {_MAPPING} FROM workflow_mappings m WHERE m.idempotency_key = ?"  # noqa: S608 - constants
+MAPPINGS = f"""
+    SELECT {_MAPPING} FROM workflow_mappings m
+    WHERE (:status IS NULL OR m.status = :status) AND (:type IS NULL OR m.workflow_type = :type)
+      AND (:before_at IS NULL
+           OR (m.created_at, m.tempolite_workflow_id) < (:before_at, :before_id))
+    ORDER BY m.created_at DESC, m.tempolite_workflow_id DESC LIMIT :limit"""  # noqa: S608 - constants
+RESULTS = """
+    SELECT id, workflow_id, step, result_type, agent_type, agent_id, result_data,
+           confidence_score, created_at
+    FROM workflow_results WHERE workflow_id = ? ORDER BY id"""
+EVENTS_OF_WORKFLOW = """
+    SELECT seq, type, workflow_id, issue_id, at, data FROM events
+    WHERE workflow_id = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"""
+EVENTS = """
+    SELECT seq, type, workflow_id, issue_id, at, data FROM events
+    WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"""
+ASSIGNED = """
+    SELECT workflow_id, agent_type, agent_id FROM agent_assignments
+    WHERE status = 'assigned' ORDER BY id"""
+QUEUED = """
+    SELECT workflow_id, agent_type FROM agent_assignments
+    WHERE status = 'queued' AND agent_type = ? ORDER BY id LIMIT ?"""
+INTENTS = "SELECT workflow_id, kind, payload FROM intents ORDER BY created_at, workflow_id"
+
+
+def meta(connection: sqlite3.Connection, key: str) -> str | None:
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return row[0] if row else None
+
+
+def set_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
+    connection.execute(
+        "INSERT INTO meta (key, value) VALUES (?, ?)"
+        " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (key, value),
+    )
+
+
+def mapping(connection: sqlite3.Connection, workflow_id: str) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = connection.execute(MAPPING, (workflow_id,)).fetchone()
+    return row
+
+
+def mapping_of_key(connection: sqlite3.Connection, key: str) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = connection.execute(MAPPING_OF_KEY, (key,)).fetchone()
+    return row
+
+
+def insert_mapping(connection: sqlite3.Connection, values: dict[str, Any]) -> None:
+    connection.execute(
+        "INSERT INTO workflow_mappings (beads_issue_id, tempolite_workflow_id, workflow_type,"
+        " workflow_version, title, status, priority, agent_type, metadata, created_at,"
+        " idempotency_key, request_sha256) VALUES (:issue_id, :workflow_id, :workflow_type,"
+        " :version, :title, :status, :priority, :agent_type, :variables, :at, :idempotency_key,"
+        " :request_sha256)",
+        values,
+    )
+
+
+def insert_intent(connection: sqlite3.Connection, workflow_id: str, payload: str, at: str) -> None:
+    connection.execute(
+        "INSERT INTO intents (workflow_id, kind, payload, created_at) VALUES (?, 'start', ?, ?)",
+        (workflow_id, payload, at),
+    )
+
+
+def delete_intent(connection: sqlite3.Connection, workflow_id: str) -> None:
+    connection.execute("DELETE FROM intents WHERE workflow_id = ?", (workflow_id,))
+
+
+def insert_assignment(
+    connection: sqlite3.Connection,
+    *,
+    workflow_id: str,
+    agent_type: str,
+    agent_id: str | None,
+    at: str,
+) -> None:
+    connection.execute(
+        "INSERT INTO agent_assignments (workflow_id, agent_type, agent_id, step_number, status,"
+        " created_at, assigned_at) VALUES (?, ?, ?, 1, ?, ?, ?)",
+        (
+            workflow_id,
+            agent_type,
+            agent_id,
+            "queued" if agent_id is None else "assigned",
+            at,
+            None if agent_id is None else at,
+        ),
+    )
+
+
+def assign(connection: sqlite3.Connection, workflow_id: str, agent_id: str, at: str) -> bool:
+    """Give a queued assignment its agent; False when it is over or another agent has it."""
+    cursor = connection.execute(
+        "UPDATE agent_assignments SET status = 'assigned', agent_id = ?,"
+        " assigned_at = coalesce(assigned_at, ?)"
+        " WHERE workflow_id = ? AND status <> 'completed' AND coalesce(agent_id, ?) = ?",
+        (agent_id, at, workflow_id, agent_id, agent_id),
+    )
+    return cursor.rowcount == 1
+
+
+def complete_assignments(connection: sqlite3.Connection, workflow_id: str, at: str) -> None:
+    connection.execute(
+        "UPDATE agent_assignments SET status = 'completed', completed_at = ?"
+        " WHERE workflow_id = ? AND status <> 'completed'",
+        (at, workflow_id),
+    )
+
+
+def set_status(
+    connection: sqlite3.Connection,
+    workflow_id: str,
+    status: str,
+    *,
+    started_at: str | None = None,
+    completed_at: str | None = None,
+    error: tuple[str, str] | None = None,
+) -> None:
+    """Move a mapping on. `started_at` only counts the first time; the rest is replaced."""
+    code, message = error or (None, None)
+    connection.execute(
+        "UPDATE workflow_mappings SET status = ?, started_at = coalesce(started_at, ?),"
+        " completed_at = ?, error_code = ?, error_message = ? WHERE tempolite_workflow_id = ?",
+        (status, started_at, completed_at, code, message, workflow_id),
+    )
+
+
+def insert_result(connection: sqlite3.Connection, values: Sequence[Any]) -> None:
+    """Values: workflow_id, step, result_type, agent_type, agent_id, data, confidence, at."""
+    connection.execute(
+        "INSERT INTO workflow_results (workflow_id, step, result_type, agent_type, agent_id,"
+        " result_data, confidence_score, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
+        tuple(values),
+    )
+
+
+def cursor(connection: sqlite3.Connection, source: str) -> int:
+    row = connection.execute(
+        "SELECT position FROM outbox_cursors WHERE source = ?", (source,)
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def set_cursor(connection: sqlite3.Connection, source: str, position: int) -> None:
+    connection.execute(
+        "INSERT INTO outbox_cursors (source, position) VALUES (?, ?)"
+        " ON CONFLICT (source) DO UPDATE SET position = excluded.position",
+        (source, position),
+    )
+
+
+def insert_event(connection: sqlite3.Connection, values: Sequence[Any]) -> int:
+    """Values: type, workflow_id, issue_id, at, data. Answers the event's number."""
+    done = connection.execute(
+        "INSERT INTO events (type, workflow_id, issue_id, at, data) VALUES (?, ?, ?, ?, ?)",
+        tuple(values),
+    )
+    return int(done.lastrowid or 0)
+
+
+def last_event(connection: sqlite3.Connection) -> int:
+    row = connection.execute("SELECT max(seq) FROM events").fetchone()
+    return int(row[0] or 0)
+
+
+def issue_of(connection: sqlite3.Connection, workflow_id: str) -> str | None:
+    row = connection.execute(
+        "SELECT beads_issue_id FROM workflow_mappings WHERE tempolite_workflow_id = ?",
+        (workflow_id,),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def workflow_of(connection: sqlite3.Connection, issue_id: str) -> str | None:
+    row = connection.execute(
+        "SELECT tempolite_workflow_id FROM workflow_mappings WHERE beads_issue_id = ?",
+        (issue_id,),
+    ).fetchone()
+    return row[0] if row else None

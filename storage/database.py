@@ -1,0 +1,137 @@
+"""Opening SQLite databases, and nothing else.
+
+Every connection in the program is made here, so that each has the same pragmas, the same row type
+and the same file modes. There is one writing connection per file (SQLite up to 3.51.2 can damage a
+write-ahead log when two connections write or checkpoint it at once): it is opened by the writer
+actor that owns the database. All others are readers, which SQLite itself keeps from writing.
+
+`synchronous=FULL`, not the usual NORMAL: NORMAL loses acknowledged commits in a power cut, and
+group commit pays for the difference. A full integrity check is not made at each open, since it
+reads the whole file; a file that is no database at all is noticed by the first pragma.
+
+Transactions are begun and ended by explicit statements (`isolation_level=None`), which means the
+same on every Python we run on.
+"""
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+from urllib.parse import quote
+
+from storage.errors import CannotOpen, DatabaseFailure, UnsafePath, database_failure
+
+BUSY_TIMEOUT_S = 5.0
+PRIVATE_FILE = 0o600
+PRIVATE_DIRECTORY = 0o700
+
+_COMMON_PRAGMAS = (
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA cache_size=10000",  # pages: 40 MB at most
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA mmap_size=268435456",  # 256 MiB
+)
+_WRITER_PRAGMAS = ("PRAGMA synchronous=FULL", "PRAGMA wal_autocheckpoint=1000")
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """Opens the one writing connection of a database, and creates the file when it is missing.
+
+    The connection may be used by one thread at a time, not only by the one that opened it.
+
+    Raises:
+        Corrupt: the file is not a database.
+        UnsafePath: the file is a symbolic link.
+        CannotOpen: the file or its directory may not be written.
+        DatabaseFailure: anything else SQLite objects to.
+    """
+    _prepare(path)
+    conn = _connect(path, "rw")
+    try:
+        _use_write_ahead_log(conn, path)
+        _apply(conn, _COMMON_PRAGMAS + _WRITER_PRAGMAS)
+    except sqlite3.Error as err:
+        conn.close()
+        raise database_failure(path, err) from err
+    except DatabaseFailure:
+        conn.close()
+        raise
+    return conn
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Opens a connection that cannot write, usable by one thread at a time.
+
+    For single rows by key it may be used inline on the event loop's thread; anything longer
+    belongs in `storage.pool`.
+
+    Raises: as `open_writer`; a missing file is `CannotOpen`.
+    """
+    conn = _connect(path, "ro")
+    try:
+        _apply(conn, (*_COMMON_PRAGMAS, "PRAGMA query_only=ON"))
+        conn.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()  # reads the file's header
+    except sqlite3.Error as err:
+        conn.close()
+        raise database_failure(path, err) from err
+    return conn
+
+
+def make_private_directory(path: Path) -> None:
+    """Makes a directory only its owner may enter; parents that are missing get the same mode."""
+    for missing in reversed([p for p in (path, *path.parents) if not p.exists()]):
+        missing.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"file:{quote(str(path.absolute()))}?mode={mode}"  # quote: ? # and % would end the path
+    try:
+        conn = sqlite3.connect(
+            uri,
+            uri=True,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+    except sqlite3.Error as err:
+        raise database_failure(path, err) from err
+    conn.row_factory = sqlite3.Row
+    return conn
+
+
+def _apply(conn: sqlite3.Connection, pragmas: tuple[str, ...]) -> None:
+    for pragma in pragmas:
+        conn.execute(pragma).close()
+
+
+def _use_write_ahead_log(conn: sqlite3.Connection, path: Path) -> None:
+    (mode,) = conn.execute("PRAGMA journal_mode=WAL").fetchone()
+    if mode != "wal":
+        raise DatabaseFailure(path, f"this file system allows no write-ahead log (got {mode!r})")
+
+
+def _prepare(path: Path) -> None:
+    """Creates the file with its final mode, or tightens the mode of the one that is there.
+
+    SQLite would create it by the umask. A file that exists is never opened here: closing any
+    descriptor of it would drop the locks that this process's other connections hold on it.
+    """
+    try:
+        make_private_directory(path.parent)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, PRIVATE_FILE))
+    except FileExistsError:
+        _tighten(path)
+    except OSError as err:
+        raise CannotOpen(path, str(err)) from err
+
+
+def _tighten(path: Path) -> None:
+    mode = path.lstat().st_mode
+    if not stat.S_ISREG(mode):
+        raise UnsafePath(path, "a database must be a regular file, not a link or a device")
+    if stat.S_IMODE(mode) & 0o077:
+        try:
+            path.chmod(PRIVATE_FILE)
+        except OSError as err:
+            raise CannotOpen(path, str(err)) from err

@@ -1,0 +1,181 @@
+"""What can go wrong with a store, as types.
+
+Everything this package raises on purpose is a `StorageError`; a `sqlite3.Error` or an `OSError` is
+turned into one at the place that knows the path and what was attempted. The package knows nothing
+of HTTP or of actors: the writer actor and the doors translate these further. Each message says
+what was attempted, on which file, and what can be done about it, because most of them are read by
+a person at a terminal.
+"""
+# ruff: noqa: N818 - the names are the words of the field (StoreLocked, DiskFull), not FooError
+
+import sqlite3
+from pathlib import Path
+
+_CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_UNOPENED = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY})
+
+
+class StorageError(Exception):
+    """Stands for every failure this package reports on purpose."""
+
+
+class DatabaseFailure(StorageError):
+    """A database file could not be opened, read or written."""
+
+    what = "could not be used"
+
+    def __init__(self, path: Path | str, detail: str) -> None:
+        super().__init__(f"{path} {self.what}: {detail}")
+        self.path = Path(path)
+        self.detail = detail
+
+
+class Corrupt(DatabaseFailure):
+    what = "is not a readable SQLite database (restore it from a backup, or move it away)"
+
+
+class DiskFull(DatabaseFailure):
+    what = "could not be written because its disk is full (free some space and try again)"
+
+
+class DatabaseBusy(DatabaseFailure):
+    what = "is held by another connection for too long"
+
+
+class CannotOpen(DatabaseFailure):
+    what = "could not be opened (check that it exists and who may read and write it)"
+
+
+def database_failure(path: Path | str, error: sqlite3.Error) -> DatabaseFailure:
+    """Names what SQLite's error means for the file at `path`."""
+    match primary_code(error):
+        case code if code in _CORRUPT:
+            return Corrupt(path, str(error))
+        case sqlite3.SQLITE_FULL:
+            return DiskFull(path, str(error))
+        case code if code in _BUSY:
+            return DatabaseBusy(path, str(error))
+        case code if code in _UNOPENED:
+            return CannotOpen(path, str(error))
+    return DatabaseFailure(path, str(error))
+
+
+def primary_code(error: sqlite3.Error) -> int:
+    """Gives SQLite's primary result code; the extended part (which call failed) is masked off."""
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
+
+
+class SchemaError(StorageError):
+    """A database's schema and the program's migrations do not fit together."""
+
+
+class PoolClosed(StorageError):
+    def __init__(self, database: str) -> None:
+        super().__init__(f"the read pool of {database} is not open")
+        self.database = database
+
+
+class QueryFailed(StorageError):
+    def __init__(self, database: str, operation: str, detail: str) -> None:
+        super().__init__(f"the query {operation} on {database} failed: {detail}")
+        self.database = database
+        self.operation = operation
+
+
+class QueryTimeout(StorageError):
+    """A read took longer than its deadline and was interrupted; nothing was changed."""
+
+    def __init__(self, database: str, operation: str, deadline_s: float) -> None:
+        super().__init__(
+            f"the query {operation} on {database} was interrupted after {deadline_s:g} s"
+            " (ask for less at once, or try again when the server is less busy)"
+        )
+        self.database = database
+        self.operation = operation
+        self.deadline_s = deadline_s
+
+
+class PayloadError(StorageError):
+    """A value cannot be stored, or a stored text is not one of ours."""
+
+    def __init__(self, where: str, detail: str) -> None:
+        super().__init__(f"{where}: {detail}")
+        self.where = where
+        self.detail = detail
+
+
+class StoreLocked(StorageError):
+    """Another process holds the store. The facts are None when it has not written them yet."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        pid: int | None = None,
+        host: str | None = None,
+        since: str | None = None,
+        url: str | None = None,
+    ) -> None:
+        who = f"process {pid} on {host} since {since}" if pid is not None else "another process"
+        at = f", which serves {url}" if url else ""
+        super().__init__(f"{path} is held by {who}{at}; talk to that one, or stop it first")
+        self.path = path
+        self.pid = pid
+        self.host = host
+        self.since = since
+        self.url = url
+
+
+class LockUnusable(StorageError):
+    def __init__(self, path: Path, detail: str) -> None:
+        super().__init__(f"the lock {path} cannot be used: {detail}")
+        self.path = path
+
+
+class RepositoryMismatch(StorageError):
+    """The store belongs to another repository than the one it is used from."""
+
+    def __init__(self, recorded: Path | str, actual: Path | str) -> None:
+        super().__init__(
+            f"this data directory belongs to the repository {recorded}, not to {actual}"
+            " (use another --data-dir, or none)"
+        )
+        self.recorded = Path(recorded)
+        self.actual = Path(actual)
+
+
+class UnsafePath(StorageError):
+    """A file of ours is a symbolic link, or lies outside the directory it must be in."""
+
+    def __init__(self, path: Path | str, detail: str) -> None:
+        super().__init__(f"refusing to use {path}: {detail}")
+        self.path = Path(path)
+
+
+class GitError(StorageError):
+    """A Git command failed, or was refused before it ran."""
+
+    def __init__(self, operation: str, detail: str) -> None:
+        super().__init__(f"git {operation} failed: {detail}")
+        self.operation = operation
+        self.detail = detail
+
+
+class GitTimeout(GitError):
+    """A Git command was killed at its deadline; what it wrote until then may be there."""
+
+    def __init__(self, operation: str, deadline_s: float) -> None:
+        super().__init__(operation, f"killed after {deadline_s:g} s")
+        self.deadline_s = deadline_s
+
+
+class RefMoved(GitError):
+    """Someone else moved the ref between our reading it and our writing it, twice in a row."""
+
+    def __init__(self, ref: str, expected: str | None, detail: str) -> None:
+        super().__init__(
+            f"update-ref {ref}", f"it is no longer at {expected or 'nothing'}: {detail}"
+        )
+        self.ref = ref
+        self.expected = expected

@@ -1,0 +1,210 @@
+"""The SQL of beads.db, beside the records it fills.
+
+Functions take a connection and never begin or end a transaction: the writer actor does, around a
+batch of commands. Those that only read work on a reader as well.
+
+The line of an issue *as last published* is not stored a second time: it is the present line, unless
+the journal holds changes above `flushed_seq`, and then the `base` of the oldest of these. A row
+adopted from a file that someone else wrote starts again from what that file held.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from storage.issues import instants, jsonl
+from storage.issues.jsonl import Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalEntry:
+    seq: int
+    issue_id: str
+    kind: str
+    detail: Mapping[str, Any]
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """What the published file is known to be, and up to which change."""
+
+    flushed_seq: int
+    flushed_sha256: str | None
+    intended_seq: int
+    intended_sha256: str | None
+    adopted_sha256: str | None
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Hashes of files that hold nothing this database has not taken in."""
+        hashes = (self.flushed_sha256, self.intended_sha256, self.adopted_sha256)
+        return frozenset(sha256 for sha256 in hashes if sha256 is not None)
+
+
+LIST_BY_STATUS: Final = (
+    "SELECT line FROM issues WHERE status = :status ORDER BY updated_us DESC, id LIMIT :limit"
+)
+LIST_ALL: Final = "SELECT line FROM issues ORDER BY updated_us DESC, id LIMIT :limit"
+
+_PUT = """
+INSERT INTO issues (id, line, title, status, priority, issue_type, assignee, updated_us)
+VALUES (:id, :line, :title, :status, :priority, :issue_type, :assignee, :updated_us)
+ON CONFLICT (id) DO UPDATE SET line = excluded.line, title = excluded.title,
+    status = excluded.status, priority = excluded.priority, issue_type = excluded.issue_type,
+    assignee = excluded.assignee, updated_us = excluded.updated_us
+"""
+_PUBLISHED_LINE = """
+SELECT base FROM journal WHERE seq = coalesce(
+    (SELECT max(seq) FROM journal, publication
+        WHERE issue_id = :id AND seq > flushed_seq AND kind IN ('adopted', 'removed')),
+    (SELECT min(seq) FROM journal, publication WHERE issue_id = :id AND seq > flushed_seq))
+"""
+_CHANGED_SINCE = """
+SELECT DISTINCT issue_id FROM journal WHERE seq > (SELECT flushed_seq FROM publication)
+"""
+_MARK_FLUSHED = """
+UPDATE publication SET flushed_seq = :seq, flushed_sha256 = :sha256, adopted_sha256 = NULL
+WHERE flushed_seq <= :seq
+"""
+_FORGET_BASES = """
+UPDATE journal SET base = NULL WHERE seq > (SELECT flushed_seq FROM publication) AND seq <= :seq
+"""
+_ADVANCE = """
+INSERT INTO cursors (consumer, position) VALUES (:consumer, :position)
+ON CONFLICT (consumer) DO UPDATE SET position = excluded.position
+WHERE excluded.position > position
+"""
+
+
+def get_line(conn: sqlite3.Connection, issue_id: str) -> str | None:
+    return _text(conn.execute("SELECT line FROM issues WHERE id = ?", (issue_id,)))
+
+
+def put_row(conn: sqlite3.Connection, row: Row) -> str:
+    """Insert or replace an issue; return the line it is published as."""
+    line = jsonl.encode_text(row)
+    columns = {
+        "id": row["id"],
+        "line": line,
+        "title": row.get("title") or "",
+        "status": row.get("status") or "open",
+        "priority": row.get("priority") or 0,
+        "issue_type": row.get("issue_type") or "task",
+        "assignee": row.get("assignee") or "",
+        "updated_us": instants.to_ns(row.get("updated_at") or instants.ZERO) // 1000,
+    }
+    conn.execute(_PUT, columns)
+    return line
+
+
+def delete_row(conn: sqlite3.Connection, issue_id: str) -> None:
+    conn.execute("DELETE FROM issues WHERE id = ?", (issue_id,))
+
+
+def all_lines(conn: sqlite3.Connection) -> list[str]:
+    """Return every line in the order of the file: ids compared byte by byte."""
+    return [line for (line,) in conn.execute("SELECT line FROM issues ORDER BY id")]
+
+
+def lines_by_id(conn: sqlite3.Connection) -> dict[str, str]:
+    return {row[0]: row[1] for row in conn.execute("SELECT id, line FROM issues")}
+
+
+def all_ids(conn: sqlite3.Connection) -> list[str]:
+    return [issue_id for (issue_id,) in conn.execute("SELECT id FROM issues ORDER BY id")]
+
+
+def holds_nothing(conn: sqlite3.Connection) -> bool:
+    """Return whether this database has never held an issue."""
+    sql = "SELECT EXISTS (SELECT 1 FROM issues) OR EXISTS (SELECT 1 FROM journal)"
+    return not conn.execute(sql).fetchone()[0]
+
+
+def append_journal(
+    conn: sqlite3.Connection,
+    issue_id: str,
+    kind: str,
+    *,
+    detail: Mapping[str, Any],
+    base: str | None,
+    at: str,
+) -> int:
+    """Record a change; return its sequence number."""
+    text = json.dumps(detail, ensure_ascii=False, sort_keys=True)
+    sql = "INSERT INTO journal (issue_id, kind, detail, base, at) VALUES (?, ?, ?, ?, ?)"
+    return conn.execute(sql, (issue_id, kind, text, base, at)).lastrowid or 0
+
+
+def read_journal(conn: sqlite3.Connection, after: int, limit: int) -> list[JournalEntry]:
+    """Return up to `limit` changes above position `after`, in commit order."""
+    sql = "SELECT seq, issue_id, kind, detail, at FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"
+    return [
+        JournalEntry(seq=seq, issue_id=issue_id, kind=kind, detail=json.loads(detail), at=at)
+        for seq, issue_id, kind, detail, at in conn.execute(sql, (after, limit))
+    ]
+
+
+def last_seq(conn: sqlite3.Connection) -> int:
+    return int(conn.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0])
+
+
+def last_seq_of(conn: sqlite3.Connection, issue_id: str) -> int:
+    sql = "SELECT coalesce(max(seq), 0) FROM journal WHERE issue_id = ?"
+    return int(conn.execute(sql, (issue_id,)).fetchone()[0])
+
+
+def published_line(conn: sqlite3.Connection, issue_id: str) -> str | None:
+    """Return the issue as the published file last known to us holds it (see the module)."""
+    found = conn.execute(_PUBLISHED_LINE, {"id": issue_id}).fetchone()
+    return found[0] if found is not None else get_line(conn, issue_id)
+
+
+def published_lines(conn: sqlite3.Connection) -> dict[str, str]:
+    """Return every issue as last published, by id."""
+    lines = lines_by_id(conn)
+    for (issue_id,) in conn.execute(_CHANGED_SINCE).fetchall():
+        line = published_line(conn, issue_id)
+        if line is None:
+            lines.pop(issue_id, None)
+        else:
+            lines[issue_id] = line
+    return lines
+
+
+def publication(conn: sqlite3.Connection) -> Publication:
+    row = conn.execute("SELECT * FROM publication").fetchone()
+    return Publication(**{name: row[name] for name in Publication.__dataclass_fields__})
+
+
+def mark_intent(conn: sqlite3.Connection, seq: int, sha256: str) -> None:
+    sql = "UPDATE publication SET intended_seq = ?, intended_sha256 = ?"
+    conn.execute(sql, (seq, sha256))
+
+
+def mark_flushed(conn: sqlite3.Connection, seq: int, sha256: str) -> None:
+    """Record that the file holds every change up to `seq`; an older mark changes nothing."""
+    conn.execute(_FORGET_BASES, {"seq": seq})
+    conn.execute(_MARK_FLUSHED, {"seq": seq, "sha256": sha256})
+
+
+def mark_adopted(conn: sqlite3.Connection, sha256: str) -> None:
+    conn.execute("UPDATE publication SET adopted_sha256 = ?", (sha256,))
+
+
+def cursor(conn: sqlite3.Connection, consumer: str) -> int:
+    """Return the last position of that feed whose event has been applied here."""
+    sql = "SELECT position FROM cursors WHERE consumer = ?"
+    row = conn.execute(sql, (consumer,)).fetchone()
+    return int(row[0]) if row is not None else 0
+
+
+def advance_cursor(conn: sqlite3.Connection, consumer: str, position: int) -> None:
+    conn.execute(_ADVANCE, {"consumer": consumer, "position": position})
+
+
+def _text(found: sqlite3.Cursor) -> str | None:
+    row = found.fetchone()
+    return row[0] if row is not None else None

@@ -1,0 +1,4 @@
+DROP TABLE publication;
+DROP TABLE cursors;
+DROP TABLE journal;
+DROP TABLE issues;

@@ -1,0 +1,4 @@
+DROP TABLE tasks;
+DROP TABLE history;
+DROP TABLE instances;
+DROP TABLE meta;

@@ -1,0 +1,103 @@
+"""The kernel: what makes any actor run, stop and be restarted.
+
+Every actor is a pykka actor. An `Actor` runs as a trio task, a `BlockingActor` in an OS thread of
+its own. Supervisors start them in order, restart them in OTP's words, and stop them in reverse.
+Nothing here knows what the actors are for.
+"""
+
+from supervision.actor import Actor
+from supervision.backoff import Backoff
+from supervision.blocking import BlockingActor
+from supervision.child import ChildSpec
+from supervision.delivery import Delivery
+from supervision.dynamic import DynamicSupervisor, StartChild, StopChild, WhichChildren
+from supervision.errors import (
+    ActorDeadError,
+    ActorRestarting,
+    AskTimeout,
+    ChildExists,
+    ChildUnknown,
+    MailboxFull,
+    NameTaken,
+    Overloaded,
+    Refused,
+    RestartsExceeded,
+    ShutdownDeadlineExceeded,
+    SpecError,
+    StartError,
+    ThreadStillRunning,
+    UnansweredDelivery,
+    UnexpectedMessage,
+)
+from supervision.events import (
+    ActorExited,
+    ActorRestarted,
+    ActorStarted,
+    ChildGaveUp,
+    DeadLetters,
+    Event,
+    RestartScheduled,
+    TellRefused,
+    ThreadAbandoned,
+)
+from supervision.exits import ExitReason
+from supervision.info import ActorInfo
+from supervision.intensity import Intensity
+from supervision.life import Down
+from supervision.ref import ActorRef, Named, Target
+from supervision.reply import Reply
+from supervision.request import Ask, ask, ask_blocking
+from supervision.supervisor import supervisor
+from supervision.system import System
+from supervision.work import Deferred
+
+__all__ = [
+    "Actor",
+    "ActorDeadError",
+    "ActorExited",
+    "ActorInfo",
+    "ActorRef",
+    "ActorRestarted",
+    "ActorRestarting",
+    "ActorStarted",
+    "Ask",
+    "AskTimeout",
+    "Backoff",
+    "BlockingActor",
+    "ChildExists",
+    "ChildGaveUp",
+    "ChildSpec",
+    "ChildUnknown",
+    "DeadLetters",
+    "Deferred",
+    "Delivery",
+    "Down",
+    "DynamicSupervisor",
+    "Event",
+    "ExitReason",
+    "Intensity",
+    "MailboxFull",
+    "NameTaken",
+    "Named",
+    "Overloaded",
+    "Refused",
+    "Reply",
+    "RestartScheduled",
+    "RestartsExceeded",
+    "ShutdownDeadlineExceeded",
+    "SpecError",
+    "StartChild",
+    "StartError",
+    "StopChild",
+    "System",
+    "Target",
+    "TellRefused",
+    "ThreadAbandoned",
+    "ThreadStillRunning",
+    "UnansweredDelivery",
+    "UnexpectedMessage",
+    "WhichChildren",
+    "ask",
+    "ask_blocking",
+    "supervisor",
+]

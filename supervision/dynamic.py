@@ -1,0 +1,264 @@
+"""The dynamic supervisor: thousands of children that come and go, each on its own budget.
+
+Nothing here is linear in the number of children but stopping them all. Children do not depend on
+each other, so they are started, restarted and stopped side by side, and one that fails too often is
+given up alone: it never takes the others along and never escalates.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import trio
+
+from supervision.actor import Actor
+from supervision.backoff import Backoff
+from supervision.child import ChildSpec
+from supervision.errors import (
+    ChildExists,
+    ChildUnknown,
+    Refused,
+    ShutdownDeadlineExceeded,
+    ThreadStillRunning,
+)
+from supervision.events import ActorRestarted, ChildGaveUp, RestartScheduled
+from supervision.exits import ExitReason
+from supervision.info import ActorInfo
+from supervision.intensity import Intensity, RestartWindow
+from supervision.life import Life
+from supervision.names import Name
+from supervision.ref import ActorRef
+from supervision.request import Ask
+from supervision.strategy import should_restart
+from supervision.supervisor import ChildExited, absent
+from supervision.system import start_error
+
+__all__ = ["DynamicSupervisor", "GaveUp", "StartChild", "StopChild", "WhichChildren"]
+
+GaveUp = Callable[[str, ExitReason], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartChild(Ask[ActorRef]):
+    """Start a child and answer with its ref once it is up.
+
+    Refused with `ChildExists` (the id is taken), with what the child's own `on_start` refused with,
+    or with `StartError` when it did not start; such a child is forgotten.
+    """
+
+    spec: ChildSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopChild(Ask[None]):
+    """Stop a child, forget it, and answer when it is down. Refused with `ChildUnknown`."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhichChildren(Ask[tuple[str, ...]]):
+    """Answer with the ids of all children, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestartChild:
+    """To the supervisor: this child may start again, if it still waits for that."""
+
+    id: str
+    generation: int
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """What the supervisor knows of one child."""
+
+    spec: ChildSpec
+    names: list[Name]
+    window: RestartWindow
+    life: Life | None = None
+    generation: int = 0
+    failures: int = 0
+    restarts: int = 0
+    leaving: bool = False
+
+
+class DynamicSupervisor(Actor):
+    """Starts and stops children on request.
+
+    Args:
+        per_child: how often each child may be restarted.
+        backoff: how long a child waits before each restart.
+        gave_up: told the id and the last exit reason of a child that used up its restarts; on the
+            trio thread.
+    """
+
+    deferred_bound: ClassVar[int] = 1000
+
+    def __init__(
+        self,
+        per_child: Intensity | None = None,
+        backoff: Backoff | None = None,
+        gave_up: GaveUp | None = None,
+    ) -> None:
+        super().__init__()
+        self._kernel.oversee(self)
+        self._per_child = per_child or Intensity()
+        self._backoff = backoff or Backoff()
+        self._gave_up = gave_up
+        self._entries: dict[str, Entry] = {}
+
+    async def on_receive(self, message: object) -> object:
+        match message:
+            case StartChild(spec=spec):
+                return self.defer(self._await_start(self._add(spec)))
+            case StopChild(id=id_):
+                return self.defer(self._remove(self._find(id_)))
+            case WhichChildren():
+                return tuple(self._entries)
+            case _:
+                return await super().on_receive(message)
+
+    async def on_stop(self) -> None:
+        await self._stop_all()
+
+    async def control(self, message: object) -> None:
+        match message:
+            case ChildExited(id=id_, generation=generation, reason=reason):
+                self._child_exited(id_, generation, reason)
+            case RestartChild(id=id_, generation=generation):
+                self._restart(id_, generation)
+
+    # --- on request ---
+
+    def _add(self, spec: ChildSpec) -> Life:
+        if spec.id in self._entries:
+            raise ChildExists(f"{self._path(spec.id)} is there already")
+        names = self.system.hold_names(spec)
+        entry = Entry(spec, names, RestartWindow(self._per_child))
+        try:
+            life = self._launch(entry)
+        except ThreadStillRunning as error:
+            raise ChildExists(str(error)) from error
+        self._entries[spec.id] = entry
+        return life
+
+    async def _await_start(self, life: Life) -> ActorRef:
+        await life.up.wait()
+        if life.ref is None or not life.was_up:
+            error = start_error(life)
+            if isinstance(error.cause, Refused):
+                raise error.cause
+            raise error from error.cause
+        return life.ref
+
+    def _find(self, id_: str) -> Entry:
+        entry = self._entries.get(id_)
+        if entry is None:
+            raise ChildUnknown(f"{self._path(id_)} is not there")
+        return entry
+
+    async def _remove(self, entry: Entry) -> None:
+        entry.leaving = True
+        if entry.life is not None:
+            entry.life.request_stop("shutdown")
+            await entry.life.stopped()
+        self._forget(entry)
+
+    # --- on an end ---
+
+    def _child_exited(self, id_: str, generation: int, reason: ExitReason) -> None:
+        entry = self._entries.get(id_)
+        if entry is None or entry.generation != generation or entry.life is None or entry.leaving:
+            return
+        life, entry.life = entry.life, None
+        never_up = entry.restarts == 0 and entry.failures == 0 and not life.was_up
+        if never_up or not should_restart(entry.spec.restart, reason.kind):
+            self._forget(entry)
+        elif not entry.window.admit(trio.current_time()):
+            self._give_up(entry, reason)
+        else:
+            self._schedule(entry, life, reason)
+
+    def _schedule(self, entry: Entry, life: Life, reason: ExitReason) -> None:
+        up_s = life.uptime_s() if life.was_up else 0.0
+        entry.failures = self._backoff.failures_in_a_row(entry.failures, up_s)
+        delay_s = self._backoff.delay_s(entry.failures, self.system.random)
+        path = self._path(entry.spec.id)
+        self.system.emit(RestartScheduled(path=path, reason=reason, delay_s=delay_s))
+        self._kernel.post(RestartChild(entry.spec.id, entry.generation), delay_s)
+
+    def _restart(self, id_: str, generation: int) -> None:
+        entry = self._entries.get(id_)
+        if entry is None or entry.generation != generation or entry.leaving:
+            return
+        try:
+            self._launch(entry)
+        except ThreadStillRunning as error:
+            self._give_up(entry, ExitReason.crash(error))
+            return
+        entry.restarts += 1
+        path = self._path(id_)
+        self.system.emit(ActorRestarted(path=path, restarts=entry.restarts))
+
+    def _give_up(self, entry: Entry, reason: ExitReason) -> None:
+        self._forget(entry)
+        id_ = entry.spec.id
+        event = ChildGaveUp(path=self._path(id_), reason=reason, restarts=entry.restarts)
+        self.system.emit(event)
+        if self._gave_up is not None:
+            self._gave_up(id_, reason)
+
+    # --- shared ---
+
+    def _path(self, id_: str) -> str:
+        return f"{self._kernel.life.path}/{id_}"
+
+    def _launch(self, entry: Entry) -> Life:
+        entry.generation += 1
+        on_exit = partial(self._child_ended, entry.spec.id, entry.generation)
+        entry.life = self.system.launch(
+            entry.spec, parent=self._kernel.life.path, supervised=True, on_exit=on_exit
+        )
+        return entry.life
+
+    def _child_ended(self, id_: str, generation: int, reason: ExitReason) -> None:
+        self._kernel.post(ChildExited(id_, generation, reason))
+
+    def _forget(self, entry: Entry) -> None:
+        if self._entries.get(entry.spec.id) is entry:
+            del self._entries[entry.spec.id]
+        for name in entry.names:
+            name.expect(restarting=False)
+
+    async def _stop_all(self) -> None:
+        """Stops all side by side; a restarted supervisor begins with none."""
+        entries = list(self._entries.values())
+        for entry in entries:
+            entry.leaving = True
+            if entry.life is not None:
+                entry.life.request_stop("shutdown")
+        for entry in entries:
+            if entry.life is not None:
+                await entry.life.stopped()
+            self._forget(entry)
+
+    async def reap(self, reason: ExitReason) -> None:
+        """After a crash or a deadline: nobody below may go on."""
+        if isinstance(reason.cause, ShutdownDeadlineExceeded):
+            for entry in self._entries.values():
+                if entry.life is not None:
+                    entry.life.kill()
+        await self._stop_all()
+
+    def stop_requested(self) -> None:
+        """Nothing here is in the way of a stop."""
+
+    def describe(self) -> tuple[ActorInfo, ...]:
+        return tuple(map(self._describe, self._entries.values()))
+
+    def _describe(self, entry: Entry) -> ActorInfo:
+        if entry.life is not None:
+            return entry.life.describe(entry.restarts)
+        return absent(entry.spec, self._path(entry.spec.id), entry.restarts, due=True)

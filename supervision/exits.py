@@ -1,0 +1,47 @@
+"""Why an actor ended, in OTP's three words."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from supervision.errors import ActorDeadError, ShutdownDeadlineExceeded
+
+__all__ = ["ExitKind", "ExitReason"]
+
+ExitKind = Literal["normal", "shutdown", "crash"]
+
+
+@dataclass(frozen=True, slots=True)
+class ExitReason:
+    """Why an actor ended.
+
+    Attributes:
+        kind: `normal` when it stopped by itself, `shutdown` when its supervisor stopped it, `crash`
+            when it raised.
+        cause: what it raised; for `shutdown`, set when it had to be cancelled at its deadline.
+    """
+
+    kind: ExitKind
+    cause: BaseException | None = None
+
+    @property
+    def crashed(self) -> bool:
+        return self.kind == "crash"
+
+    def __str__(self) -> str:
+        if self.cause is None:
+            return self.kind
+        return f"{self.kind}: {type(self.cause).__name__}: {self.cause}"
+
+    @classmethod
+    def crash(cls, cause: BaseException) -> "ExitReason":
+        return cls("crash", cause)
+
+    @classmethod
+    def killed(cls, path: str, shutdown_s: float) -> "ExitReason":
+        text = f"{path} had not stopped after {shutdown_s:g} s and was cancelled"
+        return cls("shutdown", ShutdownDeadlineExceeded(text))
+
+    def dead(self, path: str, message: object) -> ActorDeadError:
+        """Builds the error for the asker of a message this exit interrupted."""
+        text = f"{path} ended ({self}) while it worked on {type(message).__name__}: it may have run"
+        return ActorDeadError(text)

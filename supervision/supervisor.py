@@ -1,0 +1,303 @@
+"""The static supervisor: a fixed list of children, started in order and stopped in reverse.
+
+Decisions are pure (`strategy`, `intensity`, `backoff`); this carries them out. It never sleeps: a
+restart that is due later is a message to itself, so that a request to stop, or another child's end,
+gets in between. A restart that fails is a failure like any other. What it hears of a child carries
+the generation, because the last words of one incarnation may arrive when the next one lives.
+
+When its children fail more often than its intensity allows, it stops them and crashes; its own
+supervisor decides then, and in the end `System.wait` returns the reason.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import trio
+
+from supervision.actor import Actor
+from supervision.backoff import Backoff
+from supervision.child import ChildSpec, check_ids, check_names
+from supervision.errors import RestartsExceeded, ShutdownDeadlineExceeded, SpecError
+from supervision.events import ActorRestarted, RestartScheduled
+from supervision.exits import ExitReason
+from supervision.info import ActorInfo
+from supervision.intensity import Intensity, RestartWindow
+from supervision.life import Life
+from supervision.names import Name
+from supervision.strategy import (
+    AUTO_SHUTDOWNS,
+    STRATEGIES,
+    AutoShutdown,
+    Decision,
+    Restart,
+    Strategy,
+    decide,
+    ends_with,
+)
+from supervision.system import start_error
+
+__all__ = ["Supervisor", "supervisor"]
+
+
+def supervisor(
+    id: str,  # noqa: A002  OTP's word
+    strategy: Strategy,
+    children: Sequence[ChildSpec],
+    *,
+    intensity: Intensity | None = None,
+    backoff: Backoff | None = None,
+    auto_shutdown: AutoShutdown = "never",
+    restart: Restart = "permanent",
+    shutdown_s: float = float("inf"),
+    name: str | None = None,
+) -> ChildSpec:
+    """Describes a supervisor and all below it.
+
+    Args:
+        id: unique among its siblings.
+        strategy: `one_for_one`, `one_for_all` or `rest_for_one`.
+        children: in start order.
+        intensity: how many restarts, over all children together, it takes before it gives up.
+        backoff: how long it waits before each.
+        auto_shutdown: whether it ends by itself once `any_significant` child, or `all_significant`
+            children, ended for good; `never` by default.
+        restart: what its own supervisor does when it ends.
+        shutdown_s: seconds its whole subtree has to stop; infinity leaves it to the children's.
+        name: what `System.named` finds it by.
+
+    Raises:
+        SpecError: something in it, or in a child, cannot be right; the bad value is named.
+    """
+    if strategy not in STRATEGIES:
+        text = f"supervisor {id}: strategy must be one of {', '.join(STRATEGIES)}"
+        raise SpecError(f"{text}, not {strategy!r}")
+    if auto_shutdown not in AUTO_SHUTDOWNS:
+        text = f"supervisor {id}: auto_shutdown must be one of {', '.join(AUTO_SHUTDOWNS)}"
+        raise SpecError(f"{text}, not {auto_shutdown!r}")
+    specs = tuple(children)
+    check_ids(id, specs)
+    check_names(id, specs)
+    return ChildSpec(
+        id=id,
+        build=partial(
+            Supervisor,
+            strategy,
+            specs,
+            intensity or Intensity(),
+            backoff or Backoff(),
+            auto_shutdown,
+        ),
+        restart=restart,
+        shutdown_s=shutdown_s,
+        name=name,
+        children=specs,
+    )
+
+
+@dataclass(slots=True)
+class Child:
+    """What a supervisor knows of one child."""
+
+    spec: ChildSpec
+    names: list[Name] = field(default_factory=list)
+    life: Life | None = None
+    generation: int = 0
+    failures: int = 0
+    restarts: int = 0
+    due: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChildExited:
+    """To the supervisor: this incarnation of a child has ended."""
+
+    id: str
+    generation: int
+    reason: ExitReason
+
+
+@dataclass(frozen=True, slots=True)
+class RestartDue:
+    """To the supervisor: the children of this round may start again."""
+
+    round: int
+
+
+class Supervisor(Actor):
+    """Runs a fixed list of children. Described by `supervisor()`."""
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        specs: Sequence[ChildSpec],
+        intensity: Intensity,
+        backoff: Backoff,
+        auto_shutdown: AutoShutdown,
+    ) -> None:
+        super().__init__()
+        self._kernel.oversee(self)
+        self._strategy = strategy
+        self._children = {spec.id: Child(spec) for spec in specs}
+        self._intensity = intensity
+        self._window = RestartWindow(intensity)
+        self._backoff = backoff
+        self._auto_shutdown = auto_shutdown
+        self._round = 0
+        self._starting: trio.CancelScope | None = None
+
+    async def on_start(self) -> None:
+        for child in self._children.values():
+            child.names = self.system.hold_names(child.spec)
+        for child in self._children.values():
+            if self._kernel.life.stopping is not None:
+                return
+            failed = await self._start_child(child)
+            if failed is not None:
+                error = start_error(failed)
+                raise error from error.cause
+
+    async def on_stop(self) -> None:
+        for child in reversed(self._children.values()):
+            await self._stop_child(child, restarting=self._kernel.life.restarting)
+
+    async def control(self, message: object) -> None:
+        match message:
+            case ChildExited(id=id_, generation=generation, reason=reason):
+                await self._child_exited(id_, generation, reason)
+            case RestartDue(round=round_):
+                await self._restart_round(round_)
+
+    async def _child_exited(self, id_: str, generation: int, reason: ExitReason) -> None:
+        child = self._children.get(id_)
+        if child is None or child.life is None or child.generation != generation:
+            return
+        await self._failed(child, child.life, reason)
+
+    async def _failed(self, child: Child, life: Life, reason: ExitReason) -> None:
+        """A child ended by itself, or could not be started."""
+        child.life = None
+        decision = self._decide(child, reason)
+        if not decision.start:
+            if ends_with(self._auto_shutdown, self._significant(), child.spec.id):
+                self.stop()
+            self._forget(decision)
+            return
+        now = trio.current_time()
+        if not self._window.admit(now):
+            raise self._exceeded(life, reason) from reason.cause
+        for id_ in decision.stop:
+            sibling = self._children[id_]
+            await self._stop_child(sibling, restarting=id_ in decision.start)
+        self._forget(decision)
+        up_s = life.uptime_s() if life.was_up else 0.0
+        child.failures = self._backoff.failures_in_a_row(child.failures, up_s)
+        self._schedule(decision, child, reason)
+
+    def _decide(self, child: Child, reason: ExitReason) -> Decision:
+        kinds = [(other.spec.id, other.spec.restart) for other in self._children.values()]
+        return decide(self._strategy, kinds, child.spec.id, reason.kind)
+
+    def _significant(self) -> dict[str, bool]:
+        """Every significant child, and whether it is over for good."""
+        return {
+            child.spec.id: child.life is None and not child.due
+            for child in self._children.values()
+            if child.spec.significant
+        }
+
+    def _forget(self, decision: Decision) -> None:
+        for id_ in decision.forget:
+            del self._children[id_]
+
+    def _schedule(self, decision: Decision, child: Child, reason: ExitReason) -> None:
+        delay_s = self._backoff.delay_s(child.failures, self.system.random)
+        self._round += 1
+        for id_ in decision.start:
+            self._children[id_].due = self._round
+        path = f"{self._kernel.life.path}/{child.spec.id}"
+        self.system.emit(RestartScheduled(path=path, reason=reason, delay_s=delay_s))
+        self._kernel.post(RestartDue(self._round), delay_s)
+
+    async def _restart_round(self, round_: int) -> None:
+        for child in list(self._children.values()):
+            if child.due != round_:
+                continue
+            child.due = 0
+            failed = await self._start_child(child)
+            if self._kernel.life.stopping is not None:
+                return
+            if failed is not None and failed.reason is not None:
+                await self._failed(child, failed, failed.reason)
+                return
+            child.restarts += 1
+            path = f"{self._kernel.life.path}/{child.spec.id}"
+            self.system.emit(ActorRestarted(path=path, restarts=child.restarts))
+
+    async def _start_child(self, child: Child) -> Life | None:
+        """Starts the child and waits for it; returns its life when the start failed."""
+        child.generation += 1
+        child.life = life = self.system.launch(
+            child.spec,
+            parent=self._kernel.life.path,
+            supervised=True,
+            on_exit=partial(self._child_ended, child.spec.id, child.generation),
+        )
+        with trio.CancelScope() as self._starting:
+            await life.up.wait()
+        self._starting = None
+        return life if life.reason is not None and not life.was_up else None
+
+    async def _stop_child(self, child: Child, *, restarting: bool) -> None:
+        child.due = 0
+        if child.life is not None:
+            child.life.request_stop("shutdown", restarting=restarting)
+            await child.life.stopped()
+            child.life = None  # not before: should this wait be cancelled, `reap` takes it up again
+        for name in child.names:
+            name.expect(restarting=restarting)
+
+    async def reap(self, reason: ExitReason) -> None:
+        """After a crash or a deadline: nobody below may go on."""
+        restarting = self._kernel.life.returns_after(reason)
+        if isinstance(reason.cause, ShutdownDeadlineExceeded):
+            for child in self._children.values():
+                if child.life is not None:
+                    child.life.kill()
+        for child in reversed(self._children.values()):
+            await self._stop_child(child, restarting=restarting)
+
+    def stop_requested(self) -> None:
+        if self._starting is not None:
+            self._starting.cancel()
+
+    def _child_ended(self, id_: str, generation: int, reason: ExitReason) -> None:
+        self._kernel.post(ChildExited(id_, generation, reason))
+
+    def _exceeded(self, life: Life, reason: ExitReason) -> RestartsExceeded:
+        budget = f"{self._intensity.restarts} restarts in {self._intensity.period_s:g} s"
+        return RestartsExceeded(
+            f"{self._kernel.life.path} allows {budget}; last ended {life.path} ({reason})"
+        )
+
+    def describe(self) -> tuple[ActorInfo, ...]:
+        return tuple(map(self._describe, self._children.values()))
+
+    def _describe(self, child: Child) -> ActorInfo:
+        if child.life is not None:
+            return child.life.describe(child.restarts)
+        path = f"{self._kernel.life.path}/{child.spec.id}"
+        return absent(child.spec, path, child.restarts, due=child.due > 0)
+
+
+def absent(spec: ChildSpec, path: str, restarts: int, *, due: bool) -> ActorInfo:
+    """Describes a child that has no incarnation at the moment."""
+    return ActorInfo(
+        id=spec.id,
+        path=path,
+        name=spec.name,
+        kind="supervisor" if spec.children else "task",
+        state="restarting" if due else "ended",
+        restarts=restarts,
+        mailbox_depth=0,
+    )

@@ -1,0 +1,205 @@
+"""One actor system: the tree's root, its names, and the room its tasks run in.
+
+The room is a nursery in a task of its own, shielded from whoever opened the system: a cancellation
+from outside would end all actors at once and in no order. It reaches only the body of
+`System.open`, and on the way out the tree is stopped as it should be: in reverse order, each within
+its deadline.
+
+Several systems live side by side in one process, and nothing of one is left when it closes.
+"""
+
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from random import Random
+
+import trio
+
+from supervision import registry  # noqa: F401  puts the index into pykka's registry
+from supervision.bridge import Bridge
+from supervision.child import ChildSpec, check_names
+from supervision.errors import ActorDeadError, StartError, ThreadStillRunning
+from supervision.events import Event, Observer, observe
+from supervision.exits import ExitReason
+from supervision.info import ActorInfo
+from supervision.life import Life, OnExit
+from supervision.names import Name, Names
+from supervision.ref import ActorRef, Named
+
+__all__ = ["System"]
+
+
+class System:
+    """A running tree of actors, made by `System.open`. It belongs to the trio thread."""
+
+    def __init__(self, nursery: trio.Nursery, observer: Observer | None, random: Random) -> None:
+        self.nursery = nursery
+        self.bridge = Bridge.current()
+        self.random = random
+        self.abandoned: dict[str, Life] = {}
+        self._observer = observer
+        self._names = Names()
+        self._root: Life | None = None
+        self._root_names: list[Name] = []
+        self._over = trio.Event()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, on_event: Observer | None = None, *, random: Random | None = None
+    ) -> AsyncIterator["System"]:
+        """Opens a system; on the way out stops what still runs, in order.
+
+        A cancellation from outside reaches the body and becomes an ordered stop, which is shielded
+        and therefore lasts as long as the shutdown deadlines in the specs allow.
+
+        Args:
+            on_event: is told every lifecycle event, on the trio thread.
+            random: where the jitter of restarts comes from.
+        """
+        raised: BaseException | None = None
+        async with trio.open_nursery() as outer:
+            system, close = await outer.start(cls._host, on_event, random or Random())  # noqa: S311
+            try:
+                yield system
+            except BaseException as error:  # noqa: BLE001  raised below, not in a nursery's group
+                raised = error
+            with trio.CancelScope(shield=True):
+                await system.stop()
+            close.set()
+        if raised is not None:
+            raise raised
+
+    @classmethod
+    async def _host(
+        cls,
+        observer: Observer | None,
+        random: Random,
+        *,
+        task_status: trio.TaskStatus[tuple["System", trio.Event]],
+    ) -> None:
+        close = trio.Event()
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as nursery:
+                task_status.started((cls(nursery, observer, random), close))
+                await close.wait()
+
+    async def start(self, spec: ChildSpec) -> None:
+        """Starts the root and returns when the whole tree is up.
+
+        Raises:
+            StartError: a child did not start; `path` says which. What had started was stopped.
+            SpecError: a name occurs twice in the tree.
+            RuntimeError: the system was started before.
+        """
+        if self._root is not None:
+            raise RuntimeError("a system is started once")
+        check_names(spec.id, (spec,))
+        self._root_names = self.hold_names(spec)
+        self._root = root = self.launch(spec, parent="", supervised=False, on_exit=self._root_ended)
+        await root.up.wait()
+        if not root.was_up:
+            error = start_error(root)
+            raise error from error.cause
+
+    async def wait(self) -> ExitReason:
+        """Waits until the root has ended and says why.
+
+        The reason is a crash when failures escalated to the root, and also when a thread did not
+        stop and still runs (`ThreadStillRunning`): the process must then not exit with 0.
+        """
+        await self._over.wait()
+        reason = self._root.reason if self._root is not None else None
+        if self.abandoned and not (reason is not None and reason.crashed):
+            text = f"still running after their deadline: {', '.join(sorted(self.abandoned))}"
+            return ExitReason.crash(ThreadStillRunning(text))
+        return reason or ExitReason("shutdown")
+
+    async def stop(self) -> None:
+        """Stops the tree in reverse order and returns when it is down.
+
+        An actor of the tree that awaited this would wait for itself: it calls `request_stop`.
+        """
+        self.request_stop()
+        if self._root is not None:
+            await self._root.stopped()
+        self._names.end()
+        self._over.set()
+
+    def request_stop(self) -> None:
+        """Asks the tree to stop and returns at once."""
+        if self._root is not None:
+            self._root.request_stop("shutdown")
+
+    def named(self, text: str) -> Named:
+        """Returns the name to send to, whether or not anybody answers to it yet."""
+        return Named(self._names.find(text))
+
+    def monitor(self, target: ActorRef, watcher: ActorRef) -> None:
+        """Sends the watcher exactly one `Down` when the target ends, or at once if it has.
+
+        It arrives in order with what the target sent before, and is never refused. Any thread may
+        call it.
+        """
+        if target.life is None:
+            raise ActorDeadError(f"{target} was never started")
+        self.on_trio(target.life.watch, watcher)
+
+    def snapshot(self) -> ActorInfo | None:
+        """Describes the whole tree as it is now; None before the start."""
+        return self._root.describe(0) if self._root is not None else None
+
+    # --- for the kernel ---
+
+    def on_trio(self, function: Callable[..., object], *args: object) -> None:
+        """Runs the function on the trio thread: now, when that is where we are, else soon.
+
+        Raises:
+            trio.RunFinishedError: the loop has ended.
+        """
+        if threading.get_ident() == self.bridge.thread_id:
+            function(*args)
+        else:
+            self.bridge.call(function, *args)
+
+    def emit(self, event: Event) -> None:
+        """Tells the observer of an event."""
+        observe(self._observer, event)
+
+    def hold_names(self, spec: ChildSpec) -> list[Name]:
+        """Returns the names of a spec and all below; they are known while somebody holds them."""
+        return [self._names.find(text) for text in spec.names()]
+
+    def launch(self, spec: ChildSpec, *, parent: str, supervised: bool, on_exit: OnExit) -> Life:
+        """Builds a child and sets it running; its start is over when `up` of the life is set.
+
+        Raises:
+            ThreadStillRunning: a thread of a former incarnation was given up and still runs.
+        """
+        path = f"{parent}/{spec.id}" if parent else spec.id
+        self._refuse_second_thread(path)
+        life = Life(self, spec, path, supervised=supervised, on_exit=on_exit)
+        try:
+            name = self._names.free(spec.name) if spec.name is not None else None
+            life.begin(spec.build(), name)
+        except Exception as error:  # noqa: BLE001  what cannot be built has failed to start
+            life.end(ExitReason.crash(error))
+        return life
+
+    def _refuse_second_thread(self, path: str) -> None:
+        for abandoned in self.abandoned:
+            if abandoned == path or abandoned.startswith(f"{path}/"):
+                text = f"{path} is not started again: the thread of {abandoned} still runs"
+                raise ThreadStillRunning(text)
+
+    def _root_ended(self, _reason: ExitReason) -> None:
+        self._names.end()
+        self._over.set()
+
+
+def start_error(life: Life) -> StartError:
+    """Says which child at or below this life did not start, and why."""
+    cause = life.reason.cause if life.reason is not None else None
+    if isinstance(cause, StartError):
+        return StartError(cause.path, cause.cause)
+    return StartError(life.path, cause or RuntimeError(f"it ended at once ({life.reason})"))

@@ -1,0 +1,254 @@
+"""The body of a task actor: the loop, and the end.
+
+It stands beside the actor and not in it, so that no attribute of a subclass collides with the
+kernel's. The end has one order: whoever waits is failed at once; then the actor may say that it
+failed; then its tasks and the actors below it end; and only when nothing of it is left, its
+supervisor is told. Two incarnations never overlap.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, Protocol
+
+import trio
+
+from supervision.delivery import Delivery
+from supervision.errors import Refused
+from supervision.events import TellRefused
+from supervision.exits import ExitReason
+from supervision.info import ActorInfo, Kind
+from supervision.life import Life
+from supervision.mailbox import Mailbox
+from supervision.work import Deferred, Work
+
+if TYPE_CHECKING:
+    from supervision.actor import Actor
+
+__all__ = ["Below", "TaskBody"]
+
+logger = logging.getLogger("supervision")
+
+BURST = 32  # messages between two turns of the scheduler: a full mailbox must not starve the others
+ON_FAILURE_S = 5.0  # an actor that crashed may say so, but its restart does not wait for ever
+
+
+class Below(Protocol):
+    """What a supervisor adds to a body."""
+
+    async def control(self, message: object) -> None:
+        """Handles a message of the kernel."""
+
+    def stop_requested(self) -> None:
+        """Learns at once that the loop will come to an end."""
+
+    async def reap(self, reason: ExitReason) -> None:
+        """Ends every actor below that still lives."""
+
+    def describe(self) -> tuple[ActorInfo, ...]:
+        """Describes the actors below."""
+
+
+class TaskBody:
+    """One task actor's loop and all it needs."""
+
+    life: Life
+
+    def __init__(self, actor: "Actor", mailbox: Mailbox) -> None:
+        self.mailbox = mailbox
+        self.kind: Kind = "task"
+        self._actor = actor
+        self._below: Below | None = None
+        self._scope = trio.CancelScope()
+        self._current: Delivery | None = None
+        self._work: Work | None = None
+        self._fault: BaseException | None = None
+        self._over = False
+
+    def board(self, life: Life) -> None:
+        """Takes the life it is to live."""
+        if hasattr(self, "life"):
+            raise TypeError(f"{life.path}: build must make a new actor for each incarnation")
+        self.life = life
+        self.mailbox.open(life.system.bridge, life.path, self._actor.mailbox_bound)
+
+    def oversee(self, below: Below) -> None:
+        """Makes it a supervisor's body."""
+        self._below = below
+        self.kind = "supervisor"
+
+    # --- what the life asks of its body ---
+
+    def launch(self) -> None:
+        # an empty context: a request's variables must not live on in the actor it started
+        spawn: Callable[..., None] = self.life.system.nursery.start_soon
+        Context().run(spawn, self._live, name=self.life.path)
+
+    def stop_requested(self) -> None:
+        self._scope.deadline = self.life.stop_by
+        self.mailbox.seal()
+        self.mailbox.wake()
+        if self._below is not None:
+            self._below.stop_requested()
+
+    def abandon(self, reason: ExitReason) -> None:
+        raise AssertionError(f"a task can be cancelled, never abandoned: {reason}")
+
+    def waiting(self) -> int:
+        return len(self.mailbox)
+
+    def children(self) -> tuple[ActorInfo, ...]:
+        return () if self._below is None else self._below.describe()
+
+    def accept(self, delivery: Delivery) -> None:
+        self.mailbox.put_unbounded(delivery)
+
+    # --- what the actor asks of its body ---
+
+    def defer(self, work: Coroutine[Any, Any, object]) -> None:
+        """Lets a task answer the current message."""
+        if self._current is None:
+            work.close()
+            raise RuntimeError(f"{self.life.path}: defer() answers a message, and there is none")
+        self._tasks().defer(work, self._current)
+
+    def spawn(self, function: Callable[..., Awaitable[object]], args: tuple[Any, ...]) -> None:
+        """Runs a background task."""
+        self._tasks().spawn(function, args)
+
+    def post(self, message: object, delay_s: float = 0.0) -> None:
+        """Sends the actor a control message, which overtakes, now or in `delay_s` seconds."""
+        if delay_s > 0:
+            self.spawn(self._post_after, (message, delay_s))
+        else:
+            self.mailbox.put_control(message)
+
+    async def _post_after(self, message: object, delay_s: float) -> None:
+        await trio.sleep(delay_s)
+        self.mailbox.put_control(message)
+
+    # --- the loop ---
+
+    @trio.lowlevel.enable_ki_protection  # control-C is for the main task, not for whoever runs now
+    async def _live(self) -> None:
+        error: BaseException | None = None
+        try:
+            try:
+                await self._act()
+            except (Exception, SystemExit) as raised:  # noqa: BLE001  let it crash: here is where
+                error = raised
+            await self._end(self._reason(self._fault or error))
+        finally:  # whatever happens, whoever waits for the end must not wait for ever
+            self.life.end(ExitReason.crash(error or RuntimeError("the loop of the system is gone")))
+
+    async def _act(self) -> None:
+        with self._scope:
+            await self._actor.on_start()
+            self.life.mark_up()
+            await self._serve()
+            await self._finish_work()
+            await self._actor.on_stop()
+
+    async def _serve(self) -> None:
+        life, mailbox, messages = self.life, self.mailbox, self.mailbox.queue
+        turn = 0
+        while life.stopping is None:
+            if mailbox.control:
+                await self._control(mailbox.control.popleft())
+            elif messages and not self._is_busy():
+                await self._handle(messages.popleft())
+            else:
+                await mailbox.park()
+                turn = 0
+                continue
+            turn += 1
+            if turn == BURST:
+                turn = 0
+                await trio.lowlevel.checkpoint()
+
+    async def _handle(self, delivery: Delivery) -> None:
+        self._current = delivery
+        try:
+            answer = await self._actor.on_receive(delivery.message)
+        except Refused as refusal:
+            self._refuse(delivery, refusal)
+        else:
+            if type(answer) is not Deferred:
+                delivery.answer(answer)
+        self._current = None
+
+    async def _control(self, message: object) -> None:
+        if self._below is not None:
+            await self._below.control(message)
+
+    def _is_busy(self) -> bool:
+        return self._work is not None and self._work.deferred >= self._actor.deferred_bound
+
+    def _refuse(self, delivery: Delivery, refusal: Refused) -> None:
+        if delivery.reply_to is None:
+            kind = type(delivery.message).__name__
+            event = TellRefused(path=self.life.path, message_type=kind, error=refusal)
+            self.life.system.emit(event)
+        else:
+            delivery.refuse(refusal)
+
+    def _tasks(self) -> Work:
+        if self._over:
+            raise RuntimeError(f"{self.life.path} has ended and starts no more tasks")
+        if self._work is None:
+            self._work = Work(
+                self.life.system.nursery,
+                self.life.path,
+                on_crash=self._crash,
+                on_refusal=self._refuse,
+                changed=self.mailbox.wake,
+            )
+        return self._work
+
+    def _crash(self, error: BaseException) -> None:
+        """A task of this actor raised: the loop ends wherever it is."""
+        if self._fault is None:
+            self._fault = error
+            self._scope.cancel()
+
+    # --- the end ---
+
+    async def _finish_work(self) -> None:
+        if self._work is not None:
+            self._work.cancel_background()
+            await self._work.answered()
+
+    def _reason(self, error: BaseException | None) -> ExitReason:
+        if error is not None:
+            return ExitReason.crash(error)
+        if self._scope.cancelled_caught:
+            return ExitReason.killed(self.life.path, self.life.spec.shutdown_s)
+        return ExitReason(self.life.stopping or "normal")
+
+    async def _end(self, reason: ExitReason) -> None:
+        self._bury(reason)
+        if reason.crashed and reason.cause is not None:
+            await self._tell_failure(reason.cause)
+        if self._work is not None:
+            await self._work.ended()
+        if self._below is not None:
+            await self._below.reap(reason)
+        self.life.end(reason)
+
+    def _bury(self, reason: ExitReason) -> None:
+        """Nobody will be answered any more: says so to all who wait, each as befits."""
+        self._over = True
+        error = self.life.leave(reason)
+        if self._current is not None:
+            self._current.refuse(reason.dead(self.life.path, self._current.message))
+            self._current = None
+        if self._work is not None:
+            self._work.abandon(reason)
+        self.life.mourn(self.mailbox.close(error))
+
+    async def _tell_failure(self, error: BaseException) -> None:
+        with trio.move_on_after(ON_FAILURE_S):
+            try:
+                await self._actor.on_failure(error)
+            except Exception:
+                logger.exception("on_failure of %s failed", self.life.path)

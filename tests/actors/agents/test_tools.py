@@ -1,0 +1,130 @@
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+from actors.agents.tools import ToolStatus, run_tool
+
+
+def python(program: str) -> list[str]:
+    return [sys.executable, "-c", program]
+
+
+async def gone(pid: int) -> bool:
+    """Whether the process ends; a killed orphan is reaped by init a moment later."""
+    with trio.move_on_after(10):
+        while True:
+            try:
+                state = await trio.Path(f"/proc/{pid}/stat").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                return True
+            if state.rpartition(")")[2].split()[0] == "Z":
+                return True
+            await trio.lowlevel.checkpoint()
+    return False
+
+
+async def test_a_tool_that_succeeds_brings_its_output(tmp_path: Path) -> None:
+    result = await run_tool(python("print('hello')"), cwd=tmp_path, deadline_s=30)
+    assert (result.status, result.returncode, result.text) == (ToolStatus.OK, 0, "hello\n")
+
+
+async def test_a_tool_that_fails_says_why_in_one_line(tmp_path: Path) -> None:
+    program = "import sys; sys.stderr.write('first\\nsecond'); sys.exit(3)"
+    result = await run_tool(python(program), cwd=tmp_path, deadline_s=30)
+    assert result.status is ToolStatus.FAILED
+    assert result.why.endswith("exited with 3: first second")
+
+
+async def test_a_missing_tool_is_a_result_and_not_an_error(tmp_path: Path) -> None:
+    result = await run_tool(["no-such-tool-at-all"], cwd=tmp_path, deadline_s=30)
+    assert result.status is ToolStatus.MISSING
+    assert "not installed" in result.why
+
+
+async def test_a_directory_that_does_not_exist_is_a_missing_tool_too(tmp_path: Path) -> None:
+    result = await run_tool(python("pass"), cwd=tmp_path / "none", deadline_s=30)
+    assert result.status is ToolStatus.MISSING
+
+
+async def test_only_allowed_variables_and_those_given_reach_the_tool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BEADFLOW_TEST_SECRET", "s3cret")
+    result = await run_tool(
+        python("import os; print(sorted(os.environ))"),
+        cwd=tmp_path,
+        deadline_s=30,
+        env={"GIVEN": "yes"},
+    )
+    assert "'GIVEN'" in result.text
+    assert "BEADFLOW_TEST_SECRET" not in result.text
+
+
+async def test_stdin_is_empty(tmp_path: Path) -> None:
+    program = "import sys; print(repr(sys.stdin.read()))"
+    result = await run_tool(python(program), cwd=tmp_path, deadline_s=30)
+    assert result.text == "''\n"
+
+
+async def test_a_flood_of_output_is_capped_and_the_tool_still_finishes(tmp_path: Path) -> None:
+    program = "import sys; [sys.stdout.write('x' * 1000000) for _ in range(20)]"
+    result = await run_tool(python(program), cwd=tmp_path, deadline_s=30, output_cap_bytes=1_000)
+    assert result.ok
+    assert result.truncated
+    assert len(result.stdout) == 1_000
+
+
+async def test_the_deadline_kills_the_tool_and_its_children(tmp_path: Path) -> None:
+    result = await run_tool(
+        python(
+            "import subprocess, sys, time\n"
+            "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+            "print(child.pid, flush=True)\n"
+            "time.sleep(600)"
+        ),
+        cwd=tmp_path,
+        deadline_s=1.0,
+    )
+    assert result.status is ToolStatus.TIMED_OUT
+    assert result.returncode == -signal.SIGKILL
+    assert await gone(int(result.text))
+
+
+async def test_a_grandchild_that_keeps_stdout_open_does_not_hold_the_call(tmp_path: Path) -> None:
+    program = (
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "print(child.pid)"
+    )
+    with trio.fail_after(20):
+        result = await run_tool(python(program), cwd=tmp_path, deadline_s=600)
+    assert result.ok
+    assert await gone(int(result.text))
+
+
+async def test_a_descendant_in_its_own_session_does_not_hold_the_call(tmp_path: Path) -> None:
+    program = (
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],"
+        " start_new_session=True)\n"
+        "print(child.pid)"
+    )
+    with trio.fail_after(20):
+        result = await run_tool(python(program), cwd=tmp_path, deadline_s=600)
+    os.kill(int(result.text), signal.SIGKILL)
+    assert result.ok
+
+
+async def test_cancellation_kills_the_tool(tmp_path: Path) -> None:
+    mark = tmp_path / "pid"
+    program = f"import os, time; open({str(mark)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: run_tool(python(program), cwd=tmp_path, deadline_s=600))
+        while not (mark.exists() and mark.read_text()):
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert await gone(int(mark.read_text()))

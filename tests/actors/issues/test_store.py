@@ -1,0 +1,175 @@
+"""The commands of beads.db: idempotent, exactly once, and nothing lost to other writers."""
+
+import pytest
+
+from actors.errors import Conflict, NotFound, ValidationError
+from actors.issues.messages import (
+    AddComment,
+    Adopted,
+    AdoptRows,
+    ApplyChange,
+    Assign,
+    Change,
+    ChangeLabels,
+    CreateIssue,
+    MarkFlushed,
+    Position,
+    SetStatus,
+)
+from storage.issues import jsonl, queries
+from storage.issues.jsonl import Row
+from tests.actors.issues.world import LATER, World, make
+
+
+def change(*changes: Change, seq: int | None = None, issue_id: str = "x-1") -> ApplyChange:
+    source = None if seq is None else Position(consumer="bridge", seq=seq)
+    return ApplyChange(issue_id=issue_id, changes=changes, at=LATER, source=source)
+
+
+def adopt(*rows: Row, gone: tuple[str, ...] = (), sha256: str = "theirs") -> AdoptRows:
+    lines = [(row["id"], jsonl.encode_text(row)) for row in rows]
+    return AdoptRows(rows=(*lines, *((name, None) for name in gone)), file_sha256=sha256, at=LATER)
+
+
+def flush(world: World) -> None:
+    world.run(MarkFlushed(seq=queries.last_seq(world.conn), sha256="ours"))
+
+
+def test_creating_the_same_issue_twice_is_creating_it_once(world: World) -> None:
+    command = CreateIssue(row=make(work={"workflow_id": "w-1"}), key="w-1")
+    first = world.run(command)
+    assert world.run(command) == first
+    assert queries.last_seq(world.conn) == first.seq == 1
+
+
+def test_a_creation_is_recognised_by_its_workflow_after_the_issue_has_changed(world: World) -> None:
+    world.run(CreateIssue(row=make(work={"workflow_id": "w-1"}), key="w-1"))
+    world.run(change(SetStatus(status="closed", reason="Completed")))
+    again = make(work={"workflow_id": "w-1"}, created_at=LATER)
+    assert world.run(CreateIssue(row=again, key="w-1")).seq == 2
+    found = world.row()
+    assert found["status"] == "closed"
+
+
+def test_another_issue_with_the_same_id_is_refused(world: World) -> None:
+    world.run(CreateIssue(row=make(work={"workflow_id": "w-1"}), key="w-1"))
+    other = make(created_at=LATER, work={"workflow_id": "w-2"})
+    with pytest.raises(Conflict):
+        world.run(CreateIssue(row=other, key="w-2"))
+
+
+def test_a_row_that_may_not_be_written_is_refused(world: World) -> None:
+    with pytest.raises(ValidationError):
+        world.run(CreateIssue(row=make() | {"priority": 9}))
+    with pytest.raises(ValidationError):
+        world.run(CreateIssue(row=make() | {"notes": "\ud83d"}))
+    assert not world.holds()
+
+
+def test_one_change_command_is_one_journal_entry_with_what_it_changed(world: World) -> None:
+    world.create()
+    applied = world.run(
+        change(SetStatus(status="closed", reason="Completed"), AddComment(author="a", text="t"))
+    )
+    (entry,) = queries.read_journal(world.conn, applied.seq - 1, 10)
+    assert (entry.kind, entry.at) == ("changed", LATER)
+    assert entry.detail["status_before"] == "open"
+    assert entry.detail["status"] == "closed"
+    assert entry.detail["fields"] == [
+        *("close_reason", "closed_at", "comments", "status", "updated_at")
+    ]
+
+
+def test_an_event_is_applied_once_however_often_it_comes(world: World) -> None:
+    world.create()
+    assert world.run(change(AddComment(author="a", text="five"), seq=5)).applied
+    assert not world.run(change(AddComment(author="b", text="five"), seq=5)).applied
+    assert not world.run(change(AddComment(author="b", text="four"), seq=4)).applied
+    assert world.run(change(AddComment(author="b", text="six"), seq=6)).applied
+    found = world.row()
+    assert [c["text"] for c in found["comments"]] == ["five", "six"]
+
+
+def test_an_event_that_changes_nothing_is_still_taken(world: World) -> None:
+    world.create()
+    assert not world.run(change(SetStatus(status="open"), seq=3)).applied
+    assert queries.cursor(world.conn, "bridge") == 3
+    assert queries.last_seq(world.conn) == 1
+
+
+def test_a_refused_event_moves_no_cursor(world: World) -> None:
+    with pytest.raises(NotFound):
+        world.run(change(Assign(assignee="a"), seq=3))
+    assert queries.cursor(world.conn, "bridge") == 0
+
+
+def test_a_first_file_is_taken_as_it_is_and_is_no_news(world: World) -> None:
+    assert world.run(adopt(make("x-1"), make("x-2"))) == Adopted(changed=2, removed=0)
+    assert queries.last_seq(world.conn) == 0
+    assert queries.publication(world.conn).flushed_sha256 == "theirs"
+
+
+def test_an_outside_edit_and_ours_are_merged(world: World) -> None:
+    world.create()
+    flush(world)
+    world.run(change(ChangeLabels(add=("ours",)), SetStatus(status="in_progress")))
+    world.run(adopt(make(labels=["theirs"], title="New title")))
+    found = world.row()
+    assert (found["labels"], found["title"]) == (["ours", "theirs"], "New title")
+    assert found["status"] == "in_progress"
+
+
+def test_adopting_the_same_file_again_changes_nothing(world: World) -> None:
+    world.create()
+    flush(world)
+    command = adopt(make(labels=["theirs"]))
+    assert world.run(command).changed == 1
+    seq = queries.last_seq(world.conn)
+    assert world.run(command) == Adopted(changed=0, removed=0)
+    assert queries.last_seq(world.conn) == seq
+
+
+def test_a_second_outside_write_is_compared_with_the_first(world: World) -> None:
+    world.create()
+    flush(world)
+    world.run(adopt(make(labels=["a"])))
+    world.run(adopt(make(labels=["b"]), sha256="again"))
+    found = world.row()
+    assert found["labels"] == ["b"]
+
+
+def test_a_row_removed_outside_is_removed_when_nobody_touched_it(world: World) -> None:
+    world.create()
+    flush(world)
+    assert world.run(adopt(gone=("x-1",))) == Adopted(changed=0, removed=1)
+    assert not world.holds()
+    (entry,) = queries.read_journal(world.conn, 1, 10)
+    assert (entry.kind, entry.detail["status"]) == ("removed", None)
+
+
+def test_a_row_removed_outside_and_edited_here_is_kept(world: World) -> None:
+    world.create()
+    flush(world)
+    world.run(change(ChangeLabels(add=("ours",))))
+    world.run(adopt(gone=("x-1",)))
+    found = world.row()
+    assert found["labels"] == ["ours"]
+
+
+def test_a_row_removed_outside_and_written_again_is_there_again(world: World) -> None:
+    world.create()
+    flush(world)
+    world.run(adopt(gone=("x-1",)))
+    world.run(adopt(make(title="Back"), sha256="again"))
+    found = world.row()
+    assert found["title"] == "Back"
+
+
+def test_an_issue_removed_before_its_removal_was_published_may_be_created_anew(
+    world: World,
+) -> None:
+    world.create()
+    flush(world)
+    world.run(adopt(gone=("x-1",)))
+    world.create(created_at=LATER)
+    assert queries.published_line(world.conn, "x-1") is None

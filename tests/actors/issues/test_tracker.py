@@ -1,0 +1,194 @@
+"""The tracker, with the real writer, the real Git worker and their threads."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from actors.errors import NotFound, ValidationError
+from actors.hints import hint
+from actors.issues.git_worker import GitWorker
+from actors.issues.messages import (
+    AddComment,
+    ApplyChange,
+    CreateIssue,
+    Flush,
+    GetIssue,
+    IssueId,
+    JournalAdvanced,
+    ListIssues,
+    MintIssueId,
+    SetStatus,
+)
+from actors.issues.publisher import IssuePublisher, PublisherSettings
+from actors.issues.store import HANDLERS, SCHEMA
+from actors.issues.tracker import IssueTracker
+from actors.writer import DatabaseWriter, write
+from storage.database import open_reader, open_writer
+from storage.issues import file, jsonl, queries
+from storage.issues.jsonl import Row
+from storage.migrate import migrate
+from storage.pool import ReadPool
+from supervision import ChildSpec, System, ask, supervisor
+from tests.actors.issues.world import AT, LATER, make
+
+REAL = Path(__file__).parents[4] / "shared" / "data" / "beads" / "tracker-5722.jsonl"
+
+
+def write_file(root: Path, *rows: Row) -> Path:
+    path = root / ".beads" / "issues.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"".join(jsonl.encode(row) + b"\n" for row in rows))
+    return path
+
+
+@asynccontextmanager
+async def running(root: Path, *, prefix: str | None = None) -> AsyncIterator[System]:
+    database = root / "data" / "beads.db"
+    connection = open_writer(database)
+    migrate(connection, SCHEMA)
+    connection.close()
+    async with ReadPool(database, "beads").open() as pool, System.open() as system:
+        writer, files = system.named("beads_writer"), system.named("git_worker")
+        publisher = system.named("publisher")
+
+        def wake() -> None:
+            hint(publisher, JournalAdvanced())
+
+        parts = {
+            "beads_writer": lambda: DatabaseWriter(
+                database, SCHEMA, HANDLERS, database="beads", on_commit=wake
+            ),
+            "git_worker": lambda: GitWorker(
+                database, root / ".beads" / "issues.jsonl", repository=None
+            ),
+            "tracker": lambda: IssueTracker(
+                writer=writer,
+                files=files,
+                database=database,
+                pool=pool,
+                directory=root / "My Repo",
+                prefix=prefix,
+            ),
+            "publisher": lambda: IssuePublisher(
+                writer=writer,
+                files=files,
+                database=database,
+                settings=PublisherSettings(debounce_s=0, record=False),
+            ),
+        }
+        children = [ChildSpec(id=name, name=name, build=build) for name, build in parts.items()]
+        await system.start(supervisor("root", "one_for_one", children))
+        yield system
+
+
+async def mint(system: System, title: str = "T") -> IssueId:
+    message = MintIssueId(title=title, description="", creator="me", created_at=AT)
+    return await ask(system.named("tracker"), message)
+
+
+async def test_a_new_issue_is_minted_stored_read_changed_and_published(tmp_path: Path) -> None:
+    async with running(tmp_path) as system:
+        issue_id = await mint(system)
+        row = make(issue_id, title="T")
+        await write(system.named("beads_writer"), CreateIssue(row=row, key=""))
+        done = (SetStatus(status="closed", reason="Completed"), AddComment(author="a", text="ok"))
+        change = ApplyChange(issue_id=issue_id, changes=done, at=LATER)
+        await write(system.named("beads_writer"), change)
+        found = await ask(system.named("tracker"), GetIssue(issue_id=issue_id))
+        assert (found.status, found.close_reason) == ("closed", "Completed")
+        flushed = await ask(system.named("publisher"), Flush())
+    path = tmp_path / ".beads" / "issues.jsonl"
+    assert flushed.sha256 == file.present_sha256(path)
+    assert jsonl.parse(path.read_bytes()) == found.row
+
+
+async def test_the_same_question_twice_mints_two_ids(tmp_path: Path) -> None:
+    async with running(tmp_path) as system:
+        first, second = await mint(system), await mint(system)
+    assert first != second
+    assert first.startswith("my-repo-")
+
+
+async def test_an_id_that_is_stored_is_not_minted_again(tmp_path: Path) -> None:
+    async with running(tmp_path, prefix="p") as system:
+        first = await mint(system)
+        await write(system.named("beads_writer"), CreateIssue(row=make(first), key=""))
+    async with running(tmp_path, prefix="p") as system:
+        assert await mint(system) != first
+
+
+async def test_the_prefix_is_the_one_most_issues_have(tmp_path: Path) -> None:
+    write_file(tmp_path, make("web-app-1a2"), make("web-app-1a3"), make("bd-1a2"))
+    async with running(tmp_path) as system:
+        assert (await mint(system)).startswith("web-app-")
+    async with running(tmp_path, prefix="given") as system:
+        assert (await mint(system)).startswith("given-")
+
+
+async def test_a_time_that_is_none_is_refused(tmp_path: Path) -> None:
+    async with running(tmp_path) as system:
+        message = MintIssueId(title="T", description="", creator="me", created_at="now")
+        with pytest.raises(ValidationError):
+            await ask(system.named("tracker"), message)
+
+
+async def test_an_unknown_issue_is_not_found(tmp_path: Path) -> None:
+    async with running(tmp_path) as system:
+        with pytest.raises(NotFound):
+            await ask(system.named("tracker"), GetIssue(issue_id="x-1"))
+
+
+async def test_issues_are_listed_by_status_the_latest_first(tmp_path: Path) -> None:
+    write_file(
+        tmp_path,
+        make("x-1", created_at="2026-01-03T00:00:00Z"),
+        make("x-2", created_at="2026-01-04T00:00:00Z"),
+        make("x-3", status="blocked"),
+    )
+    async with running(tmp_path) as system:
+        tracker = system.named("tracker")
+        found = await ask(tracker, ListIssues(status="open"))
+        assert [issue.id for issue in found] == ["x-2", "x-1"]
+        assert len(await ask(tracker, ListIssues(limit=2))) == 2
+        with pytest.raises(ValidationError):
+            await ask(tracker, ListIssues(limit=0))
+
+
+async def test_a_file_changed_while_nobody_was_there_is_taken_in_at_start(tmp_path: Path) -> None:
+    write_file(tmp_path, make("x-1"), make("x-2"))
+    async with running(tmp_path):
+        pass
+    write_file(tmp_path, make("x-1", title="Edited"), make("x-3"))
+    async with running(tmp_path) as system:
+        tracker = system.named("tracker")
+        assert (await ask(tracker, GetIssue(issue_id="x-1"))).title == "Edited"
+        assert (await ask(tracker, GetIssue(issue_id="x-3"))).id == "x-3"
+        with pytest.raises(NotFound):
+            await ask(tracker, GetIssue(issue_id="x-2"))
+
+
+async def test_a_file_that_cannot_be_read_does_not_keep_the_tracker_from_its_work(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".beads" / "issues.jsonl").mkdir(parents=True)
+    async with running(tmp_path) as system:
+        await write(system.named("beads_writer"), CreateIssue(row=make(), key=""))
+        assert (await ask(system.named("tracker"), GetIssue(issue_id="x-1"))).title == "T"
+
+
+async def test_the_real_tracker_is_loaded_and_left_as_it_is(tmp_path: Path) -> None:
+    if not REAL.exists():
+        pytest.skip(f"the real data is not at {REAL}")
+    path = tmp_path / ".beads" / "issues.jsonl"
+    path.parent.mkdir()
+    path.write_bytes(REAL.read_bytes())
+    async with running(tmp_path) as system:
+        await ask(system.named("publisher"), Flush())
+        assert (await mint(system)).startswith("hq-")
+        with open_reader(tmp_path / "data" / "beads.db") as reader:
+            assert len(queries.all_ids(reader)) == 5722
+            assert queries.last_seq(reader) == 0
+        reader.close()
+    assert path.read_bytes() == REAL.read_bytes()

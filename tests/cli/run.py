@@ -1,0 +1,64 @@
+"""What a command line did, and the shapes tests are made of."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Ran]
+
+
+def workflow(status: str = "active", **fields: Any) -> dict[str, Any]:
+    return {
+        "id": "wf-1",
+        "beads_issue_id": "bf-7",
+        "type": "research",
+        "title": "Compare clients",
+        "status": status,
+        "priority": 2,
+        "agent_type": "research",
+        "agent_id": "research-1",
+        "variables": {"question": "which?"},
+        "created_at": "2025-03-01T10:00:00Z",
+        "started_at": "2025-03-01T10:00:01Z",
+        "completed_at": "2025-03-01T10:02:06Z" if status == "completed" else None,
+        "error": None,
+        **fields,
+    }
+
+
+def event(seq: int, kind: str, **data: Any) -> dict[str, Any]:
+    return {
+        "seq": seq,
+        "type": kind,
+        "workflow_id": "wf-1",
+        "issue_id": "bf-7",
+        "at": f"2025-03-01T10:00:{seq:02}Z",
+        "data": data,
+    }
+
+
+def output(value: Any) -> dict[str, Any]:
+    return {
+        "id": "r-1",
+        "workflow_id": "wf-1",
+        "step": "report",
+        "result_type": "output",
+        "agent_type": "research",
+        "agent_id": "research-1",
+        "result_data": value,
+        "confidence_score": 0.9,
+        "created_at": "2025-03-01T10:02:06Z",
+    }

@@ -1,0 +1,98 @@
+from datetime import UTC, datetime
+from typing import Any
+
+from cli import progress, records
+from cli.progress import Progress, Step
+from tests.cli.run import event
+
+
+def after(*events: dict[str, Any]) -> Progress:
+    return progress.apply_all(Progress(), [records.event(raw) for raw in events])
+
+
+def only(*events: dict[str, Any]) -> Step:
+    (step,) = after(*events).steps
+    return step
+
+
+def test_a_step_runs_from_its_start() -> None:
+    step = only(event(1, "step_started", step="collect", agent_id="research-1", attempt=1))
+    assert (step.name, step.state, step.agent) == ("collect", "running", "research-1")
+    assert step.elapsed_s(datetime(2025, 3, 1, 10, 0, 6, tzinfo=UTC)) == 5.0
+
+
+def test_progress_changes_the_fraction_and_the_last_word() -> None:
+    step = only(
+        event(1, "step_started", step="collect"),
+        event(2, "step_progress", step="collect", fraction=0.5, message="3 of 6"),
+    )
+    assert (step.fraction, step.message) == (0.5, "3 of 6")
+
+
+def test_a_completed_step_keeps_the_time_the_server_measured() -> None:
+    step = only(
+        event(1, "step_started", step="collect"),
+        event(9, "step_completed", step="collect", seconds=7.5),
+    )
+    assert (step.state, step.seconds) == ("done", 7.5)
+
+
+def test_without_a_measure_the_time_lies_between_the_events() -> None:
+    step = only(event(1, "step_started", step="a"), event(4, "step_failed", step="a", message="no"))
+    assert (step.state, step.seconds, step.message) == ("failed", 3.0, "no")
+
+
+def test_a_second_attempt_is_marked_and_counts_its_own_time() -> None:
+    step = only(
+        event(1, "step_started", step="a", attempt=1),
+        event(2, "step_failed", step="a", attempt=1, message="timeout"),
+        event(5, "step_started", step="a", attempt=2),
+    )
+    assert (step.state, step.attempt, step.seconds) == ("retrying", 2, None)
+
+
+def test_steps_stay_in_the_order_of_their_start() -> None:
+    seen = after(
+        event(1, "step_started", step="a"),
+        event(2, "step_started", step="b"),
+        event(3, "step_completed", step="a"),
+    )
+    assert [step.name for step in seen.steps] == ["a", "b"]
+
+
+def test_an_event_seen_twice_changes_nothing() -> None:
+    once = after(event(1, "step_started", step="a"), event(2, "step_completed", step="a"))
+    again = progress.apply(once, records.event(event(1, "step_started", step="a")))
+    assert again is once
+
+
+def test_the_last_log_line_is_remembered() -> None:
+    assert after(event(1, "log", level="info", message="hello\x1b")).said == r"hello\x1b"
+
+
+def test_the_end_is_seen_and_a_new_start_revokes_it() -> None:
+    assert after(event(1, "workflow_failed")).ended
+    assert not after(event(1, "workflow_failed"), event(2, "workflow_started")).ended
+
+
+def test_a_numbered_step_is_shown_with_its_activity() -> None:
+    assert only(event(1, "step_started", step=3, activity="fetch")).name == "3 fetch"
+    assert only(event(1, "step_started", step="fetch:a", activity="fetch")).name == "fetch:a"
+    assert only(event(1, "step_started", activity="fetch")).name == "fetch"
+
+
+def test_a_line_says_when_what_who_and_how_far() -> None:
+    raw = event(
+        3, "step_progress", step="collect", agent_id="r-1", attempt=2, fraction=0.25, message="x\ny"
+    )
+    assert progress.describe(records.event(raw)) == (
+        "2025-03-01 10:00:03Z step_progress      collect agent r-1 attempt 2 25% x y"
+    )
+
+
+def test_an_event_of_a_kind_unknown_here_is_still_told() -> None:
+    assert "volcano_erupted" in progress.describe(records.event(event(1, "volcano_erupted")))
+
+
+def test_an_issue_event_names_its_issue() -> None:
+    assert progress.describe(records.event(event(1, "issue_created"))).endswith("issue bf-7")

@@ -1,0 +1,61 @@
+"""Workflows of the crash tests, loaded by the server as a plugin.
+
+Every attempt of a step leaves a line in the ledger the test reads: what really ran, in whichever
+life of the process.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from beadflow import Agent, Context, Task, activity, activity_info, workflow
+
+
+def _note(ledger: str, line: str) -> None:
+    handle = os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(handle, f"{line}\n".encode())
+    os.close(handle)
+
+
+async def _wait_for(gate: str) -> None:
+    while not Path(gate).exists():
+        await trio.sleep(0.01)
+
+
+class Clerk(Agent):
+    """Does the steps that leave traces."""
+
+    agent_type = "clerk"
+    max_workload = 64
+
+    @activity
+    async def first(self, task: Task, request: dict[str, str]) -> str:
+        _note(request["ledger"], f"{task.id} first")
+        return "one"
+
+    @activity
+    async def second(self, task: Task, request: dict[str, str]) -> str:
+        _note(request["ledger"], f"{task.id} second")
+        await _wait_for(request["gate"])
+        return "two"
+
+
+@activity
+async def third(request: dict[str, str]) -> str:
+    _note(request["ledger"], f"{activity_info().idempotency_key} third")
+    return "three"
+
+
+@workflow(agent_type="clerk")
+async def three_steps(ctx: Context, variables: dict[str, Any]) -> dict[str, Any]:
+    one = await ctx.activity(Clerk.first, variables)
+    two = await ctx.activity(Clerk.second, variables)
+    three = await ctx.activity(third, variables)
+    return {"steps": [one, two, three], "summary": f"{one}, {two}, {three}"}
+
+
+@workflow
+async def quick_steps(ctx: Context, variables: dict[str, Any]) -> list[str]:
+    return [await ctx.activity(third, variables) for _ in range(3)]

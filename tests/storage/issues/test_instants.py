@@ -1,0 +1,46 @@
+"""Times as text: compared as instants, written as Go writes them."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from storage.issues import instants
+
+
+def test_the_same_instant_in_two_zones_and_two_spellings_is_equal() -> None:
+    west = instants.to_ns("2026-01-01T00:00:00.500-08:00")
+    assert west == instants.to_ns("2026-01-01T08:00:00.5Z")
+    assert west == instants.to_ns("2026-01-01T19:00:00.500000000+11:00")
+
+
+def test_nanoseconds_are_told_apart() -> None:
+    assert instants.to_ns("2026-01-01T00:00:00.000000001Z") % 1_000_000_000 == 1
+
+
+def test_a_time_that_was_never_set_lies_before_every_other() -> None:
+    assert instants.to_ns(instants.ZERO) < instants.to_ns("1970-01-01T00:00:00Z") == 0
+
+
+@pytest.mark.parametrize(
+    ("microsecond", "text"),
+    [(0, "09:07:05Z"), (120_000, "09:07:05.12Z"), (1, "09:07:05.000001Z")],
+)
+def test_a_new_time_is_written_in_utc_without_trailing_zeros(microsecond: int, text: str) -> None:
+    moment = datetime(2026, 3, 4, 10, 7, 5, microsecond, timezone(timedelta(hours=1)))
+    assert instants.from_datetime(moment) == f"2026-03-04T{text}"
+
+
+def test_what_is_written_reads_as_the_same_instant() -> None:
+    moment = datetime(2026, 3, 4, 5, 6, 7, 80, UTC)
+    assert (
+        instants.to_ns(instants.from_datetime(moment)) == int(moment.timestamp()) * 10**9 + 80_000
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "2026-01-01", "2026-01-01T00:00:00", "2026-02-30T00:00:00Z", "٢٠٢٦-01-01T00:00:00Z"],
+)
+def test_a_text_that_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"time|day|month"):
+        instants.to_ns(text)

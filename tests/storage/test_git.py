@@ -1,0 +1,269 @@
+import os
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storage.errors import GitError, GitTimeout, RefMoved, UnsafePath
+from storage.git import ISSUES_FILE, ISSUES_REF, Repository
+from tests.storage.repositories import commit, git, make
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    place = make(tmp_path / "repo")
+    commit(place, "a.txt")
+    return place
+
+
+@pytest.fixture
+def repo(place: Path) -> Iterator[Repository]:
+    with opened(place) as repo:
+        yield repo
+
+
+def opened(place: Path, *, deadline_s: float = 20.0) -> Repository:
+    repo = Repository.discover(place, deadline_s=deadline_s)
+    assert repo is not None
+    return repo
+
+
+def footprint(place: Path) -> tuple[str, bytes, str]:
+    """What of the user's must stay as it is: HEAD and branches, the index, the work tree."""
+    refs = git(place, "for-each-ref", "refs/heads", "--format=%(refname) %(objectname)")
+    index = (place / ".git" / "index").read_bytes()
+    return refs, index, git(place, "status", "--porcelain") + git(place, "rev-parse", "HEAD")
+
+
+def test_what_is_recorded_is_read_back(repo: Repository) -> None:
+    first = repo.record(b'{"id":"a-1"}\n', "Record one issue")
+    assert first is not None
+    assert repo.commit_at() == first
+    assert repo.read() == b'{"id":"a-1"}\n'
+
+
+def test_the_commits_form_a_line_git_itself_can_read(repo: Repository, place: Path) -> None:
+    repo.record(b"1\n", "First")
+    repo.record(b"2\n", "Second\n\nwith a body")
+    assert git(place, "log", "--format=%s|%an|%ae", ISSUES_REF).splitlines() == [
+        "Second|beadflow|beadflow@localhost",
+        "First|beadflow|beadflow@localhost",
+    ]
+    assert git(place, "show", f"{ISSUES_REF}:{ISSUES_FILE}") == "2"
+    git(place, "fsck", "--strict")
+
+
+def test_the_same_content_is_not_recorded_twice(repo: Repository) -> None:
+    first = repo.record(b"1\n", "First")
+    assert repo.record(b"1\n", "Again") is None
+    assert repo.commit_at() == first
+
+
+def test_head_index_and_work_tree_are_left_alone(repo: Repository, place: Path) -> None:
+    (place / "a.txt").write_text("changed\n")
+    (place / "new.txt").write_text("new\n")
+    git(place, "add", "new.txt")
+    before = footprint(place)
+    repo.record(b"1\n", "First")
+    repo.record(b"2\n", "Second")
+    repo.maintain()
+    assert footprint(place) == before
+
+
+def test_a_file_is_recorded_by_its_path(repo: Repository, tmp_path: Path) -> None:
+    (tmp_path / "issues.jsonl").write_bytes(b"\x00\xff\r\n")
+    repo.record(tmp_path / "issues.jsonl", "Bytes stay bytes")
+    assert repo.read() == b"\x00\xff\r\n"
+
+
+def test_an_empty_repository_and_a_bare_one_can_record(tmp_path: Path) -> None:
+    for place in (make(tmp_path / "empty"), make(tmp_path / "bare.git", bare=True)):
+        with opened(place) as repo:
+            assert repo.head_commit() is None
+            assert repo.read() is None
+            repo.record(b"1\n", "First")
+            assert repo.read() == b"1\n"
+            assert repo.head_commit() is None
+
+
+def test_a_linked_work_tree_records_on_the_shared_ref(place: Path, tmp_path: Path) -> None:
+    git(place, "worktree", "add", "--quiet", str(tmp_path / "linked"))
+    with opened(tmp_path / "linked") as linked, opened(place) as main:
+        linked.record(b"1\n", "From the linked tree")
+        assert main.read() == b"1\n"
+
+
+def test_the_repositorys_own_identity_signs_the_commits(place: Path) -> None:
+    git(place, "config", "user.name", "Grace")
+    git(place, "config", "user.email", "grace@example.org")
+    with opened(place) as repo:
+        repo.record(b"1\n", "First")
+    assert git(place, "log", "-1", "--format=%an <%ae>", ISSUES_REF) == "Grace <grace@example.org>"
+
+
+def test_other_files_of_the_ref_are_kept(repo: Repository) -> None:
+    repo.record(b"1\n", "First")
+    repo.record(b"note\n", "Beside it", filename="notes.md")
+    repo.record(b"2\n", "Second")
+    assert (repo.read(), repo.read(filename="notes.md")) == (b"2\n", b"note\n")
+
+
+def test_a_file_the_ref_does_not_have_is_none(repo: Repository) -> None:
+    repo.record(b"1\n", "First")
+    assert repo.read(filename="other") is None
+    assert repo.read("refs/beadflow/other") is None
+
+
+def test_the_head_commit_is_known(repo: Repository, place: Path) -> None:
+    assert repo.head_commit() == git(place, "rev-parse", "HEAD")
+
+
+def test_only_what_the_head_commit_has_is_tracked(repo: Repository, place: Path) -> None:
+    commit(place, ".beads/issues.jsonl")
+    (place / "new.txt").touch()
+    git(place, "add", "new.txt")
+    assert repo.tracks(Path(".beads/issues.jsonl"))
+    assert repo.tracks(place / ".beads" / "issues.jsonl")
+    assert not repo.tracks(Path("new.txt"))
+    assert not repo.tracks(Path(".beads"))
+    with pytest.raises(UnsafePath):
+        repo.tracks(Path("../outside"))
+
+
+def test_a_ref_that_moved_meanwhile_is_read_again(
+    repo: Repository, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.record(b"1\n", "First")
+    monkeypatch.setattr(repo, "_commit", racing(repo, place, times=1))
+    repo.record(b"2\n", "Second")
+    assert repo.read() == b"2\n"
+    assert git(place, "log", "--format=%s", ISSUES_REF).splitlines()[:2] == ["Second", "Rival 1"]
+
+
+def test_a_race_lost_twice_is_told(
+    repo: Repository, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.record(b"1\n", "First")
+    monkeypatch.setattr(repo, "_commit", racing(repo, place, times=2))
+    with pytest.raises(RefMoved, match=ISSUES_REF):
+        repo.record(b"2\n", "Second")
+    assert git(place, "log", "-1", "--format=%s", ISSUES_REF) == "Rival 2"
+
+
+def racing(repo: Repository, place: Path, *, times: int) -> object:
+    """Makes someone else move the ref after it was read and before it is written."""
+    original = repo._commit
+    moved = 0
+
+    def commit_late(entries: dict[str, str], parent: str | None, message: str) -> str:
+        nonlocal moved
+        made = original(entries, parent, message)
+        if moved < times:
+            moved += 1
+            tree = git(place, "rev-parse", f"{ISSUES_REF}^{{tree}}")
+            parents = ("-p", git(place, "rev-parse", ISSUES_REF))
+            rival = git(place, "commit-tree", tree, *parents, "-m", f"Rival {moved}")
+            git(place, "update-ref", ISSUES_REF, rival)
+        return made
+
+    return commit_late
+
+
+def test_packing_leaves_the_history_and_the_users_loose_objects(
+    repo: Repository, place: Path
+) -> None:
+    for n in range(12):
+        repo.record(f"{n}\n".encode() * 50, f"Record {n}")
+    users = git(place, "rev-parse", "HEAD")
+    repo.maintain()
+    assert (place / ".git" / "objects" / users[:2] / users[2:]).exists()
+    assert len(list(place.glob(".git/objects/pack/*.pack"))) == 1
+    assert repo.read() == b"11\n" * 50
+    assert git(place, "rev-list", "--count", ISSUES_REF) == "12"
+    git(place, "fsck", "--strict")
+    repo.maintain()
+    assert len(list(place.glob(".git/objects/pack/*.pack"))) == 1
+
+
+def test_there_is_nothing_to_pack_without_a_ref(repo: Repository, place: Path) -> None:
+    repo.maintain()
+    assert list(place.glob(".git/objects/pack/*")) == []
+
+
+def test_a_pattern_is_excluded_once_and_the_users_lines_stay(repo: Repository, place: Path) -> None:
+    exclude = place / ".git" / "info" / "exclude"
+    exclude.write_text("mine.txt")
+    assert repo.exclude(".beads/issues.jsonl")
+    assert not repo.exclude(".beads/issues.jsonl")
+    assert exclude.read_text() == "mine.txt\n.beads/issues.jsonl\n"
+    (place / ".beads").mkdir()
+    (place / ".beads" / "issues.jsonl").touch()
+    assert git(place, "status", "--porcelain") == ""
+
+
+def test_the_exclude_file_is_made_where_there_is_none(repo: Repository, place: Path) -> None:
+    (place / ".git" / "info" / "exclude").unlink()
+    (place / ".git" / "info").rmdir()
+    repo.exclude("x")
+    assert (place / ".git" / "info" / "exclude").read_text() == "x\n"
+
+
+def test_exclude_never_writes_through_a_link(repo: Repository, place: Path, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    canary.write_text("untouched\n")
+    info = place / ".git" / "info"
+    (info / "exclude").unlink()
+    (info / "exclude").symlink_to(canary)
+    repo.exclude("x")
+    assert canary.read_text() == "untouched\n"
+    (info / "exclude").unlink()
+    info.rmdir()
+    info.symlink_to(tmp_path)
+    with pytest.raises(UnsafePath):
+        repo.exclude("y")
+
+
+def test_a_pattern_is_one_line(repo: Repository) -> None:
+    with pytest.raises(GitError):
+        repo.exclude("a\n*")
+
+
+def test_outside_a_repository_there_is_none(tmp_path: Path) -> None:
+    assert Repository.discover(tmp_path) is None
+
+
+def test_a_damaged_object_is_a_typed_error(repo: Repository, place: Path) -> None:
+    repo.record(b"1\n" * 100, "First")
+    blob = git(place, "rev-parse", f"{ISSUES_REF}:{ISSUES_FILE}")
+    file = place / ".git" / "objects" / blob[:2] / blob[2:]
+    file.chmod(stat.S_IWUSR | stat.S_IRUSR)
+    file.write_bytes(b"damage")
+    with pytest.raises(GitError):
+        repo.read()
+
+
+def test_a_command_that_hangs_is_killed_with_its_children(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The child holds the output open, so a return before it ends means that it was killed, too."""
+    slow = tmp_path / "bin" / "git"
+    slow.parent.mkdir()
+    slow.write_text("#!/bin/sh\nsleep 60 &\nwait\n")
+    slow.chmod(0o755)
+    with opened(place, deadline_s=0.3) as repo:
+        monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
+        started = time.monotonic()
+        with pytest.raises(GitTimeout):
+            repo.head_commit()
+        assert time.monotonic() - started < 30
+
+
+def test_without_git_the_error_says_so(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(place) as repo:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        with pytest.raises(GitError, match="not installed"):
+            repo.head_commit()

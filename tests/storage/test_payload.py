@@ -1,0 +1,94 @@
+import json
+import math
+import sqlite3
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage.errors import PayloadError
+from storage.payload import DEEPEST, decode, encode
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+    max_leaves=20,
+)
+
+
+@given(JSON)
+def test_a_value_comes_back_as_it_went_in(value: object) -> None:
+    assert decode(encode(value)) == value
+
+
+@given(JSON)
+def test_a_stored_value_is_json_with_its_version_in_front(value: object) -> None:
+    assert json.loads(encode(value)) == [1, value]
+
+
+def test_equal_mappings_have_equal_texts() -> None:
+    assert encode({"a": 1, "b": 2}) == encode({"b": 2, "a": 1}) == '[1,{"a":1,"b":2}]'
+
+
+def test_a_tuple_comes_back_as_a_list() -> None:
+    assert decode(encode({"a": (1, (2,))})) == {"a": [1, [2]]}
+
+
+def test_sql_can_look_inside() -> None:
+    conn = sqlite3.connect(":memory:")
+    found = conn.execute("SELECT json_extract(?, '$[1].name')", (encode({"name": "ü"}),))
+    assert found.fetchone() == ("ü",)
+    conn.close()
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        (math.nan, r"\$"),
+        ({"steps": [0, {"cost": math.inf}]}, r"\$\.steps\[1\]\.cost"),
+        ({"a": {1: 2}}, r"\$\.a: the key 1"),
+        ({"a": [{None: 2, "b": 3}]}, r"\$\.a\[0\]: the key None"),
+        ([{"a": ({2: 2},)}], r"\$\[0\]\.a\[0\]: the key 2"),
+        ({"a": {3, 4}}, r"\$\.a: set"),
+        (object(), r"\$: object"),
+        ({"a": b"bytes"}, r"\$\.a: bytes"),
+        ({"a": ["\ud800"]}, r"\$\.a\[0\].*surrogate"),
+        ({"\udfff": 1}, r"\$: the key .*surrogate"),
+    ],
+)
+def test_what_is_not_json_is_refused_and_its_place_named(value: object, where: str) -> None:
+    with pytest.raises(PayloadError, match=where):
+        encode(value)
+
+
+def test_a_value_that_contains_itself_is_refused() -> None:
+    value: dict[str, object] = {"a": 1}
+    value["b"] = [value, value]
+    with pytest.raises(PayloadError, match=r"\$\.b\[0\]: the value contains itself"):
+        encode(value)
+
+
+def test_nesting_without_end_is_refused() -> None:
+    value: list[object] = []
+    for _ in range(DEEPEST + 10):
+        value = [value]
+    with pytest.raises(PayloadError, match="deep"):
+        encode(value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[1]", "[1,2,3]", '"x"', "[NaN,1]", "[1,NaN]", '["1",2]']
+)
+def test_a_text_that_is_not_ours_is_refused(text: str) -> None:
+    with pytest.raises(PayloadError):
+        decode(text)
+
+
+def test_a_form_of_a_newer_program_is_refused_with_its_number() -> None:
+    with pytest.raises(PayloadError, match="form 2"):
+        decode("[2,{}]")

@@ -1,0 +1,214 @@
+import gc
+import sqlite3
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from storage.database import open_writer
+from storage.errors import CannotOpen, PoolClosed, QueryFailed, QueryTimeout
+from storage.pool import ReadPool
+
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    assert workers_after_the_last_word() == []
+    path = tmp_path / "x.db"
+    conn = open_writer(path)
+    conn.execute("CREATE TABLE t (a)")
+    conn.executemany("INSERT INTO t VALUES (?)", [(n,) for n in range(10)])
+    conn.close()
+    return path
+
+
+class Seen(list[tuple[str, str]]):
+    def __call__(self, database: str, operation: str, seconds: float) -> None:
+        assert seconds >= 0
+        self.append((database, operation))
+
+
+def workers() -> list[threading.Thread]:
+    return [t for t in threading.enumerate() if "_connection_worker_thread" in t.name]
+
+
+def workers_after_the_last_word() -> list[threading.Thread]:
+    """A closed connection's thread has answered and may still be on its way out."""
+    for thread in workers():
+        thread.join(10)
+    return workers()
+
+
+@asynccontextmanager
+async def opened(path: Path, connections: int = 2) -> AsyncIterator[ReadPool]:
+    pool = ReadPool(path, "x", connections)
+    async with pool.open():
+        yield pool
+
+
+async def test_rows_are_fetched_by_name(path: Path) -> None:
+    async with opened(path) as pool:
+        rows = await pool.fetch("list", "SELECT a FROM t WHERE a < ? ORDER BY a", (3,))
+        assert [row["a"] for row in rows] == [0, 1, 2]
+        (row,) = await pool.fetch("one", "SELECT a FROM t WHERE a = :a", {"a": 7})
+        assert row["a"] == 7
+
+
+async def test_a_read_sees_what_was_committed_before_it(path: Path) -> None:
+    writer = open_writer(path)
+    async with opened(path) as pool:
+        writer.execute("INSERT INTO t VALUES (99)")
+        assert len(await pool.fetch("list", "SELECT a FROM t WHERE a = 99")) == 1
+    writer.close()
+
+
+async def test_any_task_may_read_also_one_that_does_not_descend_from_the_opener(path: Path) -> None:
+    async with trio.open_nursery() as elsewhere:
+        read = trio.Event()
+
+        async def reader(pool: ReadPool) -> None:
+            assert await pool.fetch("count", "SELECT count(*) AS n FROM t")
+            read.set()
+
+        async with opened(path) as pool:
+            elsewhere.start_soon(reader, pool)
+            trio.lowlevel.spawn_system_task(reader, pool)
+            await read.wait()
+            await trio.testing.wait_all_tasks_blocked(0.05)
+
+
+async def test_two_pools_do_not_meet(path: Path) -> None:
+    async with opened(path) as one, opened(path) as two, trio.open_nursery() as nursery:
+        for pool in (one, two) * 5:
+            nursery.start_soon(pool.fetch, "count", "SELECT count(*) FROM t")
+
+
+async def test_many_readers_share_few_connections(path: Path) -> None:
+    async with opened(path) as pool:
+        assert pool.connections == 2
+        assert len(workers()) == 2
+        async with trio.open_nursery() as nursery:
+            for _ in range(50):
+                nursery.start_soon(pool.fetch, "list", "SELECT a FROM t")
+    assert pool.connections == 0
+    assert workers_after_the_last_word() == []
+
+
+async def test_a_query_is_interrupted_at_its_deadline(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(path, connections=1) as pool:
+        with pytest.raises(QueryTimeout, match=r"endless on x .* 0\.05 s"):
+            await pool.fetch("endless", ENDLESS, deadline_s=0.05)
+        assert await pool.fetch("count", "SELECT count(*) FROM t"), "the connection is free again"
+    gc.collect()
+    assert caplog.records == [], "asyncio has nothing to complain about"
+
+
+async def test_an_interrupt_hits_only_its_own_query(path: Path) -> None:
+    async with opened(path) as pool, trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(pool.fetch, "list", "SELECT a.a FROM t a, t b, t c")
+            nursery.start_soon(timing_out, pool)
+
+
+async def timing_out(pool: ReadPool) -> None:
+    with pytest.raises(QueryTimeout):
+        await pool.fetch("endless", ENDLESS, deadline_s=0.01)
+
+
+async def test_waiting_for_a_connection_counts_towards_the_deadline(path: Path) -> None:
+    async with opened(path, connections=1) as pool, trio.open_nursery() as nursery:
+        nursery.start_soon(timing_out_after, pool, 0.3)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(QueryTimeout):
+            await pool.fetch("count", "SELECT 1", deadline_s=0.02)
+
+
+async def timing_out_after(pool: ReadPool, deadline_s: float) -> None:
+    with pytest.raises(QueryTimeout):
+        await pool.fetch("endless", ENDLESS, deadline_s=deadline_s)
+
+
+async def test_a_cancelled_reader_frees_its_connection(path: Path) -> None:
+    async with opened(path, connections=1) as pool:
+        with trio.move_on_after(0.05) as scope:
+            await pool.fetch("endless", ENDLESS, deadline_s=60)
+        assert scope.cancelled_caught
+        assert await pool.fetch("count", "SELECT count(*) FROM t")
+
+
+async def test_each_query_is_observed_also_when_it_fails(path: Path) -> None:
+    seen = Seen()
+    pool = ReadPool(path, "x", observe=seen)
+    async with pool.open():
+        await pool.fetch("good", "SELECT 1")
+        with pytest.raises(QueryFailed, match=r"bad on x failed: no such table"):
+            await pool.fetch("bad", "SELECT * FROM nowhere")
+        with pytest.raises(QueryTimeout):
+            await pool.fetch("slow", ENDLESS, deadline_s=0.01)
+    assert seen == [("x", "good"), ("x", "bad"), ("x", "slow")]
+
+
+async def test_a_write_is_refused(path: Path) -> None:
+    async with opened(path) as pool:
+        with pytest.raises(QueryFailed, match="readonly"):
+            await pool.fetch("write", "DELETE FROM t")
+
+
+async def test_a_missing_database_is_named_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(CannotOpen, match=r"none\.db"):
+        async with opened(tmp_path / "none.db"):
+            pytest.fail("opened")
+    assert workers() == []
+
+
+async def test_a_closed_pool_says_so(path: Path) -> None:
+    pool = ReadPool(path, "x")
+    with pytest.raises(PoolClosed):
+        await pool.fetch("early", "SELECT 1")
+    async with pool.open():
+        pass
+    with pytest.raises(PoolClosed):
+        await pool.fetch("late", "SELECT 1")
+
+
+async def test_closing_interrupts_what_runs_and_refuses_what_waits(path: Path) -> None:
+    outcomes: list[type[Exception]] = []
+
+    async def read(pool: ReadPool) -> None:
+        try:
+            await pool.fetch("endless", ENDLESS, deadline_s=60)
+        except (QueryFailed, PoolClosed) as err:
+            outcomes.append(type(err))
+
+    async with trio.open_nursery() as nursery, opened(path, connections=1) as pool:
+        nursery.start_soon(read, pool)
+        nursery.start_soon(read, pool)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+    assert sorted(outcomes, key=str) == [PoolClosed, QueryFailed]
+
+
+async def test_an_error_in_the_body_comes_out_as_it_is(path: Path) -> None:
+    with pytest.raises(LookupError):
+        async with opened(path):
+            raise LookupError
+
+
+async def test_a_cancelled_opener_leaves_no_thread(path: Path) -> None:
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        async with opened(path):
+            await trio.sleep_forever()
+    assert workers_after_the_last_word() == []
+
+
+async def test_the_rows_do_not_depend_on_the_connection(path: Path) -> None:
+    async with opened(path) as pool:
+        (row,) = await pool.fetch("one", "SELECT a FROM t LIMIT 1")
+    assert isinstance(row, sqlite3.Row)
+    assert row["a"] == 0

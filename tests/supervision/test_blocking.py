@@ -1,0 +1,424 @@
+"""A thread actor: batches, its two ways to end, and the one that is not one."""
+
+import sqlite3
+import threading
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from supervision import (
+    ActorDeadError,
+    ActorRestarted,
+    ActorRestarting,
+    BlockingActor,
+    ChildSpec,
+    DeadLetters,
+    Delivery,
+    Down,
+    DynamicSupervisor,
+    MailboxFull,
+    StartError,
+    System,
+    TellRefused,
+    ThreadAbandoned,
+    ThreadStillRunning,
+    UnansweredDelivery,
+    UnexpectedMessage,
+    ask,
+    ask_blocking,
+    supervisor,
+)
+
+from .support import (
+    AT_ONCE,
+    Boom,
+    Crash,
+    Echo,
+    Events,
+    Gate,
+    Nope,
+    Note,
+    Run,
+    ThreadProbe,
+    ask_again,
+    probe,
+    thread,
+)
+
+
+def refuse(_actor: object) -> None:
+    raise Nope("not today")
+
+
+async def test_hooks_run_in_the_actors_own_thread(system: System) -> None:
+    log: list[str] = []
+    await system.start(thread(log=log))
+    name = await ask(
+        system.named("probe"), Run(function=lambda _: threading.current_thread().name)
+    )
+    assert name == "probe"
+    await system.stop()
+    assert log == ["+probe", "-probe"]
+
+
+async def test_it_may_own_what_belongs_to_one_thread(system: System) -> None:
+    class Owner(ThreadProbe):
+        def on_start(self) -> None:
+            self.connection = sqlite3.connect(":memory:")
+
+        def on_stop(self) -> None:
+            self.connection.close()
+
+    await system.start(ChildSpec(id="a", build=Owner, name="a"))
+    one = await ask(
+        system.named("a"),
+        Run(function=lambda actor: actor.connection.execute("SELECT 1").fetchone()),
+    )
+    assert one == (1,)
+
+
+async def test_a_refusal_goes_to_the_asker_and_the_actor_lives_on(
+    system: System, events: Events
+) -> None:
+    await system.start(thread())
+    target = system.named("probe")
+    with pytest.raises(Nope):
+        await ask(target, Run(function=refuse))
+    target.tell(Run(function=refuse))
+    with pytest.raises(UnexpectedMessage):
+        await ask(target, Echo.__mro__[1]())  # type: ignore[arg-type]
+    assert await ask(target, Echo(value=1)) == 1
+    await events.wait_for(TellRefused, "probe")
+
+
+async def test_all_that_waits_is_handed_over_as_one_batch_up_to_its_bound(
+    system: System,
+) -> None:
+    sizes: list[int] = []
+    gate = Gate()
+
+    class Batcher(BlockingActor):
+        batch_bound = 4
+
+        def on_deliveries(self, batch: list[Delivery]) -> None:
+            if not sizes:
+                gate()
+            sizes.append(len(batch))
+            for delivery in batch:
+                delivery.answer(delivery.message.value)
+
+    await system.start(ChildSpec(id="a", build=Batcher, name="a"))
+    target = system.named("a")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask, target, Echo(value=0))
+        await gate.wait_reached()
+        for value in range(10):
+            nursery.start_soon(ask, target, Echo(value=value))
+        await wait_all_tasks_blocked()
+        gate.open()
+    assert sizes == [1, 4, 4, 2]
+
+
+async def test_a_crash_fails_the_rest_of_the_batch_and_restarts_what_was_queued(
+    system: System,
+) -> None:
+    """What was in the batch may have run; what still waited never did."""
+    gate, outcomes = Gate(), dict[int, str]()
+
+    class Writer(BlockingActor):
+        batch_bound = 3
+
+        def on_deliveries(self, batch: list[Delivery]) -> None:
+            if batch[0].message.value == 0:
+                gate()
+            for delivery in batch:
+                if delivery.message.value == 2:
+                    raise Boom
+                delivery.answer(delivery.message.value)
+
+    async def asker(value: int) -> None:
+        try:
+            await ask(system.named("a"), Echo(value=value))
+            outcomes[value] = "answered"
+        except (ActorDeadError, ActorRestarting) as error:
+            outcomes[value] = type(error).__name__
+
+    await system.start(
+        supervisor("root", "one_for_one", [ChildSpec(id="a", build=Writer, name="a")])
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(asker, 0)
+        await gate.wait_reached()
+        for value in range(1, 6):
+            nursery.start_soon(asker, value)
+            await wait_all_tasks_blocked()
+        gate.open()
+    assert outcomes == {
+        0: "answered",
+        1: "answered",
+        2: "ActorDeadError",
+        3: "ActorDeadError",
+        4: "ActorRestarting",
+        5: "ActorRestarting",
+    }
+    assert await ask_again(system.named("a"), Echo(value=7)) == 7
+
+
+async def test_an_ask_left_unanswered_is_a_crash_and_no_riddle(system: System) -> None:
+    class Forgetful(BlockingActor):
+        def on_deliveries(self, batch: list[Delivery]) -> None:
+            """Answers nobody."""
+
+    await system.start(ChildSpec(id="a", build=Forgetful, name="a"))
+    with pytest.raises(ActorDeadError):
+        await ask(system.named("a"), Echo())
+    assert isinstance((await system.wait()).cause, UnansweredDelivery)
+
+
+async def test_a_stop_finishes_what_was_accepted_and_refuses_what_comes_after(
+    system: System,
+) -> None:
+    gate, log = Gate(), list[str]()
+    await system.start(thread(log=log))
+    target = system.named("probe")
+    ref = target.ref
+    assert ref is not None
+    target.tell(Run(function=gate))
+    await gate.wait_reached()
+    for value in range(1000):
+        target.tell(Run(function=lambda actor, value=value: actor.log.append(f"{value}")))
+    system.request_stop()
+    with pytest.raises(ActorDeadError):
+        ref.tell(Note(1))
+    gate.open()
+    await system.wait()
+    assert log == ["+probe", *map(str, range(1000)), "-probe"]
+
+
+async def test_stop_from_within_is_a_normal_exit(system: System) -> None:
+    await system.start(thread())
+    await ask(system.named("probe"), Run(function=lambda actor: actor.stop()))
+    assert (await system.wait()).kind == "normal"
+
+
+async def test_a_crash_calls_on_failure_and_not_on_stop(system: System) -> None:
+    log: list[str] = []
+    await system.start(thread(log=log))
+    system.named("probe").tell(Crash())
+    assert isinstance((await system.wait()).cause, Boom)
+    assert log == ["+probe", "!probe"]
+
+
+async def test_a_failing_on_failure_changes_nothing(system: System) -> None:
+    class Clumsy(ThreadProbe):
+        def on_failure(self, *_info: object) -> None:
+            raise RuntimeError("again")
+
+    await system.start(ChildSpec(id="a", build=Clumsy, name="a"))
+    system.named("a").tell(Crash())
+    assert isinstance((await system.wait()).cause, Boom)
+
+
+async def test_a_failing_on_start_fails_the_start(system: System) -> None:
+    class Stillborn(BlockingActor):
+        def on_start(self) -> None:
+            raise Boom("no disk")
+
+    with pytest.raises(StartError, match="a did not start: Boom: no disk"):
+        await system.start(ChildSpec(id="a", build=Stillborn))
+
+
+async def test_a_full_inbox_refuses(system: System) -> None:
+    class Small(ThreadProbe):
+        mailbox_bound = 2
+
+    gate = Gate()
+    await system.start(ChildSpec(id="a", build=Small, name="a"))
+    target = system.named("a")
+    target.tell(Run(function=gate))
+    await gate.wait_reached()
+    target.tell(Note(1))
+    target.tell(Note(2))
+    with pytest.raises(MailboxFull, match="a already has 2 messages waiting: Note was not taken"):
+        target.tell(Note(3))
+    gate.open()
+
+
+async def test_told_messages_that_die_with_the_thread_are_dead_letters(
+    system: System, events: Events
+) -> None:
+    class Single(ThreadProbe):
+        batch_bound = 1
+
+    gate = Gate()
+    await system.start(ChildSpec(id="a", build=Single, name="a"))
+    target = system.named("a")
+    target.tell(Run(function=gate))
+    await gate.wait_reached()
+    target.tell(Crash())
+    target.tell(Note(1))
+    gate.open()
+    letters = await events.wait_for(DeadLetters, "a")
+    assert isinstance(letters, DeadLetters)
+    assert (letters.count, letters.types) == (1, ("Note",))
+
+
+async def test_a_thread_that_does_not_stop_is_reported_and_the_system_says_so(
+    system: System, events: Events
+) -> None:
+    gate = Gate()
+    await system.start(supervisor("root", "one_for_one", [thread(shutdown_s=0.01), probe("b")]))
+    failed: list[str] = []
+
+    async def asker() -> None:
+        with pytest.raises(ActorDeadError):
+            await ask(system.named("probe"), Run(function=gate))
+        failed.append("asker")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(asker)
+        await gate.wait_reached()
+        await system.stop()
+    reason = await system.wait()
+    assert isinstance(reason.cause, ThreadStillRunning)
+    assert "root/probe" in str(reason.cause)
+    assert reason.crashed
+    assert events.of(ThreadAbandoned, "root/probe") == [
+        ThreadAbandoned(path="root/probe", after_s=0.01)
+    ]
+    await come_to_an_end(system, gate)
+    assert not (await system.wait()).crashed
+
+
+async def test_a_thread_that_was_given_up_is_never_replaced(system: System) -> None:
+    """A second writer beside one that may still hold its connection would be worse than none."""
+    gate, log = Gate(), list[str]()
+    group = supervisor(
+        "group",
+        "one_for_all",
+        [thread("writer", log, shutdown_s=0.01), probe("other")],
+        backoff=AT_ONCE,
+    )
+    await system.start(supervisor("root", "one_for_one", [group], backoff=AT_ONCE))
+    system.named("writer").tell(Run(function=gate))
+    await gate.wait_reached()
+    system.named("other").tell(Crash())
+    reason = await system.wait()
+    assert isinstance(reason.cause, ThreadStillRunning)
+    assert log == ["+writer"]
+    await come_to_an_end(system, gate)
+    assert log == ["+writer", "-writer"]
+
+
+async def test_a_dynamic_thread_that_was_given_up_blocks_its_id_only(system: System) -> None:
+    from supervision import ChildExists, StartChild, StopChild
+
+    gate = Gate()
+    await system.start(ChildSpec(id="pool", build=DynamicSupervisor, name="pool"))
+    pool = system.named("pool")
+    await ask(pool, StartChild(spec=thread("a", shutdown_s=0.01)))
+    system.named("a").tell(Run(function=gate))
+    await gate.wait_reached()
+    await ask(pool, StopChild(id="a"))
+    with pytest.raises(ChildExists, match="still runs"):
+        await ask(pool, StartChild(spec=thread("a")))
+    await ask(pool, StartChild(spec=thread("b")))
+    await come_to_an_end(system, gate)
+    await ask(pool, StartChild(spec=thread("a")))
+
+
+async def test_a_thread_tells_and_asks_task_actors(system: System) -> None:
+    await system.start(supervisor("root", "one_for_one", [probe("task"), thread("thread")]))
+    task = system.named("task")
+
+    def talk(_actor: object) -> object:
+        task.tell(Note("from the thread"))
+        return ask_blocking(task, Run(function=lambda actor: actor.notes), deadline_s=5)
+
+    assert await ask(system.named("thread"), Run(function=talk)) == ["from the thread"]
+
+
+async def test_a_thread_asks_a_ref_pykkas_way(system: System) -> None:
+    await system.start(probe())
+    ref = system.named("probe").ref
+    assert ref is not None
+
+    def talk() -> Any:
+        return ref.ask(Echo(value=3), timeout=5)
+
+    assert await trio.to_thread.run_sync(talk) == 3
+    assert await ref.ask(Echo(value=4), block=False) == 4
+    with pytest.raises(ValueError, match="needs a timeout"):
+        ref.ask(Echo())
+
+
+async def test_a_blocking_ask_times_out_and_is_refused_on_the_trio_thread(
+    system: System,
+) -> None:
+    from supervision import AskTimeout
+
+    gate = Gate()
+    await system.start(thread())
+    target = system.named("probe")
+    with pytest.raises(AskTimeout, match="within 0.01 s"):
+        await trio.to_thread.run_sync(
+            lambda: ask_blocking(target, Run(function=gate), deadline_s=0.01)
+        )
+    gate.open()
+    with pytest.raises(RuntimeError, match="would block the trio thread"):
+        ask_blocking(target, Echo())
+
+
+async def test_a_thread_watches_a_task(system: System) -> None:
+    await system.start(
+        supervisor("root", "one_for_one", [probe("a", restart="temporary"), thread("w")])
+    )
+    watched, watcher = system.named("a").ref, system.named("w").ref
+    assert watched is not None
+    assert watcher is not None
+    downs: list[object] = []
+
+    class Heard:
+        pass
+
+    def note_downs(actor: ThreadProbe) -> None:
+        receive = actor.on_receive
+
+        def on_receive(message: object) -> object:
+            if isinstance(message, Down):
+                downs.append(message.ref)
+                return None
+            return receive(message)
+
+        actor.on_receive = on_receive  # type: ignore[method-assign]
+
+    await ask(system.named("w"), Run(function=note_downs))
+    system.monitor(watched, watcher)
+    with pytest.raises(ActorDeadError):
+        await ask(watched, Run(function=lambda _: 1 / 0))
+    await wait_all_tasks_blocked()
+    await ask(system.named("w"), Echo())
+    assert downs == [watched]
+
+
+async def test_it_cannot_be_started_without_a_supervisor() -> None:
+    with pytest.raises(TypeError, match="put it into a ChildSpec"):
+        ThreadProbe.start()
+
+
+async def test_a_crashed_writer_is_restarted(system: System, events: Events) -> None:
+    await system.start(supervisor("root", "one_for_one", [thread()], backoff=AT_ONCE))
+    for count in (1, 2, 3):
+        system.named("probe").tell(Crash())
+        await events.wait_for(ActorRestarted, "root/probe", count)
+    assert await ask(system.named("probe"), Echo(value=1)) == 1
+
+
+async def come_to_an_end(system: System, gate: Gate) -> None:
+    """Lets an abandoned thread go, and waits until it is gone."""
+    gate.open()
+    with trio.fail_after(10):
+        while system.abandoned:
+            await trio.sleep(0)

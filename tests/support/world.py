@@ -1,0 +1,143 @@
+"""A whole system in the test's own process: real files, real SQLite, real Git, no doors.
+
+`running_system` is the one way tests get one, so that every suite runs the tree that users run.
+"""
+
+import random
+import subprocess
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from actors.agents.coordinator import AgentSpec
+from actors.agents.protocol import Agent
+from actors.bus import Subscribe
+from actors.clock import system_clock
+from actors.coordination.messages import GetResults, GetWorkflow, StartWorkflow, WorkflowRecord
+from actors.facts import ENDS, LoggedFact
+from actors.stores import Stores, open_stores
+from actors.telemetry import Meters
+from actors.tree import World, tree
+from actors.workflows.definition import Definitions
+from storage.home import DataDir
+from supervision import ActorDeadError, ActorRestarting, ChildSpec, Event, System, ask
+
+DEADLINE_S = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A running system and what tests ask of it."""
+
+    system: System
+    stores: Stores
+    world: World
+    events: list[Event] = field(default_factory=list)
+
+    async def ask(self, name: str, message: Any, *, deadline_s: float = DEADLINE_S) -> Any:
+        return await ask(self.system.named(name), message, deadline_s=deadline_s)
+
+    async def start(self, workflow_type: str, title: str = "a title", **given: Any) -> WorkflowRecord:
+        message = StartWorkflow(title=title, workflow_type=workflow_type, **given)
+        record: WorkflowRecord = await self.ask("manager", message)
+        return record
+
+    async def get(self, workflow_id: str) -> WorkflowRecord:
+        record: WorkflowRecord = await self.ask("manager", GetWorkflow(workflow_id=workflow_id))
+        return record
+
+    async def output(self, workflow_id: str) -> Any:
+        found = await self.ask("manager", GetResults(workflow_id=workflow_id))
+        return next(r.result_data for r in found if r.step == "output")
+
+    async def ended(self, *workflow_ids: str) -> list[WorkflowRecord]:
+        """Wait until these workflows have ended; answers what became of them, in order."""
+        await self.until(lambda seen: set(workflow_ids) <= ended_workflows(seen))
+        return [await self.get(workflow_id) for workflow_id in workflow_ids]
+
+    async def until(self, satisfied: Callable[[Sequence[LoggedFact]], bool]) -> list[LoggedFact]:
+        """Wait until the event log satisfies a condition; answers the log up to there."""
+        with trio.fail_after(DEADLINE_S):
+            while True:
+                try:
+                    return await self._until(satisfied)
+                except (ActorDeadError, ActorRestarting):
+                    await trio.sleep(0.01)
+
+    async def _until(self, satisfied: Callable[[Sequence[LoggedFact]], bool]) -> list[LoggedFact]:
+        subscription = await ask(self.system.named("event_bus"), Subscribe(), deadline_s=DEADLINE_S)
+        seen = self.log()
+        with subscription.batches:
+            while not satisfied(seen):
+                try:
+                    await subscription.batches.receive()
+                except trio.EndOfChannel as error:
+                    raise ActorRestarting("the bus went away") from error
+                seen = self.log()
+        return seen
+
+    def log(self) -> list[LoggedFact]:
+        from actors.bus import NO_END, logged_fact
+        from storage.coordination.queries import EVENTS
+
+        rows = self.stores.coordination.inline.execute(EVENTS, (0, NO_END, -1)).fetchall()
+        return [logged_fact(row) for row in rows]
+
+
+def ended_workflows(seen: Sequence[LoggedFact]) -> set[str]:
+    return {fact.workflow_id for fact in seen if fact.type in ENDS and fact.workflow_id}
+
+
+@asynccontextmanager
+async def running_system(
+    repo: Path,
+    *,
+    workflows: Sequence[object] = (),
+    agents: Sequence[type[Agent]] = (),
+    data_dir: Path | None = None,
+    poison: bool = True,
+    seed: int = 1,
+    doors: Callable[[System, World], Sequence[ChildSpec]] | None = None,
+) -> AsyncIterator[Running]:
+    """Run the tree on a directory until the block ends; then it is stopped in order."""
+    chance = random.Random(seed)
+    meters = Meters()
+    events: list[Event] = []
+    with DataDir.resolve(repo, data_dir) as data:
+        async with (
+            open_stores(data, chance=chance, observe=meters.observe_query) as stores,
+            System.open(events.append, random=random.Random(seed)) as system,
+        ):
+            world = World(
+                data=data,
+                stores=stores,
+                repo=repo,
+                definitions=Definitions.of(workflows),
+                agents=[
+                    AgentSpec(agent_id=f"{kind.agent_type}-1", agent_class=kind) for kind in agents
+                ],
+                meters=meters,
+                clock=system_clock,
+                chance=chance,
+                incarnation=f"life-{random.SystemRandom().random()}",
+                poison=poison,
+            )
+            await system.start(tree(system, world, doors(system, world) if doors else ()))
+            yield Running(system=system, stores=stores, world=world, events=events)
+
+
+def git_repository(path: Path) -> Path:
+    """A real repository with one commit."""
+    path.mkdir(parents=True, exist_ok=True)
+    for command in (
+        ["git", "init", "--quiet", "--initial-branch=main"],
+        ["git", "config", "user.name", "Test"],
+        ["git", "config", "user.email", "test@example.invalid"],
+        ["git", "commit", "--quiet", "--allow-empty", "--message", "first"],
+    ):
+        subprocess.run(command, cwd=path, check=True, capture_output=True)
+    return path
