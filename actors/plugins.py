@@ -6,6 +6,7 @@ settings. A request never names code.
 
 import hashlib
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -75,12 +76,13 @@ def _from_entry_points() -> Iterator[tuple[str, object]]:
 def _load_entry_point(point: EntryPoint) -> object:
     try:
         return point.load()
-    except (ImportError, AttributeError, TypeError) as error:
-        raise PluginError(f"entry point {point.group}:{point.name}: {error}") from error
+    except (Exception, SystemExit) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise PluginError(f"entry point {point.group}:{point.name}: {what}") from error
 
 
 def _from_files(files: Sequence[Path]) -> Iterator[tuple[str, object]]:
-    for path in files:
+    for path in dict.fromkeys(file.resolve() for file in files):
         module = _import_file(path)
         for member in vars(module).values():
             if getattr(member, "__module__", None) == module.__name__ and _is_plugin(member):
@@ -94,7 +96,7 @@ def _is_plugin(member: object) -> bool:
 
 def _import_file(path: Path) -> ModuleType:
     """Import a file under a name of its own, so that two files of one name do not clash."""
-    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
     name = f"beadflow_plugin_{path.stem}_{digest}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():
@@ -103,7 +105,7 @@ def _import_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise PluginError(f"{path}: {type(error).__name__}: {error}") from error
     return module

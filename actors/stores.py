@@ -15,7 +15,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from actors import ids
-from actors.coordination.messages import ClaimHome, Identity
+from actors.coordination.messages import Identity
 from actors.coordination.store import claim_home
 from storage.database import open_reader, open_writer
 from storage.errors import RepositoryMismatch
@@ -94,12 +94,11 @@ async def _open_readers(
 
 def _identity(data: DataDir, chance: random.Random, *, prepare: bool) -> Identity:
     repository = str(data.repository)
-    command = ClaimHome(home=ids.home_id(chance), repository=repository)
     opened = (
         _writing(data.coordination_db) if prepare else closing(open_reader(data.coordination_db))
     )
     with opened as connection:
-        identity = claim_home(connection, command)
+        identity = claim_home(connection, home=ids.home_id(chance), repository=repository)
     if identity.repository != repository:
         raise RepositoryMismatch(Path(identity.repository), Path(repository))
     return identity

@@ -53,6 +53,10 @@ BUDGET = Intensity(restarts=3, period_s=60.0)
 """Of each workflow and each agent on its own; beyond it that one is set aside, and no other."""
 
 
+LAST_RESORT = Intensity(restarts=1, period_s=60.0)
+"""Of the root: budgets multiply on the way up, and what one fresh start did not mend is broken."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """What a running system is made of, apart from its actors.
@@ -87,7 +91,7 @@ def tree(system: System, world: World, doors: Sequence[ChildSpec] = ()) -> Child
             child("git_worker", parts.git_worker, shutdown_s=90.0),
         ]),
         child("event_bus", parts.event_bus),
-        child("intents", parts.intents, restart="transient"),
+        child("intents", parts.intents),
         supervisor("issues", "one_for_one", [
             child("tracker", parts.tracker),
             child("publisher", parts.publisher, shutdown_s=90.0),
@@ -105,7 +109,7 @@ def tree(system: System, world: World, doors: Sequence[ChildSpec] = ()) -> Child
         ]),
         child("reconciler", parts.reconciler),
         *([supervisor("doors", "one_for_one", doors)] if doors else []),
-    ])  # fmt: skip
+    ], intensity=LAST_RESORT)  # fmt: skip
 
 
 def child(
@@ -188,7 +192,10 @@ class _Parts:
             coordination=self._name("coordination_writer"),
             beads=self._name("beads_writer"),
             tempolite=self._name("tempolite_writer"),
+            coordinator=self._name("coordinator"),
+            dispatcher=self._name("dispatcher"),
             pool=self._world.stores.coordination.pool,
+            clock=self._world.clock,
         )
 
     def tracker(self) -> IssueTracker:
@@ -220,6 +227,7 @@ class _Parts:
             tracker=self._name("tracker"),
             coordinator=self._name("coordinator"),
             dispatcher=self._name("dispatcher"),
+            intents=self._name("intents"),
             clock=self._world.clock,
             chance=self._world.chance,
         )
@@ -237,6 +245,7 @@ class _Parts:
         return AgentCoordinator(
             specs=self._world.agents,
             parts=CoordinatorParts(
+                incarnation=self._world.incarnation,
                 instances=self._name("agent_instances"),
                 me=self._name("coordinator"),
                 dispatcher=self._name("dispatcher"),

@@ -1,15 +1,18 @@
-"""The Quart app: made anew for each incarnation of the API actor.
+"""The Quart apps: made anew for each incarnation of the actor that serves them.
 
-A Quart app can be served once (its start-up hooks are one-shot generators), so the actor gets a
-factory and not an app. Everything every request has in common is here: its id, the guard against
-foreign host names, the size of a body, and what errors look like.
+What every request has in common is here: its id, the guard against foreign host names, the size of
+a body, and what errors look like.
 """
 
+import ipaddress
 import re
 import secrets
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
+import trio
+from prometheus_client import CollectorRegistry
 from quart import Response, g, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
@@ -17,12 +20,12 @@ from werkzeug.exceptions import HTTPException
 from api import problem
 from api.body import BODY_LIMIT_BYTES
 from api.doors import Doors
-from api.routes import events, health, system, workflows
+from api.routes import events, health, metrics, system, workflows
 from supervision import ActorDeadError, ActorRestarting, AskTimeout, Refused
 
+BODY_TIMEOUT_S = 30
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+HOST = re.compile(r"\[(?P<ipv6>[^]]+)\](:\d+)?|(?P<name>[^:]+)(:\d+)?")
 
 log = structlog.get_logger("beadflow.api")
 
@@ -37,22 +40,56 @@ class ForeignHost(Refused):
     message = "this server answers to loopback names only"
 
 
-def create_app(doors: Doors) -> QuartTrio:
-    """An app whose requests go to the actors of `doors`."""
-    app = QuartTrio("beadflow")
-    app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT_BYTES
-    app.config["BODY_TIMEOUT"] = 30
-    app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.before_request(_begin)
-    app.before_websocket(_begin_websocket)
-    app.after_request(_mark)
+class App(QuartTrio):
+    """Quart, with a path for every request.
+
+    Quart fails before any handler of ours on a target that names none (`?a=1`, `x://[`).
+    """
+
+    async def asgi_app(self, scope: Any, receive: Any, send: Any) -> None:
+        if "path" in scope:
+            scope = {**scope, "path": _path(scope["path"])}
+        await super().asgi_app(scope, receive, send)
+
+
+def create_app(doors: Doors, closing: trio.Event | None = None) -> App:
+    """An app whose requests go to the actors of `doors`.
+
+    Args:
+        doors: the mailboxes that requests end up in.
+        closing: once it is set, event streams end; a request does so by itself.
+    """
+    app = _app()
     for blueprint in (
         workflows.routes(doors),
-        events.routes(doors),
+        events.routes(doors, trio.Event() if closing is None else closing),
         system.routes(doors),
         health.routes(doors),
     ):
         app.register_blueprint(blueprint)
+    return app
+
+
+def create_metrics_app(registry: CollectorRegistry, closing: trio.Event | None = None) -> App:
+    """An app that shows a registry at /metrics. It has no streams, so `closing` is not needed."""
+    del closing
+    app = _app()
+    app.register_blueprint(metrics.routes(registry))
+    return app
+
+
+def _app() -> App:
+    # no static folder: Quart would serve the files of a directory called "static"
+    app = App("beadflow", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT_BYTES
+    app.config["BODY_TIMEOUT"] = BODY_TIMEOUT_S
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_map.merge_slashes = False  # a doubled slash is a 404, not a redirect in HTML
+    app.before_request(_begin)
+    app.before_websocket(_begin_websocket)
+    app.after_request(_mark)
+    app.after_websocket(_mark_refusal)  # type: ignore[type-var]  # it is given None, too
     app.register_error_handler(Refused, _refusal)
     app.register_error_handler(ActorDeadError, _absence)
     app.register_error_handler(ActorRestarting, _absence)
@@ -60,6 +97,17 @@ def create_app(doors: Doors) -> QuartTrio:
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _fault)
     return app
+
+
+def _path(target: str) -> str:
+    """The path of a request target; an absolute one, as for a proxy, holds it."""
+    if target.startswith("/"):
+        return target
+    try:
+        path = urlsplit(target).path
+    except ValueError:
+        return "/"
+    return path if path.startswith("/") else "/"
 
 
 async def _begin() -> None:
@@ -77,15 +125,28 @@ async def _begin_websocket() -> None:
 
 
 def _refuse_foreign_host(host: str) -> None:
-    name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
-    if name.lower() not in LOOPBACK_NAMES:
+    found = HOST.fullmatch(host)
+    if found is None or not _is_this_machine(found["ipv6"] or found["name"]):
         raise ForeignHost
+
+
+def _is_this_machine(name: str) -> bool:
+    if name.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 async def _mark(response: Response) -> Response:
     response.headers["X-Request-Id"] = _request_id()
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
+
+
+async def _mark_refusal(response: Response | None) -> Response | None:
+    return None if response is None else await _mark(response)
 
 
 def _request_id() -> str:

@@ -18,6 +18,8 @@ from supervision import Refused
 BODY_LIMIT_BYTES = 1024 * 1024
 DEPTH_LIMIT = 64
 DIGITS_LIMIT = 400
+NAME_LIMIT = 200
+"""Characters of a name that are repeated to whoever sent it."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -73,7 +75,7 @@ def validated(data: dict[str, Any], model: type[M]) -> M:
         return model.model_validate(data)
     except ModelError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in first["loc"])[:NAME_LIMIT]
         known = ", ".join(model.model_fields)
         more = f"; known: {known}" if first["type"] == "extra_forbidden" else ""
         raise ValidationError(f"{where}: {first['msg']}{more}", field=where, value=None) from error
@@ -100,8 +102,8 @@ def parse_object(raw: bytes) -> dict[str, Any]:
             parse_float=_parse_float,
             object_pairs_hook=_refuse_duplicates,
         )
-        text.encode()
-        json.dumps(value, ensure_ascii=False).encode()
+        if "\\u" in text:  # a half of a surrogate pair can only be spelt as an escape
+            json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         raise BadBody("the body holds half of a surrogate pair") from error
     except ValueError as error:
@@ -113,6 +115,8 @@ def parse_object(raw: bytes) -> dict[str, Any]:
 
 def _refuse_depth(text: str) -> None:
     """Count brackets outside strings, so that no parser ever recurses further than the limit."""
+    if text.count("[") + text.count("{") <= DEPTH_LIMIT:
+        return
     depth, in_string, escaped = 0, False, False
     for char in text:
         if in_string:

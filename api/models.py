@@ -1,10 +1,24 @@
 """What clients send and get, as models; fields that are not listed are refused."""
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from actors.coordination.messages import WorkflowRecord
+
+NAME_LIMIT = 200
+
+Status = Literal[
+    "queued",
+    "active",
+    "paused",
+    "stalled",
+    "completed",
+    "failed",
+    "cancelled",
+    "terminated",
+    "dead_letter",
+]
 
 
 class Strict(BaseModel):
@@ -15,8 +29,8 @@ class StartRequest(Strict):
     """Body of POST /api/v1/workflows."""
 
     issue_title: str = Field(strict=True)
-    workflow_type: str = Field(strict=True)
-    agent_type: str | None = Field(default=None, strict=True)
+    workflow_type: str = Field(strict=True, max_length=NAME_LIMIT)
+    agent_type: str | None = Field(default=None, strict=True, max_length=NAME_LIMIT)
     priority: int = Field(default=2, strict=True)
     variables: dict[str, Any] = Field(default_factory=dict, strict=True)
 
@@ -24,7 +38,7 @@ class StartRequest(Strict):
 class ListQuery(Strict):
     """Query of GET /api/v1/workflows."""
 
-    status: str | None = None
+    status: Status | None = None
     type: str | None = None
     limit: int = Field(default=50, ge=1, le=200)
     cursor: str | None = None

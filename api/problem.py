@@ -5,26 +5,32 @@ succeed later. A fault never shows more than that it happened, and an id to find
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from quart import Response
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing.exceptions import WebsocketMismatch
 
 from actors.errors import ValidationError
 from supervision import ActorDeadError, ActorRestarting, AskTimeout, Refused
 
 MEDIA_TYPE = "application/problem+json"
 
-_CODES = {
-    400: "bad_request",
-    404: "not_found",
-    405: "method_not_allowed",
-    408: "request_timeout",
-    413: "body_too_large",
-    415: "unsupported_media_type",
+_KNOWN = {
+    400: ("bad_request", "check the address and the headers of the request"),
+    404: ("not_found", "check the address: no trailing slash, no doubled one"),
+    405: ("method_not_allowed", "use one of the methods that the Allow header names"),
+    408: ("request_timeout", "send the body at once"),
+    413: ("body_too_large", "send at most 1 MiB"),
 }
+"""What Quart itself refuses, by status: code and hint."""
+
+_HINTS = {True: "send the same request again in a moment", False: "look into the server's log"}
+"""For refusals of the kernel, which knows no people."""
+
+_OTHER = ("http_error", "check the request against the documentation")
 
 
 def problem(
@@ -36,6 +42,7 @@ def problem(
     hint: str = "",
     retryable: bool = False,
     errors: Sequence[dict[str, str]] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     """One problem as a response."""
     body: dict[str, Any] = {
@@ -50,8 +57,13 @@ def problem(
     }
     if errors:
         body["errors"] = list(errors)
-    headers = {"Retry-After": "1"} if retryable else {}
-    return Response(json.dumps(body), status=status, content_type=MEDIA_TYPE, headers=headers)
+    more = {"Retry-After": "1"} if retryable else {}
+    return Response(
+        json.dumps(body),
+        status=status,
+        content_type=MEDIA_TYPE,
+        headers={**more, **(headers or {})},
+    )
 
 
 def of_refusal(error: Refused, request_id: str) -> Response:
@@ -64,7 +76,7 @@ def of_refusal(error: Refused, request_id: str) -> Response:
         code=error.code,
         detail=getattr(error, "message", str(error)),
         request_id=request_id,
-        hint=getattr(error, "hint", ""),
+        hint=getattr(error, "hint", "") or _HINTS[error.retryable],
         retryable=error.retryable,
         errors=errors,
     )
@@ -84,12 +96,19 @@ def of_absence(error: ActorDeadError | ActorRestarting | AskTimeout, request_id:
 
 
 def of_http(error: HTTPException, request_id: str) -> Response:
+    """What Quart refuses before a route is asked: addresses, methods, sizes."""
     status = error.code or 500
+    detail = error.description or HTTPStatus(status).phrase
+    code, hint = _KNOWN.get(status, _OTHER)
+    headers = {}
+    match error:
+        case MethodNotAllowed(valid_methods=allowed) if allowed:
+            headers = {"Allow": ", ".join(sorted(allowed))}
+        case WebsocketMismatch():
+            detail = "this address is for WebSockets only, or for everything but them"
+            code, hint = "websocket_mismatch", "/api/v1/events is the one WebSocket"
     return problem(
-        status=status,
-        code=_CODES.get(status, "http_error"),
-        detail=error.description or HTTPStatus(status).phrase,
-        request_id=request_id,
+        status=status, code=code, detail=detail, request_id=request_id, hint=hint, headers=headers
     )
 
 
@@ -99,4 +118,5 @@ def of_fault(request_id: str) -> Response:
         code="internal_error",
         detail="the server failed on this request; its log has the reason under this request id",
         request_id=request_id,
+        hint="look the request id up in the server's log",
     )

@@ -1,24 +1,24 @@
-"""The API actor and the metrics actor: hypercorn under supervision.
+"""The API actor and the metrics actor: ASGI apps under supervision.
 
 Each serves on a socket that was bound once, before the tree: a restarted door takes a copy of the
 same descriptor, and connections wait in the kernel's queue meanwhile instead of being refused.
 """
 
-import os
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import trio
 from hypercorn.config import Config
-from hypercorn.trio import serve
-from prometheus_client import CollectorRegistry, make_asgi_app
+from prometheus_client import CollectorRegistry
 
-from api.app import create_app
+from api.app import create_app, create_metrics_app
+from api.connections import GRACE_S, Connections
 from api.doors import Doors
 from supervision import Actor, ChildSpec
 
-GRACE_S = 3.0
+START_DEADLINE_S = 10.0
 WEBSOCKET_LIMIT_BYTES = 64 * 1024
 WEBSOCKET_PING_S = 20.0
 READ_TIMEOUT_S = 60
@@ -29,54 +29,41 @@ class HttpDoor(Actor):
     """Serves an ASGI app, made anew at each start, until it is stopped.
 
     Args:
-        build: makes the app.
+        build: makes the app; it is given the event that says that the door is closing, for what
+            would otherwise not end by itself.
         listening: the bound and listening socket; this actor serves on a copy of it.
     """
 
-    def __init__(self, *, build: Callable[[], Any], listening: socket.socket) -> None:
+    def __init__(self, *, build: Callable[[trio.Event], Any], listening: socket.socket) -> None:
         super().__init__()
         self._build = build
         self._listening = listening
-        self._closing = trio.Event()
 
     async def on_start(self) -> None:
         up = trio.Event()
         self.spawn(self._serve, up)
-        with trio.fail_after(10):
+        with trio.fail_after(START_DEADLINE_S):
             await up.wait()
 
     async def _serve(self, up: trio.Event) -> None:
-        """Serve until this task is cancelled; then let requests in progress end, within GRACE_S."""
+        """Serve until this task is cancelled; then let requests in progress end."""
+        closing = trio.Event()
+        connections = Connections(self._build(closing), _config())
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._close_when_cancelled)
+            nursery.start_soon(_set_when_cancelled, closing)
             with trio.CancelScope(shield=True):
-                await self._serve_shielded(up)
-
-    async def _close_when_cancelled(self) -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            self._closing.set()
-
-    async def _serve_shielded(self, up: trio.Event) -> None:
-        async with trio.open_nursery() as nursery:
-            await nursery.start(self._hypercorn)
-            up.set()
-
-    async def _hypercorn(self, *, task_status: trio.TaskStatus[list[str]]) -> None:
-        await serve(
-            self._build(),
-            _config(self._listening),
-            shutdown_trigger=self._closing.wait,
-            task_status=task_status,
-            mode="asgi",
-        )
+                await connections.serve(self._listening, closing, up.set)
 
 
-def _config(listening: socket.socket) -> Config:
+async def _set_when_cancelled(closing: trio.Event) -> None:
+    try:
+        await trio.sleep_forever()
+    finally:
+        closing.set()
+
+
+def _config() -> Config:
     config = Config()
-    config.bind = [f"fd://{os.dup(listening.fileno())}"]
-    config.graceful_timeout = GRACE_S
     config.read_timeout = READ_TIMEOUT_S
     config.websocket_max_message_size = WEBSOCKET_LIMIT_BYTES
     config.websocket_ping_interval = WEBSOCKET_PING_S
@@ -126,16 +113,15 @@ def doors_specs(
 ) -> list[ChildSpec]:
     """The specs of the API's actors, for the tree."""
     return [
-        ChildSpec(
-            id="http",
-            name="http",
-            build=lambda: HttpDoor(build=lambda: create_app(doors), listening=http),
-            shutdown_s=GRACE_S + 5.0,
-        ),
-        ChildSpec(
-            id="metrics",
-            name="metrics",
-            build=lambda: HttpDoor(build=lambda: make_asgi_app(registry), listening=metrics),
-            shutdown_s=GRACE_S + 5.0,
-        ),
+        _door("http", partial(create_app, doors), http),
+        _door("metrics", partial(create_metrics_app, registry), metrics),
     ]
+
+
+def _door(name: str, build: Callable[[trio.Event], Any], listening: socket.socket) -> ChildSpec:
+    return ChildSpec(
+        id=name,
+        name=name,
+        build=lambda: HttpDoor(build=build, listening=listening),
+        shutdown_s=GRACE_S + 5.0,
+    )

@@ -128,6 +128,7 @@ async def _reading(where: Place) -> AsyncIterator[Any]:
                 tracker=system.named("tracker"),
                 coordinator=system.named("coordinator"),
                 dispatcher=system.named("dispatcher"),
+                intents=system.named("intents"),
                 clock=system_clock,
                 chance=chance,
             )

@@ -77,6 +77,14 @@ def decode(text: str) -> Any:
     raise PayloadError("stored value", "it has no version")
 
 
+def plain_text(text: object) -> str:
+    """Gives any text in a form that can be stored: a lone surrogate is written out in hex.
+
+    For words that come from outside and must not fail: messages of errors, names of files.
+    """
+    return str(text).encode("utf-8", "backslashreplace").decode()
+
+
 def _refuse_odd_keys(value: Any) -> None:
     """Raises TypeError on a key that is no string; goes level by level to stay in C."""
     level = [value]

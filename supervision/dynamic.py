@@ -24,14 +24,14 @@ from supervision.errors import (
 )
 from supervision.events import ActorRestarted, ChildGaveUp, RestartScheduled
 from supervision.exits import ExitReason
-from supervision.info import ActorInfo
+from supervision.info import ActorInfo, Kind
 from supervision.intensity import Intensity, RestartWindow
 from supervision.life import Life
 from supervision.names import Name
 from supervision.ref import ActorRef
 from supervision.request import Ask
 from supervision.strategy import should_restart
-from supervision.supervisor import ChildExited, absent
+from supervision.supervisor import ChildExited
 from supervision.system import start_error
 
 __all__ = ["DynamicSupervisor", "GaveUp", "StartChild", "StopChild", "WhichChildren"]
@@ -77,6 +77,7 @@ class Entry:
     spec: ChildSpec
     names: list[Name]
     window: RestartWindow
+    kind: Kind = "task"
     life: Life | None = None
     generation: int = 0
     failures: int = 0
@@ -108,6 +109,7 @@ class DynamicSupervisor(Actor):
         self._backoff = backoff or Backoff()
         self._gave_up = gave_up
         self._entries: dict[str, Entry] = {}
+        self._generation = 0  # over all children: an id may come again while an old timer runs
 
     async def on_receive(self, message: object) -> object:
         match message:
@@ -216,11 +218,13 @@ class DynamicSupervisor(Actor):
         return f"{self._kernel.life.path}/{id_}"
 
     def _launch(self, entry: Entry) -> Life:
-        entry.generation += 1
+        self._generation += 1
+        entry.generation = self._generation
         on_exit = partial(self._child_ended, entry.spec.id, entry.generation)
         entry.life = self.system.launch(
             entry.spec, parent=self._kernel.life.path, supervised=True, on_exit=on_exit
         )
+        entry.kind = entry.life.kind
         return entry.life
 
     def _child_ended(self, id_: str, generation: int, reason: ExitReason) -> None:
@@ -261,4 +265,12 @@ class DynamicSupervisor(Actor):
     def _describe(self, entry: Entry) -> ActorInfo:
         if entry.life is not None:
             return entry.life.describe(entry.restarts)
-        return absent(entry.spec, self._path(entry.spec.id), entry.restarts, due=True)
+        return ActorInfo(
+            id=entry.spec.id,
+            path=self._path(entry.spec.id),
+            name=entry.spec.name,
+            kind=entry.kind,
+            state="restarting",
+            restarts=entry.restarts,
+            mailbox_depth=0,
+        )

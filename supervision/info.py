@@ -18,7 +18,8 @@ class ActorInfo:
         id: the child spec's.
         path: ids from the root down, with slashes.
         name: what `System.named` finds it by, if it has one.
-        kind: whether it is a trio task, an OS thread, or a supervisor (a task too).
+        kind: a trio task, an OS thread, or a supervisor (a task too); a child that was never built
+            counts as a task.
         state: `restarting` between two incarnations; `ended` for a child that is over and kept.
         restarts: incarnations after the first, under the present supervisor.
         mailbox_depth: messages that wait.

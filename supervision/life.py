@@ -45,9 +45,6 @@ class Vessel(Protocol):
 
     kind: Kind
 
-    def launch(self) -> None:
-        """Starts the task or the thread."""
-
     def stop_requested(self) -> None:
         """The life has `stopping` and `stop_by` set: refuse new messages and come to an end."""
 
@@ -72,6 +69,8 @@ class Runnable(Protocol):
 
     def _board(self, life: "Life") -> Vessel: ...
 
+    def _start_actor_loop(self) -> None: ...
+
 
 class Life:
     """One incarnation of a child."""
@@ -82,6 +81,7 @@ class Life:
         "_vessel",
         "_watchers",
         "down",
+        "kind",
         "name",
         "path",
         "reason",
@@ -108,6 +108,7 @@ class Life:
         self.name: Name | None = None
         self.ref: ActorRef | None = None
         self.stopping: ExitKind | None = None
+        self.kind: Kind = "task"
         self.restarting = False
         self.was_up = False
         self.stop_by = float("inf")
@@ -121,12 +122,13 @@ class Life:
         """Gives the life to a new actor and sets it running."""
         self.name = name
         self._vessel = vessel = actor._board(self)  # noqa: SLF001
+        self.kind = vessel.kind
         self.ref = ref = actor.actor_ref
         ref.life = self
         ActorRegistry.register(ref)
         if name is not None:
             name.bind(ref)
-        vessel.launch()
+        actor._start_actor_loop()  # noqa: SLF001  pykka's seam
 
     def mark_up(self) -> None:
         """`on_start` has returned."""
@@ -182,7 +184,7 @@ class Life:
 
     async def stopped(self) -> None:
         """Waits for the end that was requested; abandons a thread that misses its deadline."""
-        if self._vessel is None or self._vessel.kind != "thread":
+        if self.kind != "thread":
             await self.down.wait()  # a task is cancelled by its own deadline
             return
         with trio.move_on_at(self.stop_by):
@@ -238,7 +240,7 @@ class Life:
             id=self.spec.id,
             path=self.path,
             name=self.spec.name,
-            kind=vessel.kind if vessel is not None else "task",
+            kind=self.kind,
             state=self.state,
             restarts=restarts,
             mailbox_depth=vessel.waiting() if vessel is not None else 0,

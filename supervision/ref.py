@@ -78,7 +78,7 @@ class ActorRef(pykka.ActorRef[Any]):
         """
         if block and timeout is None:
             raise ValueError(f"asking {self.path} and blocking needs a timeout in seconds")
-        reply = Reply[Any]()
+        reply: Reply[Any] = self.actor_class._create_future()  # noqa: SLF001  pykka's seam
         self.deliver(Delivery(message, reply))
         return reply.get(timeout=timeout) if block else reply
 

@@ -53,7 +53,7 @@ def should_restart(restart: Restart, kind: ExitKind) -> bool:
             return True
         case "transient":
             return kind == "crash"
-        case "temporary":
+        case _:  # temporary
             return False
 
 
@@ -85,7 +85,7 @@ def _group(strategy: Strategy, ids: list[str], failed: str) -> list[str]:
             return [failed]
         case "rest_for_one":
             return ids[ids.index(failed) :]
-        case "one_for_all":
+        case _:  # one_for_all
             return ids
 
 
@@ -104,5 +104,5 @@ def ends_with(auto_shutdown: AutoShutdown, significant: Mapping[str, bool], ende
             return False
         case "any_significant":
             return True
-        case "all_significant":
+        case _:  # all_significant
             return all(significant.values())

@@ -21,7 +21,7 @@ from supervision.child import ChildSpec, check_ids, check_names
 from supervision.errors import RestartsExceeded, ShutdownDeadlineExceeded, SpecError
 from supervision.events import ActorRestarted, RestartScheduled
 from supervision.exits import ExitReason
-from supervision.info import ActorInfo
+from supervision.info import ActorInfo, Kind
 from supervision.intensity import Intensity, RestartWindow
 from supervision.life import Life
 from supervision.names import Name
@@ -101,6 +101,7 @@ class Child:
 
     spec: ChildSpec
     names: list[Name] = field(default_factory=list)
+    kind: Kind = "task"
     life: Life | None = None
     generation: int = 0
     failures: int = 0
@@ -243,6 +244,7 @@ class Supervisor(Actor):
             supervised=True,
             on_exit=partial(self._child_ended, child.spec.id, child.generation),
         )
+        child.kind = life.kind
         with trio.CancelScope() as self._starting:
             await life.up.wait()
         self._starting = None
@@ -286,18 +288,12 @@ class Supervisor(Actor):
     def _describe(self, child: Child) -> ActorInfo:
         if child.life is not None:
             return child.life.describe(child.restarts)
-        path = f"{self._kernel.life.path}/{child.spec.id}"
-        return absent(child.spec, path, child.restarts, due=child.due > 0)
-
-
-def absent(spec: ChildSpec, path: str, restarts: int, *, due: bool) -> ActorInfo:
-    """Describes a child that has no incarnation at the moment."""
-    return ActorInfo(
-        id=spec.id,
-        path=path,
-        name=spec.name,
-        kind="supervisor" if spec.children else "task",
-        state="restarting" if due else "ended",
-        restarts=restarts,
-        mailbox_depth=0,
-    )
+        return ActorInfo(
+            id=child.spec.id,
+            path=f"{self._kernel.life.path}/{child.spec.id}",
+            name=child.spec.name,
+            kind=child.kind,
+            state="restarting" if child.due else "ended" if child.generation else "starting",
+            restarts=child.restarts,
+            mailbox_depth=0,
+        )

@@ -72,17 +72,18 @@ class TaskBody:
         self.life = life
         self.mailbox.open(life.system.bridge, life.path, self._actor.mailbox_bound)
 
+    def launch(self) -> None:
+        """Sets the loop running."""
+        # an empty context: a request's variables must not live on in the actor it started
+        spawn: Callable[..., None] = self.life.system.nursery.start_soon
+        Context().run(spawn, self._live, name=self.life.path)
+
     def oversee(self, below: Below) -> None:
         """Makes it a supervisor's body."""
         self._below = below
         self.kind = "supervisor"
 
     # --- what the life asks of its body ---
-
-    def launch(self) -> None:
-        # an empty context: a request's variables must not live on in the actor it started
-        spawn: Callable[..., None] = self.life.system.nursery.start_soon
-        Context().run(spawn, self._live, name=self.life.path)
 
     def stop_requested(self) -> None:
         self._scope.deadline = self.life.stop_by

@@ -47,12 +47,13 @@ class ThreadBody:
         self.life = life
         self.inbox.open(life.path, self._actor.mailbox_bound)
 
-    # --- what the life asks of its body, on the trio thread ---
-
     def launch(self) -> None:
+        """Sets the loop running."""
         daemon = self._actor.use_daemon_thread
         self._thread = threading.Thread(target=self._run, name=self.life.path, daemon=daemon)
         self._thread.start()
+
+    # --- what the life asks of its body, on the trio thread ---
 
     def stop_requested(self) -> None:
         self.inbox.seal()

@@ -43,7 +43,8 @@ from actors.clock import Clock, rfc3339
 from actors.errors import NotFound
 from actors.facts import Fact, FactsLogged
 from actors.hints import hint
-from actors.workflows.definition import RetryPolicy
+from actors.workflows.activities import encode_failure
+from actors.workflows.definition import ActivityFailure, RetryPolicy
 from actors.workflows.dispatcher import workflow_name
 from actors.workflows.messages import ActivateInstance, EndAttempt, Launch, StartTask, TaskEnded
 from actors.writer import persist
@@ -55,16 +56,20 @@ from supervision import (
     Actor,
     ActorDeadError,
     ActorRestarting,
+    AskTimeout,
     ChildExists,
     ChildSpec,
     MailboxFull,
     Named,
     StartChild,
+    StartError,
     ask,
 )
 
 READY_BATCH = 256
 """Ready rows of one agent type looked at in one go."""
+
+START_S = 60.0
 
 CRASH_ATTEMPTS = 3
 """Agents a step may take with it, in one life of the process, before it is given up."""
@@ -85,6 +90,8 @@ class CoordinatorParts:
     """What the coordinator is given.
 
     Args:
+        incarnation: names this life of the process; nothing is handed out before the dispatcher
+            has counted it, since it may be a task that keeps killing the process.
         instances: the dynamic supervisor of the agents' actors.
         repo: root of the work tree, for the agents.
         coordination_reader: a read-only connection for short look-ups on the trio thread.
@@ -92,6 +99,7 @@ class CoordinatorParts:
         on_workload: told (agent id, agent type, workload) after each change.
     """
 
+    incarnation: str
     instances: Named
     me: Named
     dispatcher: Named
@@ -112,15 +120,24 @@ def agent_name(agent_id: str) -> str:
 
 @dataclass(slots=True)
 class _State:
-    """Args: `undecided` are reservations whose start is not in the database yet."""
+    """What it holds in memory.
+
+    Args:
+        undecided: reservations whose start is not in the database yet.
+        orphans: tasks that were handed out and that nobody does now.
+        crashes: agents that died with a task.
+        waiting: tasks that wait for their next attempt, with the fence of the failed one.
+        seen: the last event of the log that was followed.
+    """
 
     roster: Roster
     undecided: set[str] = field(default_factory=set)
     handing_out: set[TaskKey] = field(default_factory=set)
     orphans: dict[TaskKey, TaskRow] = field(default_factory=dict)
     crashes: Counter[TaskKey] = field(default_factory=Counter)
-    waiting: set[TaskKey] = field(default_factory=set)
+    waiting: set[tuple[TaskKey, int]] = field(default_factory=set)
     seen: int = 0
+    assignments_changed: bool = True
 
 
 class AgentCoordinator(Actor):
@@ -142,13 +159,18 @@ class AgentCoordinator(Actor):
         for row in workflows.open_tasks(self._parts.tempolite_reader):
             if row.state == "running":
                 self._state.orphans[row.workflow_id, row.op] = row
-        self.spawn(self._start_agents)
+        for workflow_id, op in workflows.ended_tasks(self._parts.tempolite_reader):
+            self._wake(workflow_id, op)  # the coordinator before may have died in between
+        for spec in self._specs:
+            self.spawn(self._start_agent, spec)
         self.spawn(self._pump)
 
     async def on_receive(self, message: object) -> object:
         match message:
-            case TaskReady() | GrantQueued():
+            case TaskReady():
                 self._work.set()
+            case GrantQueued():
+                self._look_at_assignments()
             case ReserveAgent():
                 return self._reserve(message)
             case ReleaseAgent(workflow_id=workflow_id):
@@ -174,11 +196,22 @@ class AgentCoordinator(Actor):
 
     # Who there is.
 
-    async def _start_agents(self) -> None:
-        for spec in self._specs:
-            await self._start_agent(spec)
-
     async def _start_agent(self, spec: AgentSpec) -> None:
+        """Start an agent, or find the one that outlived an earlier coordinator.
+
+        One that is not there yet, or is being restarted, says so itself when it is up.
+        """
+        try:
+            with contextlib.suppress(ChildExists):
+                await self._start_child(spec)
+            agent = self.system.named(agent_name(spec.agent_id))
+            self._came_up(await ask(agent, Introduce(), deadline_s=START_S))
+        except StartError as error:
+            self._went(AgentGone(agent_id=spec.agent_id, reason=str(error)))
+        except (ActorDeadError, ActorRestarting, AskTimeout) as error:
+            log.warning("agent not up yet", agent_id=spec.agent_id, why=str(error))
+
+    async def _start_child(self, spec: AgentSpec) -> None:
         build = partial(
             spec.agent_class,
             agent_id=spec.agent_id,
@@ -186,24 +219,18 @@ class AgentCoordinator(Actor):
             repo=self._parts.repo,
         )
         child = ChildSpec(id=spec.agent_id, build=build, name=agent_name(spec.agent_id))
-        with contextlib.suppress(ChildExists):  # it outlived an earlier coordinator
-            await ask(self._parts.instances, StartChild(spec=child), deadline_s=60.0)
-        self._came_up(await ask(self.system.named(agent_name(spec.agent_id)), Introduce()))
+        await ask(self._parts.instances, StartChild(spec=child), deadline_s=START_S)
 
     def _came_up(self, agent: AgentUp) -> None:
         member = self._state.roster.members[agent.agent_id]
         if member.incarnation != agent.incarnation:
             self._adopt(self._state.roster.lose(agent.agent_id))
             member.incarnation, member.up = agent.incarnation, True
-            self._work.set()
+            self._look_at_assignments()
 
     def _went(self, message: AgentGone) -> None:
         log.error("agent given up", agent_id=message.agent_id, reason=message.reason)
-        member = self._state.roster.members[message.agent_id]
-        member.up = False
-        member.max_workload = 0
-        member.reserved.clear()
-        self._adopt(self._state.roster.lose(message.agent_id))
+        self._adopt(self._state.roster.retire(message.agent_id))
         self._work.set()
 
     def _adopt(self, lost: Sequence[TaskKey]) -> None:
@@ -234,11 +261,14 @@ class AgentCoordinator(Actor):
         if holder is not None:
             self._state.roster.release(workflow_id)
             self._show(holder.agent_id)
-            self._work.set()
+            self._look_at_assignments()
 
     def _reload(self) -> None:
-        rows = self._parts.coordination_reader.execute(coordination.ASSIGNED)
+        reader = self._parts.coordination_reader
+        rows = reader.execute(coordination.ASSIGNED)
         assigned = {row["workflow_id"]: row["agent_id"] for row in rows}
+        decided = {w for w in self._state.undecided if coordination.mapping(reader, w) is not None}
+        self._state.undecided -= decided
         for workflow_id in self._state.undecided:
             holder = self._state.roster.holder(workflow_id)
             if holder is not None:
@@ -246,6 +276,10 @@ class AgentCoordinator(Actor):
         self._state.roster.take_reservations(assigned)
         for agent_id in self._state.roster.members:
             self._show(agent_id)
+        self._look_at_assignments()
+
+    def _look_at_assignments(self) -> None:
+        self._state.assignments_changed = True
         self._work.set()
 
     def _follow(self, logged: FactsLogged) -> None:
@@ -266,7 +300,9 @@ class AgentCoordinator(Actor):
         while True:
             await self._work.wait()
             self._work = trio.Event()
-            await self._grant()
+            if self._state.assignments_changed:
+                self._state.assignments_changed = False
+                await self._grant()
             self._hand_out()
 
     async def _grant(self) -> None:
@@ -302,15 +338,23 @@ class AgentCoordinator(Actor):
         hint(self._parts.dispatcher, Launch(workflow_id=workflow_id))
 
     def _hand_out(self) -> None:
+        counted = workflows.meta(self._parts.tempolite_reader, "incarnation")
+        if counted != self._parts.incarnation:
+            return  # the dispatcher tells us `TaskReady` when it has
         for agent_type in {m.agent_type for m in self._state.roster.members.values()}:
             ready = workflows.ready_tasks(self._parts.tempolite_reader, agent_type, READY_BATCH)
-            orphans = [r for r in self._state.orphans.values() if r.agent_type == agent_type]
-            for row in (*orphans, *ready):
+            for row in (*self._orphans(agent_type), *ready):
                 self._offer(row)
+
+    def _orphans(self, agent_type: str) -> list[TaskRow]:
+        """Those of workflows that run; one that has stalled may want its own again."""
+        reader = self._parts.tempolite_reader
+        found = (row for row in self._state.orphans.values() if row.agent_type == agent_type)
+        return [row for row in found if workflows.status(reader, row.workflow_id) == "running"]
 
     def _offer(self, row: TaskRow) -> None:
         key = (row.workflow_id, row.op)
-        if key in self._state.handing_out or key in self._state.waiting:
+        if key in self._state.handing_out or (key, row.fence) in self._state.waiting:
             return
         member = self._state.roster.choose(row.workflow_id, row.agent_type)
         if member is None:
@@ -330,13 +374,18 @@ class AgentCoordinator(Actor):
                 self._state.roster.end(agent_id, key, row.fence + 1)
                 return
             command = StartTask(
-                workflow_id=row.workflow_id, op=row.op, agent_id=agent_id, at=self._now()
+                workflow_id=row.workflow_id,
+                op=row.op,
+                agent_id=agent_id,
+                fence=row.fence,
+                at=self._now(),
             )
             started = await persist(self._parts.tempolite, command)
         finally:
             self._state.handing_out.discard(key)
         if started is None:
             self._state.roster.end(agent_id, key, row.fence + 1)
+            self._overtaken(key)
             return
         self._state.roster.begin(agent_id, key, started.fence)
         order = _order(started)
@@ -346,6 +395,15 @@ class AgentCoordinator(Actor):
         except (ActorDeadError, ActorRestarting, MailboxFull):
             self._state.roster.end(agent_id, key, started.fence)
             self._state.orphans[key] = started
+
+    def _overtaken(self, key: TaskKey) -> None:
+        """A coordinator that has died went on with this task after we had read its row."""
+        row = workflows.task(self._parts.tempolite_reader, *key)
+        if row is not None and row.state == "running":
+            self._state.orphans[key] = row
+            self._work.set()
+        else:
+            self._wake(*key)
 
     # What comes back.
 
@@ -363,19 +421,23 @@ class AgentCoordinator(Actor):
             at=self._now(),
         )
         if wait_s is not None:
-            self._state.waiting.add(key)
+            self._state.waiting.add((key, order.fence))
         accepted = await persist(self._parts.tempolite, command)
         if current == order.fence:
             self._state.roster.end(answer.agent_id, key, order.fence)
             self._show(answer.agent_id)
-        if not accepted:
-            log.warning("late result refused", workflow_id=order.workflow_id, op=order.op)
-        elif wait_s is None:
+        if accepted:
             self._state.crashes.pop(key, None)
+            self._state.orphans.pop(key, None)
+        else:
+            log.warning("late result refused", workflow_id=order.workflow_id, op=order.op)
+        if not accepted:
+            self._state.waiting.discard((key, order.fence))
+        elif wait_s is None:
             self._wake(order.workflow_id, order.op)
-        if wait_s is not None:
+        else:
             self._note(facts.STEP_RETRIED, answer.agent_id, order, wait_s=wait_s)
-            self.spawn(self._retry_later, key, wait_s)
+            self.spawn(self._retry_later, (key, order.fence), wait_s)
         self._work.set()
 
     def _judge(self, answer: TaskDone | TaskFailed) -> tuple[str, str | None, float | None]:
@@ -390,9 +452,9 @@ class AgentCoordinator(Actor):
             return "ready", None, wait_s
         return "failed", _failure(order.attempt, answer.agent_id, answer.code, answer.message), None
 
-    async def _retry_later(self, key: TaskKey, wait_s: float) -> None:
+    async def _retry_later(self, failed: tuple[TaskKey, int], wait_s: float) -> None:
         await trio.sleep(wait_s)
-        self._state.waiting.discard(key)
+        self._state.waiting.discard(failed)
         self._work.set()
 
     async def _crashed_too_often(self, row: TaskRow) -> None:
@@ -491,6 +553,6 @@ def _order(row: TaskRow) -> TaskOrder:
 
 
 def _failure(attempts: int, agent_id: str | None, code: str, message: str) -> str:
-    return payload.encode(
-        {"code": code, "message": message, "attempts": attempts, "agent_id": agent_id}
-    )
+    failure = ActivityFailure(code, message)
+    failure.attempts = attempts
+    return encode_failure(failure, agent_id=agent_id)

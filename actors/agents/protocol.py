@@ -7,6 +7,7 @@ that attempt: user code ends here, and crashes nobody.
 """
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from actors.hints import hint
 from actors.workflows.activities import encode_result, failure_of
 from actors.workflows.definition import ActivityDefinition, ActivityFailure, belongs_to
 from actors.workflows.history import idempotency_key
+from storage.payload import plain_text
 from supervision import Actor, ActorDeadError, ActorRestarting, MailboxFull, Named
 
 _incarnations = itertools.count(1)
@@ -51,7 +53,7 @@ class Task:
 
     def progress(self, message: str, fraction: float | None = None) -> None:
         """Say how far it is. Never blocks and never raises; shown live, kept as an event."""
-        self._note(message, fraction, "info", True)
+        self._note(message, _share(fraction), "info", True)
 
     def log(self, message: str, level: str = "info") -> None:
         """Put a line into the workflow's log. Never blocks and never raises."""
@@ -202,9 +204,9 @@ class Agent(Actor):
             fact = TaskNote(
                 agent_id=self.agent_id,
                 order=order,
-                message=message,
+                message=plain_text(message),
                 fraction=fraction,
-                level=level,
+                level=plain_text(level),
                 progress=progress,
             )
             hint(self._coordinator, fact)  # a note is worth less than the work it is about
@@ -222,3 +224,10 @@ class Agent(Actor):
                 return
             else:
                 return
+
+
+def _share(fraction: float | None) -> float | None:
+    """A fraction that can be shown: 0.0 to 1.0; one that is no number is left out."""
+    if not isinstance(fraction, int | float) or math.isnan(fraction):
+        return None
+    return min(1.0, max(0.0, float(fraction)))

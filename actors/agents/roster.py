@@ -97,7 +97,15 @@ class Roster:
         self.members[agent_id].running.clear()
         return lost
 
+    def retire(self, agent_id: str) -> list[TaskKey]:
+        """The agent does not come back: what it did, and was reserved for, is for others now."""
+        member = self.members[agent_id]
+        member.up, member.max_workload = False, 0
+        member.reserved.clear()
+        return self.lose(agent_id)
+
     def take_reservations(self, assigned: Mapping[str, str]) -> None:
-        """Replace what is reserved by {workflow id: agent id}."""
+        """Replace what is reserved by {workflow id: agent id}; a retired agent gets none."""
         for member in self.members.values():
-            member.reserved = {w for w, agent_id in assigned.items() if agent_id == member.agent_id}
+            mine = {w for w, agent_id in assigned.items() if agent_id == member.agent_id}
+            member.reserved = mine if member.max_workload else set()

@@ -4,21 +4,28 @@ The first commit decides everything; from then on the start only rolls forward. 
 intent makes it, and making it twice is making it once: each part has its natural key.
 """
 
+import contextlib
 from dataclasses import asdict
 from typing import Any
 
 import structlog
 import trio
 
-from actors.coordination.messages import CloseIntent, StartPlan
-from actors.errors import WorkflowError
+from actors.agents.messages import GrantQueued
+from actors.clock import Clock, rfc3339
+from actors.coordination.messages import CloseIntent, IntentOpen, StartPlan
+from actors.errors import Conflict, DatabaseUnavailable, StorageFull, WorkflowError
+from actors.hints import hint
 from actors.issues.messages import CreateIssue
-from actors.workflows.messages import CreateInstance
-from actors.writer import Command, write
+from actors.workflows.history import HistoryEvent, Kind
+from actors.workflows.messages import AppendHistory, CreateInstance, Launch
+from actors.writer import Command, persist, write
 from storage import payload
 from storage.coordination import queries
 from storage.pool import ReadPool
-from supervision import Actor, Named
+from supervision import Actor, MailboxFull, Named, Refused
+
+RETRY_S = 5.0
 
 log = structlog.get_logger("beadflow.intents")
 
@@ -36,22 +43,25 @@ async def make(plan: StartPlan, *, beads: Named, tempolite: Named) -> None:
     """Make a decided start: the issue and the instance, at once. Idempotent.
 
     Raises:
-        DatabaseError: a writer could not be reached before its deadline; the intent stays open.
+        Conflict: another issue has taken the id since it was chosen; the start cannot be made.
         StorageFull: the disk is full; the intent stays open.
+        MailboxFull: a writer has more work than room for it; the intent stays open.
+        DatabaseUnavailable: a writer gave no answer in time; the intent stays open.
     """
-    failures: list[WorkflowError] = []
+    failures: list[WorkflowError | Refused] = []
 
     async def part(writer: Named, command: Command[Any]) -> None:
         try:
             await write(writer, command)
-        except WorkflowError as error:
+        except (WorkflowError, Refused) as error:
             failures.append(error)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(part, beads, CreateIssue(row=plan.issue, key=plan.workflow_id))
         nursery.start_soon(part, tempolite, _instance(plan))
     if failures:
-        raise failures[0]
+        # What may yet be made comes first: only a start that is otherwise whole can be abandoned.
+        raise max(failures, key=lambda error: error.retryable)
 
 
 def _instance(plan: StartPlan) -> CreateInstance:
@@ -63,27 +73,82 @@ def _instance(plan: StartPlan) -> CreateInstance:
         variables=plan.variables,
         agent_type=plan.agent_type,
         agent_id=plan.agent_id,
-        queued=plan.agent_type is not None and plan.agent_id is None,
+        queued=plan.status == "queued",
         at=plan.at,
     )
 
 
 class Intents(Actor):
-    """Finishes at start what a crash left open, and ends before anybody else begins."""
+    """Finishes what was decided and not made: before anybody else starts, and whenever told.
+
+    A start that cannot be made now (the disk is full, a writer is away) is tried until it can. One
+    that never can be, because somebody else's issue has its id, ends as a failed workflow.
+    """
 
     def __init__(
-        self, *, coordination: Named, beads: Named, tempolite: Named, pool: ReadPool
+        self,
+        *,
+        coordination: Named,
+        beads: Named,
+        tempolite: Named,
+        coordinator: Named,
+        dispatcher: Named,
+        pool: ReadPool,
+        clock: Clock,
     ) -> None:
         super().__init__()
         self._coordination = coordination
         self._beads = beads
         self._tempolite = tempolite
+        self._coordinator = coordinator
+        self._dispatcher = dispatcher
         self._pool = pool
+        self._clock = clock
 
     async def on_start(self) -> None:
         for row in await self._pool.fetch("intents", queries.INTENTS, ()):
             plan = plan_from_text(row["payload"])
-            log.info("intent finished", workflow_id=plan.workflow_id, issue_id=plan.issue_id)
+            if not await self._finish(plan):
+                self.spawn(self._keep_trying, plan)
+
+    async def on_receive(self, message: object) -> object:
+        match message:
+            case IntentOpen(plan=plan):
+                self.spawn(self._keep_trying, plan)
+            case _:
+                return await super().on_receive(message)
+        return None
+
+    async def _keep_trying(self, plan: StartPlan) -> None:
+        finished = False
+        while not finished:
+            await trio.sleep(RETRY_S)
+            finished = await self._finish(plan)
+
+    async def _finish(self, plan: StartPlan) -> bool:
+        """Whether nothing is left to do."""
+        try:
             await make(plan, beads=self._beads, tempolite=self._tempolite)
-            await write(self._coordination, CloseIntent(workflow_id=plan.workflow_id))
-        self.stop()
+        except (StorageFull, MailboxFull, DatabaseUnavailable) as error:
+            log.warning("intent stays open", workflow_id=plan.workflow_id, why=str(error))
+            return False
+        except Conflict as error:
+            await self._abandon(plan, error.message)
+        await persist(self._coordination, CloseIntent(workflow_id=plan.workflow_id))
+        log.info("intent closed", workflow_id=plan.workflow_id, issue_id=plan.issue_id)
+        hint(self._dispatcher, Launch(workflow_id=plan.workflow_id))
+        hint(self._coordinator, GrantQueued())
+        return True
+
+    async def _abandon(self, plan: StartPlan, reason: str) -> None:
+        """Close it by the road every end takes, so that all three databases agree on it."""
+        failed = HistoryEvent(
+            seq=2,
+            kind=Kind.WORKFLOW_FAILED,
+            name=plan.workflow_type,
+            payload=payload.encode({"code": "start_failed", "message": reason, "attempts": 1}),
+            at=rfc3339(self._clock()),
+        )
+        command = AppendHistory(workflow_id=plan.workflow_id, events=(failed,))
+        with contextlib.suppress(Conflict):  # it has gone on by itself, or was abandoned before
+            await persist(self._tempolite, command)

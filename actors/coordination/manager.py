@@ -9,6 +9,7 @@ import hashlib
 import json
 import random
 from dataclasses import replace
+from typing import Any
 
 from actors.agents.messages import GrantQueued, ReleaseAgent, ReloadAssignments, ReserveAgent
 from actors.clock import Clock, rfc3339
@@ -17,6 +18,7 @@ from actors.coordination.messages import (
     CloseIntent,
     GetResults,
     GetWorkflow,
+    IntentOpen,
     ListWorkflows,
     ListWorkflowTypes,
     ReadEvents,
@@ -26,17 +28,33 @@ from actors.coordination.messages import (
     WorkflowRecord,
     WorkflowTypeRecord,
 )
-from actors.errors import DatabaseError, Overloaded, ValidationError
+from actors.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    Overloaded,
+    StorageFull,
+    ValidationError,
+)
 from actors.hints import hint
 from actors.ids import workflow_id as new_workflow_id
-from actors.issues.issue import new_issue
+from actors.issues.issue import check, new_issue
 from actors.issues.messages import MintIssueId
 from actors.workflows.definition import Definitions, WorkflowDefinition
 from actors.workflows.messages import Launch
 from actors.writer import write
 from storage import payload
+from storage.errors import PayloadError
 from storage.pool import ReadPool
-from supervision import Actor, Named, ask
+from supervision import (
+    Actor,
+    ActorDeadError,
+    ActorRestarting,
+    AskTimeout,
+    MailboxFull,
+    Named,
+    Refused,
+    ask,
+)
 
 TITLE_LIMIT_BYTES = 500
 PRIORITIES = range(5)
@@ -70,6 +88,7 @@ class WorkflowManager(Actor):
         tracker: Named,
         coordinator: Named,
         dispatcher: Named,
+        intents: Named,
         clock: Clock,
         chance: random.Random,
     ) -> None:
@@ -83,6 +102,7 @@ class WorkflowManager(Actor):
         self._tracker = tracker
         self._coordinator = coordinator
         self._dispatcher = dispatcher
+        self._intents = intents
         self._clock = clock
         self._chance = chance
 
@@ -110,18 +130,12 @@ class WorkflowManager(Actor):
     async def _start(self, request: StartWorkflow) -> WorkflowRecord:
         definition = self._check(request)
         plan = await self._decide(request, definition)
-        try:
-            known = await self._record(plan)
-            if known is not None:
-                return await reading.get_workflow(self._pool, known)
-            await intents.make(plan, beads=self._beads, tempolite=self._tempolite)
-        except DatabaseError as error:
-            raise Overloaded(
-                f"the stores did not answer in time; workflow {plan.workflow_id} may have been "
-                "started: ask for it before you try again, or repeat with an idempotency key"
-            ) from error
+        known = await self._record(plan)
+        if known is not None:
+            return await reading.get_workflow(self._pool, known)
+        await self._make(plan)
         hint(self._coordination, CloseIntent(workflow_id=plan.workflow_id))
-        if plan.agent_type is not None and plan.agent_id is None:
+        if plan.status == "queued":
             hint(self._coordinator, GrantQueued())
         else:
             hint(self._dispatcher, Launch(workflow_id=plan.workflow_id))
@@ -132,10 +146,23 @@ class WorkflowManager(Actor):
         known: str | None = plan.workflow_id
         try:
             known = await write(self._coordination, RecordStart(plan=plan))
+        except DatabaseUnavailable as error:
+            raise _unknown_outcome(plan) from error
         finally:
             if known is not None:
                 hint(self._coordinator, ReleaseAgent(workflow_id=plan.workflow_id))
         return known
+
+    async def _make(self, plan: StartPlan) -> None:
+        """The second commit. What cannot be made now is made by the intents' actor."""
+        try:
+            await intents.make(plan, beads=self._beads, tempolite=self._tempolite)
+        except (StorageFull, MailboxFull, Conflict):
+            hint(self._intents, IntentOpen(plan=plan))
+            raise
+        except DatabaseUnavailable as error:
+            hint(self._intents, IntentOpen(plan=plan))
+            raise _unknown_outcome(plan) from error
 
     def _check(self, request: StartWorkflow) -> WorkflowDefinition:
         """Everything that can refuse without asking anybody."""
@@ -147,33 +174,54 @@ class WorkflowManager(Actor):
                 value=request.priority,
             )
         definition = self._definitions.get(request.workflow_type)
-        size = len(json.dumps(request.variables))
-        if size > VARIABLES_LIMIT_BYTES:
-            raise ValidationError(
-                f"the variables are {size} bytes, the limit is {VARIABLES_LIMIT_BYTES}",
-                field="variables",
-                value=None,
-            )
+        _check_variables(request.variables)
         definition.parse(request.variables)
         return definition
 
     async def _decide(self, request: StartWorkflow, definition: WorkflowDefinition) -> StartPlan:
-        at = self._clock()
-        workflow_id = new_workflow_id(definition.name, at, self._chance)
-        issue_id = await ask(
-            self._tracker,
-            MintIssueId(
-                title=request.title,
-                description=definition.description,
-                creator=CREATOR,
-                created_at=rfc3339(at),
-            ),
-        )
+        """Choose every id. Nothing is written yet, and a reservation that is not used is freed."""
+        now = self._clock()
+        workflow_id, at = new_workflow_id(definition.name, now, self._chance), rfc3339(now)
         agent_type = request.agent_type or definition.agent_type
+        mint = MintIssueId(
+            title=request.title,
+            description=definition.description,
+            creator=CREATOR,
+            created_at=at,
+        )
         agent_id = None
-        if agent_type is not None:
-            reserve = ReserveAgent(workflow_id=workflow_id, agent_type=agent_type)
-            agent_id = await ask(self._coordinator, reserve)
+        try:
+            issue_id = await ask(self._tracker, mint)
+            if agent_type is not None:
+                reserve = ReserveAgent(workflow_id=workflow_id, agent_type=agent_type)
+                agent_id = await ask(self._coordinator, reserve)
+            return self._plan(
+                request,
+                definition,
+                workflow_id=workflow_id,
+                issue_id=issue_id,
+                agent_type=agent_type,
+                agent_id=agent_id,
+                at=at,
+            )
+        except (ActorDeadError, ActorRestarting, AskTimeout) as error:
+            hint(self._coordinator, ReleaseAgent(workflow_id=workflow_id))
+            raise Overloaded(f"nothing was started, it can be tried again: {error}") from error
+        except Refused:
+            hint(self._coordinator, ReleaseAgent(workflow_id=workflow_id))
+            raise
+
+    def _plan(
+        self,
+        request: StartWorkflow,
+        definition: WorkflowDefinition,
+        *,
+        workflow_id: str,
+        issue_id: str,
+        agent_type: str | None,
+        agent_id: str | None,
+        at: str,
+    ) -> StartPlan:
         work = {"home": self._home, "workflow_id": workflow_id, "workflow_type": definition.name}
         if agent_id is not None:
             work["agent_id"] = agent_id
@@ -184,10 +232,11 @@ class WorkflowManager(Actor):
             priority=request.priority,
             issue_type="task",
             created_by=CREATOR,
-            created_at=rfc3339(at),
+            created_at=at,
             labels=("beadflow",),
             work=work,
         )
+        check(issue)
         return StartPlan(
             workflow_id=workflow_id,
             issue_id=issue_id,
@@ -201,12 +250,34 @@ class WorkflowManager(Actor):
             issue=issue,
             idempotency_key=request.idempotency_key,
             request_sha256=_fingerprint(request),
-            at=rfc3339(at),
+            at=at,
+        )
+
+
+def _unknown_outcome(plan: StartPlan) -> Overloaded:
+    return Overloaded(
+        f"the stores did not answer in time; workflow {plan.workflow_id} may have been started: "
+        "ask for it before you try again, or repeat with an idempotency key"
+    )
+
+
+def _check_variables(variables: dict[str, Any]) -> None:
+    try:
+        size = len(payload.encode(variables))
+    except PayloadError as error:
+        raise ValidationError(f"variables: {error}", field="variables") from error
+    if size > VARIABLES_LIMIT_BYTES:
+        raise ValidationError(
+            f"the variables are {size} bytes, the limit is {VARIABLES_LIMIT_BYTES}",
+            field="variables",
         )
 
 
 def _check_title(title: str) -> None:
-    size = len(title.encode("utf-8", "surrogatepass"))
+    try:
+        size = len(title.encode())
+    except UnicodeEncodeError as error:
+        raise ValidationError("the title is no Unicode text", field="issue_title") from error
     if not title.strip() or size > TITLE_LIMIT_BYTES:
         raise ValidationError(
             f"the title is 1 to {TITLE_LIMIT_BYTES} bytes of text, not {size}",
@@ -232,7 +303,7 @@ def _record(plan: StartPlan) -> WorkflowRecord:
         type=plan.workflow_type,
         version=plan.version,
         title=plan.title,
-        status="queued",
+        status=plan.status,
         priority=plan.priority,
         agent_type=plan.agent_type,
         agent_id=plan.agent_id,

@@ -155,6 +155,12 @@ class StartPlan:
     request_sha256: str
     at: str
 
+    @property
+    def status(self) -> str:
+        """What the workflow is from its first commit on."""
+        waits = self.agent_type is not None and self.agent_id is None
+        return "queued" if waits else "active"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordStart(Command[str | None]):
@@ -163,6 +169,13 @@ class RecordStart(Command[str | None]):
     Answers None, or the id of the workflow that the idempotency key stands for already.
     Refused with `Conflict` when that was another request.
     """
+
+    plan: StartPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentOpen:
+    """Told to the intents' actor: this start is decided, and could not be made."""
 
     plan: StartPlan
 
@@ -181,28 +194,20 @@ class LogFacts(Command[tuple[LoggedFact, ...] | None]):
     Answers the facts as logged; None when this stretch of the outbox was logged already.
 
     Args:
-        source: the outbox; None for facts that come from none.
+        source: the outbox; notes, which come from none, have a cursor of their own.
         after: the cursor these facts were read from.
         position: the cursor once they are logged.
     """
 
-    source: str | None
-    after: int = 0
-    position: int = 0
+    source: str
+    after: int
+    position: int
     facts: tuple[Fact, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """What a data directory belongs to. `home` names this installation among clones."""
-
-    home: str
-    repository: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimHome(Command[Identity]):
-    """Record at the first start whose data this is, and answer it ever after."""
 
     home: str
     repository: str

@@ -22,6 +22,9 @@ from storage.coordination import queries
 from storage.errors import QueryFailed, QueryTimeout
 from storage.pool import ReadPool
 
+PAGE_LIMIT = 200
+EVENTS_LIMIT = 1000
+
 
 def workflow_record(row: sqlite3.Row) -> WorkflowRecord:
     return WorkflowRecord(
@@ -52,7 +55,8 @@ async def get_workflow(pool: ReadPool, workflow_id: str) -> WorkflowRecord:
 
 
 async def list_workflows(pool: ReadPool, request: ListWorkflows) -> WorkflowPage:
-    """Raises `ValidationError` for a cursor that is not one of ours."""
+    """Raises `ValidationError` for a wrong limit, and for a cursor that is not one of ours."""
+    _check_limit(request.limit, PAGE_LIMIT)
     before_at, before_id = _parse_cursor(request.cursor) if request.cursor else (None, None)
     rows = await _fetch(
         pool,
@@ -82,7 +86,8 @@ async def get_results(pool: ReadPool, request: GetResults) -> tuple[ResultRecord
 
 
 async def read_events(pool: ReadPool, request: ReadEvents) -> tuple[LoggedFact, ...]:
-    """Raises `NotFound` when the workflow it asks about does not exist."""
+    """Raises `NotFound` when the workflow does not exist, `ValidationError` for a wrong limit."""
+    _check_limit(request.limit, EVENTS_LIMIT)
     until = NO_END if request.until is None else request.until
     if request.workflow_id is None:
         rows = await _fetch(
@@ -108,6 +113,11 @@ async def _fetch(
         raise Overloaded(f"{operation} could not be read now: {error}") from error
 
 
+def _check_limit(limit: int, most: int) -> None:
+    if not 1 <= limit <= most:
+        raise ValidationError(f"limit is 1 to {most}, not {limit}", field="limit", value=limit)
+
+
 def _cursor(record: WorkflowRecord) -> str:
     text = json.dumps([record.created_at, record.id])
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
@@ -117,9 +127,11 @@ def _parse_cursor(cursor: str) -> tuple[str, str]:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         at, workflow_id = json.loads(text)
-    except (binascii.Error, ValueError, TypeError) as error:
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
         raise _bad_cursor(cursor) from error
     if not (isinstance(at, str) and isinstance(workflow_id, str)):
+        raise _bad_cursor(cursor)
+    if not (at + workflow_id).isprintable():  # half a surrogate pair is none, and crashes SQLite
         raise _bad_cursor(cursor)
     return at, workflow_id
 

@@ -12,7 +12,7 @@ import trio
 
 from actors import facts
 from actors.bus import NO_END, logged_fact
-from actors.errors import Conflict, NotFound
+from actors.errors import Conflict, NotFound, ValidationError
 from actors.facts import FactsLogged, LoggedFact
 from actors.issues.messages import (
     AddComment,
@@ -135,10 +135,11 @@ class Reconciler(Actor):
             changes=changes,
             at=fact.at,
             source=Position(consumer=CONSUMER, seq=fact.seq),
+            key=fact.workflow_id or "",
         )
         try:
             await persist(self._beads, command)
-        except (NotFound, Conflict) as error:
+        except (NotFound, Conflict, ValidationError) as error:
             log.warning("issue left alone", issue_id=fact.issue_id, why=str(error))
 
     async def _record(self) -> None:

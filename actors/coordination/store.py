@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from actors import facts
 from actors.agents.messages import AssignQueued
 from actors.coordination.intents import plan_to_text
-from actors.coordination.messages import ClaimHome, CloseIntent, Identity, LogFacts, RecordStart
+from actors.coordination.messages import CloseIntent, Identity, LogFacts, RecordStart
 from actors.errors import Conflict
 from actors.facts import Fact, LoggedFact
 from actors.writer import Handler
@@ -32,7 +32,7 @@ def record_start(connection: sqlite3.Connection, command: RecordStart) -> str | 
         "workflow_type": plan.workflow_type,
         "version": plan.version,
         "title": plan.title,
-        "status": "queued",
+        "status": plan.status,
         "priority": plan.priority,
         "agent_type": plan.agent_type,
         "variables": plan.variables,
@@ -70,10 +70,11 @@ def assign_queued(connection: sqlite3.Connection, command: AssignQueued) -> bool
     return queries.assign(connection, command.workflow_id, command.agent_id, command.at)
 
 
-def claim_home(connection: sqlite3.Connection, command: ClaimHome) -> Identity:
+def claim_home(connection: sqlite3.Connection, *, home: str, repository: str) -> Identity:
+    """Record at the first start whose data this is, and answer it ever after."""
     if queries.meta(connection, "home") is None:
-        queries.set_meta(connection, "home", command.home)
-        queries.set_meta(connection, "repository", command.repository)
+        queries.set_meta(connection, "repository", repository)
+        queries.set_meta(connection, "home", home)  # last: it says that the claim is whole
     return Identity(
         home=queries.meta(connection, "home") or "",
         repository=queries.meta(connection, "repository") or "",
@@ -81,10 +82,9 @@ def claim_home(connection: sqlite3.Connection, command: ClaimHome) -> Identity:
 
 
 def log_facts(connection: sqlite3.Connection, command: LogFacts) -> tuple[LoggedFact, ...] | None:
-    if command.source is not None:
-        if queries.cursor(connection, command.source) != command.after:
-            return None
-        queries.set_cursor(connection, command.source, command.position)
+    if queries.cursor(connection, command.source) != command.after:
+        return None
+    queries.set_cursor(connection, command.source, command.position)
     logged = []
     for fact in command.facts:
         logged.append(_log(connection, fact))
@@ -163,6 +163,5 @@ HANDLERS: Mapping[type, Handler] = {
     RecordStart: record_start,
     CloseIntent: close_intent,
     AssignQueued: assign_queued,
-    ClaimHome: claim_home,
     LogFacts: log_facts,
 }

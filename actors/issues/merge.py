@@ -14,7 +14,6 @@ Pure: no clock, no database. `storage/issues` knows the format, this module what
 """
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -183,14 +182,13 @@ def _larger(_base: Any, ours: Any, theirs: Any) -> Any:
 
 
 def _by_content(comments: Iterable[Row]) -> dict[str, Row]:
-    """Key comments by what they say; the same words said twice at once stay two comments."""
-    seen: Counter[str] = Counter()
-    keyed = {}
-    for comment in comments:
-        key = json.dumps([_instant(comment), comment["author"], comment["text"]])
-        seen[key] += 1
-        keyed[f"{key}#{seen[key]}"] = {k: v for k, v in comment.items() if k != "id"}
-    return keyed
+    """Key comments by what they say; saying the same twice at one instant is saying it once."""
+    return {
+        json.dumps([_instant(comment), comment["author"], comment["text"]]): {
+            name: value for name, value in comment.items() if name != "id"
+        }
+        for comment in sorted(comments, key=_rank)
+    }
 
 
 def _part(row: Row, names: Iterable[str]) -> Row:

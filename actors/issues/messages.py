@@ -128,12 +128,14 @@ class ApplyChange(Command[Applied]):
 
     Args:
         at: when it happened, RFC 3339.
+        key: the workflow whose issue it must be, else `Conflict`; empty for any.
     """
 
     issue_id: str
     changes: tuple[Change, ...]
     at: str
     source: Position | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

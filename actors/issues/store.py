@@ -82,6 +82,8 @@ def _change(conn: sqlite3.Connection, command: ApplyChange) -> int | None:
     if base is None:
         raise NotFound(f"there is no issue {command.issue_id}")
     before = jsonl.parse(base)
+    if command.key and issue.work_of(before).get("workflow_id") != command.key:
+        raise Conflict(f"issue {command.issue_id} is not that of workflow {command.key}")
     after = before
     for change in command.changes:
         after = issue.apply(after, change, command.at)

@@ -32,7 +32,7 @@ def encode_result(value: object, what: str, **facts: object) -> str:
         text = payload.encode({"result": to_jsonable_python(value), **facts})
     except (PydanticSerializationError, PayloadError) as error:
         raise ActivityFailure("result_not_json", f"{what}: {error}", retryable=False) from error
-    size = len(text)
+    size = len(text) if text.isascii() else len(text.encode())
     if size > RESULT_LIMIT_BYTES:
         raise ActivityFailure(
             "result_too_large",
@@ -51,7 +51,12 @@ def decode_result(text: str, adapter: TypeAdapter[Any] | None) -> Any:
 def encode_failure(error: ActivityFailure, **facts: object) -> str:
     """The stored form of a final failure: {"code", "message", "attempts", **facts}."""
     return payload.encode(
-        {"code": error.code, "message": error.message, "attempts": error.attempts, **facts}
+        {
+            "code": payload.plain_text(error.code),
+            "message": payload.plain_text(error.message),
+            "attempts": error.attempts,
+            **facts,
+        }
     )
 
 

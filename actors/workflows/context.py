@@ -95,6 +95,11 @@ class Context:
     _waiting: dict[str, str] = field(default_factory=dict)
 
     @property
+    def stalled(self) -> bool:
+        """Whether it is recorded as stalled, and has not got further since."""
+        return self._stalled
+
+    @property
     def waiting_for(self) -> tuple[str, ...]:
         """The operations in progress, as "op name"."""
         return tuple(f"{op} {name}" for op, name in self._waiting.items())
@@ -166,26 +171,34 @@ class Context:
         """Run branches at once and answer their results in order.
 
         Every branch runs to its end, so that a replay sees the same; then the failure of the first
-        one in order is raised, if any failed.
+        one in order is raised, if any failed. Only a branch that differs from the history ends the
+        others at once: the workflow stalls, and nothing more may happen.
         """
         try:
             op = Strand.current().next_op()
+            self._replay.fork(op)
         except BaseException:
             _close(branches)
             raise
         results: list[Any] = [None] * len(branches)
-        failures: dict[int, BaseException] = {}
+        failures: dict[int, Exception] = {}
+        differing: list[NonDeterminismError] = []
 
         async def run(index: int, branch: Awaitable[Any]) -> None:
             Strand.enter(f"{op}.{index}")
             try:
                 results[index] = await branch
-            except (Exception, NonDeterminismError) as error:  # noqa: BLE001 - kept, and raised below
+            except NonDeterminismError as error:
+                differing.append(error)
+                nursery.cancel_scope.cancel()
+            except Exception as error:  # noqa: BLE001 - kept, and raised below
                 failures[index] = error
 
         async with trio.open_nursery() as nursery:
             for index, branch in enumerate(branches):
                 nursery.start_soon(run, index, branch)
+        if differing:
+            raise differing[0]
         if failures:
             raise failures[min(failures)]
         return tuple(results)
@@ -211,11 +224,11 @@ class Context:
             self._surroundings.log(message, level)
 
     async def _perform(self, op: str, call: _Call, record: Recorded | None) -> tuple[Kind, str]:
+        await trio.lowlevel.checkpoint_if_cancelled()  # another branch may have stalled us
+        self._go_live()
         if call.agent_type is None:
-            self._go_live()
             return await self._perform_here(op, call)
         if record is None:
-            self._go_live()
             self._schedule(op, call)
         await self._journal.barrier()
         self._surroundings.offer_task()

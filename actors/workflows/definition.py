@@ -296,6 +296,8 @@ def _activity_definition(
         raise TypeError(f"{where}: timeout_s is positive, not {timeout_s}")
     parameters = list(inspect.signature(function).parameters)
     own = 2 if parameters[:1] == ["self"] else 0
+    if own and len(parameters) < own:
+        raise TypeError(f"{where} takes (self, task) and at most one input")
     if len(parameters) > own + 1:
         raise TypeError(f"{where} takes at most one input, as one model: {parameters[own:]}")
     hints = _hints(function)

@@ -8,9 +8,12 @@ lost costs nothing but time: the rows are read again at the next start.
 from functools import partial
 
 import structlog
+import trio
 
+from actors.agents.messages import TaskReady
 from actors.clock import rfc3339
 from actors.errors import Conflict
+from actors.hints import hint
 from actors.workflows.history import HistoryEvent, Kind, Status
 from actors.workflows.messages import (
     AppendHistory,
@@ -20,13 +23,16 @@ from actors.workflows.messages import (
     WorkflowGaveUp,
 )
 from actors.workflows.workflow import EngineParts, WorkflowActor
-from actors.writer import persist
+from actors.writer import persist, write
 from storage import payload
 from storage.workflows import queries
 from supervision import Actor, ChildExists, ChildSpec, Named, StartChild, StartError, ask
 
 RECOVERY_LIMIT = 5
 """Bad ends of the process that a workflow may have been live in, without progress in between."""
+
+START_S = 5.0
+STOP_S = 2.0
 
 log = structlog.get_logger("beadflow.dispatcher")
 
@@ -55,16 +61,19 @@ class Dispatcher(Actor):
         self._parts = parts
 
     async def on_start(self) -> None:
-        life = await persist(
-            self._parts.writer,
-            BeginLife(incarnation=self._incarnation, recovery_limit=RECOVERY_LIMIT, at=self._now()),
+        begin = BeginLife(
+            incarnation=self._incarnation, recovery_limit=RECOVERY_LIMIT, at=self._now()
         )
+        life = await write(self._parts.writer, begin, deadline_s=START_S)
         rows = queries.live_instances(self._parts.reader)
         log.info("life", epoch=life.epoch, clean=life.clean, live=len(rows))
+        hint(self._parts.coordinator, TaskReady())
         self.spawn(self._recover, [row.workflow_id for row in rows if row.status != Status.QUEUED])
 
     async def on_stop(self) -> None:
-        await persist(self._parts.writer, EndLife(incarnation=self._incarnation))
+        """An end that cannot be recorded in time counts as a bad one."""
+        with trio.move_on_after(STOP_S):
+            await persist(self._parts.writer, EndLife(incarnation=self._incarnation))
 
     async def on_receive(self, message: object) -> object:
         match message:

@@ -38,7 +38,7 @@ def facts_of(row: HistoryRow) -> list[Fact]:
             return [_completed(row, body["result"])]
         case Kind.WORKFLOW_FAILED:
             return [_fact(row, facts.WORKFLOW_FAILED, {"type": row.name, **_error(body)})]
-        case Kind.WORKFLOW_DEAD_LETTERED:
+        case Kind.WORKFLOW_DEAD_LETTERED:  # pragma: no branch - there are no more kinds
             return [_fact(row, facts.WORKFLOW_DEAD_LETTERED, _error(body))]
 
 
@@ -107,13 +107,15 @@ def _completed(row: HistoryRow, value: Any) -> Fact:
 
 def _confidence(value: Any) -> float | None:
     found = value.get("confidence") if isinstance(value, dict) else None
-    return float(found) if isinstance(found, int | float) and 0 <= found <= 1 else None
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return None
+    return float(found) if 0 <= found <= 1 else None
 
 
 def _summary(value: Any) -> str:
     """What the workflow itself calls its summary, or its output if that is a short text."""
     text = value.get("summary") if isinstance(value, dict) else value
-    return text[:SUMMARY_CHARACTERS] if isinstance(text, str) else ""
+    return text.strip()[:SUMMARY_CHARACTERS] if isinstance(text, str) else ""
 
 
 def workflow_outbox(reader: sqlite3.Connection) -> Outbox:

@@ -69,11 +69,18 @@ class AppendHistory(Command[None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartTask(Command[TaskRow | None]):
-    """Hand an open task to an agent, with a new fence. Answers None when it is over."""
+    """Hand an open task to an agent, with a new fence.
+
+    Answers None when it is over, or when another attempt has begun meanwhile.
+
+    Args:
+        fence: the one the task's row has now; the attempt gets the next.
+    """
 
     workflow_id: str
     op: str
     agent_id: str
+    fence: int
     at: str
 
 

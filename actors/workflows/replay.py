@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from actors.workflows.history import OPERATIONS, HistoryEvent, Kind
+from actors.workflows.strand import gathers_above
 
 
 class NonDeterminismError(BaseException):
@@ -55,6 +56,7 @@ class Replay:
 
     workflow_id: str
     _recorded: dict[str, Recorded] = field(default_factory=dict)
+    _gathers: dict[str, str] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set)
 
     @classmethod
@@ -66,6 +68,8 @@ class Replay:
         return replay
 
     def _add(self, event: HistoryEvent) -> None:
+        for gather in gathers_above(event.op):
+            self._gathers.setdefault(gather, event.op)
         what = "side effect" if event.kind is Kind.SIDE_EFFECT_RECORDED else "activity"
         record = self._recorded.setdefault(event.op, Recorded(what, event.name))
         if event.kind is Kind.ACTIVITY_SCHEDULED:
@@ -82,10 +86,23 @@ class Replay:
         self._asked.add(op)
         record = self._recorded.get(op)
         if record is not None and (record.what, record.name) != (what, name):
-            raise NonDeterminismError(
-                self.workflow_id, record.describe(op), _describe(what, name, op)
-            )
+            raise self._differs(op, _describe(what, name, op))
+        if op in self._gathers:
+            raise self._differs(self._gathers[op], _describe(what, name, op))
         return record
+
+    def fork(self, op: str) -> None:
+        """Say that the code runs branches at `op`.
+
+        Raises:
+            NonDeterminismError: an operation is recorded there.
+        """
+        if op in self._recorded:
+            raise self._differs(op, f"branches at {op}")
+
+    def _differs(self, recorded: str, requested: str) -> NonDeterminismError:
+        described = self._recorded[recorded].describe(recorded)
+        return NonDeterminismError(self.workflow_id, described, requested)
 
     @property
     def behind(self) -> bool:
@@ -100,9 +117,7 @@ class Replay:
         """
         left = sorted(self._recorded.keys() - self._asked)
         if left:
-            raise NonDeterminismError(
-                self.workflow_id, self._recorded[left[0]].describe(left[0]), "its end"
-            )
+            raise self._differs(left[0], "its end")
 
 
 def _describe(what: str, name: str, op: str) -> str:

@@ -129,9 +129,22 @@ def _insert(
 
 
 def start_task(connection: sqlite3.Connection, command: StartTask) -> TaskRow | None:
-    return queries.start_task(
-        connection, command.workflow_id, command.op, command.agent_id, command.at
+    started = queries.start_task(
+        connection,
+        workflow_id=command.workflow_id,
+        op=command.op,
+        agent_id=command.agent_id,
+        fence=command.fence,
+        at=command.at,
     )
+    return started or _started_so(connection, command)
+
+
+def _started_so(connection: sqlite3.Connection, command: StartTask) -> TaskRow | None:
+    row = queries.task(connection, command.workflow_id, command.op)
+    if row is None or (row.fence, row.agent_id) != (command.fence + 1, command.agent_id):
+        return None
+    return row if row.state == "running" else None
 
 
 def end_attempt(connection: sqlite3.Connection, command: EndAttempt) -> bool:
@@ -149,12 +162,9 @@ def end_attempt(connection: sqlite3.Connection, command: EndAttempt) -> bool:
 
 def _ended_so(connection: sqlite3.Connection, command: EndAttempt) -> bool:
     row = queries.task(connection, command.workflow_id, command.op)
-    return (
-        row is not None
-        and row.fence == command.fence
-        and row.state in (command.state, "consumed")
-        and command.state != "ready"
-    )
+    if row is None or row.fence != command.fence:
+        return False
+    return row.state == command.state or (row.state == "consumed" and command.state != "ready")
 
 
 def begin_life(connection: sqlite3.Connection, command: BeginLife) -> Life:
@@ -171,7 +181,7 @@ def begin_life(connection: sqlite3.Connection, command: BeginLife) -> Life:
             _set_aside(connection, workflow_id, command)
         queries.set_meta(connection, "incarnation", command.incarnation)
         queries.set_meta(connection, "epoch", str(epoch))
-        queries.set_meta(connection, "clean", "no")
+    queries.set_meta(connection, "clean", "no")  # also when only the engine was restarted
     return Life(epoch=epoch, clean=clean, dead_letters=tuple(dead))
 
 

@@ -5,6 +5,7 @@ branch of a gather at operation 3 is a strand of its own, 3.0, 3.1 …, whose op
 3.0.2 and so on. The names depend on the code alone, never on which branch ran first.
 """
 
+from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -50,3 +51,10 @@ class Strand:
                 "run branches with ctx.gather(...), not with a nursery of your own"
             )
         return strand
+
+
+def gathers_above(op: str) -> Iterator[str]:
+    """The gathers that an operation lies under, innermost first: "3.0.2.1.1" is under two."""
+    numbers = op.split(".")
+    for length in range(len(numbers) - 2, 0, -2):
+        yield ".".join(numbers[:length])

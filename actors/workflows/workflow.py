@@ -132,6 +132,8 @@ class WorkflowActor(Actor):
         except Exception as error:  # noqa: BLE001 - user code's boundary: a failed workflow is data
             kind, text = Kind.WORKFLOW_FAILED, encode_failure(_failure(error))
             self._journal.append(kind, name=row.name, payload=text)
+        except BaseExceptionGroup as group:
+            self._stall(row, "non_determinism", str(_divergence_in(group)))
         else:
             self._journal.append(kind, name=row.name, payload=text)
         await self._journal.barrier()
@@ -148,7 +150,7 @@ class WorkflowActor(Actor):
 
     def _stall(self, row: InstanceRow, code: str, message: str) -> None:
         """Say so once; a stalled workflow that is tried again and stalls again is no news."""
-        if row.status != Status.STALLED:
+        if not self._context.stalled:
             text = payload.encode({"code": code, "message": message})
             self._journal.append(Kind.WORKFLOW_STALLED, name=row.name, payload=text)
 
@@ -201,3 +203,13 @@ def _failure(error: Exception) -> ActivityFailure:
     if isinstance(error, ActivityError):
         return ActivityFailure(error.code, str(error))
     return failure_of(error)
+
+
+def _divergence_in(group: BaseExceptionGroup) -> BaseException:
+    """What a nursery of the workflow's own has wrapped; a group without one is none of ours."""
+    found: BaseException | None = group.subgroup(NonDeterminismError)
+    if found is None:
+        raise group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from storage.issues import jsonl
+from storage.issues.checks import BadLineError
 from storage.issues.jsonl import Row
 
 Merge = Callable[[Row | None, Row, Row], Row]
@@ -55,7 +56,7 @@ def _take(
 ) -> None:
     try:
         row = jsonl.parse(line.raw)
-    except jsonl.BadLineError as err:
+    except BadLineError as err:
         loaded.quarantined.append(Quarantined(line.line, str(err), line.raw))
         return
     issue_id = row["id"]

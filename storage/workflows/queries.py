@@ -22,11 +22,14 @@ TASK = f"SELECT {_TASK} FROM tasks WHERE workflow_id = ? AND op = ?"  # noqa: S6
 OPEN_TASKS = f"SELECT {_TASK} FROM tasks WHERE state IN ('ready', 'running') ORDER BY created_at"  # noqa: S608 - constants
 READY_TASKS = f"""
     SELECT {_TASK} FROM tasks WHERE state = 'ready' AND agent_type = ?
+      AND (SELECT status FROM instances i WHERE i.workflow_id = tasks.workflow_id) = 'running'
     ORDER BY created_at LIMIT ?"""  # noqa: S608 - constants
+ENDED_TASKS = "SELECT workflow_id, op FROM tasks WHERE state IN ('done', 'failed')"
 START_TASK = f"""
     UPDATE tasks SET state = 'running', attempt = attempt + 1, fence = fence + 1, agent_id = ?,
         updated_at = ?
-    WHERE workflow_id = ? AND op = ? AND state IN ('ready', 'running') RETURNING {_TASK}"""  # noqa: S608 - constants
+    WHERE workflow_id = ? AND op = ? AND fence = ? AND state IN ('ready', 'running')
+    RETURNING {_TASK}"""  # noqa: S608 - constants
 
 
 def history_row(row: sqlite3.Row) -> HistoryRow:
@@ -36,6 +39,13 @@ def history_row(row: sqlite3.Row) -> HistoryRow:
 def instance(connection: sqlite3.Connection, workflow_id: str) -> InstanceRow | None:
     row = connection.execute(INSTANCE, (workflow_id,)).fetchone()
     return InstanceRow(**dict(row)) if row else None
+
+
+def status(connection: sqlite3.Connection, workflow_id: str) -> str | None:
+    row = connection.execute(
+        "SELECT status FROM instances WHERE workflow_id = ?", (workflow_id,)
+    ).fetchone()
+    return row[0] if row else None
 
 
 def live_instances(connection: sqlite3.Connection) -> list[InstanceRow]:
@@ -52,13 +62,14 @@ def open_tasks(connection: sqlite3.Connection) -> list[TaskRow]:
 
 
 def ready_tasks(connection: sqlite3.Connection, agent_type: str, limit: int) -> list[TaskRow]:
+    """Tasks of workflows that run: one that has ended or stalled wants nothing done."""
     rows = connection.execute(READY_TASKS, (agent_type, limit))
     return [TaskRow(**dict(row)) for row in rows]
 
 
-def outbox_end(connection: sqlite3.Connection) -> int:
-    row = connection.execute("SELECT max(position) FROM history").fetchone()
-    return int(row[0] or 0)
+def ended_tasks(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """(workflow id, operation) of every outcome that no history holds yet."""
+    return [(row[0], row[1]) for row in connection.execute(ENDED_TASKS)]
 
 
 def insert_instance(
@@ -146,10 +157,19 @@ def consume_task(connection: sqlite3.Connection, workflow_id: str, op: str, at: 
 
 
 def start_task(
-    connection: sqlite3.Connection, workflow_id: str, op: str, agent_id: str, at: str
+    connection: sqlite3.Connection,
+    *,
+    workflow_id: str,
+    op: str,
+    agent_id: str,
+    fence: int,
+    at: str,
 ) -> TaskRow | None:
-    """Hand an open task to an agent: one attempt more, a new fence. None when it is not open."""
-    row = connection.execute(START_TASK, (agent_id, at, workflow_id, op)).fetchone()
+    """Hand an open task to an agent: one attempt more, a new fence.
+
+    None when it is not open, or no longer at this fence.
+    """
+    row = connection.execute(START_TASK, (agent_id, at, workflow_id, op, fence)).fetchone()
     return TaskRow(**dict(row)) if row else None
 
 

@@ -24,5 +24,9 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def server(repo: Path, config: Path) -> Server:
-    return Server(repo, config)
+def server(repo: Path, config: Path) -> Iterator[Server]:
+    """Not started yet; whatever still runs when the test ends is killed."""
+    server = Server(repo, config)
+    yield server
+    if server.process is not None:
+        server.kill()

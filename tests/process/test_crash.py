@@ -74,8 +74,9 @@ def test_no_acknowledged_workflow_is_lost_however_often_the_server_is_killed(
         _start_until_killed(server, chance, ledger, str(tmp_path / "gate"), acknowledged)
         assert acknowledged, f"nothing was acknowledged in life {life}"
     with server:
+        server.within(60.0, lambda: not _live(server))
         for workflow_id in acknowledged:
-            assert server.ended(workflow_id)["status"] == "completed"
+            assert server.get(f"/api/v1/workflows/{workflow_id}")["status"] == "completed"
     _check_stores(server, acknowledged)
     runs = collections.Counter(Path(ledger).read_text().split("\n")[:-1])
     assert max(runs.values()) <= 1 + kills
@@ -97,6 +98,13 @@ def _start_until_killed(
                 acknowledged.append(answer.json()["id"])
     killer.join()
     server.reap()
+
+
+def _live(server: Server) -> list[Any]:
+    queries = ({"status": status, "limit": 1} for status in ("active", "queued"))
+    return [
+        found for query in queries for found in server.get("/api/v1/workflows", **query)["data"]
+    ]
 
 
 def _check_stores(server: Server, acknowledged: list[str]) -> None:

@@ -28,12 +28,15 @@ def test_the_command_line_starts_a_workflow_on_the_server_and_git_shows_its_issu
         )
         assert started.returncode == 0, started.stderr
         shown = json.loads(started.stdout)["data"]
-        workflow = shown["workflow"] if "workflow" in shown else shown
+        workflow = shown.get("workflow", shown)
         issue = _only_issue(server.repo)
         status = run("workflow", "status", workflow["id"], cwd=server.repo)
         assert "completed" in status.stdout
         assert "Count to three" in run("workflow", "list", cwd=server.repo).stdout
-        assert "step 3 third completed" in run("workflow", "logs", workflow["id"], cwd=server.repo).stdout
+        assert (
+            "step 3 third completed"
+            in run("workflow", "logs", workflow["id"], cwd=server.repo).stdout
+        )
         results = run("-o", "json", "workflow", "results", workflow["id"], cwd=server.repo)
         assert [r["result_data"] for r in json.loads(results.stdout)["data"]][:3] == [
             "one",
@@ -69,7 +72,15 @@ def test_without_a_server_a_watched_start_runs_the_workflow_here_and_reads_need_
     subprocess.run(["git", "add", "."], cwd=repo, check=True)
     for _ in range(2):
         started = run(
-            *("workflow", "start", "research", QUESTION, "--watch", "--var", f"question={QUESTION}"),
+            *(
+                "workflow",
+                "start",
+                "research",
+                QUESTION,
+                "--watch",
+                "--var",
+                f"question={QUESTION}",
+            ),
             *("--var", "candidates=alpha,beta"),
             cwd=repo,
             **index.environ(),

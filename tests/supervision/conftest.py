@@ -2,14 +2,13 @@
 
 import threading
 from collections.abc import AsyncIterator, Iterator
-from random import Random
 
 import pykka
 import pytest
 
 from supervision import System
 
-from .support import Events
+from .support import Events, seeded
 
 
 @pytest.fixture(autouse=True)
@@ -28,5 +27,5 @@ def events() -> Events:
 
 @pytest.fixture
 async def system(events: Events) -> AsyncIterator[System]:
-    async with System.open(on_event=events, random=Random(1)) as opened:
+    async with System.open(on_event=events, random=seeded(1)) as opened:
         yield opened

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 import trio
@@ -132,7 +133,9 @@ class ThreadProbe(BlockingActor):
     def on_stop(self) -> None:
         self.log.append(f"-{self.label}")
 
-    def on_failure(self, exception_type: object, exception_value: object, traceback: object) -> None:
+    def on_failure(
+        self, exception_type: object, exception_value: object, traceback: object
+    ) -> None:
         self.log.append(f"!{self.label}")
 
 
@@ -177,6 +180,11 @@ async def ask_again(target: Named, message: Ask[Any]) -> Any:
                 return await ask(target, message)
             except ActorRestarting:
                 await trio.sleep(0.01)
+
+
+def seeded(seed: int) -> Random:
+    """A source of chance that a test can repeat."""
+    return Random(seed)  # noqa: S311  no secret is made of it
 
 
 class Gate:

@@ -2,24 +2,33 @@
 
 import sqlite3
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
 import trio
+import trio.lowlevel
 from trio.testing import wait_all_tasks_blocked
 
 from supervision import (
     ActorDeadError,
     ActorRestarted,
     ActorRestarting,
+    Ask,
+    AskTimeout,
     BlockingActor,
+    ChildExists,
+    ChildGaveUp,
     ChildSpec,
     DeadLetters,
     Delivery,
     Down,
     DynamicSupervisor,
     MailboxFull,
+    RestartsExceeded,
+    StartChild,
     StartError,
+    StopChild,
     System,
     TellRefused,
     ThreadAbandoned,
@@ -48,6 +57,10 @@ from .support import (
 )
 
 
+def log_number(value: int, actor: ThreadProbe) -> None:
+    actor.log.append(f"{value}")
+
+
 def refuse(_actor: object) -> None:
     raise Nope("not today")
 
@@ -55,9 +68,7 @@ def refuse(_actor: object) -> None:
 async def test_hooks_run_in_the_actors_own_thread(system: System) -> None:
     log: list[str] = []
     await system.start(thread(log=log))
-    name = await ask(
-        system.named("probe"), Run(function=lambda _: threading.current_thread().name)
-    )
+    name = await ask(system.named("probe"), Run(function=lambda _: threading.current_thread().name))
     assert name == "probe"
     await system.stop()
     assert log == ["+probe", "-probe"]
@@ -88,7 +99,7 @@ async def test_a_refusal_goes_to_the_asker_and_the_actor_lives_on(
         await ask(target, Run(function=refuse))
     target.tell(Run(function=refuse))
     with pytest.raises(UnexpectedMessage):
-        await ask(target, Echo.__mro__[1]())  # type: ignore[arg-type]
+        await ask(target, Ask[None]())
     assert await ask(target, Echo(value=1)) == 1
     await events.wait_for(TellRefused, "probe")
 
@@ -188,7 +199,7 @@ async def test_a_stop_finishes_what_was_accepted_and_refuses_what_comes_after(
     target.tell(Run(function=gate))
     await gate.wait_reached()
     for value in range(1000):
-        target.tell(Run(function=lambda actor, value=value: actor.log.append(f"{value}")))
+        target.tell(Run(function=partial(log_number, value)))
     system.request_stop()
     with pytest.raises(ActorDeadError):
         ref.tell(Note(1))
@@ -313,8 +324,6 @@ async def test_a_thread_that_was_given_up_is_never_replaced(system: System) -> N
 
 
 async def test_a_dynamic_thread_that_was_given_up_blocks_its_id_only(system: System) -> None:
-    from supervision import ChildExists, StartChild, StopChild
-
     gate = Gate()
     await system.start(ChildSpec(id="pool", build=DynamicSupervisor, name="pool"))
     pool = system.named("pool")
@@ -327,6 +336,54 @@ async def test_a_dynamic_thread_that_was_given_up_blocks_its_id_only(system: Sys
     await ask(pool, StartChild(spec=thread("b")))
     await come_to_an_end(system, gate)
     await ask(pool, StartChild(spec=thread("a")))
+
+
+async def test_a_dynamic_subtree_whose_thread_was_given_up_is_given_up_too(
+    system: System, events: Events
+) -> None:
+    gate = Gate()
+    await system.start(
+        ChildSpec(id="pool", build=lambda: DynamicSupervisor(backoff=AT_ONCE), name="pool")
+    )
+    children = [thread("writer", shutdown_s=0.01), probe("other")]
+    group = supervisor("group", "one_for_all", children, backoff=AT_ONCE)
+    await ask(system.named("pool"), StartChild(spec=group))
+    system.named("writer").tell(Run(function=gate))
+    await gate.wait_reached()
+    system.named("other").tell(Crash())
+    event = await events.wait_for(ChildGaveUp, "pool/group")
+    assert isinstance(event, ChildGaveUp)
+    assert isinstance(event.reason.cause, ThreadStillRunning)
+    await come_to_an_end(system, gate)
+
+
+def test_a_thread_that_outlives_its_loop_ends_quietly(caplog: pytest.LogCaptureFixture) -> None:
+    gate, threads = Gate(), list[threading.Thread]()
+
+    async def main() -> None:
+        async with System.open() as system:
+            await system.start(thread(shutdown_s=0.01))
+            target = system.named("probe")
+            current = Run(function=lambda _: threads.append(threading.current_thread()))
+            await ask(target, current)
+            target.tell(Run(function=gate))
+            await gate.wait_reached()
+
+    trio.run(main)
+    gate.open()
+    threads[0].join(10)
+    assert not threads[0].is_alive()
+    assert "probe ended after its loop did" in caplog.text
+
+
+async def test_build_must_make_a_new_actor_for_each_incarnation(system: System) -> None:
+    one = ThreadProbe()
+    spec = ChildSpec(id="a", build=lambda: one, name="a")
+    await system.start(supervisor("root", "one_for_one", [spec], backoff=AT_ONCE))
+    system.named("a").tell(Crash())
+    reason = await system.wait()
+    assert isinstance(reason.cause, RestartsExceeded)
+    assert isinstance(reason.cause.__cause__, TypeError)
 
 
 async def test_a_thread_tells_and_asks_task_actors(system: System) -> None:
@@ -357,12 +414,10 @@ async def test_a_thread_asks_a_ref_pykkas_way(system: System) -> None:
 async def test_a_blocking_ask_times_out_and_is_refused_on_the_trio_thread(
     system: System,
 ) -> None:
-    from supervision import AskTimeout
-
     gate = Gate()
     await system.start(thread())
     target = system.named("probe")
-    with pytest.raises(AskTimeout, match="within 0.01 s"):
+    with pytest.raises(AskTimeout, match=r"within 0\.01 s"):
         await trio.to_thread.run_sync(
             lambda: ask_blocking(target, Run(function=gate), deadline_s=0.01)
         )
@@ -379,9 +434,6 @@ async def test_a_thread_watches_a_task(system: System) -> None:
     assert watched is not None
     assert watcher is not None
     downs: list[object] = []
-
-    class Heard:
-        pass
 
     def note_downs(actor: ThreadProbe) -> None:
         receive = actor.on_receive
@@ -421,4 +473,4 @@ async def come_to_an_end(system: System, gate: Gate) -> None:
     gate.open()
     with trio.fail_after(10):
         while system.abandoned:
-            await trio.sleep(0)
+            await trio.lowlevel.checkpoint()

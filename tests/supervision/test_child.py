@@ -15,7 +15,11 @@ from .support import probe
         ("id", "", "id must be text without a slash, not ''"),
         ("id", "a/b", "id must be text without a slash, not 'a/b'"),
         ("build", 3, "build must be callable, not 3"),
-        ("restart", "always", "restart must be one of permanent, transient, temporary, not 'always'"),
+        (
+            "restart",
+            "always",
+            "restart must be one of permanent, transient, temporary, not 'always'",
+        ),
         ("shutdown_s", 0, "shutdown_s must be above 0, not 0"),
         ("shutdown_s", float("nan"), "shutdown_s must be above 0, not nan"),
         ("name", "", "name must be text or None, not ''"),
@@ -30,13 +34,13 @@ def test_a_bad_value_in_a_child_spec_is_named(field: str, value: Any, text: str)
 
 def test_an_unknown_strategy_is_named() -> None:
     strategy: Any = "all_for_one"
-    with pytest.raises(SpecError, match="strategy must be one of .*, not 'all_for_one'"):
+    with pytest.raises(SpecError, match=r"strategy must be one of .*, not 'all_for_one'"):
         supervisor("top", strategy, [])
 
 
 def test_an_unknown_auto_shutdown_is_named() -> None:
     auto: Any = "sometimes"
-    with pytest.raises(SpecError, match="auto_shutdown must be one of .*, not 'sometimes'"):
+    with pytest.raises(SpecError, match=r"auto_shutdown must be one of .*, not 'sometimes'"):
         supervisor("top", "one_for_one", [], auto_shutdown=auto)
 
 

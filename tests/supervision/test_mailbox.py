@@ -4,6 +4,8 @@ import threading
 
 import pytest
 import trio
+import trio.lowlevel
+from pykka._envelope import Envelope
 from trio.testing import wait_all_tasks_blocked
 
 from supervision import ActorDeadError, ActorRestarting, ChildSpec, MailboxFull, System, ask
@@ -32,7 +34,9 @@ async def test_messages_come_out_in_the_order_they_went_in() -> None:
 async def test_a_full_mailbox_refuses_and_says_so() -> None:
     mailbox = opened(bound=1)
     mailbox.put(Delivery(1))
-    with pytest.raises(MailboxFull, match="root/a already has 1 messages waiting: int was not taken"):
+    with pytest.raises(
+        MailboxFull, match="root/a already has 1 messages waiting: int was not taken"
+    ):
         mailbox.put(Delivery(2))
     assert len(mailbox) == 1
 
@@ -94,7 +98,7 @@ async def test_what_crosses_counts_towards_the_bound() -> None:
     thread.start()
     thread.join()
     assert len(mailbox) == 2
-    await trio.sleep(0)
+    await trio.lowlevel.checkpoint()
 
 
 def test_a_put_after_the_loop_has_ended_is_refused() -> None:
@@ -118,7 +122,7 @@ def test_a_put_after_the_loop_has_ended_is_refused() -> None:
 
 async def test_pykkas_own_envelopes_are_accepted() -> None:
     mailbox = opened()
-    mailbox.put(pykka_envelope("hello"))
+    mailbox.put(Envelope("hello"))
     assert mailbox.get().message == "hello"
 
 
@@ -137,13 +141,13 @@ async def test_a_slow_actor_accepts_up_to_its_bound_and_handles_all_it_accepted(
             accepted.append(value)
         except MailboxFull:
             if len(accepted) % 3 == 0:
-                await trio.sleep(0)
+                await trio.lowlevel.checkpoint()
     while True:
         try:
             assert await ask(target, Run(function=lambda actor: actor.notes)) == accepted
             break
         except MailboxFull:
-            await trio.sleep(0)
+            await trio.lowlevel.checkpoint()
     assert 100 <= len(accepted) < 1000
 
 
@@ -190,11 +194,3 @@ async def test_a_stop_gets_through_a_full_mailbox(system: System) -> None:
 
 def blocking_put(mailbox: Mailbox, delivery: Delivery) -> None:
     mailbox.put(delivery)
-
-
-def pykka_envelope(message: object) -> Delivery:
-    from pykka._envelope import Envelope
-
-    envelope: object = Envelope(message)
-    assert not isinstance(envelope, Delivery)
-    return envelope  # type: ignore[return-value]

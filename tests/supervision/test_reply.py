@@ -8,6 +8,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from supervision import Reply
+from supervision.bridge import Bridge
 
 
 async def test_a_reply_settled_before_it_is_awaited_is_there_at_once() -> None:
@@ -57,6 +58,20 @@ async def test_a_cancelled_wait_forgets_the_task_and_a_later_one_gets_the_value(
         await reply
     reply.set(4)
     assert await reply == 4
+
+
+async def test_an_outcome_that_comes_while_the_task_lies_down_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reply = Reply[int]()
+    bridge = Bridge.current()
+
+    def settle_and_return() -> Bridge:
+        reply.set(6)
+        return bridge
+
+    monkeypatch.setattr(Bridge, "current", settle_and_return)
+    assert await reply == 6
 
 
 async def test_two_tasks_cannot_await_one_reply() -> None:

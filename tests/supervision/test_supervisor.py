@@ -36,6 +36,7 @@ from .support import (
     Run,
     ask_again,
     probe,
+    seeded,
     thread,
 )
 
@@ -158,6 +159,26 @@ async def test_a_stop_during_a_start_that_hangs_ends_it_at_the_childs_deadline(
         await system.stop()
     assert trio.current_time() == pytest.approx(2.0)
     assert log == ["+a", "-a"]
+
+
+async def test_a_stop_during_a_restart_that_hangs_ends_it_at_the_childs_deadline(
+    system: System, autojump_clock: MockClock
+) -> None:
+    starts = [0]
+
+    class Hanging(Probe):
+        async def on_start(self) -> None:
+            starts[0] += 1
+            if starts[0] > 1:
+                await trio.sleep_forever()
+
+    hanging = ChildSpec(id="hanging", build=Hanging, name="hanging", shutdown_s=2)
+    await system.start(supervisor("root", "one_for_one", [hanging], backoff=AT_ONCE))
+    system.named("hanging").tell(Crash())
+    await wait_all_tasks_blocked()
+    assert starts == [2]
+    await system.stop()
+    assert trio.current_time() == pytest.approx(2.0)
 
 
 async def test_a_supervisor_without_children_starts_and_stops(system: System) -> None:
@@ -557,15 +578,13 @@ async def test_a_supervisor_past_its_own_deadline_cancels_all_below(
 async def test_delays_grow_are_jittered_by_the_systems_random_and_are_told(
     events: Events, autojump_clock: MockClock
 ) -> None:
-    from random import Random
-
     backoff = Backoff(initial_s=1, factor=2, max_s=100, jitter=0.5)
-    async with System.open(on_event=events, random=Random(42)) as one:
+    async with System.open(on_event=events, random=seeded(42)) as one:
         await one.start(supervisor("root", "one_for_one", [probe("a")], backoff=backoff))
         for count in (1, 2, 3):
             one.named("a").tell(Crash())
             await events.wait_for(ActorRestarted, "root/a", count)
-    same = Random(42)
+    same = seeded(42)
     expected = [backoff.delay_s(failures, same) for failures in (1, 2, 3)]
     told = [e.delay_s for e in events.of(RestartScheduled) if isinstance(e, RestartScheduled)]
     assert told == expected
@@ -592,21 +611,15 @@ async def test_a_calm_life_resets_the_delay(
 async def test_the_end_of_a_significant_child_ends_its_supervisor(system: System) -> None:
     log: list[str] = []
     children = [probe("a", log), probe("b", log, restart="transient", significant=True)]
-    await system.start(
-        supervisor("root", "one_for_one", children, auto_shutdown="any_significant")
-    )
+    await system.start(supervisor("root", "one_for_one", children, auto_shutdown="any_significant"))
     system.named("b").tell(Run(function=lambda actor: actor.stop()))
     assert (await system.wait()).kind == "normal"
     assert log == ["+a", "+b", "-b", "-a"]
 
 
 async def test_a_supervisor_may_wait_for_all_its_significant_children(system: System) -> None:
-    children = [
-        probe(label, restart="temporary", significant=True) for label in ("a", "b")
-    ]
-    await system.start(
-        supervisor("root", "one_for_one", children, auto_shutdown="all_significant")
-    )
+    children = [probe(label, restart="temporary", significant=True) for label in ("a", "b")]
+    await system.start(supervisor("root", "one_for_one", children, auto_shutdown="all_significant"))
     system.named("a").tell(Crash())
     await wait_all_tasks_blocked()
     system.named("b").tell(Crash())
@@ -660,8 +673,8 @@ async def test_a_storm_of_crashes_in_one_child_leaves_the_others_alone(
     )
     await system.start(root)
     b = system.named("b").ref
-    for _ in range(500):
+    for count in range(1, 501):
         system.named("a").tell(Crash())
-        await ask_again(system.named("a"), Echo())
+        await events.wait_for(ActorRestarted, "root/a", count)
     assert system.named("b").ref is b
     assert len(events.of(ActorRestarted, "root/a")) == 500

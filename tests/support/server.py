@@ -63,7 +63,8 @@ class Server:
         self.url, self.metrics_url = facts["url"], facts["metrics"]
 
     def _announcement(self) -> dict[str, str]:
-        assert self.process is not None and self.process.stdout is not None
+        assert self.process is not None
+        assert self.process.stdout is not None
         text = ""
         for line in self.process.stdout:
             text += line
@@ -83,7 +84,8 @@ class Server:
         self.process.kill()
 
     def reap(self) -> None:
-        assert self.process is not None and self.process.stdout is not None
+        assert self.process is not None
+        assert self.process.stdout is not None
         self.process.wait(DEADLINE_S)
         self.process.stdout.close()
         self.process = None
@@ -93,7 +95,8 @@ class Server:
         return self._end(signal.SIGTERM)
 
     def _end(self, number: int) -> int:
-        assert self.process is not None and self.process.stdout is not None
+        assert self.process is not None
+        assert self.process.stdout is not None
         process = self.process
         process.send_signal(number)
         self.reap()
@@ -133,7 +136,9 @@ class Server:
 
     def ended(self, workflow_id: str) -> dict[str, Any]:
         """Wait until a workflow has ended; answers what the API says of it then."""
-        self.until(workflow_id, lambda event: event.type in {"workflow_completed", "workflow_failed"})
+        self.until(
+            workflow_id, lambda event: event.type in {"workflow_completed", "workflow_failed"}
+        )
         return dict(self.get(f"/api/v1/workflows/{workflow_id}"))
 
 

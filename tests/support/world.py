@@ -15,7 +15,7 @@ import trio
 
 from actors.agents.coordinator import AgentSpec
 from actors.agents.protocol import Agent
-from actors.bus import Subscribe
+from actors.bus import NO_END, Subscribe, logged_fact
 from actors.clock import system_clock
 from actors.coordination.messages import GetResults, GetWorkflow, StartWorkflow, WorkflowRecord
 from actors.facts import ENDS, LoggedFact
@@ -23,6 +23,7 @@ from actors.stores import Stores, open_stores
 from actors.telemetry import Meters
 from actors.tree import World, tree
 from actors.workflows.definition import Definitions
+from storage.coordination.queries import EVENTS
 from storage.home import DataDir
 from supervision import ActorDeadError, ActorRestarting, ChildSpec, Event, System, ask
 
@@ -41,7 +42,9 @@ class Running:
     async def ask(self, name: str, message: Any, *, deadline_s: float = DEADLINE_S) -> Any:
         return await ask(self.system.named(name), message, deadline_s=deadline_s)
 
-    async def start(self, workflow_type: str, title: str = "a title", **given: Any) -> WorkflowRecord:
+    async def start(
+        self, workflow_type: str, title: str = "a title", **given: Any
+    ) -> WorkflowRecord:
         message = StartWorkflow(title=title, workflow_type=workflow_type, **given)
         record: WorkflowRecord = await self.ask("manager", message)
         return record
@@ -81,9 +84,6 @@ class Running:
         return seen
 
     def log(self) -> list[LoggedFact]:
-        from actors.bus import NO_END, logged_fact
-        from storage.coordination.queries import EVENTS
-
         rows = self.stores.coordination.inline.execute(EVENTS, (0, NO_END, -1)).fetchall()
         return [logged_fact(row) for row in rows]
 

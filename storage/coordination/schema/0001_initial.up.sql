@@ -39,7 +39,9 @@ CREATE TABLE agent_assignments (
     UNIQUE (workflow_id, step_number)
 );
 
-CREATE INDEX agent_assignments_live ON agent_assignments (id) WHERE status <> 'completed';
+CREATE INDEX agent_assignments_assigned ON agent_assignments (id) WHERE status = 'assigned';
+CREATE INDEX agent_assignments_queued ON agent_assignments (agent_type, id)
+    WHERE status = 'queued';
 
 CREATE TABLE workflow_results (
     id               INTEGER PRIMARY KEY,

@@ -51,4 +51,7 @@ CREATE TABLE tasks (
     PRIMARY KEY (workflow_id, op)
 ) WITHOUT ROWID;
 
+-- One index for each question; SQLite uses a partial one only where the query repeats its words.
 CREATE INDEX tasks_open ON tasks (created_at) WHERE state IN ('ready', 'running');
+CREATE INDEX tasks_ready ON tasks (agent_type, created_at) WHERE state = 'ready';
+CREATE INDEX tasks_ended ON tasks (workflow_id, op) WHERE state IN ('done', 'failed');

@@ -86,6 +86,19 @@ async def test_it_is_quiet_when_nothing_changes(world: World, autojump_clock: Mo
         assert world.asked == []
 
 
+async def test_a_flush_that_was_asked_for_is_not_made_again_after_the_pause(
+    world: World, autojump_clock: MockClock
+) -> None:
+    world.create()
+    async with world.running(SETTINGS) as system:
+        await flush(system)
+        world.asked.clear()
+        await change(system, "a")
+        await flush(system)
+        await trio.sleep(1)
+        assert world.asked == ["ComposeFile", "InstallFile"]
+
+
 async def test_a_missing_file_is_written_at_start(world: World, autojump_clock: MockClock) -> None:
     world.create()
     async with world.running(SETTINGS):
@@ -121,6 +134,24 @@ async def test_another_writers_file_is_merged_and_never_replaced(
     assert published["x-1"]["labels"] == ["ours", "theirs"]
     assert published["x-1"]["description"] == "by hand"
     assert world.row("x-2")["title"] == published["x-2"]["title"] == "Added by hand"
+
+
+async def test_an_older_file_that_is_put_back_is_somebodys_write(
+    world: World, autojump_clock: MockClock
+) -> None:
+    world.create()
+    async with world.running(SETTINGS) as system:
+        await flush(system)
+        world.write_outside(make() | {"notes": "by hand"})
+        await flush(system)
+        by_hand = world.path.read_bytes()
+        await change(system, "ours")
+        await flush(system)
+        world.path.write_bytes(by_hand)
+        await flush(system)
+        assert world.path.read_bytes() == by_hand
+    assert world.row()["notes"] == "by hand"
+    assert "labels" not in world.row()
 
 
 async def test_a_row_removed_by_hand_is_removed_unless_it_was_edited_here(
@@ -298,6 +329,31 @@ async def test_a_flush_cut_off_after_any_step_is_finished_by_the_next_start(
         assert world.published() == {"x-1": world.row()}
         assert world.row()["labels"] == ["ours"]
     assert "CompareFile" not in world.asked  # it knew the file for its own
+
+
+async def test_a_flush_says_what_it_intends_before_it_touches_the_file(
+    world: World, autojump_clock: MockClock
+) -> None:
+    world.create()
+    world.before = refuse(MarkFlushed)
+    async with world.running(SETTINGS) as system:
+        with pytest.raises(PublicationFailed):
+            await flush(system)
+        known = queries.publication(world.conn)
+        assert known.intended_sha256 == file.present_sha256(world.path)
+        assert known.flushed_sha256 is None
+
+
+async def test_a_rename_whose_mark_was_lost_is_marked_before_anything_else(
+    world: World, autojump_clock: MockClock
+) -> None:
+    step_through(world, published_then_changed(world), "rename")
+    world.create("x-2")
+    world.before = refuse(InstallFile)
+    async with world.running(SETTINGS) as system:
+        with pytest.raises(PublicationFailed):
+            await flush(system)
+    assert queries.publication(world.conn).flushed_seq == 2
 
 
 @pytest.mark.parametrize("last", ["intent", "temporary file", "rename", "mark"])

@@ -103,6 +103,14 @@ def test_a_refused_event_moves_no_cursor(world: World) -> None:
     assert queries.cursor(world.conn, "bridge") == 0
 
 
+def test_a_change_for_another_workflows_issue_is_refused(world: World) -> None:
+    world.run(CreateIssue(row=make(work={"workflow_id": "w-1"}), key="w-1"))
+    done = (Assign(assignee="a"),)
+    with pytest.raises(Conflict):
+        world.run(ApplyChange(issue_id="x-1", changes=done, at=LATER, key="w-2"))
+    assert world.run(ApplyChange(issue_id="x-1", changes=done, at=LATER, key="w-1")).applied
+
+
 def test_a_first_file_is_taken_as_it_is_and_is_no_news(world: World) -> None:
     assert world.run(adopt(make("x-1"), make("x-2"))) == Adopted(changed=2, removed=0)
     assert queries.last_seq(world.conn) == 0
@@ -145,6 +153,15 @@ def test_a_row_removed_outside_is_removed_when_nobody_touched_it(world: World) -
     assert not world.holds()
     (entry,) = queries.read_journal(world.conn, 1, 10)
     assert (entry.kind, entry.detail["status"]) == ("removed", None)
+
+
+def test_a_removal_is_taken_in_once_also_after_an_edit_that_was_taken_back(world: World) -> None:
+    world.create()
+    flush(world)
+    world.run(change(ChangeLabels(add=("a",))))
+    world.run(change(ChangeLabels(remove=("a",))))
+    assert world.run(adopt(gone=("x-1",))).removed == 1
+    assert world.run(adopt(gone=("x-1",))).removed == 0
 
 
 def test_a_row_removed_outside_and_edited_here_is_kept(world: World) -> None:

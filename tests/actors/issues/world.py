@@ -41,7 +41,8 @@ def make(issue_id: str = "x-1", **more: Any) -> Row:
 class World:
     """One data directory and one repository directory.
 
-    `asked` lists what the Git worker was asked; `before` may raise a refusal in its place.
+    `asked` lists what the Git worker was asked; `before` sees what it and the writer are asked, and
+    may raise a refusal in their place.
     """
 
     root: Path
@@ -133,6 +134,7 @@ class InlineWriter(Actor):
 
     async def on_receive(self, message: object) -> object:
         try:
+            self._world.before(message)
             return self._world.run(message)
         finally:
             self._on_commit()

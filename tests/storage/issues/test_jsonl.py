@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.issues import jsonl
+from storage.issues.checks import BadLineError
 from storage.issues.fields import ISSUE, Kind
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "beads"
@@ -118,7 +119,7 @@ def test_half_a_surrogate_pair_becomes_the_replacement_character() -> None:
     ],
 )
 def test_a_line_that_is_no_issue_is_refused_with_a_reason(bad: bytes, reason: str) -> None:
-    with pytest.raises(jsonl.BadLineError, match=reason):
+    with pytest.raises(BadLineError, match=reason):
         jsonl.parse(bad)
 
 

@@ -1,0 +1,115 @@
+"""The connections of one door: hypercorn speaks on each, and each fails alone.
+
+hypercorn's own server runs all its connections in one nursery, and some malformed requests raise
+out of it (a WebSocket header that is not ASCII, an HTTP/2 upgrade with odd settings): one client
+would end everybody's connections and use up the door's restarts. It also writes behind a shield: a
+client that stops reading could keep a connection, and with it the whole stop, for ever. So the
+accept loop is ours. A connection that fails is closed and logged; one whose client takes nothing
+for STALL_S is cut off; at the end all have GRACE_S to finish what they are at.
+"""
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import structlog
+import trio
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import AppWrapper, ConnectionState
+from hypercorn.utils import wrap_app
+
+GRACE_S = 3.0
+STALL_S = 30.0
+
+log = structlog.get_logger("beadflow.api")
+
+
+class Connections:
+    """Everybody who is connected to one ASGI app.
+
+    Args:
+        app: the ASGI app; there is no lifespan, it has to be ready.
+        config: hypercorn's settings; what they say about sockets is not looked at.
+    """
+
+    def __init__(self, app: Any, config: Config) -> None:
+        self._app: AppWrapper = wrap_app(app, config.wsgi_max_body_size, "asgi")
+        self._config = config
+        self._context = WorkerContext(None)
+        self._open: set[Wire] = set()
+
+    async def serve(
+        self, listening: socket.socket, closing: trio.Event, serving: Callable[[], None]
+    ) -> None:
+        """Accept on a copy of the socket until `closing`, then finish within GRACE_S.
+
+        Args:
+            listening: a bound and listening socket, which stays open.
+            closing: ends it.
+            serving: called once connections are accepted.
+        """
+        listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening.dup()))
+        async with trio.open_nursery() as end:
+            async with trio.open_nursery() as handlers:
+                accept = partial(trio.serve_listeners, handler_nursery=handlers)
+                async with trio.open_nursery() as accepting:
+                    await accepting.start(accept, self._handle, [listener])
+                    serving()
+                    await closing.wait()
+                    accepting.cancel_scope.cancel()
+                await self._context.terminated.set()  # those that idle end now
+                end.start_soon(self._cut_off_late, handlers.cancel_scope)
+            end.cancel_scope.cancel()
+
+    async def _handle(self, stream: trio.SocketStream) -> None:
+        wire = Wire(stream)
+        self._open.add(wire)
+        try:
+            server: Any = TCPServer  # it says SSLStream and means any stream
+            await server(self._app, self._config, self._context, ConnectionState({}), wire)
+        except* Exception as failed:  # noqa: BLE001 - the boundary: see the module
+            log.warning("connection failed", why=repr(_innermost(failed)))
+        finally:
+            self._open.discard(wire)
+            wire.cut()
+            await wire.aclose()
+
+    async def _cut_off_late(self, late: trio.CancelScope) -> None:
+        await trio.sleep(GRACE_S)
+        for wire in self._open:
+            wire.cut()
+        late.cancel()
+
+
+class Wire:
+    """A connection's stream, as far as hypercorn uses it; a write ends, one way or the other."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self.socket = stream.socket
+        self.receive_some = stream.receive_some
+        self.send_eof = stream.send_eof
+        self.aclose = stream.aclose
+        self._stream = stream
+
+    async def send_all(self, data: bytes) -> None:
+        """Send, or raise `trio.BrokenResourceError` when the client takes nothing in time."""
+        with trio.move_on_after(STALL_S) as stalled:
+            await self._stream.send_all(data)
+        if stalled.cancelled_caught:
+            self.cut()
+            raise trio.BrokenResourceError(f"the client took nothing for {STALL_S:g} s")
+
+    def cut(self) -> None:
+        """Wake whoever waits for this client."""
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,202 @@
+"""Running one activity in the engine's process: attempts, time, and its result as data."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+from pydantic import BaseModel, TypeAdapter
+
+from actors.workflows.activities import (
+    RESULT_LIMIT_BYTES,
+    activity_info,
+    decode_result,
+    encode_failure,
+    encode_result,
+    failure_of,
+    run_attempts,
+)
+from actors.workflows.definition import ActivityFailure, RetryPolicy, activity, activity_of
+from storage import payload
+
+
+class Point(BaseModel):
+    x: int
+
+
+async def run(function: Callable[..., Any], value: Any = None, **retry: Any) -> Any:
+    definition = activity_of(function)
+    assert definition is not None
+    policy = RetryPolicy(**retry) if retry else definition.retry
+    return payload.decode(await run_attempts(definition, value, policy, "w-1", "2"))
+
+
+# --- results as data
+
+
+def test_a_result_comes_back_as_its_type() -> None:
+    text = encode_result(Point(x=1), "a point")
+    assert decode_result(text, None) == {"x": 1}
+    assert decode_result(text, TypeAdapter(Point)) == Point(x=1)
+
+
+def test_facts_stand_beside_the_result() -> None:
+    assert payload.decode(encode_result(1, "it", attempts=2)) == {"result": 1, "attempts": 2}
+
+
+@pytest.mark.parametrize("value", [object(), float("nan"), {1: object()}, "\udc80"])
+def test_a_result_that_is_no_json_is_a_final_failure(value: object) -> None:
+    with pytest.raises(ActivityFailure, match="what it is") as failed:
+        encode_result(value, "what it is")
+    assert (failed.value.code, failed.value.retryable) == ("result_not_json", False)
+
+
+@pytest.mark.parametrize("letter", ["x", "é"])
+def test_the_limit_of_a_result_is_counted_in_bytes(letter: str) -> None:
+    room = (RESULT_LIMIT_BYTES - 100) // len(letter.encode())
+    encode_result(letter * room, "it")
+    with pytest.raises(ActivityFailure) as failed:
+        encode_result(letter * (room + 200), "it")
+    assert (failed.value.code, failed.value.retryable) == ("result_too_large", False)
+
+
+def test_a_failure_is_stored_whatever_its_words_are() -> None:
+    failure = ActivityFailure("odd\udc80", "no such file: a\udcffb")
+    stored = payload.decode(encode_failure(failure, agent_id="a-1"))
+    assert stored == {
+        "code": r"odd\udc80",
+        "message": r"no such file: a\udcffb",
+        "attempts": 1,
+        "agent_id": "a-1",
+    }
+
+
+def test_the_class_of_an_exception_is_its_code() -> None:
+    found = failure_of(KeyError("x"))
+    assert (found.code, found.message, found.retryable) == ("KeyError", "'x'", True)
+    assert failure_of(ValueError()).message == "ValueError"
+
+
+def test_a_failure_of_its_own_stays_what_it_is() -> None:
+    failure = ActivityFailure("boom", "m")
+    assert failure_of(failure) is failure
+
+
+def test_a_group_of_one_is_that_one() -> None:
+    failure = ActivityFailure("boom", "m")
+    assert failure_of(ExceptionGroup("g", [ExceptionGroup("h", [failure])])) is failure
+    assert failure_of(ExceptionGroup("g", [failure, KeyError()])).code == "ExceptionGroup"
+
+
+# --- attempts
+
+
+async def test_an_activity_knows_who_it_is_in_its_task_and_in_its_thread() -> None:
+    @activity
+    async def here() -> list[str]:
+        return [activity_info().workflow_id, activity_info().idempotency_key]
+
+    @activity
+    def there() -> list[Any]:
+        return [activity_info().idempotency_key, threading.current_thread().name]
+
+    assert (await run(here))["result"] == ["w-1", "w-1/2"]
+    key, thread = (await run(there))["result"]
+    assert key == "w-1/2"
+    assert thread != threading.main_thread().name
+
+
+def test_nobody_else_knows_an_activity() -> None:
+    with pytest.raises(LookupError):
+        activity_info()
+
+
+async def test_the_input_is_passed_on_and_an_activity_without_one_gets_none() -> None:
+    @activity
+    async def double(number: int) -> int:
+        return number * 2
+
+    @activity
+    async def seven() -> int:
+        return 7
+
+    assert (await run(double, 4))["result"] == 8
+    assert (await run(seven, "ignored"))["result"] == 7
+
+
+async def test_attempts_are_counted_and_waited_for(autojump_clock: trio.testing.MockClock) -> None:
+    moments: list[float] = []
+
+    @activity
+    async def third() -> int:
+        moments.append(trio.current_time())
+        if activity_info().attempt < 3:
+            raise OSError("not yet")
+        return activity_info().attempt
+
+    done = await run(third, attempts=3, initial_s=10.0, coefficient=2.0)
+    assert done == {"result": 3, "attempts": 3}
+    assert [later - moments[0] for later in moments] == [0.0, 10.0, 30.0]
+
+
+async def test_the_last_failure_is_the_one_that_counts() -> None:
+    @activity
+    async def never() -> None:
+        raise OSError(f"attempt {activity_info().attempt}")
+
+    with pytest.raises(ActivityFailure, match="attempt 2") as failed:
+        await run(never, attempts=2, initial_s=0.0)
+    assert failed.value.attempts == 2
+    assert isinstance(failed.value.__cause__, OSError)
+
+
+async def test_a_failure_that_is_final_is_not_tried_again() -> None:
+    calls = 0
+
+    @activity
+    async def final() -> None:
+        nonlocal calls
+        calls += 1
+        raise ActivityFailure("final", "m", retryable=False)
+
+    with pytest.raises(ActivityFailure):
+        await run(final, attempts=9, initial_s=0.0)
+    assert calls == 1
+
+
+async def test_an_activity_that_takes_too_long_has_failed(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    @activity(timeout_s=5.0)
+    async def slow() -> None:
+        await trio.sleep_forever()
+
+    with pytest.raises(ActivityFailure, match="took longer than 5") as failed:
+        await run(slow, attempts=1)
+    assert failed.value.code == "start_to_close_timeout"
+
+
+async def test_a_thread_that_takes_too_long_is_left_behind() -> None:
+    gate = threading.Event()
+
+    @activity(timeout_s=0.01)
+    def slow() -> None:
+        gate.wait(10)
+
+    try:
+        with pytest.raises(ActivityFailure) as failed:
+            await run(slow)
+    finally:
+        gate.set()
+    assert failed.value.code == "start_to_close_timeout"
+
+
+async def test_a_result_that_cannot_be_stored_is_a_failure_of_the_activity() -> None:
+    @activity
+    async def odd() -> object:
+        return object()
+
+    with pytest.raises(ActivityFailure) as failed:
+        await run(odd, attempts=3, initial_s=0.0)
+    assert (failed.value.code, failed.value.attempts) == ("result_not_json", 1)

@@ -1,0 +1,25 @@
+"""Fixtures of the API's tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from tests.api.site import SharedSite, shared_site
+from tests.support.world import git_repository
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[structlog.typing.EventDict]]:
+    """What was logged meanwhile; tracebacks are not drawn for nobody."""
+    with structlog.testing.capture_logs() as entries:
+        yield entries  # type: ignore[misc]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedSite]:
+    """One running system for all tests of a module."""
+    repo: Path = git_repository(tmp_path_factory.mktemp("shared") / "repo")
+    with shared_site(repo) as running:
+        yield running

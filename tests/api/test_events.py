@@ -1,0 +1,285 @@
+"""WS /api/v1/events, in process: what is sent, when, and how it ends."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from actors.bus import Subscribe, Subscription, log_line, tell_bus
+from actors.coordination.messages import GetWorkflow, ReadEvents
+from actors.errors import Overloaded
+from actors.facts import LoggedFact
+from api.app import create_app
+from api.doors import Doors
+from api.routes.events import HEARTBEAT_S
+from supervision import Actor, Ask, ChildSpec, System, ask
+from tests.api.asgi import Stream, stream
+from tests.api.problems import refused
+from tests.api.site import Site, nowhere, site
+
+EVENTS = "/api/v1/events"
+
+
+def fact(seq: int, workflow_id: str = "w") -> LoggedFact:
+    return LoggedFact(
+        seq=seq, type="log", workflow_id=workflow_id, issue_id=None, at="", data={"n": seq}
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publish(Ask[None]):
+    facts: tuple[LoggedFact, ...]
+
+
+class Feed(Actor):
+    """A bus and a manager whose log is a list, so that time can be the test's."""
+
+    def __init__(self, logged: list[LoggedFact], *, readable: bool = True) -> None:
+        super().__init__()
+        self._logged = logged
+        self._readable = readable
+        self._send, self._receive = trio.open_memory_channel[tuple[LoggedFact, ...]](9)
+
+    async def on_receive(self, message: object) -> object:
+        match message:
+            case Subscribe():
+                return Subscription(after=len(self._logged), batches=self._receive)
+            case ReadEvents(after=after, until=until, limit=limit):
+                if not self._readable:
+                    raise Overloaded("not now")
+                return tuple(f for f in self._logged if after < f.seq <= (until or 0))[:limit]
+            case GetWorkflow():
+                return None
+            case Publish(facts=facts):
+                self._send.send_nowait(facts)
+                return None
+            case _:
+                return await super().on_receive(message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    app: Any
+    system: System
+    closing: trio.Event
+
+    async def publish(self, *facts: LoggedFact) -> None:
+        await ask(self.system.named("feed"), Publish(facts=facts))
+
+
+@asynccontextmanager
+async def channel(logged: int = 0, *, readable: bool = True) -> AsyncIterator[Channel]:
+    """An app over a feed in which so many events are logged."""
+    known = [fact(seq) for seq in range(1, logged + 1)]
+    async with System.open() as system:
+        feed = system.named("feed")
+        spec = ChildSpec(id="feed", name="feed", build=lambda: Feed(known, readable=readable))
+        await system.start(spec)
+        doors = Doors(manager=feed, bus=feed, needed=(), where=nowhere(system).where)
+        closing = trio.Event()
+        yield Channel(app=create_app(doors, closing), system=system, closing=closing)
+
+
+def numbers(frame: list[dict[str, Any]]) -> list[int]:
+    return [event["seq"] for event in frame]
+
+
+async def test_what_was_logged_comes_first_in_frames_of_at_most_500(
+    autojump_clock: MockClock,
+) -> None:
+    async with channel(1203) as feed, stream(feed.app, f"{EVENTS}?after=1") as client:
+        await feed.publish(fact(1204))
+        frames = [numbers(await client.frame()) for _ in range(4)]
+    assert [len(frame) for frame in frames] == [500, 500, 202, 1]
+    assert sum(frames, []) == list(range(2, 1205))
+
+
+async def test_without_a_number_only_what_follows_is_sent(autojump_clock: MockClock) -> None:
+    async with channel(5) as feed, stream(feed.app, EVENTS) as client:
+        await feed.publish(fact(6), fact(7))
+        assert numbers(await client.frame()) == [6, 7]
+
+
+async def test_batches_that_wait_become_one_frame(autojump_clock: MockClock) -> None:
+    async with channel() as feed, stream(feed.app, EVENTS) as client:
+        await feed.publish(fact(1))
+        await trio.testing.wait_all_tasks_blocked()  # 1 is on its way, the others wait
+        await feed.publish(fact(2))
+        await feed.publish(fact(3))
+        assert numbers(await client.frame()) == [1]
+        assert numbers(await client.frame()) == [2, 3]
+
+
+async def test_a_client_ahead_of_the_bus_is_sent_nothing_twice(
+    autojump_clock: MockClock,
+) -> None:
+    """It read up to 3 in the log; the bus had published only 1 when it subscribed."""
+    async with channel(1) as feed, stream(feed.app, f"{EVENTS}?after=3") as client:
+        await feed.publish(fact(2), fact(3))
+        await feed.publish(fact(4))
+        assert numbers(await client.frame()) == [4]
+
+
+async def test_an_event_has_these_fields(autojump_clock: MockClock) -> None:
+    async with channel() as feed, stream(feed.app, EVENTS) as client:
+        await feed.publish(fact(1))
+        assert await client.frame() == [
+            {
+                "seq": 1,
+                "type": "log",
+                "workflow_id": "w",
+                "issue_id": None,
+                "at": "",
+                "data": {"n": 1},
+            }
+        ]
+
+
+async def test_an_empty_frame_is_the_heartbeat(autojump_clock: MockClock) -> None:
+    async with channel() as feed, stream(feed.app, EVENTS) as client:
+        assert await client.frame() == []
+        assert trio.current_time() == pytest.approx(HEARTBEAT_S, abs=0.01)
+        assert await client.frame() == []
+        assert trio.current_time() == pytest.approx(2 * HEARTBEAT_S, abs=0.01)
+
+
+async def test_other_workflows_events_neither_reach_a_client_nor_silence_its_heartbeat(
+    autojump_clock: MockClock,
+) -> None:
+    async with channel() as feed, stream(feed.app, f"{EVENTS}?workflow_id=w") as client:
+        async with trio.open_nursery() as nursery:
+
+            async def chatter() -> None:
+                for seq in range(1, 6):
+                    await trio.sleep(HEARTBEAT_S / 4)
+                    await feed.publish(fact(seq, "another"))
+                await feed.publish(fact(6, "w"), fact(7, "another"))
+
+            nursery.start_soon(chatter)
+            assert await client.frame() == []
+            assert trio.current_time() == pytest.approx(HEARTBEAT_S, abs=0.01)
+            assert numbers(await client.frame()) == [6]
+
+
+async def test_a_log_that_cannot_be_read_ends_the_stream_with_come_back_later(
+    autojump_clock: MockClock,
+) -> None:
+    async with channel(3, readable=False) as feed, stream(feed.app, f"{EVENTS}?after=0") as client:
+        assert await client.until_closed() == []
+        assert client.closed_with == 1013
+
+
+async def test_a_door_that_closes_tells_its_streams_at_once(autojump_clock: MockClock) -> None:
+    async with channel() as feed, stream(feed.app, EVENTS) as client:
+        feed.closing.set()
+        assert await client.until_closed() == []
+        assert client.closed_with == 1001
+        assert trio.current_time() == 0
+
+
+async def test_a_client_that_hangs_up_ends_its_subscription(autojump_clock: MockClock) -> None:
+    async with channel() as feed:
+        async with stream(feed.app, EVENTS):
+            pass
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(trio.BrokenResourceError):
+            feed_send(feed).send_nowait(())
+
+
+def feed_send(feed: Channel) -> trio.MemorySendChannel[tuple[LoggedFact, ...]]:
+    ref = feed.system.named("feed").ref
+    assert ref is not None
+    return ref._actor._send  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.mark.parametrize("query", ["after=-1", "after=x", "after=1&after=2", "types=log"])
+async def test_a_query_it_cannot_follow_is_refused_before_the_handshake(query: str) -> None:
+    async with channel() as feed, stream(feed.app, f"{EVENTS}?{query}") as client:
+        assert client.refusal is not None
+        refused(client.refusal, 422, "validation_error")
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://example.org", "null", "", "http://localhost.evil", "https://[::2]", "x"]
+)
+async def test_a_page_from_elsewhere_is_refused(origin: str) -> None:
+    async with channel() as feed:
+        async with stream(feed.app, EVENTS, headers=[("Origin", origin)]) as client:
+            assert client.refusal is not None
+            refused(client.refusal, 403, "foreign_host")
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1", "http://[::1]:1"])
+async def test_a_page_from_this_machine_is_let_in(origin: str) -> None:
+    async with channel() as feed:
+        async with stream(feed.app, EVENTS, headers=[("Origin", origin)]) as client:
+            assert client.refusal is None
+
+
+async def test_a_stream_from_a_foreign_host_is_refused() -> None:
+    async with channel() as feed, stream(feed.app, EVENTS, host="evil") as client:
+        assert client.refusal is not None
+        refused(client.refusal, 403, "foreign_host")
+
+
+async def test_a_stream_of_a_bus_that_is_away_is_refused() -> None:
+    async with System.open() as system, stream(create_app(nowhere(system)), EVENTS) as client:
+        assert client.refusal is not None
+        assert refused(client.refusal, 503, "unavailable")["retryable"] is True
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "code"),
+    [("/nope", 404, "not_found"), ("/health/live", 400, "websocket_mismatch")],
+)
+async def test_there_is_no_other_stream(target: str, status: int, code: str) -> None:
+    async with channel() as feed, stream(feed.app, target) as client:
+        assert client.refusal is not None
+        refused(client.refusal, status, code)
+
+
+async def test_the_stream_of_an_unknown_workflow_is_refused_before_the_handshake(
+    repo: Path,
+) -> None:
+    async with site(repo) as there, stream(there.app, f"{EVENTS}?workflow_id=x") as client:
+        assert client.refusal is not None
+        refused(client.refusal, 404, "not_found")
+
+
+async def log_lines(there: Site, count: int) -> None:
+    """Log lines one by one, each published before the next is told."""
+    bus = there.running.system.named("event_bus")
+    for number in range(count):
+        before = len(there.running.log())
+        line = log_line(workflow_id="w", source="t", level="info", message=str(number), at="")
+        tell_bus(bus, line)
+        await there.running.until(lambda seen, known=before: len(seen) > known)
+
+
+async def test_a_client_that_is_too_slow_is_closed_and_misses_nothing_when_it_is_back(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.routes.events.BUFFER", 1)
+    async with site(repo) as there:
+        async with stream(there.app, EVENTS) as client:
+            await log_lines(there, 6)
+            first = [event["seq"] for event in await client.until_closed()]
+            assert client.closed_with == 1013
+        logged = [fact.seq for fact in there.running.log()]
+        assert first == logged[: len(first)]
+        assert len(first) < len(logged)
+        async with stream(there.app, f"{EVENTS}?after={first[-1]}") as client:
+            assert first + await read_until(client, logged[-1]) == logged
+
+
+async def read_until(client: Stream, last: int) -> list[int]:
+    found: list[int] = []
+    with trio.fail_after(10):
+        while not found or found[-1] < last:
+            found += numbers(await client.frame())
+    return found

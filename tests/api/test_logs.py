@@ -1,0 +1,63 @@
+"""Every kind of event is a line for people."""
+
+from typing import Any
+
+import pytest
+
+from actors import facts
+from actors.facts import LoggedFact
+from api.logs import line_of
+
+ERROR = {"code": "boom", "message": "it went off"}
+STEP = {"step": "3", "activity": "add"}
+
+
+def logged(kind: str, data: dict[str, Any]) -> LoggedFact:
+    return LoggedFact(
+        seq=7, type=kind, workflow_id="w", issue_id="i-1", at="2026-01-01T00:00:00Z", data=data
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "level", "message"),
+    [
+        (facts.LOG, {"level": "warning", "message": "careful"}, "warning", "careful"),
+        (facts.STEP_PROGRESS, {**STEP, "message": "half"}, "info", "add: half"),
+        (
+            facts.STEP_SCHEDULED,
+            {**STEP, "agent_type": "poc"},
+            "info",
+            "step 3 add waits for a poc agent",
+        ),
+        (facts.STEP_STARTED, {**STEP, "attempt": 2}, "info", "step 3 add started, attempt 2"),
+        (facts.STEP_COMPLETED, {**STEP, "seconds": 1.25}, "info", "step 3 add completed in 1.2 s"),
+        (facts.STEP_COMPLETED, STEP, "info", "step 3 add completed"),
+        (
+            facts.STEP_RETRIED,
+            {**STEP, "wait_s": 0.5, **ERROR},
+            "warning",
+            "step 3 add is tried again in 0.5 s",
+        ),
+        (facts.STEP_FAILED, {**STEP, **ERROR}, "error", "step 3 add failed: boom: it went off"),
+        (facts.AGENT_ASSIGNED, {"agent_id": "poc-1"}, "info", "assigned to poc-1"),
+        (facts.WORKFLOW_QUEUED, {}, "info", "workflow queued"),
+        (facts.WORKFLOW_COMPLETED, {"summary": "fine"}, "info", "workflow completed. fine"),
+        (facts.WORKFLOW_COMPLETED, {"summary": ""}, "info", "workflow completed."),
+        (facts.WORKFLOW_FAILED, ERROR, "error", "workflow failed: boom: it went off"),
+        (facts.WORKFLOW_STALLED, ERROR, "warning", "workflow stalled: boom: it went off"),
+        (facts.WORKFLOW_DEAD_LETTERED, ERROR, "error", "workflow dead lettered: boom: it went off"),
+        (facts.ISSUE_CLOSED, {"status": "closed"}, "info", "issue i-1: closed, closed"),
+    ],
+)
+def test_an_event_is_a_line(kind: str, data: dict[str, Any], level: str, message: str) -> None:
+    line = line_of(logged(kind, data))
+    assert (line["level"], line["message"]) == (level, message)
+    assert (line["seq"], line["at"]) == (7, "2026-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("data", "source"),
+    [({}, "beadflow"), ({"agent_id": "poc-1"}, "poc-1"), ({"source": "git"}, "git")],
+)
+def test_a_line_says_who_it_comes_from(data: dict[str, Any], source: str) -> None:
+    assert line_of(logged(facts.WORKFLOW_RESUMED, data))["source"] == source

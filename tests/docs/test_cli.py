@@ -1,0 +1,102 @@
+"""docs/cli.md names every command, option, exit code, variable and setting."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from cyclopts import App
+
+from cli.commands import app
+from cli.exits import ExitCode
+from cli.settings import Settings
+from tests.docs.pages import first_names, headings, names, page, rows, section
+
+PAGE = "docs/cli.md"
+
+Options = dict[str, tuple[str, ...]]
+"""An option's name with the environment variables that stand for it."""
+
+
+def commands(of: App, path: tuple[str, ...]) -> Iterator[tuple[str, App]]:
+    below = [name for name in of if not name.startswith("-")]
+    if not below:
+        yield " ".join(path), of
+    for name in below:
+        yield from commands(of[name], (*path, name))
+
+
+COMMANDS = dict(commands(app, ("beadflow",)))
+SERVER = ("--url", "--repo", "--data-dir")
+
+
+def test_every_command_has_its_heading_and_no_other_has() -> None:
+    documented = [title.strip("`") for title in headings(section(PAGE, "Commands"))]
+    assert sorted(documented) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_s_options_are_those_of_its_table(command: str) -> None:
+    real = _options(COMMANDS[command].assemble_argument_collection())
+    if set(SERVER) <= set(real):
+        assert _documented("Who answers") == {name: real.pop(name) for name in SERVER}
+    assert _documented(f"`{command}`") == real
+
+
+def test_the_options_of_all_commands_are_documented() -> None:
+    real = _options(app.meta.assemble_argument_collection())
+    top = page(PAGE).partition("\n## ")[0]
+    always = {app.help_flags[0]: (), app.version_flags[0]: ()}
+    assert _in_table(top) == {**real, **always}
+
+
+def test_the_exit_codes_are_those_of_the_code_word_for_word() -> None:
+    documented = {int(code): meaning for code, meaning in rows(section(PAGE, "Exit codes"))}
+    assert documented == {code.value: code.meaning for code in ExitCode}
+
+
+def test_every_environment_variable_is_listed() -> None:
+    given = [_options(command.assemble_argument_collection()) for command in COMMANDS.values()]
+    given.append(_options(app.meta.assemble_argument_collection()))
+    variables = {name for options in given for found in options.values() for name in found}
+    assert set(first_names(section(PAGE, "Environment"))) == variables | {"NO_COLOR"}
+
+
+def test_every_setting_is_listed_with_its_default() -> None:
+    documented = {names(key)[0]: names(default)[0] for key, default, _ in _settings()}
+    spelt = {field.name: _toml(field.default) for field in fields(Settings)}
+    assert documented == spelt
+
+
+def _settings() -> Iterator[list[str]]:
+    return rows(section(PAGE, "Settings file"))
+
+
+def _toml(value: object) -> str:
+    match value:
+        case str():
+            return f'"{value}"'
+        case ():
+            return "[]"
+        case _:
+            return str(value)
+
+
+def _options(arguments: Any) -> Options:
+    return {
+        argument.names[0]: tuple(argument.parameter.env_var or ())
+        for argument in arguments
+        if argument.names[0].startswith("--") and argument.parameter.parse is not False
+    }
+
+
+def _documented(title: str) -> Options:
+    return _in_table(section(PAGE, title))
+
+
+def _in_table(text: str) -> Options:
+    return {
+        names(option)[0]: tuple(names(variable))
+        for option, variable, _ in rows(text)
+        if option.startswith("`--")
+    }

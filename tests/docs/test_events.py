@@ -1,0 +1,132 @@
+"""docs/events.md names every fact and what each really holds."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from actors import facts
+from actors.bus import NOTES_BOUND
+from actors.facts import LoggedFact
+from actors.workflows.facts import facts_of
+from actors.workflows.history import Kind
+from beadflow import ActivityError, ActivityFailure, Agent, Context, RetryPolicy, Task
+from beadflow import activity, workflow
+from storage import payload
+from storage.workflows.records import HistoryRow
+from tests.docs.pages import first_names, names, rows, section
+from tests.support.world import running_system
+
+TYPES = {row[0].strip("`"): names(row[1]) for row in rows(section("docs/events.md", "Types"))}
+NAMES = {value for name, value in vars(facts).items() if name.isupper() and isinstance(value, str)}
+
+SECOND_TRY = RetryPolicy(attempts=2, initial_s=0.0)
+
+
+class Clerk(Agent):
+    """Fails once, and at one thing always; has room for one workflow."""
+
+    agent_type = "clerk"
+    max_workload = 1
+
+    @activity(retry=SECOND_TRY)
+    async def work(self, task: Task) -> str:
+        task.progress("half", 0.5)
+        task.log("a line")
+        if task.attempt == 1:
+            raise ConnectionError("away")
+        return "done"
+
+    @activity
+    async def fail(self, task: Task) -> None:
+        raise ActivityFailure("no", "never")
+
+
+@activity
+async def count() -> int:
+    return 1
+
+
+@workflow(agent_type="clerk")
+async def busy(ctx: Context) -> str:
+    ctx.log("on its way")
+    try:
+        await ctx.activity(Clerk.fail)
+    except ActivityError:
+        return await ctx.activity(Clerk.work)
+    raise AssertionError
+
+
+@workflow(name="changing")
+async def before(ctx: Context) -> None:
+    await ctx.activity(count)
+    await ctx.activity("wait", agent="nobody")
+
+
+@workflow(name="changing")
+async def after(ctx: Context) -> int:
+    return await ctx.side_effect(lambda: 1)
+
+
+@workflow
+async def failing(ctx: Context) -> None:
+    raise ValueError("no")
+
+
+def test_every_type_of_fact_is_documented_and_no_other() -> None:
+    assert set(TYPES) == NAMES
+
+
+def test_the_fields_of_an_event_are_documented() -> None:
+    fields = [field.name for field in dataclasses.fields(LoggedFact)]
+    top = section("docs/events.md", "Events").partition("\n## ")[0]
+    assert first_names(top) == fields
+
+
+def test_the_bound_of_the_notes_is_that_of_the_code() -> None:
+    assert f"{NOTES_BOUND:,}" in section("docs/events.md", "Facts and notes")
+
+
+async def test_what_a_run_logs_has_the_documented_fields(repo: Path) -> None:
+    everything = {"agents": [Clerk]}
+    async with running_system(repo, workflows=[busy, before, failing], **everything) as running:
+        one, two = [await running.start("busy") for _ in range(2)]
+        three, four = await running.start("failing"), await running.start("changing")
+        await running.ended(one.id, two.id, three.id)
+        await running.until(lambda seen: _has(seen, four.id, "step_scheduled"))
+    async with running_system(repo, workflows=[after], **everything) as running:
+        await running.until(lambda seen: _has(seen, four.id, "workflow_stalled"))
+    async with running_system(repo, workflows=[before], **everything) as running:
+        logged = await running.until(lambda seen: _has(seen, four.id, "workflow_resumed"))
+    logged += _dead_letter()
+    for fact in logged:
+        _check(fact.type, fact.data)
+    assert {fact.type for fact in logged} == NAMES
+
+
+def _has(seen: Sequence[LoggedFact], workflow_id: str, kind: str) -> bool:
+    return any(fact.type == kind and fact.workflow_id == workflow_id for fact in seen)
+
+
+def _check(kind: str, data: Any) -> None:
+    required = {name for name in TYPES[kind] if not name.endswith("?")}
+    known = {name.removesuffix("?") for name in TYPES[kind]}
+    assert required <= set(data) <= known, kind
+
+
+def _dead_letter() -> list[LoggedFact]:
+    """As the engine's history says it; in life it takes a workflow that kills its process."""
+    row = HistoryRow(
+        position=1,
+        workflow_id="w",
+        seq=2,
+        kind=Kind.WORKFLOW_DEAD_LETTERED,
+        op="",
+        name="busy",
+        payload=payload.encode({"code": "dead_letter", "message": "too often"}),
+        at="2026-01-01T00:00:00.000000Z",
+    )
+    return [
+        LoggedFact(seq=1, type=f.type, workflow_id="w", issue_id=None, at=f.at, data=f.data)
+        for f in facts_of(row)
+    ]

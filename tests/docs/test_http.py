@@ -1,0 +1,156 @@
+"""docs/http.md names every route, field and error code."""
+
+import ast
+import dataclasses
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from pydantic import BaseModel
+
+from actors.coordination.messages import ResultRecord, WorkflowTypeRecord
+from actors.facts import LOG, LoggedFact
+from api import models
+from api.app import create_app, create_metrics_app
+from api.body import BODY_LIMIT_BYTES, DEPTH_LIMIT
+from api.doors import Where
+from api.logs import line_of
+from api.problem import problem
+from api.routes.events import GOING_AWAY, HEARTBEAT_S, TRY_AGAIN_LATER
+from api.routes.workflows import KEY_LIMIT
+from tests.docs.pages import ROOT, first_names, headings, names, page, prose, rows, section
+
+PAGE = "docs/http.md"
+METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "WS")
+DECLARING = [*(ROOT / "api").rglob("*.py")]
+DECLARING += [ROOT / "actors" / "errors.py", ROOT / "supervision" / "errors.py"]
+
+FIELDS: list[tuple[str, Any]] = [
+    ("`POST /api/v1/workflows`", models.StartRequest),
+    ("`GET /api/v1/workflows`", models.ListQuery),
+    ("`GET /api/v1/workflows/types`", WorkflowTypeRecord),
+    ("`GET /api/v1/workflows/{id}/results`", ResultRecord),
+    ("The workflow", models.Workflow),
+    ("`WS /api/v1/events`", models.EventsQuery),
+    ("`GET /api/v1/system`", Where),
+]
+
+
+def test_every_route_has_its_heading_and_no_other_has() -> None:
+    titles = (title.strip("`") for title in headings(page(PAGE)))
+    documented = [title for title in titles if title.startswith(METHODS)]
+    served = {*_routes(create_app(_nothing())), *_routes(create_metrics_app(CollectorRegistry()))}
+    assert sorted(documented) == sorted(served)
+
+
+@pytest.mark.parametrize(("title", "model"), FIELDS, ids=[title for title, _ in FIELDS])
+def test_the_fields_under_a_heading_are_those_of_its_model(title: str, model: Any) -> None:
+    assert first_names(section(PAGE, title)) == _fields(model)
+
+
+def test_the_fields_of_a_log_line_and_its_query_are_documented() -> None:
+    fact = LoggedFact(
+        seq=1,
+        type=LOG,
+        workflow_id=None,
+        issue_id=None,
+        at="",
+        data={"level": "info", "message": ""},
+    )
+    documented = first_names(section(PAGE, "`GET /api/v1/workflows/{id}/logs`"))
+    assert documented == [*_fields(models.LogsQuery), *line_of(fact)]
+
+
+def test_the_states_are_those_of_the_code() -> None:
+    table = section(PAGE, "States").partition("The code of a failure")[0]
+    assert sorted(first_names(table)) == sorted(typing.get_args(models.Status))
+
+
+def test_the_codes_of_failures_are_in_the_code() -> None:
+    codes = first_names(section(PAGE, "States").partition("The code of a failure")[2])
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "actors").rglob("*.py"))
+    assert [code for code in codes if f'"{code}"' not in sources] == []
+
+
+async def test_the_fields_of_a_problem_are_documented() -> None:
+    answer = problem(status=422, code="c", detail="d", request_id="r", errors=[{"pointer": "/x"}])
+    body: dict[str, Any] = await answer.get_json(force=True)
+    assert first_names(section(PAGE, "Errors").partition("\n### ")[0]) == list(body)
+
+
+def test_every_declared_error_code_is_documented_and_no_other() -> None:
+    codes = [code for path in DECLARING for code in _codes(path)]
+    assert sorted(first_names(section(PAGE, "Codes"))) == sorted(set(codes))
+
+
+def test_the_statuses_of_refusals_are_those_of_their_classes() -> None:
+    documented = {
+        names(row[0])[0]: row[1] for row in rows(section(PAGE, "Codes")) if row[1].isdigit()
+    }
+    declared = {code: str(status) for path in DECLARING for code, status in _statuses(path)}
+    wrong = {c: s for c, s in documented.items() if c in declared and declared[c] != s}
+    assert wrong == {}
+
+
+def test_the_page_states_the_limits_of_the_code() -> None:
+    text = " ".join(prose(page(PAGE)).split())
+    assert f"at most {BODY_LIMIT_BYTES // 1024**2} MiB and {DEPTH_LIMIT} levels deep" in text
+    assert f"1 to {KEY_LIMIT} printable characters" in text
+    assert f"nothing else for {HEARTBEAT_S:g} seconds" in text
+    assert f"closed with {TRY_AGAIN_LATER}, and with {GOING_AWAY}" in text
+
+
+def _nothing() -> Any:
+    """The doors of an app that nobody asks anything."""
+    return None
+
+
+def _routes(app: Any) -> Iterator[str]:
+    for rule in app.url_map.iter_rules():
+        path = rule.rule.replace("<workflow_id>", "{id}")
+        if rule.websocket:
+            yield f"WS {path}"
+        else:
+            yield from (f"{method} {path}" for method in rule.methods - {"HEAD", "OPTIONS"})
+
+
+def _fields(model: Any) -> list[str]:
+    if issubclass(model, BaseModel):
+        return list(model.model_fields)
+    return [field.name for field in dataclasses.fields(model)]
+
+
+def _codes(path: Path) -> Iterator[str]:
+    """Every `code = "…"`, `code="…"` and (code, hint) that a module declares."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        match node:
+            case ast.Assign(targets=[ast.Name(id="code")], value=ast.Constant(value=str(code))):
+                yield code
+            case ast.AnnAssign(target=ast.Name(id="code"), value=ast.Constant(value=str(code))):
+                yield code
+            case ast.keyword(arg="code", value=ast.Constant(value=str(code))):
+                yield code
+            case ast.Tuple(elts=[ast.Constant(value=str(code)), ast.Constant(value=str(hint))]):
+                if code.isidentifier() and " " in hint:
+                    yield code
+
+
+def _statuses(path: Path) -> Iterator[tuple[str, int]]:
+    """The code and status of every class that declares both."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ClassDef):
+            declared = dict(_declarations(node))
+            if {"code", "status"} <= declared.keys():
+                yield declared["code"], declared["status"]
+
+
+def _declarations(node: ast.ClassDef) -> Iterator[tuple[str, Any]]:
+    for statement in node.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=value)):
+                yield name, value
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=value)):
+                yield name, value
