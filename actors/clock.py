@@ -17,4 +17,4 @@ def system_clock() -> datetime:
 
 def rfc3339(at: datetime) -> str:
     """The stored and published form of a moment: UTC, microseconds, "Z"."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

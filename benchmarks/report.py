@@ -14,8 +14,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import structlog
-
 from benchmarks import machine
 from cli.running import configure_logging
 
@@ -85,7 +83,6 @@ def main(
     with tempfile.TemporaryDirectory(prefix="benchmark-", dir=chosen.directory) as directory:
         facts = machine.facts(Path(directory))
         report = run(Scale.QUICK if chosen.quick else Scale.FULL, Path(directory))
-    structlog.reset_defaults()
     print(report.to_json(facts) if chosen.json else "\n".join(_table(report, facts)))
 
 

@@ -14,7 +14,7 @@ from cli.records import Event
 
 StepState = Literal["running", "retrying", "done", "failed"]
 
-_ENDING = frozenset({"workflow_completed", "workflow_failed"})
+_ENDING = frozenset({"workflow_completed", "workflow_failed", "workflow_dead_lettered"})
 _BEGINNING = frozenset({"workflow_queued", "workflow_started"})  # of a retry, too
 
 

@@ -36,6 +36,9 @@ from supervision import ActorRestarted, ChildSpec, Event, StartError, System
 SWITCH_INTERVAL_S = 1e-4
 """Beside a busy trio thread a writer's thread fell to 2 writes/s at the interpreter's own 5 ms."""
 
+GC_THRESHOLDS = (10_000, 20, 50)
+"""Short-lived messages are most of what is allocated: the default's 700 collects far too often."""
+
 NEEDED = ("coordination_writer", "tempolite_writer", "beads_writer", "event_bus", "dispatcher")
 
 log = structlog.get_logger("beadflow.system")
@@ -152,6 +155,7 @@ async def running(where: Place, settings: Settings, sockets: Sockets) -> AsyncIt
             where.data.announce(sockets.url)
             gc.collect()
             gc.freeze()  # what is here now stays: full collections need not look at it again
+            gc.set_threshold(*GC_THRESHOLDS)
             yield system
 
 

@@ -18,9 +18,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import git
+import git.cmd
 import git.exc
 
 from storage.errors import GitError, GitTimeout
@@ -46,13 +47,24 @@ COMMIT_ID = re.compile(r"[0-9a-f]{40}")
 _SILENT_NO = 1
 
 
+class _Git(git.cmd.Git):
+    """Starts each Git in a session of its own: Ctrl-C is meant for us, who still have to record."""
+
+    def execute(self, *args: Any, **kwargs: Any) -> Any:
+        return super().execute(*args, **{"start_new_session": True, **kwargs})
+
+
+class _Repo(git.Repo):
+    GitCommandWrapperType = _Git
+
+
 class Runner:
     """Runs the listed Git commands in one repository. Close it: it keeps a process for reading."""
 
     def __init__(self, where: GitDir, *, deadline_s: float) -> None:
         self._deadline_s = deadline_s
         try:
-            self.repo = git.Repo(where.work_tree or where.git_dir, expand_vars=False)
+            self.repo = _Repo(where.work_tree or where.git_dir, expand_vars=False)
         except (git.exc.InvalidGitRepositoryError, git.exc.NoSuchPathError) as err:
             raise GitError("open", str(err)) from err
         self.repo.git.update_environment(**_environment(where))
@@ -82,7 +94,6 @@ class Runner:
                 with_exceptions=False,
                 kill_after_timeout=self._deadline_s,
                 env=self._identity if as_us else {},
-                start_new_session=True,
             )
         except git.exc.GitCommandNotFound as err:
             raise GitError(command, "git is not installed, or not on the PATH") from err

@@ -152,7 +152,7 @@ class Agent(Actor):
                 attempts=order.attempt,
                 seconds=round(trio.current_time() - started, 6),
             )
-        except Exception as error:  # noqa: BLE001 - the agent's sandbox: a failed attempt is data
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the agent's sandbox
             failure = failure_of(error)
             return TaskFailed(
                 agent_id=self.agent_id,

@@ -117,7 +117,7 @@ async def run_attempts(
             return encode_result(
                 result, f"the result of activity {definition.name!r}", attempts=attempt
             )
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             failure = failure_of(error)
             failure.attempts = attempt
             wait_s = retry.wait_s(attempt, failure.code, retryable=failure.retryable)

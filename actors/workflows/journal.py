@@ -91,8 +91,6 @@ class Journal:
 
     async def _flush(self) -> None:
         events, self._events = self._events, []
-        if not events:
-            return
         tasks, self._tasks = self._tasks, []
         consumed, self._consumed = self._consumed, []
         await self._write(_command(self._workflow_id, events, tasks, consumed))

@@ -125,19 +125,29 @@ class WorkflowActor(Actor):
             output = await definition.function(self._context, *arguments)
             replay.close()
             kind, text = Kind.WORKFLOW_COMPLETED, encode_result(output, "the workflow's output")
-        except NonDeterminismError as error:
-            self._stall(row, "non_determinism", str(error))
-        except _Unrunnable as error:
-            self._stall(row, "definition_changed", str(error))
-        except Exception as error:  # noqa: BLE001 - user code's boundary: a failed workflow is data
-            kind, text = Kind.WORKFLOW_FAILED, encode_failure(_failure(error))
-            self._journal.append(kind, name=row.name, payload=text)
-        except BaseExceptionGroup as group:
-            self._stall(row, "non_determinism", str(_divergence_in(group)))
+        except (Exception, SystemExit, NonDeterminismError, BaseExceptionGroup) as error:  # noqa: BLE001 - user code's boundary
+            self._break_off(row, _reason(error), replay)
         else:
             self._journal.append(kind, name=row.name, payload=text)
         await self._journal.barrier()
         self.stop()
+
+    def _break_off(self, row: InstanceRow, error: BaseException, replay: Replay) -> None:
+        """What the function raised is what became of the workflow, not a crash of its actor."""
+        match error:
+            case NonDeterminismError():
+                self._stall(row, "non_determinism", str(error))
+            case _Unrunnable():
+                self._stall(row, "definition_changed", str(error))
+            case Exception() | SystemExit() if replay.behind:
+                what = f"{type(error).__name__}: {error}"
+                text = f"the code raised {what}, before it asked for all that the history records"
+                self._stall(row, "non_determinism", text)
+            case Exception() | SystemExit():
+                text = encode_failure(_failure(error))
+                self._journal.append(Kind.WORKFLOW_FAILED, name=row.name, payload=text)
+            case _:
+                raise error
 
     def _prepare(self, row: InstanceRow) -> tuple[WorkflowDefinition, tuple[Any, ...]]:
         """The code to run and what to run it with; both were there when the workflow started."""
@@ -151,7 +161,7 @@ class WorkflowActor(Actor):
     def _stall(self, row: InstanceRow, code: str, message: str) -> None:
         """Say so once; a stalled workflow that is tried again and stalls again is no news."""
         if not self._context.stalled:
-            text = payload.encode({"code": code, "message": message})
+            text = payload.encode({"code": code, "message": payload.plain_text(message)})
             self._journal.append(Kind.WORKFLOW_STALLED, name=row.name, payload=text)
 
     async def _load(self) -> list[HistoryEvent]:
@@ -199,17 +209,20 @@ def _event(row: sqlite3.Row) -> HistoryEvent:
     )
 
 
-def _failure(error: Exception) -> ActivityFailure:
+def _failure(error: BaseException) -> ActivityFailure:
     if isinstance(error, ActivityError):
         return ActivityFailure(error.code, str(error))
     return failure_of(error)
 
 
-def _divergence_in(group: BaseExceptionGroup) -> BaseException:
-    """What a nursery of the workflow's own has wrapped; a group without one is none of ours."""
-    found: BaseException | None = group.subgroup(NonDeterminismError)
-    if found is None:
-        raise group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found
+def _reason(error: BaseException) -> BaseException:
+    """What a nursery of the workflow's own has wrapped, when that decides what becomes of it."""
+    for kind in (NonDeterminismError, SystemExit):
+        found: BaseException | None = None
+        if isinstance(error, BaseExceptionGroup):
+            found = error.subgroup(kind)
+        while isinstance(found, BaseExceptionGroup):
+            found = found.exceptions[0]
+        if found is not None:
+            return found
+    return error

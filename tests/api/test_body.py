@@ -41,9 +41,7 @@ BASE = {"issue_title": "a title", "workflow_type": "counting"}
     ],
     ids=lambda value: repr(value[:20]),
 )
-def test_a_body_that_is_no_json_object_is_refused(
-    shared: SharedSite, raw: bytes, why: str
-) -> None:
+def test_a_body_that_is_no_json_object_is_refused(shared: SharedSite, raw: bytes, why: str) -> None:
     body = refused(shared.post(raw), 400, "bad_body")
     assert why in body["detail"]
 
@@ -110,9 +108,7 @@ async def test_a_body_that_does_not_come_to_an_end_is_given_up(autojump_clock: M
     async with System.open() as system:
         app = create_app(nowhere(system))
         headers = [("Content-Type", "application/json")]
-        answer = await call(
-            app, "POST", WORKFLOWS, headers=headers, body=[b"{"], complete=False
-        )
+        answer = await call(app, "POST", WORKFLOWS, headers=headers, body=[b"{"], complete=False)
     refused(answer, 408, "request_timeout")
     assert trio.current_time() == pytest.approx(30, abs=0.1)
 

@@ -24,7 +24,22 @@ TARGETS = (
     "/health/live",
     "/health/ready",
 )
-PIECES = ("%00", "%ff", "%ed%a0%80", "..", "%2e%2e%2f", "//", "?", "&", "=", ";", "%", "\\", "~", "{")
+PIECES = (
+    "%00",
+    "%ff",
+    "%ed%a0%80",
+    "..",
+    "%2e%2e%2f",
+    "//",
+    "?",
+    "&",
+    "=",
+    ";",
+    "%",
+    "\\",
+    "~",
+    "{",
+)
 NAMES = ("status", "type", "limit", "cursor", "after", "workflow_id", "x", "")
 VALUES = ("", "0", "-1", "1e9", "failed", "W10", "9" * 40, "%00", "%ff", "nan", "null", "\xb2")
 ODD: tuple[Any, ...] = (

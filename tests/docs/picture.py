@@ -56,7 +56,8 @@ def _doors() -> list[str]:
 
 
 def _text(node: ast.expr) -> str:
-    assert isinstance(node, ast.Constant) and isinstance(node.value, str)
+    assert isinstance(node, ast.Constant)
+    assert isinstance(node.value, str)
     return node.value
 
 

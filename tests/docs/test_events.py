@@ -10,8 +10,16 @@ from actors.bus import NOTES_BOUND
 from actors.facts import LoggedFact
 from actors.workflows.facts import facts_of
 from actors.workflows.history import Kind
-from beadflow import ActivityError, ActivityFailure, Agent, Context, RetryPolicy, Task
-from beadflow import activity, workflow
+from beadflow import (
+    ActivityError,
+    ActivityFailure,
+    Agent,
+    Context,
+    RetryPolicy,
+    Task,
+    activity,
+    workflow,
+)
 from storage import payload
 from storage.workflows.records import HistoryRow
 from tests.docs.pages import first_names, names, rows, section
@@ -88,15 +96,16 @@ def test_the_bound_of_the_notes_is_that_of_the_code() -> None:
 
 
 async def test_what_a_run_logs_has_the_documented_fields(repo: Path) -> None:
-    everything = {"agents": [Clerk]}
-    async with running_system(repo, workflows=[busy, before, failing], **everything) as running:
+    clerks = [Clerk]
+    first = [busy, before, failing]
+    async with running_system(repo, workflows=first, agents=clerks) as running:
         one, two = [await running.start("busy") for _ in range(2)]
         three, four = await running.start("failing"), await running.start("changing")
         await running.ended(one.id, two.id, three.id)
         await running.until(lambda seen: _has(seen, four.id, "step_scheduled"))
-    async with running_system(repo, workflows=[after], **everything) as running:
+    async with running_system(repo, workflows=[after], agents=clerks) as running:
         await running.until(lambda seen: _has(seen, four.id, "workflow_stalled"))
-    async with running_system(repo, workflows=[before], **everything) as running:
+    async with running_system(repo, workflows=[before], agents=clerks) as running:
         logged = await running.until(lambda seen: _has(seen, four.id, "workflow_resumed"))
     logged += _dead_letter()
     for fact in logged:

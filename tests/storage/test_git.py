@@ -267,3 +267,13 @@ def test_without_git_the_error_says_so(
         monkeypatch.setenv("PATH", str(tmp_path))
         with pytest.raises(GitError, match="not installed"):
             repo.head_commit()
+
+
+def test_git_runs_in_a_session_of_its_own_so_that_an_interrupt_is_ours_alone(
+    repo: Repository,
+) -> None:
+    repo.record(b"{}\n", "first")
+    assert repo.read() == b"{}\n"
+    reader = repo._runner.repo.git.cat_file_all
+    assert reader is not None
+    assert os.getsid(reader.proc.pid) != os.getsid(0)

@@ -1,0 +1,117 @@
+"""The databases of a data directory, and whose they are."""
+
+import random
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import pytest
+
+from actors.coordination.store import claim_home
+from actors.stores import Stores, open_stores
+from storage.coordination import queries
+from storage.database import open_reader, open_writer
+from storage.errors import RepositoryMismatch, StorageError
+from storage.home import DataDir
+from tests.support.world import git_repository
+
+
+@asynccontextmanager
+async def opened(repo: Path, data: Path | None = None, seed: int = 1) -> AsyncIterator[Stores]:
+    with DataDir.resolve(repo, data) as held:
+        async with open_stores(held, chance=random.Random(seed), observe=lambda *_: None) as stores:
+            yield stores
+
+
+async def test_the_first_start_makes_three_databases_and_names_the_installation(
+    repo: Path,
+) -> None:
+    async with opened(repo) as stores:
+        assert stores.identity.home.startswith("home-")
+        for readers in (stores.coordination, stores.tempolite, stores.beads):
+            assert readers.path.exists()
+            assert readers.inline.execute("SELECT 1").fetchone()[0] == 1
+            rows = await readers.pool.fetch("version", "SELECT max(version) FROM schema_migrations")
+            assert rows[0][0] >= 1
+
+
+async def test_an_installation_keeps_its_name(repo: Path) -> None:
+    async with opened(repo, seed=1) as stores:
+        first = stores.identity
+    async with opened(repo, seed=2) as stores:
+        assert stores.identity == first
+
+
+async def test_readers_cannot_write(repo: Path) -> None:
+    async with opened(repo) as stores:
+        with pytest.raises(sqlite3.OperationalError):
+            stores.beads.inline.execute("CREATE TABLE t (x)")
+
+
+async def test_data_of_another_repository_is_refused_with_both_named(
+    repo: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    other = git_repository(tmp_path / "other")
+    async with opened(repo, data):
+        pass
+    with pytest.raises(RepositoryMismatch) as refused:
+        async with opened(other, data):
+            pass
+    assert str(repo) in str(refused.value)
+    assert str(other) in str(refused.value)
+
+
+async def test_a_claim_cut_off_by_a_crash_is_no_claim(repo: Path) -> None:
+    async with opened(repo):
+        pass
+    path = DataDir.resolve(repo).coordination_db
+    with closing(open_writer(path)) as conn:
+        conn.execute("DELETE FROM meta WHERE key = 'home'")
+        queries.set_meta(conn, "repository", "/half")
+    async with opened(repo) as stores:
+        assert stores.identity.repository == str(DataDir.resolve(repo).repository)
+
+
+async def test_what_is_there_can_be_opened_without_writing(repo: Path) -> None:
+    async with opened(repo) as stores:
+        first = stores.identity
+    data = DataDir.resolve(repo)
+    before = data.coordination_db.read_bytes()
+    async with open_stores(
+        data, chance=random.Random(2), observe=lambda *_: None, prepare=False
+    ) as stores:
+        assert stores.identity == first
+    assert data.coordination_db.read_bytes() == before
+
+
+async def test_what_is_not_there_is_not_made_when_it_is_only_read(repo: Path) -> None:
+    data = DataDir.resolve(repo)
+    with pytest.raises(StorageError):
+        async with open_stores(
+            data, chance=random.Random(1), observe=lambda *_: None, prepare=False
+        ):
+            pass
+    assert not data.coordination_db.exists()
+
+
+async def test_queries_of_the_pools_are_observed(repo: Path) -> None:
+    seen: list[tuple[str, str]] = []
+    with DataDir.resolve(repo) as held:
+        async with open_stores(
+            held,
+            chance=random.Random(1),
+            observe=lambda database, operation, _: seen.append((database, operation)),
+        ) as stores:
+            await stores.tempolite.pool.fetch("one", "SELECT 1")
+    assert seen == [("tempolite", "one")]
+
+
+def test_a_claim_is_read_on_a_connection_that_cannot_write(repo: Path, tmp_path: Path) -> None:
+    path = tmp_path / "c.db"
+    with closing(open_writer(path)) as conn:
+        conn.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
+        mine = claim_home(conn, home="h", repository="/r")
+    with closing(open_reader(path)) as conn:
+        assert claim_home(conn, home="x", repository="/y") == mine

@@ -1,0 +1,107 @@
+"""What the system measures of itself."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import trio
+
+from actors import facts
+from actors.facts import FactsLogged, LoggedFact
+from actors.telemetry import Meters, Telemetry
+from supervision import ChildSpec, System, UnexpectedMessage, ask, supervisor
+
+PREFIX = "workflow_system_"
+
+
+def fact(kind: str, *, at: str = "2026-03-01T00:00:00Z", **data: Any) -> LoggedFact:
+    return LoggedFact(seq=1, type=kind, workflow_id="w-1", issue_id=None, at=at, data=data)
+
+
+async def counted(*found: LoggedFact) -> Meters:
+    """Have facts counted, each batch by a telemetry actor of its own life."""
+    meters = Meters()
+    await tell(meters, found)
+    return meters
+
+
+async def tell(meters: Meters, found: Sequence[LoggedFact]) -> None:
+    async with System.open() as system:
+        child = ChildSpec(id="t", name="t", build=lambda: Telemetry(meters=meters))
+        await system.start(supervisor("root", "one_for_one", [child]))
+        system.named("t").tell(FactsLogged(facts=tuple(found)))
+        await trio.testing.wait_all_tasks_blocked()
+
+
+def value(meters: Meters, name: str, **labels: str) -> float | None:
+    return meters.registry.get_sample_value(PREFIX + name, labels)
+
+
+STARTED = fact(facts.WORKFLOW_STARTED, type="flow", version=1)
+ASSIGNED = fact(facts.AGENT_ASSIGNED, agent_id="a-1", agent_type="a")
+
+
+async def test_starts_and_ends_are_counted_by_type_and_how() -> None:
+    meters = await counted(
+        STARTED, fact(facts.WORKFLOW_COMPLETED, at="2026-03-01T00:00:03Z", type="flow", summary="")
+    )
+    assert value(meters, "workflows_started_total", type="flow") == 1
+    assert value(meters, "workflows_completed_total", type="flow", status="completed") == 1
+    assert value(meters, "workflow_duration_seconds_sum", type="flow", agent="") == 3.0
+
+
+async def test_the_time_of_a_workflow_is_that_of_the_agent_it_was_given() -> None:
+    failed = fact(facts.WORKFLOW_FAILED, at="2026-03-01T00:00:02Z", type="flow", code="c")
+    meters = await counted(STARTED, ASSIGNED, failed)
+    assert value(meters, "workflow_duration_seconds_sum", type="flow", agent="a-1") == 2.0
+    assert value(meters, "workflows_completed_total", type="flow", status="failed") == 1
+
+
+async def test_an_end_whose_start_was_not_seen_is_counted_without_a_time() -> None:
+    meters = await counted(ASSIGNED, fact(facts.WORKFLOW_DEAD_LETTERED, code="c", message="m"))
+    assert value(meters, "workflows_completed_total", type="unknown", status="dead_letter") == 1
+    assert value(meters, "workflow_duration_seconds_count", type="unknown", agent="") is None
+
+
+async def test_a_dead_letter_is_counted_under_the_type_it_started_with() -> None:
+    meters = await counted(STARTED, fact(facts.WORKFLOW_DEAD_LETTERED, code="c", message="m"))
+    assert value(meters, "workflows_completed_total", type="flow", status="dead_letter") == 1
+
+
+async def test_steps_of_agents_are_timed_and_those_of_the_engine_are_not() -> None:
+    step = fact(facts.STEP_COMPLETED, step="1", activity="dig", agent_type="a", seconds=0.3)
+    own = fact(facts.STEP_COMPLETED, step="2", activity="add", attempts=1)
+    meters = await counted(step, own)
+    name = "agent_task_duration_seconds"
+    assert value(meters, f"{name}_sum", agent_type="a", task="dig") == 0.3
+    assert value(meters, f"{name}_bucket", agent_type="a", task="dig", le="0.25") == 0
+    assert value(meters, f"{name}_bucket", agent_type="a", task="dig", le="0.5") == 1
+
+
+async def test_counters_outlive_the_actor_that_counts() -> None:
+    meters = await counted(STARTED)
+    await tell(meters, [STARTED])
+    assert value(meters, "workflows_started_total", type="flow") == 2
+
+
+async def test_gauges_and_query_times_are_set_where_they_arise() -> None:
+    meters = Meters()
+    meters.observe_workload("a-1", "a", 3)
+    meters.observe_query("beads", "list", 0.25)
+    assert value(meters, "agent_workload", agent_id="a-1", agent_type="a") == 3
+    name = "database_query_duration_seconds_sum"
+    assert value(meters, name, database="beads", operation="list") == 0.25
+
+
+async def test_two_systems_do_not_share_their_meters() -> None:
+    Meters().observe_workload("a-1", "a", 3)
+    assert value(Meters(), "agent_workload", agent_id="a-1", agent_type="a") is None
+
+
+async def test_what_is_no_batch_of_facts_is_refused() -> None:
+    async with System.open() as system:
+        child = ChildSpec(id="t", name="t", build=lambda: Telemetry(meters=Meters()))
+        await system.start(supervisor("root", "one_for_one", [child]))
+        message: Any = "hello"
+        with pytest.raises(UnexpectedMessage):
+            await ask(system.named("t"), message)

@@ -1,0 +1,171 @@
+"""Connections on real sockets: each fails alone, and none lasts for ever."""
+
+from typing import Any
+
+import pytest
+import trio
+
+from tests.api.wire import UPGRADE, Door, door, hello, read_all, read_head
+
+H2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+HOST = b"Host: 127.0.0.1\r\n"
+POST = b"POST / HTTP/1.1\r\n" + HOST
+
+
+def websocket(*more: bytes) -> bytes:
+    return b"GET / HTTP/1.1\r\n" + HOST + UPGRADE + b"".join(line + b"\r\n" for line in more)
+
+
+def h2c(*settings: bytes) -> bytes:
+    head = b"GET / HTTP/1.1\r\n" + HOST + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    return head + b"".join(b"HTTP2-Settings: " + value + b"\r\n" for value in settings) + b"\r\n"
+
+
+MALFORMED = {
+    "no request": b"\x00\xff\xfe\r\n\r\n",
+    "a TLS hello": bytes.fromhex("1603010200010001fc0303") + b"\x00" * 300,
+    "no version": b"GET /\r\n\r\n",
+    "half a line": b"GET / HT",
+    "no host": b"GET / HTTP/1.1\r\n\r\n",
+    "two hosts": b"GET / HTTP/1.1\r\n" + HOST + HOST + b"\r\n",
+    "a target that is not ASCII": b"GET /\xc3\xa9 HTTP/1.1\r\n" + HOST + b"\r\n",
+    "a giant header": b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 70_000 + b"\r\n\r\n",
+    "a giant target": b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
+    "a negative length": POST + b"Content-Length: -1\r\n\r\n",
+    "two lengths": POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    "a length and chunks": POST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "an unknown transfer coding": POST + b"Transfer-Encoding: gzip\r\n\r\n",
+    "a chunk of no size": POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nab",
+    "a giant chunk extension": POST + b"Transfer-Encoding: chunked\r\n\r\n5;" + b"a" * 70_000,
+    "less than it said": POST + b"Content-Length: 100\r\n\r\n{",
+    "a body nobody reads": POST + b"Content-Length: 3000000\r\n\r\n" + b"x" * 3_000_000,
+    "requests and then noise": (b"GET / HTTP/1.1\r\n" + HOST + b"\r\n") * 3 + b"\xff\xff\r\n\r\n",
+    "HTTP/2 settings that are too short": h2c(b"AAA"),
+    "HTTP/2 settings that are no base64": h2c(b"\xff\xff"),
+    "HTTP/2 without settings": h2c(),
+    "HTTP/2 and then noise": H2 + b"\xff" * 200,
+    "HTTP/2 data for no stream": H2 + b"\x00\x00\x00\x04" + b"\x00" * 5 + b"\x00\x00\x01\x00\x01\x00\x00\x00\x01x",
+    "a WebSocket extension that is not ASCII": websocket(b"Sec-WebSocket-Extensions: \xff") + b"\r\n",
+    "a WebSocket protocol that is not ASCII": websocket(b"Sec-WebSocket-Protocol: \xff") + b"\r\n",
+    "a WebSocket that gets no app": websocket() + b"\r\n",
+    "a WebSocket with a body": websocket(b"Content-Length: 5") + b"\r\nabcde",
+    "a WebSocket frame before the answer": websocket() + b"\r\n\x83\x80abcd",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cases() -> dict[str, bytes]:
+    return MALFORMED
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+async def test_a_malformed_request_ends_no_connection_but_its_own(name: str) -> None:
+    async with door(lambda _: hello) as here:
+        before = here.system.named("http").ref
+        async with await here.connect() as bystander:
+            answer = await here.exchange(MALFORMED[name])
+            assert b"Traceback" not in answer
+            assert b"HTTP/1.1 500" not in answer or name == "a WebSocket that gets no app"
+            await bystander.send_all(here.request())
+            assert b"200" in await read_head(bystander)
+        assert here.system.named("http").ref is before
+
+
+FRAMES = {
+    "an opcode that is none": b"\x83\x80abcd",
+    "no mask": b"\x81\x03abc",
+    "text that is not UTF-8": b"\x81\x82\x00\x00\x00\x00\xff\xff",
+    "a length beyond 2^63": b"\x82\xff" + b"\xff" * 8,
+    "more than 64 KiB": b"\x82\xff" + (200_000).to_bytes(8) + bytes(4) + b"a" * 200_000,
+    "a close, and more after it": b"\x88\x80\x00\x00\x00\x00\x81\x81\x00\x00\x00\x00a",
+    "half a close code": b"\x88\x81\x00\x00\x00\x00a",
+    "a close code that is none": b"\x88\x82\x00\x00\x00\x00\x03\xe7",
+    "a giant ping": b"\x89\xfe\x00\x7e" + bytes(130),
+    "reserved bits": b"\xf1\x80\x00\x00\x00\x00",
+    "an end without a beginning": b"\x80\x80\x00\x00\x00\x00",
+    "noise where deflate should be": b"\xc1\x84\x00\x00\x00\x00\xff\xff\xff\xff",
+}
+
+
+async def listens(scope: Any, receive: Any, send: Any) -> None:
+    """An ASGI app that takes what a WebSocket brings until it goes."""
+    if scope["type"] == "http":
+        return await hello(scope, receive, send)
+    await send({"type": "websocket.accept", "headers": [], "subprotocol": None})
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
+    return None
+
+
+@pytest.mark.parametrize("extension", [b"X: y", b"Sec-WebSocket-Extensions: permessage-deflate"])
+@pytest.mark.parametrize("name", FRAMES)
+async def test_a_malformed_frame_ends_no_connection_but_its_own(
+    name: str, extension: bytes
+) -> None:
+    async with door(lambda _: listens) as here:
+        before = here.system.named("http").ref
+        async with await here.connect() as bystander, await here.connect() as wire:
+            await wire.send_all(websocket(extension) + b"\r\n")
+            assert b"101" in await read_head(wire)
+            await wire.send_all(FRAMES[name])
+            await wire.send_eof()
+            await read_all(wire)
+            await bystander.send_all(here.request())
+            assert b"200" in await read_head(bystander)
+        assert here.system.named("http").ref is before
+
+
+async def test_a_connection_that_failed_is_logged_with_the_reason(logged: list[Any]) -> None:
+    async with door(lambda _: hello) as here:
+        await here.exchange(websocket(b"Sec-WebSocket-Protocol: \xff") + b"\r\n")
+    (entry,) = [entry for entry in logged if entry["event"] == "connection failed"]
+    assert entry["why"].startswith("UnicodeDecodeError")
+
+
+class Flood:
+    """An ASGI app that sends a WebSocket more than anybody takes, and says when that ended."""
+
+    def __init__(self) -> None:
+        self.ended = trio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await send({"type": "websocket.accept", "headers": [], "subprotocol": None})
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._until_gone, receive, nursery.cancel_scope)
+                while True:
+                    await send({"type": "websocket.send", "bytes": bytes(100_000), "text": None})
+        finally:
+            self.ended.set()
+
+    async def _until_gone(self, receive: Any, scope: trio.CancelScope) -> None:
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        scope.cancel()
+
+
+async def flooded(here: Door) -> trio.SocketStream:
+    """A client that has stopped reading."""
+    wire = await here.connect()
+    await wire.send_all(websocket() + b"\r\n")
+    assert b"101" in await read_head(wire)
+    return wire
+
+
+async def test_a_client_that_takes_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.connections.STALL_S", 0.1)
+    flood = Flood()
+    async with door(lambda _: flood) as here, await flooded(here):
+        with trio.fail_after(5):
+            await flood.ended.wait()
+
+
+async def test_a_client_that_takes_nothing_does_not_hold_up_a_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("api.connections.GRACE_S", 0.1)
+    flood = Flood()
+    with trio.fail_after(5):
+        async with door(lambda _: flood) as here:
+            await flooded(here)
+        await flood.ended.wait()

@@ -1,0 +1,87 @@
+"""That every benchmark runs and says what it is documented to say; never how fast it was."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import actors, baseline, engine, machine, writes
+from benchmarks.report import Report, Scale
+
+README = Path(engine.__file__).with_name("README.md").read_text(encoding="utf-8")
+DOCUMENTED = frozenset(re.findall(r"`([^`\s]+)`", README))
+
+Run = Callable[[Scale, Path], Report]
+RUNS: dict[str, Run] = {part.NAME: part.run for part in (engine, actors, writes)}
+
+
+def documented_form(key: str) -> str:
+    """The key as README.md writes it: N for a number of callers or workflows in flight."""
+    return re.sub(r"_\d+_", "_N_", key)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_benchmark_reports_documented_keys_only_and_positive_numbers(
+    name: str, tmp_path: Path
+) -> None:
+    report = RUNS[name](Scale.SMOKE, tmp_path)
+    assert report.name == name
+    assert name in DOCUMENTED
+    for values in (report.figures, report.ratios):
+        assert {documented_form(key) for key in values} <= DOCUMENTED
+        assert all(value > 0 for value in values.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "figures", "ratios"), [("engine", 45, 8), ("actors", 8, 4), ("writes", 13, 4)]
+)
+def test_no_figure_or_ratio_goes_missing(
+    name: str, figures: int, ratios: int, tmp_path: Path
+) -> None:
+    report = RUNS[name](Scale.SMOKE, tmp_path)
+    assert (len(report.figures), len(report.ratios)) == (figures, ratios)
+
+
+def printed(name: str, directory: Path, *more: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--directory", directory, *more],
+        cwd=Path(engine.__file__).parents[1],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout
+
+
+def test_the_baseline_prints_one_json_object_that_merges_the_others(tmp_path: Path) -> None:
+    found: dict[str, Any] = json.loads(printed("baseline", tmp_path, "--json"))
+    assert list(found) == ["name", "machine", "settings", "figures", "ratios"]
+    assert found["name"] == baseline.NAME
+    for section in ("settings", "figures", "ratios"):
+        assert list(found[section]) == list(RUNS)
+    assert found["figures"]["engine"]["direct_64_workflows_per_s"] > 0
+    assert all(part["scale"] == "smoke" for part in found["settings"].values())
+
+
+def test_without_json_a_table_is_printed(tmp_path: Path) -> None:
+    lines = printed("actors", tmp_path).splitlines()
+    assert lines[0] == "actors"
+    assert {"machine", "settings", "figures", "ratios"} <= set(lines)
+    assert any(line.split()[:1] == ["asks_64_to_bare"] for line in lines)
+
+
+def test_nothing_is_left_in_the_directory(tmp_path: Path) -> None:
+    printed("writes", tmp_path, "--json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_machine_is_described_without_a_path(tmp_path: Path) -> None:
+    facts: Mapping[str, object] = machine.facts(tmp_path)
+    assert facts.keys() <= DOCUMENTED
+    assert str(Path.home()) not in json.dumps(facts)
+    assert str(tmp_path) not in json.dumps(facts)
