@@ -1,11 +1,11 @@
-"""The connections of one door: hypercorn speaks on each, and each fails alone.
+"""The connections of one door: hypercorn speaks HTTP/1.1 on each, and each fails alone.
 
 hypercorn's own server runs all its connections in one nursery, and some malformed requests raise
-out of it (a WebSocket header that is not ASCII, an HTTP/2 upgrade with odd settings): one client
-would end everybody's connections and use up the door's restarts. It also writes behind a shield: a
-client that stops reading could keep a connection, and with it the whole stop, for ever. So the
-accept loop is ours. A connection that fails is closed and logged; one whose client takes nothing
-for STALL_S is cut off; at the end all have GRACE_S to finish what they are at.
+out of it (a WebSocket header that is not ASCII): one client would end everybody's connections and
+use up the door's restarts. It writes behind a shield: a client that stops reading could keep a
+connection, and with it the whole stop, for ever. And it speaks HTTP/2 to whoever asks, which nobody
+here needs. So the accept loop is ours. A connection that fails is closed and logged; one whose
+client takes nothing for STALL_S is cut off; at the end all have GRACE_S to finish what they are at.
 """
 
 import socket
@@ -14,13 +14,16 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import h11
 import structlog
 import trio
 from hypercorn.config import Config
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState
-from hypercorn.utils import wrap_app
+from hypercorn.utils import parse_socket_addr, wrap_app
 
 GRACE_S = 3.0
 STALL_S = 30.0
@@ -69,8 +72,7 @@ class Connections:
         wire = Wire(stream)
         self._open.add(wire)
         try:
-            server: Any = TCPServer  # it says SSLStream and means any stream
-            await server(self._app, self._config, self._context, ConnectionState({}), wire)
+            await Speaker(self._app, self._config, self._context, wire).run()
         except* Exception as failed:  # noqa: BLE001 - the boundary: see the module
             log.warning("connection failed", why=repr(_innermost(failed)))
         finally:
@@ -83,6 +85,42 @@ class Connections:
         for wire in self._open:
             wire.cut()
         late.cancel()
+
+
+class Speaker(TCPServer):
+    """hypercorn's connection, without its choice of protocols."""
+
+    def __init__(
+        self, app: AppWrapper, config: Config, context: WorkerContext, wire: "Wire"
+    ) -> None:
+        stream: Any = wire  # any stream will do
+        super().__init__(app, config, context, ConnectionState({}), stream)
+
+    async def run(self) -> None:
+        connected = self.stream.socket
+        with trio.CancelScope() as over:
+            async with TaskGroup() as tasks:
+                self._task_group = tasks
+                speaks: Any = Http1(
+                    self.app,
+                    self.config,
+                    self.context,
+                    tasks,
+                    ConnectionState(self.state),
+                    ssl=False,
+                    client=parse_socket_addr(connected.family, connected.getpeername()),
+                    server=parse_socket_addr(connected.family, connected.getsockname()),
+                    send=self.protocol_send,
+                )
+                self.protocol = speaks
+                await self.idle_task.restart(tasks, self._idle_timeout)
+                await self._read_data()
+                over.cancel()  # pings and timers do not outlive the connection
+
+
+class Http1(H11Protocol):
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """Take an invitation to HTTP/2 for an ordinary request, as RFC 9110 (7.8) allows."""
 
 
 class Wire:

@@ -90,9 +90,14 @@ def paths(running: Running) -> list[str]:
 async def test_everybody_stands_where_the_picture_shows_them(repo: Path) -> None:
     async with running_system(repo) as running:
         assert paths(running) == TREE
+
+
+async def test_everybody_starts_before_whoever_stands_below(repo: Path) -> None:
+    async with running_system(repo) as running:
         begun = [event.path for event in running.events if isinstance(event, ActorStarted)]
-        leaves = [path for path in begun if path in TREE]
-        assert [path for path in TREE if path in leaves and "/" in path][0] == leaves[0]
+        parents = {path.rpartition("/")[0] for path in TREE}
+        leaves = [path for path in begun if path not in parents]
+        assert leaves == [path for path in TREE if path not in parents]
 
 
 async def test_doors_open_last(repo: Path) -> None:

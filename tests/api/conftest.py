@@ -14,7 +14,7 @@ from tests.support.world import git_repository
 def logged() -> Iterator[list[structlog.typing.EventDict]]:
     """What was logged meanwhile; tracebacks are not drawn for nobody."""
     with structlog.testing.capture_logs() as entries:
-        yield entries  # type: ignore[misc]
+        yield entries
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import trio
 from pydantic import BaseModel, ConfigDict
 
+from actors.facts import LoggedFact
 from api.app import create_app
 from api.doors import Doors, Where
 from beadflow import ActivityFailure, Agent, Context, Task, activity, workflow
@@ -161,6 +162,10 @@ class SharedSite:
 
     def done(self, workflow_type: str, **more: Any) -> str:
         return self.run(self._inner.done, workflow_type, **more)
+
+    def until(self, logged: Callable[[LoggedFact], bool]) -> None:
+        """Wait until such an event is in the log; notes may come after the end of a workflow."""
+        self.run(self._inner.running.until, lambda seen: any(map(logged, seen)))
 
     def post(self, body: bytes, *headers: Header) -> Answer:
         typed = headers or (("Content-Type", "application/json"),)

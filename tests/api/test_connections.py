@@ -33,7 +33,8 @@ MALFORMED = {
     "a giant target": b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
     "a negative length": POST + b"Content-Length: -1\r\n\r\n",
     "two lengths": POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-    "a length and chunks": POST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a length and chunks": POST
+        + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "an unknown transfer coding": POST + b"Transfer-Encoding: gzip\r\n\r\n",
     "a chunk of no size": POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nab",
     "a giant chunk extension": POST + b"Transfer-Encoding: chunked\r\n\r\n5;" + b"a" * 70_000,
@@ -44,18 +45,16 @@ MALFORMED = {
     "HTTP/2 settings that are no base64": h2c(b"\xff\xff"),
     "HTTP/2 without settings": h2c(),
     "HTTP/2 and then noise": H2 + b"\xff" * 200,
-    "HTTP/2 data for no stream": H2 + b"\x00\x00\x00\x04" + b"\x00" * 5 + b"\x00\x00\x01\x00\x01\x00\x00\x00\x01x",
-    "a WebSocket extension that is not ASCII": websocket(b"Sec-WebSocket-Extensions: \xff") + b"\r\n",
+    "HTTP/2 data for no stream": H2
+        + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+        + b"\x00\x00\x01\x00\x01\x00\x00\x00\x01x",
+    "a WebSocket extension that is not ASCII":
+        websocket(b"Sec-WebSocket-Extensions: \xff") + b"\r\n",
     "a WebSocket protocol that is not ASCII": websocket(b"Sec-WebSocket-Protocol: \xff") + b"\r\n",
     "a WebSocket that gets no app": websocket() + b"\r\n",
     "a WebSocket with a body": websocket(b"Content-Length: 5") + b"\r\nabcde",
     "a WebSocket frame before the answer": websocket() + b"\r\n\x83\x80abcd",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def cases() -> dict[str, bytes]:
-    return MALFORMED
 
 
 @pytest.mark.parametrize("name", MALFORMED)
@@ -65,10 +64,16 @@ async def test_a_malformed_request_ends_no_connection_but_its_own(name: str) -> 
         async with await here.connect() as bystander:
             answer = await here.exchange(MALFORMED[name])
             assert b"Traceback" not in answer
-            assert b"HTTP/1.1 500" not in answer or name == "a WebSocket that gets no app"
+            assert b"HTTP/1.1 500" not in answer or "WebSocket" in name
             await bystander.send_all(here.request())
             assert b"200" in await read_head(bystander)
         assert here.system.named("http").ref is before
+
+
+async def test_nobody_speaks_http_2() -> None:
+    async with door(lambda _: hello) as here, await here.connect() as wire:
+        await wire.send_all(h2c(b"AAMAAABkAARAAAAAAAIAAAAA"))
+        assert (await read_head(wire)).startswith(b"HTTP/1.1 200")
 
 
 FRAMES = {
@@ -115,6 +120,16 @@ async def test_a_malformed_frame_ends_no_connection_but_its_own(
         assert here.system.named("http").ref is before
 
 
+async def test_a_websocket_that_ended_leaves_nothing_behind() -> None:
+    async with door(lambda _: listens) as here, await here.connect() as wire:
+        await wire.send_all(websocket() + b"\r\n")
+        await read_head(wire)
+        await wire.send_all(b"\x88\x82\x00\x00\x00\x00\x03\xe8")
+        await wire.send_eof()
+        with trio.fail_after(5):  # its pings come every 20 s
+            assert (await read_all(wire)).endswith(b"\x88\x02\x03\xe8")
+
+
 async def test_a_connection_that_failed_is_logged_with_the_reason(logged: list[Any]) -> None:
     async with door(lambda _: hello) as here:
         await here.exchange(websocket(b"Sec-WebSocket-Protocol: \xff") + b"\r\n")
@@ -134,6 +149,7 @@ class Flood:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._until_gone, receive, nursery.cancel_scope)
                 while True:
+                    await trio.lowlevel.checkpoint()
                     await send({"type": "websocket.send", "bytes": bytes(100_000), "text": None})
         finally:
             self.ended.set()
@@ -166,6 +182,6 @@ async def test_a_client_that_takes_nothing_does_not_hold_up_a_stop(
     monkeypatch.setattr("api.connections.GRACE_S", 0.1)
     flood = Flood()
     with trio.fail_after(5):
-        async with door(lambda _: flood) as here:
-            await flooded(here)
-        await flood.ended.wait()
+        async with door(lambda _: flood) as here, await flooded(here):
+            await here.system.stop()
+            assert flood.ended.is_set()

@@ -14,7 +14,7 @@ from httpx2.websockets import AsyncWebSocketSession, WebSocketDisconnect
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.server import doors_specs, listen
-from tests.api.site import WORKFLOWS, Site, site
+from tests.api.site import WORKFLOWS, site
 from tests.api.wire import door, hello, read_all, read_head
 
 EVENTS = "/api/v1/events"
@@ -52,7 +52,7 @@ async def test_a_client_that_comes_while_the_door_is_down_waits_for_the_next_one
         before = here.system.named("http").ref
         await here.crash()
         assert here.system.named("http").ref is None
-        assert b"hello" in await here.exchange(here.request())
+        assert b"hello" in await here.fetch()
         assert here.system.named("http").ref not in {None, before}
 
 
@@ -210,21 +210,16 @@ async def test_a_stream_of_one_workflow_holds_only_its_events(repo: Path, socket
 async def test_a_stop_ends_the_streams_at_once_with_going_away(
     repo: Path, sockets: Sockets
 ) -> None:
-    async with site(repo, sockets.specs) as there, sockets.client() as client:
-        async with client.websocket(EVENTS) as session:
-            with trio.fail_after(2):  # less than the grace that requests are given
-                await stopped_door(there)
-            with pytest.raises(WebSocketDisconnect) as gone:
-                await session.receive_text()
+    async with (
+        site(repo, sockets.specs) as there,
+        sockets.client() as client,
+        client.websocket(EVENTS) as session,
+    ):
+        with trio.fail_after(2):  # less than the grace that requests are given
+            await there.running.system.stop()
+        with pytest.raises(WebSocketDisconnect) as gone:
+            await session.receive_text()
     assert gone.value.code == 1001
-
-
-async def stopped_door(there: Site) -> None:
-    ref = there.running.system.named("http").ref
-    assert ref is not None
-    there.running.system.request_stop()
-    while there.running.system.named("http").ref is not None:
-        await trio.sleep(0)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from actors.facts import LOG
 from tests.api.problems import refused
 from tests.api.site import WORKFLOWS, SharedSite
 
@@ -170,6 +171,7 @@ def test_the_results_of_a_workflow_are_its_steps_and_its_output(shared: SharedSi
 
 def test_the_log_is_read_on_from_the_last_line_seen(shared: SharedSite) -> None:
     workflow_id = shared.done("greeting", variables={"name": "Ada"})
+    shared.until(lambda fact: fact.type == LOG and fact.workflow_id == workflow_id)
     whole = shared.get(f"{WORKFLOWS}/{workflow_id}/logs")
     lines, after = [], 0
     while True:

@@ -54,6 +54,12 @@ class Door:
         lines = [f"{method} {target} HTTP/1.1", "Host: 127.0.0.1", *more, "", ""]
         return "\r\n".join(lines).encode("latin1")
 
+    async def fetch(self) -> bytes:
+        """The whole answer to an ordinary request."""
+        async with await self.connect() as wire:
+            await wire.send_all(self.request("GET", "/", "Connection: close"))
+            return await read_all(wire)
+
     async def exchange(self, *parts: bytes) -> bytes:
         """Send, half-close, and read until the server closes."""
         async with await self.connect() as wire:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.errors import PayloadError
-from storage.payload import DEEPEST, decode, encode
+from storage.payload import DEEPEST, decode, encode, plain_text
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 JSON = st.recursive(
@@ -92,3 +92,18 @@ def test_a_text_that_is_not_ours_is_refused(text: str) -> None:
 def test_a_form_of_a_newer_program_is_refused_with_its_number() -> None:
     with pytest.raises(PayloadError, match="form 2"):
         decode("[2,{}]")
+
+
+@given(st.text())
+def test_any_text_has_a_form_that_can_be_stored(text: str) -> None:
+    assert decode(encode(plain_text(text))) == plain_text(text)
+
+
+@given(TEXT)
+def test_text_that_can_be_stored_stays_as_it_is(text: str) -> None:
+    assert plain_text(text) == text
+
+
+def test_half_of_a_pair_is_written_out_and_what_is_no_text_becomes_one() -> None:
+    assert plain_text("a\udcffb") == r"a\udcffb"
+    assert plain_text(3) == "3"

@@ -135,7 +135,7 @@ async def test_a_step_of_an_agent_that_crashed_is_done_again_as_the_next_attempt
         Fragile.gate.set()
         (ended,) = await running.ended(started.id)
         assert (ended.status, await running.output(started.id)) == ("completed", 2)
-        assert data_of(running.log(), STEP_STARTED, "attempt") == [1, 2]
+        await running.until(lambda seen: data_of(seen, STEP_STARTED, "attempt") == [1, 2])
 
 
 async def test_a_late_result_of_an_attempt_that_was_given_up_is_refused(repo: Path) -> None:
@@ -303,7 +303,7 @@ async def test_a_step_is_tried_as_often_as_its_policy_says(repo: Path) -> None:
         started = await running.start("flaky", variables={"failures": 2})
         await running.ended(started.id)
         assert await running.output(started.id) == 3
-        assert data_of(running.log(), STEP_RETRIED, "attempt") == [1, 2]
+        await running.until(lambda seen: data_of(seen, STEP_RETRIED, "attempt") == [1, 2])
 
 
 async def test_a_step_that_fails_for_good_says_why_in_words_that_can_be_stored(

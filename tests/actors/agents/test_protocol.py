@@ -161,6 +161,11 @@ async def stage(kind: type[Agent] = Digger) -> AsyncIterator[Stage]:
         yield made
 
 
+@pytest.fixture(autouse=True)
+def _closed_gate() -> None:
+    Digger.gate = trio.Event()
+
+
 # --- classes
 
 
@@ -269,7 +274,6 @@ async def test_an_activity_that_takes_too_long_has_failed() -> None:
 
 async def test_an_agent_answers_while_it_works_and_works_on_several_tasks_at_once() -> None:
     async with stage() as made:
-        Digger.gate = trio.Event()
         agent = made.system.named("agent")
         agent.tell(made.order("wait", op="1"))
         agent.tell(made.order("wait", op="2"))
@@ -283,7 +287,6 @@ async def test_an_agent_answers_while_it_works_and_works_on_several_tasks_at_onc
 
 async def test_a_newer_attempt_of_a_task_ends_the_older_one() -> None:
     async with stage() as made:
-        Digger.gate = trio.Event()
         agent = made.system.named("agent")
         agent.tell(made.order("wait", attempt=1, fence=1))
         await ask(agent, Introduce())
