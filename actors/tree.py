@@ -53,8 +53,8 @@ BUDGET = Intensity(restarts=3, period_s=60.0)
 """Of each workflow and each agent on its own; beyond it that one is set aside, and no other."""
 
 
-LAST_RESORT = Intensity(restarts=1, period_s=60.0)
-"""Of the root: budgets multiply on the way up, and what one fresh start did not mend is broken."""
+LAST_RESORT = Intensity(restarts=2, period_s=60.0)
+"""Of the root: budgets multiply on the way up, and what two fresh starts did not mend is broken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,7 @@ class World:
         repo: root of the work tree that agents look at and that `.beads/` lies in.
         incarnation: names this life of the process.
         poison: database writers accept `Poison`, a message that kills them (tests only).
+        drives_all: False leaves workflows alone that this process did not start.
     """
 
     data: DataDir
@@ -77,6 +78,7 @@ class World:
     chance: random.Random
     incarnation: str
     poison: bool = False
+    drives_all: bool = True
 
 
 def tree(system: System, world: World, doors: Sequence[ChildSpec] = ()) -> ChildSpec:
@@ -257,6 +259,7 @@ class _Parts:
                 repo=self._world.repo,
                 clock=self._world.clock,
                 on_workload=self._world.meters.observe_workload,
+                drives_all=self._world.drives_all,
             ),
         )
 
@@ -271,6 +274,7 @@ class _Parts:
     def dispatcher(self) -> Dispatcher:
         return Dispatcher(
             incarnation=self._world.incarnation,
+            drives_all=self._world.drives_all,
             instances=self._name("workflow_instances"),
             parts=EngineParts(
                 definitions=self._world.definitions,

@@ -14,7 +14,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-import h11
 import structlog
 import trio
 from hypercorn.config import Config
@@ -119,7 +118,7 @@ class Speaker(TCPServer):
 
 
 class Http1(H11Protocol):
-    async def _check_protocol(self, event: h11.Request) -> None:
+    async def _check_protocol(self, event: Any) -> None:
         """Take an invitation to HTTP/2 for an ordinary request, as RFC 9110 (7.8) allows."""
 
 

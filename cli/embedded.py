@@ -51,7 +51,7 @@ def start_and_watch(
     config: Path | None,
     watch: Watch,
 ) -> int:
-    """Run a whole system in this process for as long as one workflow takes.
+    """Run a whole system in this process for as long as one workflow takes, and drive only that.
 
     `watch` is called in a thread with the system's address once it is up, starts the workflow
     there, and answers the exit code.
@@ -65,7 +65,8 @@ def start_and_watch(
 
 
 async def _watched(where: Place, settings: Settings, sockets: Sockets, watch: Watch) -> int:
-    async with running(where, settings, sockets), trio.open_nursery() as nursery:
+    system = running(where, settings, sockets, drives_all=False)
+    async with system, trio.open_nursery() as nursery:
         nursery.start_soon(_detach_on_interrupt, watch)
         code = await trio.to_thread.run_sync(watch, sockets.url)
         nursery.cancel_scope.cancel()

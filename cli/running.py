@@ -122,10 +122,13 @@ def _url(listening: socket.socket) -> str:
 
 
 @asynccontextmanager
-async def running(where: Place, settings: Settings, sockets: Sockets) -> AsyncIterator[System]:
+async def running(
+    where: Place, settings: Settings, sockets: Sockets, *, drives_all: bool = True
+) -> AsyncIterator[System]:
     """A system that is up, with its tree; on the way out it is stopped in order.
 
-    The lock of the data directory is held by the caller.
+    The lock of the data directory is held by the caller. Without `drives_all` it leaves workflows
+    alone that it did not start itself.
 
     Raises:
         Problem: a plugin cannot be used, or a part of the tree did not start.
@@ -148,6 +151,7 @@ async def running(where: Place, settings: Settings, sockets: Sockets) -> AsyncIt
                 clock=system_clock,
                 chance=chance,
                 incarnation=secrets.token_hex(8),
+                drives_all=drives_all,
             )
             doors = doors_of(system, where)
             specs = doors_specs(doors, meters.registry, http=sockets.http, metrics=sockets.metrics)

@@ -9,7 +9,13 @@ from supervision import Ask
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskReady:
-    """Told to the coordinator: a task row is ready. A hint; the rows are what counts."""
+    """Told to the coordinator: task rows may be ready. A hint; the rows are what counts.
+
+    Args:
+        workflow_id: the live workflow that says so; None when the dispatcher does.
+    """
+
+    workflow_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

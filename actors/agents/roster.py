@@ -49,6 +49,9 @@ class Roster:
     def of_type(self, agent_type: str) -> list[Member]:
         return [m for m in self.members.values() if m.agent_type == agent_type]
 
+    def types(self) -> list[str]:
+        return sorted({m.agent_type for m in self.members.values()})
+
     def reserve(self, workflow_id: str, agent_type: str) -> str | None:
         """The agent reserved for a workflow, None when all of that type are busy."""
         holder = self.holder(workflow_id)

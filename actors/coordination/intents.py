@@ -104,26 +104,39 @@ class Intents(Actor):
         self._dispatcher = dispatcher
         self._pool = pool
         self._clock = clock
+        self._trying: set[str] = set()
 
     async def on_start(self) -> None:
-        for row in await self._pool.fetch("intents", queries.INTENTS, ()):
-            plan = plan_from_text(row["payload"])
+        for plan in await self._open():
             if not await self._finish(plan):
-                self.spawn(self._keep_trying, plan)
+                self._try_later(plan)
 
     async def on_receive(self, message: object) -> object:
         match message:
-            case IntentOpen(plan=plan):
-                self.spawn(self._keep_trying, plan)
+            case IntentOpen():
+                for plan in await self._open():
+                    self._try_later(plan)
             case _:
                 return await super().on_receive(message)
         return None
+
+    async def _open(self) -> list[StartPlan]:
+        rows = await self._pool.fetch("intents", queries.INTENTS, ())
+        return [plan_from_text(row["payload"]) for row in rows]
+
+    def _try_later(self, plan: StartPlan) -> None:
+        if plan.workflow_id not in self._trying:
+            self._trying.add(plan.workflow_id)
+            self.spawn(self._keep_trying, plan)
 
     async def _keep_trying(self, plan: StartPlan) -> None:
         finished = False
         while not finished:
             await trio.sleep(RETRY_S)
             finished = await self._finish(plan)
+        self._trying.discard(plan.workflow_id)
+        hint(self._dispatcher, Launch(workflow_id=plan.workflow_id))
+        hint(self._coordinator, GrantQueued())
 
     async def _finish(self, plan: StartPlan) -> bool:
         """Whether nothing is left to do."""
@@ -136,8 +149,6 @@ class Intents(Actor):
             await self._abandon(plan, error.message)
         await persist(self._coordination, CloseIntent(workflow_id=plan.workflow_id))
         log.info("intent closed", workflow_id=plan.workflow_id, issue_id=plan.issue_id)
-        hint(self._dispatcher, Launch(workflow_id=plan.workflow_id))
-        hint(self._coordinator, GrantQueued())
         return True
 
     async def _abandon(self, plan: StartPlan, reason: str) -> None:

@@ -147,6 +147,7 @@ class WorkflowManager(Actor):
         try:
             known = await write(self._coordination, RecordStart(plan=plan))
         except DatabaseUnavailable as error:
+            hint(self._intents, IntentOpen())
             raise _unknown_outcome(plan) from error
         finally:
             if known is not None:
@@ -158,10 +159,10 @@ class WorkflowManager(Actor):
         try:
             await intents.make(plan, beads=self._beads, tempolite=self._tempolite)
         except (StorageFull, MailboxFull, Conflict):
-            hint(self._intents, IntentOpen(plan=plan))
+            hint(self._intents, IntentOpen())
             raise
         except DatabaseUnavailable as error:
-            hint(self._intents, IntentOpen(plan=plan))
+            hint(self._intents, IntentOpen())
             raise _unknown_outcome(plan) from error
 
     def _check(self, request: StartWorkflow) -> WorkflowDefinition:

@@ -175,9 +175,7 @@ class RecordStart(Command[str | None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentOpen:
-    """Told to the intents' actor: this start is decided, and could not be made."""
-
-    plan: StartPlan
+    """Told to the intents' actor: a start may be decided that could not be made. A hint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,11 +12,11 @@ import trio
 
 from actors import facts
 from actors.bus import NO_END, logged_fact
-from actors.errors import Conflict, NotFound, ValidationError
 from actors.facts import FactsLogged, LoggedFact
 from actors.issues.messages import (
     AddComment,
     ApplyChange,
+    ApplyChanges,
     Change,
     Position,
     PublicationFailed,
@@ -26,12 +26,17 @@ from actors.issues.messages import (
 )
 from actors.writer import persist
 from storage.coordination import queries
+from storage.errors import QueryFailed, QueryTimeout
 from storage.issues.queries import cursor
 from storage.pool import ReadPool
 from supervision import Actor, ActorDeadError, ActorRestarting, AskTimeout, Named, ask
 
 CONSUMER = "reconciler"
 BATCH = 500
+
+PAUSE_S = 1.0
+"""Between two recordings, and before a read that failed is tried again."""
+
 AUTHOR = "beadflow"
 TOKEN_CHARACTERS = 60
 
@@ -93,11 +98,13 @@ class Reconciler(Actor):
         self._publisher = publisher
         self._position = 0
         self._work = trio.Event()
+        self._ended = trio.Event()
 
     async def on_start(self) -> None:
         self._position = cursor(self._beads_reader, CONSUMER)
         self._work.set()
         self.spawn(self._pump)
+        self.spawn(self._keep_recorded)
 
     async def on_receive(self, message: object) -> object:
         match message:
@@ -115,36 +122,52 @@ class Reconciler(Actor):
                 pass
 
     async def _follow(self) -> bool:
-        """Apply one stretch of the log; answers whether there may be more."""
-        rows = await self._pool.fetch("reconcile", queries.EVENTS, (self._position, NO_END, BATCH))
-        ended = False
-        for fact in map(logged_fact, rows):
-            await self._apply(fact)
-            self._position = fact.seq
-            ended = ended or fact.type in facts.ENDS
-        if ended:
-            self.spawn(self._record)
-        return len(rows) == BATCH
+        """Apply one stretch of the log, as one command; answers whether there may be more."""
+        logged = await self._read()
+        commands = tuple(c for fact in logged if (c := _command(fact)) is not None)
+        if commands:
+            for why in await persist(self._beads, ApplyChanges(changes=commands)):
+                log.warning("issue left alone", why=why)
+        if logged:
+            self._position = logged[-1].seq
+        if any(fact.type in facts.ENDS for fact in logged):
+            self._ended.set()
+        return len(logged) == BATCH
 
-    async def _apply(self, fact: LoggedFact) -> None:
-        changes = changes_for(fact)
-        if not changes or fact.issue_id is None:
-            return
-        command = ApplyChange(
-            issue_id=fact.issue_id,
-            changes=changes,
-            at=fact.at,
-            source=Position(consumer=CONSUMER, seq=fact.seq),
-            key=fact.workflow_id or "",
-        )
-        try:
-            await persist(self._beads, command)
-        except (NotFound, Conflict, ValidationError) as error:
-            log.warning("issue left alone", issue_id=fact.issue_id, why=str(error))
+    async def _read(self) -> list[LoggedFact]:
+        while True:
+            try:
+                rows = await self._pool.fetch(
+                    "reconcile", queries.EVENTS, (self._position, NO_END, BATCH)
+                )
+                return [logged_fact(row) for row in rows]
+            except (QueryTimeout, QueryFailed) as error:
+                log.warning("log not read yet", why=str(error))
+                await trio.sleep(PAUSE_S)
+
+    async def _keep_recorded(self) -> None:
+        """Have the ref say so when workflows have ended; a recording costs more than a workflow."""
+        while True:
+            await self._ended.wait()
+            self._ended = trio.Event()
+            await self._record()
+            await trio.sleep(PAUSE_S)
 
     async def _record(self) -> None:
-        """A workflow has ended: have the file and its ref say so now."""
         try:
             await ask(self._publisher, RecordNow(), deadline_s=60.0)
         except (PublicationFailed, ActorDeadError, ActorRestarting, AskTimeout) as error:
             log.warning("not recorded yet", why=str(error))
+
+
+def _command(fact: LoggedFact) -> ApplyChange | None:
+    changes = changes_for(fact)
+    if not changes or fact.issue_id is None:
+        return None
+    return ApplyChange(
+        issue_id=fact.issue_id,
+        changes=changes,
+        at=fact.at,
+        source=Position(consumer=CONSUMER, seq=fact.seq),
+        key=fact.workflow_id or "",
+    )

@@ -139,6 +139,16 @@ class ApplyChange(Command[Applied]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyChanges(Command[tuple[str, ...]]):
+    """Several changes in one command, in order; each is made or left alone by itself.
+
+    Answers why, for each that was refused.
+    """
+
+    changes: tuple[ApplyChange, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Adopted:
     """How many issues the file's other writers changed, and how many of them were gone from it."""
 

@@ -18,6 +18,7 @@ from actors.issues.messages import (
     AdoptRows,
     Applied,
     ApplyChange,
+    ApplyChanges,
     Created,
     CreateIssue,
     IssueId,
@@ -75,6 +76,19 @@ def apply_change(conn: sqlite3.Connection, command: ApplyChange) -> Applied:
     if seq is None:
         return Applied(issue_id=issue_id, seq=queries.last_seq_of(conn, issue_id), applied=False)
     return Applied(issue_id=issue_id, seq=seq, applied=True)
+
+
+def apply_changes(conn: sqlite3.Connection, command: ApplyChanges) -> tuple[str, ...]:
+    refusals = []
+    for change in command.changes:
+        conn.execute("SAVEPOINT change")
+        try:
+            apply_change(conn, change)
+        except (NotFound, Conflict, ValidationError) as err:
+            conn.execute("ROLLBACK TO change")
+            refusals.append(f"{change.issue_id}: {err}")
+        conn.execute("RELEASE change")
+    return tuple(refusals)
 
 
 def _change(conn: sqlite3.Connection, command: ApplyChange) -> int | None:
@@ -172,6 +186,7 @@ def _differing(before: Row, after: Row) -> Iterable[str]:
 HANDLERS: Final[Mapping[type, Handler]] = {
     CreateIssue: create_issue,
     ApplyChange: apply_change,
+    ApplyChanges: apply_changes,
     AdoptRows: adopt_rows,
     MarkFlushIntent: mark_flush_intent,
     MarkFlushed: mark_flushed,

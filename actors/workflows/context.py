@@ -219,7 +219,11 @@ class Context:
         return decode_result(text, None)  # type: ignore[no-any-return]
 
     def log(self, message: str, *, level: str = "info") -> None:
-        """Put a line into the workflow's log. A replay does not repeat it."""
+        """Put a line into the workflow's log.
+
+        A replay does not repeat it up to the last recorded operation; a line after that one may
+        come twice.
+        """
         if not self._replay.behind:
             self._surroundings.log(message, level)
 

@@ -31,6 +31,10 @@ from supervision import Actor, ChildExists, ChildSpec, Named, StartChild, StartE
 RECOVERY_LIMIT = 5
 """Bad ends of the process that a workflow may have been live in, without progress in between."""
 
+START_ATTEMPTS = 3
+"""Times a workflow's actor may fail to come up, e.g. because its history could not be read."""
+
+START_PAUSE_S = 2.0
 START_S = 5.0
 STOP_S = 2.0
 
@@ -49,13 +53,17 @@ class Dispatcher(Actor):
         incarnation: names this life of the process.
         instances: the supervisor of the workflow actors.
         parts: what each of them is given.
+        drives_all: False leaves workflows alone that this process did not start.
     """
 
     mailbox_bound = 100_000
     deferred_bound = 1000
 
-    def __init__(self, *, incarnation: str, instances: Named, parts: EngineParts) -> None:
+    def __init__(
+        self, *, incarnation: str, instances: Named, parts: EngineParts, drives_all: bool = True
+    ) -> None:
         super().__init__()
+        self._drives_all = drives_all
         self._incarnation = incarnation
         self._instances = instances
         self._parts = parts
@@ -68,7 +76,9 @@ class Dispatcher(Actor):
         rows = queries.live_instances(self._parts.reader)
         log.info("life", epoch=life.epoch, clean=life.clean, live=len(rows))
         hint(self._parts.coordinator, TaskReady())
-        self.spawn(self._recover, [row.workflow_id for row in rows if row.status != Status.QUEUED])
+        if self._drives_all:
+            ready = [row.workflow_id for row in rows if row.status != Status.QUEUED]
+            self.spawn(self._recover, ready)
 
     async def on_stop(self) -> None:
         """An end that cannot be recorded in time counts as a bad one."""
@@ -88,7 +98,7 @@ class Dispatcher(Actor):
         for workflow_id in workflow_ids:
             await self._launch(workflow_id)
 
-    async def _launch(self, workflow_id: str) -> None:
+    async def _launch(self, workflow_id: str, attempt: int = 1) -> None:
         build = partial(WorkflowActor, workflow_id=workflow_id, parts=self._parts)
         spec = ChildSpec(
             id=workflow_id, build=build, restart="transient", name=workflow_name(workflow_id)
@@ -98,7 +108,15 @@ class Dispatcher(Actor):
         except ChildExists:
             return  # told twice
         except StartError as error:
-            await self._give_up(WorkflowGaveUp(workflow_id=workflow_id, reason=str(error)))
+            if attempt == START_ATTEMPTS:
+                await self._give_up(WorkflowGaveUp(workflow_id=workflow_id, reason=str(error)))
+            else:
+                log.warning("workflow not up yet", workflow_id=workflow_id, why=str(error))
+                self.spawn(self._launch_later, workflow_id, attempt + 1)
+
+    async def _launch_later(self, workflow_id: str, attempt: int) -> None:
+        await trio.sleep(START_PAUSE_S)
+        await self._launch(workflow_id, attempt)
 
     async def _give_up(self, message: WorkflowGaveUp) -> None:
         """Its restarts are used up: say so in its history, where people see it."""

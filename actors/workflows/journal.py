@@ -82,7 +82,7 @@ class Journal:
 
         Raises:
             Conflict: another incarnation has gone on with this history.
-            DatabaseError: the writer could not be reached before the deadline.
+            DatabaseError: the events could not be written for a reason that is ours.
         """
         while True:
             await self._work.wait()

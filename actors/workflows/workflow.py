@@ -178,7 +178,7 @@ class WorkflowActor(Actor):
     # What the context needs of us (`Surroundings`).
 
     def offer_task(self) -> None:
-        hint(self._parts.coordinator, TaskReady())
+        hint(self._parts.coordinator, TaskReady(workflow_id=self._workflow_id))
 
     async def task_outcome(self, op: str) -> TaskRow:
         while True:

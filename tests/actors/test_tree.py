@@ -14,7 +14,7 @@ from actors.coordination import store as coordination_store
 from actors.coordination.messages import LogFacts, RecordStart
 from actors.facts import STEP_COMPLETED
 from actors.issues import store as issues_store
-from actors.issues.messages import ApplyChange, CreateIssue
+from actors.issues.messages import ApplyChanges, CreateIssue
 from actors.workflows import store as workflows_store
 from actors.workflows.messages import (
     ActivateInstance,
@@ -146,7 +146,7 @@ COMMANDS = [
     EndAttempt,
     BeginLife,
     CreateIssue,
-    ApplyChange,
+    ApplyChanges,
 ]
 
 
@@ -175,7 +175,7 @@ async def test_an_answer_that_is_lost_after_its_commit_changes_nothing(
 STORES = {
     coordination_store: (LogFacts, AssignQueued),
     workflows_store: (ActivateInstance, AppendHistory, StartTask, EndAttempt),
-    issues_store: (ApplyChange,),
+    issues_store: (ApplyChanges,),
 }
 
 

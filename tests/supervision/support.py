@@ -184,7 +184,7 @@ async def ask_again(target: Named, message: Ask[Any]) -> Any:
 
 def seeded(seed: int) -> Random:
     """A source of chance that a test can repeat."""
-    return Random(seed)  # noqa: S311  no secret is made of it
+    return Random(seed)
 
 
 class Gate:

@@ -101,6 +101,7 @@ async def running_system(
     data_dir: Path | None = None,
     poison: bool = True,
     seed: int = 1,
+    drives_all: bool = True,
     doors: Callable[[System, World], Sequence[ChildSpec]] | None = None,
 ) -> AsyncIterator[Running]:
     """Run the tree on a directory until the block ends; then it is stopped in order."""
@@ -125,6 +126,7 @@ async def running_system(
                 chance=chance,
                 incarnation=f"life-{random.SystemRandom().random()}",
                 poison=poison,
+                drives_all=drives_all,
             )
             await system.start(tree(system, world, doors(system, world) if doors else ()))
             yield Running(system=system, stores=stores, world=world, events=events)

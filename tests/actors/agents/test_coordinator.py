@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import trio
 
-from actors.agents import coordinator as coordinator_room
-from actors.agents.coordinator import CRASH_ATTEMPTS
+from actors.agents import handout as handout_room
+from actors.agents.handout import CRASH_ATTEMPTS
 from actors.agents.messages import (
     AgentUp,
     ListAgents,
@@ -394,7 +394,7 @@ async def test_an_attempt_that_a_former_coordinator_began_is_taken_over(
             await persist(writer, others[0])
         return await persist(writer, command)
 
-    monkeypatch.setattr(coordinator_room, "persist", overtaken)
+    monkeypatch.setattr(handout_room, "persist", overtaken)
     async with system(repo) as running:
         Fragile.gate.set()
         started = await running.start("work")

@@ -196,7 +196,7 @@ async def test_an_intent_that_is_told_is_made_while_the_system_runs(
     plan = start_plan("flow")
     async with running_system(repo, workflows=[flow]) as running:
         await running.ask("coordination_writer", RecordStart(plan=plan))
-        running.system.named("intents").tell(IntentOpen(plan=plan))
+        running.system.named("intents").tell(IntentOpen())
         (ended,) = await running.ended("w-1")
         assert ended.status == "completed"
         await until(lambda: open_intents(running) == 0)

@@ -144,8 +144,10 @@ async def test_an_agent_does_the_steps_of_the_workflow_it_is_reserved_for(repo: 
         (ended,) = await running.ended(started.id)
         assert ended.status == "completed"
         assert await running.output(started.id) == "hello Ada from greeter-1"
-        seen = [fact.type for fact in running.log() if fact.workflow_id == started.id]
-        assert {"step_started", "step_progress", "log", "step_completed"} <= set(seen)
+        notes = {"step_started", "step_progress", "log", "step_completed"}
+        await running.until(
+            lambda seen: notes <= {f.type for f in seen if f.workflow_id == started.id}
+        )
 
 
 async def test_a_workflow_waits_in_the_queue_until_an_agent_has_room(repo: Path) -> None:
@@ -211,3 +213,35 @@ async def test_a_workflow_whose_code_changed_stalls_visibly_and_goes_on_when_it_
     async with running_system(repo, workflows=[version([add])]) as running:
         (ended,) = await running.ended(started.id)
         assert (ended.status, ended.error_code) == ("completed", None)
+
+
+async def test_a_system_that_drives_only_its_own_leaves_others_as_they_are(repo: Path) -> None:
+    gate = trio.Event()
+
+    class Slow(Agent):
+        agent_type = "slow"
+
+        @activity
+        async def work(self, task: Task) -> str:
+            await gate.wait()
+            return task.workflow_id
+
+    @workflow(agent_type="slow")
+    async def slowly(ctx: Context) -> str:
+        return await ctx.activity(Slow.work)
+
+    async with running_system(repo, workflows=[slowly], agents=[Slow]) as running:
+        other = await running.start("slowly")
+        await running.until(lambda seen: any(f.type == "step_started" for f in seen))
+    gate.set()
+    async with running_system(
+        repo, workflows=[arithmetic, greeting], agents=[Slow, Greeter], drives_all=False
+    ) as running:
+        own = await running.start("greeting", variables={"name": "Ada"})
+        plain = await running.start("arithmetic", variables={"first": 1})
+        ended = await running.ended(own.id, plain.id)
+        assert [w.status for w in ended] == ["completed", "completed"]
+        assert (await running.get(other.id)).status == "active"
+    async with running_system(repo, workflows=[slowly], agents=[Slow]) as running:
+        (ended_other,) = await running.ended(other.id)
+        assert await running.output(other.id) == ended_other.id

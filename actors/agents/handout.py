@@ -1,0 +1,254 @@
+"""Handing out: which agent does which step, and what became of each attempt.
+
+A part of the coordinator, in its actor and on its messages. A step is handed out with a fence that
+rises with each attempt; the attempt is durable before the agent hears of it, and its outcome is
+stored against that fence before the workflow hears of it.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+import trio
+
+from actors import facts
+from actors.agents.messages import TaskDone, TaskFailed, TaskOrder
+from actors.agents.notes import Notes
+from actors.agents.roster import Roster, TaskKey
+from actors.clock import Clock, rfc3339
+from actors.hints import hint
+from actors.workflows.activities import encode_failure
+from actors.workflows.definition import ActivityFailure, RetryPolicy
+from actors.workflows.dispatcher import workflow_name
+from actors.workflows.messages import EndAttempt, StartTask, TaskEnded
+from actors.writer import persist
+from storage import payload
+from storage.workflows import queries
+from storage.workflows.records import TaskRow
+from supervision import ActorDeadError, ActorRestarting, MailboxFull, Named
+
+READY_BATCH = 256
+"""Ready rows of one agent type looked at in one go."""
+
+CRASH_ATTEMPTS = 3
+"""Agents a step may take with it, in one life of the process, before it is given up."""
+
+log = structlog.get_logger("beadflow.handout")
+
+
+def agent_name(agent_id: str) -> str:
+    """The registered name of an agent's actor."""
+    return f"agent/{agent_id}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Handout:
+    """See the module.
+
+    Args:
+        named: finds an actor by its name.
+        spawn: runs a background task of the coordinator.
+        look_again: has `hand_out` called soon.
+        is_driven: whether this process drives a workflow.
+        show: called with an agent's id when its workload has changed.
+        orphans: tasks that were handed out and that nobody does now.
+        crashes: agents that died with a task.
+        waiting: tasks that wait for their next attempt, with the fence of the failed one.
+    """
+
+    roster: Roster
+    reader: sqlite3.Connection
+    writer: Named
+    notes: Notes
+    clock: Clock
+    named: Callable[[str], Named]
+    spawn: Callable[..., None]
+    look_again: Callable[[], None]
+    is_driven: Callable[[str], bool]
+    show: Callable[[str], None]
+    handing_out: set[TaskKey] = field(default_factory=set)
+    orphans: dict[TaskKey, TaskRow] = field(default_factory=dict)
+    crashes: Counter[TaskKey] = field(default_factory=Counter)
+    waiting: set[tuple[TaskKey, int]] = field(default_factory=set)
+
+    def load(self) -> None:
+        """Take up what an earlier coordinator, or an earlier life of the process, left."""
+        for row in queries.open_tasks(self.reader):
+            if row.state == "running":
+                self.orphans[row.workflow_id, row.op] = row
+        for workflow_id, op in queries.ended_tasks(self.reader):
+            self._wake(workflow_id, op)  # the coordinator before may have died in between
+
+    def adopt(self, lost: Sequence[TaskKey]) -> None:
+        """An agent died with these."""
+        for key in lost:
+            row = queries.task(self.reader, *key)
+            if row is not None and row.state == "running":
+                self.orphans[key] = row
+                self.crashes[key] += 1
+
+    def hand_out(self) -> None:
+        """Offer every step that waits to whoever has room for it."""
+        for agent_type in self.roster.types():
+            ready = queries.ready_tasks(self.reader, agent_type, READY_BATCH)
+            for row in (*self._orphans(agent_type), *ready):
+                if self.is_driven(row.workflow_id):
+                    self._offer(row)
+
+    def _orphans(self, agent_type: str) -> list[TaskRow]:
+        """Those of workflows that run; one that has stalled may want its own again."""
+        found = (row for row in self.orphans.values() if row.agent_type == agent_type)
+        return [row for row in found if queries.status(self.reader, row.workflow_id) == "running"]
+
+    def _offer(self, row: TaskRow) -> None:
+        key = (row.workflow_id, row.op)
+        if key in self.handing_out or (key, row.fence) in self.waiting:
+            return
+        member = self.roster.choose(row.workflow_id, row.agent_type)
+        if member is None:
+            return
+        self.handing_out.add(key)
+        self.orphans.pop(key, None)
+        self.roster.begin(member.agent_id, key, row.fence + 1)
+        self.show(member.agent_id)
+        self.spawn(self._hand, row, member.agent_id)
+
+    async def _hand(self, row: TaskRow, agent_id: str) -> None:
+        """Make the attempt durable, then tell the agent."""
+        key = (row.workflow_id, row.op)
+        try:
+            if self.crashes[key] >= CRASH_ATTEMPTS:
+                await self._crashed_too_often(row)
+                self.roster.end(agent_id, key, row.fence + 1)
+                return
+            command = StartTask(
+                workflow_id=row.workflow_id,
+                op=row.op,
+                agent_id=agent_id,
+                fence=row.fence,
+                at=self._now(),
+            )
+            started = await persist(self.writer, command)
+        finally:
+            self.handing_out.discard(key)
+        if started is None:
+            self.roster.end(agent_id, key, row.fence + 1)
+            self._overtaken(key)
+            return
+        self.roster.begin(agent_id, key, started.fence)
+        order = _order(started)
+        self.notes.step(facts.STEP_STARTED, agent_id, order)
+        try:
+            self.named(agent_name(agent_id)).tell(order)
+        except (ActorDeadError, ActorRestarting, MailboxFull):
+            self.roster.end(agent_id, key, started.fence)
+            self.orphans[key] = started
+
+    def _overtaken(self, key: TaskKey) -> None:
+        """A coordinator that has died went on with this task after we had read its row."""
+        row = queries.task(self.reader, *key)
+        if row is not None and row.state == "running":
+            self.orphans[key] = row
+            self.look_again()
+        else:
+            self._wake(*key)
+
+    async def end(self, answer: TaskDone | TaskFailed) -> None:
+        """Store what became of an attempt, then tell the workflow, or try again later."""
+        order = answer.order
+        key = (order.workflow_id, order.op)
+        current = self.roster.members[answer.agent_id].running.get(key)
+        state, outcome, wait_s = self._judge(answer)
+        command = EndAttempt(
+            workflow_id=order.workflow_id,
+            op=order.op,
+            fence=order.fence,
+            state=state,
+            outcome=outcome,
+            at=self._now(),
+        )
+        if wait_s is not None:
+            self.waiting.add((key, order.fence))
+        accepted = await persist(self.writer, command)
+        if current == order.fence:
+            self.roster.end(answer.agent_id, key, order.fence)
+            self.show(answer.agent_id)
+        if accepted:
+            self._accepted(answer, wait_s)
+        else:
+            log.warning("late result refused", workflow_id=order.workflow_id, op=order.op)
+            self.waiting.discard((key, order.fence))
+        self.look_again()
+
+    def _accepted(self, answer: TaskDone | TaskFailed, wait_s: float | None) -> None:
+        order = answer.order
+        key = (order.workflow_id, order.op)
+        self.crashes.pop(key, None)
+        self.orphans.pop(key, None)
+        if wait_s is None:
+            self._wake(*key)
+        else:
+            self.notes.step(facts.STEP_RETRIED, answer.agent_id, order, wait_s=wait_s)
+            self.spawn(self._retry_later, (key, order.fence), wait_s)
+
+    def _judge(self, answer: TaskDone | TaskFailed) -> tuple[str, str | None, float | None]:
+        """The attempt's end: (state, stored outcome, seconds until the next one)."""
+        if isinstance(answer, TaskDone):
+            return "done", answer.result, None
+        order = answer.order
+        row = queries.task(self.reader, order.workflow_id, order.op)
+        policy = RetryPolicy() if row is None else _retry(row)
+        wait_s = policy.wait_s(order.attempt, answer.code, retryable=answer.retryable)
+        if wait_s is not None:
+            return "ready", None, wait_s
+        return "failed", _failure(order.attempt, answer.agent_id, answer.code, answer.message), None
+
+    async def _retry_later(self, failed: tuple[TaskKey, int], wait_s: float) -> None:
+        await trio.sleep(wait_s)
+        self.waiting.discard(failed)
+        self.look_again()
+
+    async def _crashed_too_often(self, row: TaskRow) -> None:
+        message = f"its agent died {CRASH_ATTEMPTS} times while it was doing this"
+        command = EndAttempt(
+            workflow_id=row.workflow_id,
+            op=row.op,
+            fence=row.fence,
+            state="failed",
+            outcome=_failure(row.attempt, row.agent_id, "agent_crashed", message),
+            at=self._now(),
+        )
+        if await persist(self.writer, command):
+            self._wake(row.workflow_id, row.op)
+
+    def _wake(self, workflow_id: str, op: str) -> None:
+        """Tell the workflow. One that is not there reads the row when it starts."""
+        hint(self.named(workflow_name(workflow_id)), TaskEnded(workflow_id=workflow_id, op=op))
+
+    def _now(self) -> str:
+        return rfc3339(self.clock())
+
+
+def _retry(row: TaskRow) -> RetryPolicy:
+    stored = dict(payload.decode(row.policy)["retry"])
+    return RetryPolicy(**{**stored, "non_retryable": tuple(stored["non_retryable"])})
+
+
+def _order(row: TaskRow) -> TaskOrder:
+    return TaskOrder(
+        workflow_id=row.workflow_id,
+        op=row.op,
+        activity=row.activity,
+        input=payload.decode(row.input),
+        attempt=row.attempt,
+        fence=row.fence,
+        timeout_s=payload.decode(row.policy)["timeout_s"],
+    )
+
+
+def _failure(attempts: int, agent_id: str | None, code: str, message: str) -> str:
+    failure = ActivityFailure(code, message)
+    failure.attempts = attempts
+    return encode_failure(failure, agent_id=agent_id)
