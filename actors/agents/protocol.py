@@ -19,6 +19,7 @@ from actors.agents.messages import AgentUp, Introduce, TaskDone, TaskFailed, Tas
 from actors.errors import AgentError
 from actors.hints import hint
 from actors.workflows.activities import encode_result, failure_of
+from actors.workflows.containment import contained
 from actors.workflows.definition import ActivityDefinition, ActivityFailure, belongs_to
 from actors.workflows.history import idempotency_key
 from storage.payload import plain_text
@@ -188,7 +189,7 @@ class Agent(Actor):
         arguments = [self._task(order)]
         if definition.input_type is not None:
             arguments.append(definition.input.validate_python(order.input))
-        with trio.move_on_after(order.timeout_s):
+        with trio.move_on_after(order.timeout_s), contained():
             if definition.is_async:
                 return await definition.function(self, *arguments)
             return await trio.to_thread.run_sync(

@@ -33,6 +33,7 @@ from storage.database import open_reader
 from storage.errors import StorageError
 from storage.git import Repository
 from storage.issues import file, jsonl, published, queries
+from storage.issues.jsonl import Row
 from storage.issues.published import Loaded
 from supervision import BlockingActor
 
@@ -115,13 +116,20 @@ class GitWorker(BlockingActor):
         )
 
     def _compare(self) -> Outside:
-        with _as_refusal(f"read {self._path}"):
-            data = file.read(self._path)
-            loaded = published.load(data or b"", merge_rows)
-            side_file = self._path.with_name(file.QUARANTINE_NAME)
-            file.keep(side_file, (line.raw for line in loaded.quarantined))
         with _read_transaction(self._conn):
             base = queries.published_lines(self._conn)
+
+        def merge(common: Row | None, first: Row, second: Row) -> Row:
+            """Two rows of one issue: what was published is what both sides began with."""
+            line = base.get(first["id"])
+            known = jsonl.parse(line) if common is None and line is not None else common
+            return merge_rows(known, first, second)
+
+        with _as_refusal(f"read {self._path}"):
+            data = file.read(self._path)
+            loaded = published.load(data or b"", merge)
+            side_file = self._path.with_name(file.QUARANTINE_NAME)
+            file.keep(side_file, (line.raw for line in loaded.quarantined))
         return Outside(
             sha256=None if data is None else file.sha256_of(data),
             rows=tuple(_differences(base, loaded)),

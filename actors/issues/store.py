@@ -131,12 +131,12 @@ def adopt_rows(conn: sqlite3.Connection, command: AdoptRows) -> Adopted:
 
 
 def _adopt(conn: sqlite3.Connection, issue_id: str, theirs: str | None, at: str) -> str | None:
-    """Merge one row; return the kind of its journal entry, or None when it was taken in before.
+    """Merge one row; return the kind of its journal entry, or None when there was nothing to take.
 
     The entry's base is what the other writer's file held, since that is now what is published.
     """
     base, ours = queries.published_line(conn, issue_id), queries.get_line(conn, issue_id)
-    if theirs == base:
+    if theirs == base or _is_old_news(base, ours, theirs):
         return None
     sides = (jsonl.parse(line) if line is not None else None for line in (base, ours, theirs))
     merged = merge(*sides)
@@ -148,6 +148,21 @@ def _adopt(conn: sqlite3.Connection, issue_id: str, theirs: str | None, at: str)
     detail = _detail(jsonl.parse(ours) if ours is not None else {}, merged or {})
     queries.append_journal(conn, issue_id, kind, detail=detail, base=theirs, at=at)
     return kind
+
+
+def _is_old_news(base: str | None, ours: str | None, theirs: str | None) -> bool:
+    """Whether the file is merely behind: another work tree's, or an older one checked out.
+
+    A row that is missing is no deletion, because deleting leaves a tombstone; only a tombstone may
+    go. A row with an earlier `updated_at` than the published one is one that was published before.
+    """
+    if theirs is None:
+        return ours is not None and jsonl.parse(ours).get("status") != "tombstone"
+    return base is not None and _updated(theirs) < _updated(base)
+
+
+def _updated(line: str) -> int:
+    return instants.to_ns(jsonl.parse(line).get("updated_at") or instants.ZERO)
 
 
 def mark_flush_intent(conn: sqlite3.Connection, command: MarkFlushIntent) -> None:

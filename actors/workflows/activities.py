@@ -13,6 +13,7 @@ import trio
 from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from actors.workflows.containment import contained
 from actors.workflows.definition import ActivityDefinition, ActivityFailure, RetryPolicy
 from actors.workflows.history import idempotency_key
 from storage import payload
@@ -129,7 +130,7 @@ async def run_attempts(
 async def _once(definition: ActivityDefinition, value: Any) -> Any:
     call: Callable[..., Any] = definition.function
     arguments = () if definition.input_type is None else (value,)
-    with trio.move_on_after(definition.timeout_s):
+    with trio.move_on_after(definition.timeout_s), contained():
         if definition.is_async:
             return await call(*arguments)
         return await trio.to_thread.run_sync(call, *arguments, abandon_on_cancel=True)

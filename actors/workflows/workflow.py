@@ -19,6 +19,7 @@ from actors.errors import NotFound, ValidationError
 from actors.hints import hint
 from actors.workflows import history
 from actors.workflows.activities import encode_failure, encode_result, failure_of
+from actors.workflows.containment import contained
 from actors.workflows.context import ActivityError, Context
 from actors.workflows.definition import ActivityFailure, Definitions, WorkflowDefinition
 from actors.workflows.history import HistoryEvent, Kind, Status
@@ -122,7 +123,8 @@ class WorkflowActor(Actor):
         Strand.enter()
         try:
             definition, arguments = self._prepare(row)
-            output = await definition.function(self._context, *arguments)
+            with contained():
+                output = await definition.function(self._context, *arguments)
             replay.close()
             kind, text = Kind.WORKFLOW_COMPLETED, encode_result(output, "the workflow's output")
         except (Exception, SystemExit, NonDeterminismError, BaseExceptionGroup) as error:  # noqa: BLE001 - user code's boundary

@@ -62,7 +62,7 @@ async def test_thousands_of_asks_from_threads_racing_with_a_stop_are_all_answere
                     await ask(ref, Echo())
                 await system.stop()
     assert len(answered) == 80
-    assert sum(answered) > 4000
+    assert all(answered)
 
 
 @pytest.mark.parametrize("make", [probe, thread])

@@ -154,18 +154,17 @@ async def test_an_older_file_that_is_put_back_is_somebodys_write(
     assert "labels" not in world.row()
 
 
-async def test_a_row_removed_by_hand_is_removed_unless_it_was_edited_here(
+async def test_rows_missing_from_the_file_of_another_work_tree_are_published_again(
     world: World, autojump_clock: MockClock
 ) -> None:
     for issue_id in ("x-1", "x-2", "x-3"):
         world.create(issue_id)
     async with world.running(SETTINGS) as system:
         await flush(system)
-        world.write_outside(make("x-3"))
+        world.write_outside(make("x-3"), make("x-4"))
         await change(system, "edited", issue_id="x-1")
         await flush(system)
-        assert list(world.published()) == ["x-1", "x-3"]
-    assert not world.holds("x-2")
+        assert list(world.published()) == ["x-1", "x-2", "x-3", "x-4"]
 
 
 async def test_a_write_between_the_look_and_the_rename_is_merged_too(

@@ -146,22 +146,44 @@ def test_a_second_outside_write_is_compared_with_the_first(world: World) -> None
     assert found["labels"] == ["b"]
 
 
-def test_a_row_removed_outside_is_removed_when_nobody_touched_it(world: World) -> None:
+def bury(world: World, issue_id: str = "x-1") -> None:
+    """The issue was deleted, and its tombstone published."""
+    buried = {"status": "tombstone", "deleted_at": LATER, "updated_at": LATER}
+    world.run(adopt(make(issue_id) | buried, sha256="buried"))
+    flush(world)
+
+
+def test_a_row_missing_outside_is_kept_because_deleting_leaves_a_tombstone(world: World) -> None:
     world.create()
     flush(world)
+    assert world.run(adopt(gone=("x-1",))) == Adopted(changed=0, removed=0)
+    assert world.holds()
+    assert queries.read_journal(world.conn, 1, 10) == []
+
+
+def test_a_tombstone_removed_outside_is_removed(world: World) -> None:
+    world.create()
+    bury(world)
     assert world.run(adopt(gone=("x-1",))) == Adopted(changed=0, removed=1)
     assert not world.holds()
-    (entry,) = queries.read_journal(world.conn, 1, 10)
+    (entry,) = queries.read_journal(world.conn, 2, 10)
     assert (entry.kind, entry.detail["status"]) == ("removed", None)
 
 
-def test_a_removal_is_taken_in_once_also_after_an_edit_that_was_taken_back(world: World) -> None:
+def test_a_removal_is_taken_in_once(world: World) -> None:
     world.create()
-    flush(world)
-    world.run(change(ChangeLabels(add=("a",))))
-    world.run(change(ChangeLabels(remove=("a",))))
+    bury(world)
     assert world.run(adopt(gone=("x-1",))).removed == 1
     assert world.run(adopt(gone=("x-1",))).removed == 0
+
+
+def test_a_row_that_was_published_earlier_changes_nothing(world: World) -> None:
+    world.create()
+    flush(world)
+    world.run(change(SetStatus(status="closed", reason="Completed")))
+    flush(world)
+    assert world.run(adopt(make())) == Adopted(changed=0, removed=0)
+    assert world.row()["status"] == "closed"
 
 
 def test_a_row_removed_outside_and_edited_here_is_kept(world: World) -> None:
@@ -175,7 +197,7 @@ def test_a_row_removed_outside_and_edited_here_is_kept(world: World) -> None:
 
 def test_a_row_removed_outside_and_written_again_is_there_again(world: World) -> None:
     world.create()
-    flush(world)
+    bury(world)
     world.run(adopt(gone=("x-1",)))
     world.run(adopt(make(title="Back"), sha256="again"))
     found = world.row()
@@ -186,7 +208,7 @@ def test_an_issue_removed_before_its_removal_was_published_may_be_created_anew(
     world: World,
 ) -> None:
     world.create()
-    flush(world)
+    bury(world)
     world.run(adopt(gone=("x-1",)))
     world.create(created_at=LATER)
     assert queries.published_line(world.conn, "x-1") is None

@@ -20,6 +20,7 @@ from beadflow import (
     activity_info,
     workflow,
 )
+from supervision import ActorRestarted
 from tests.support.world import running_system
 
 
@@ -245,3 +246,42 @@ async def test_a_system_that_drives_only_its_own_leaves_others_as_they_are(repo:
     async with running_system(repo, workflows=[slowly], agents=[Slow]) as running:
         (ended_other,) = await running.ended(other.id)
         assert await running.output(other.id) == ended_other.id
+
+
+class Panic(BaseException):
+    """What a library in another language may raise."""
+
+
+@pytest.mark.parametrize("kind", [Panic, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("where", ["agent", "activity", "workflow"])
+async def test_user_code_that_raises_no_exception_fails_its_workflow_and_nothing_else(
+    repo: Path, kind: type[BaseException], where: str
+) -> None:
+    class Wild(Agent):
+        agent_type = "wild"
+
+        @activity
+        def run(self, task: Task) -> None:
+            raise kind("wild")
+
+    @activity
+    async def run() -> None:
+        async with trio.open_nursery():
+            raise kind("wild")
+
+    @workflow(agent_type="wild")
+    async def wild(ctx: Context) -> None:
+        if where == "agent":
+            await ctx.activity(Wild.run)
+        elif where == "activity":
+            await ctx.activity(run)
+        else:
+            raise kind("wild")
+
+    async with running_system(repo, workflows=[wild, arithmetic], agents=[Wild]) as running:
+        started = await running.start("wild")
+        (ended,) = await running.ended(started.id)
+        assert (ended.status, ended.error_code) == ("failed", kind.__name__)
+        other = await running.start("arithmetic", variables={"first": 1})
+        assert [w.status for w in await running.ended(other.id)] == ["completed"]
+        assert not [e for e in running.events if isinstance(e, ActorRestarted)]

@@ -1,0 +1,44 @@
+"""Containment: where the system ends and the code of users begins.
+
+Whatever that code raises is the outcome of an attempt or of a workflow. `Exception` is not enough:
+a library written in another language may panic, a script may exit, and none of it may take the
+process along. Two things pass: cancellation, which is trio's, and a divergence from the history,
+which is ours.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import trio
+
+from actors.workflows.definition import ActivityFailure
+from actors.workflows.replay import NonDeterminismError
+
+PASSES = (trio.Cancelled, NonDeterminismError, GeneratorExit)
+
+
+@contextmanager
+def contained() -> Iterator[None]:
+    """Run user code inside.
+
+    Raises:
+        ActivityFailure: the code raised what is no `Exception`; its class name is the code.
+    """
+    try:
+        yield
+    except Exception:
+        raise
+    except PASSES:
+        raise
+    except BaseExceptionGroup as group:
+        if group.subgroup(PASSES) is not None:
+            raise
+        raise _failure(group.exceptions[0]) from group
+    except BaseException as error:
+        raise _failure(error) from error
+
+
+def _failure(error: BaseException) -> ActivityFailure:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return ActivityFailure(type(error).__name__, str(error) or type(error).__name__)
