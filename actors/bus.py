@@ -9,6 +9,7 @@ subscriber has a bounded buffer, and is cut off when that is full: it comes back
 number it saw.
 """
 
+import heapq
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 import structlog
 import trio
 
-from actors.coordination.messages import LogFacts
+from actors.coordination.messages import LogFacts, Move
 from actors.facts import LOG, Fact, FactsLogged, LoggedFact
 from actors.hints import hint
 from actors.writer import persist
@@ -102,6 +103,7 @@ class _State:
     cursors: dict[str, int] = field(default_factory=dict)
     published: int = 0
     notes: deque[Fact] = field(default_factory=deque)
+    pending: tuple[Fact, ...] = ()
     dropped_notes: int = 0
     subscribers: list[trio.MemorySendChannel[tuple[LoggedFact, ...]]] = field(default_factory=list)
 
@@ -187,36 +189,42 @@ class EventBus(Actor):
             await trio.sleep(GATHER_S)
 
     async def _drain(self) -> None:
-        for outbox in self._outboxes:
-            while await self._copy(outbox):
-                pass
-        notes, self._state.notes = tuple(self._state.notes), deque()
-        if notes:
-            after = self._state.cursors[NOTES]
-            await self._log(
-                LogFacts(source=NOTES, after=after, position=after + len(notes), facts=notes)
-            )
+        while await self._copy():
+            pass
 
-    async def _copy(self, outbox: Outbox) -> bool:
-        """Copy one stretch; answers whether there may be more."""
+    async def _copy(self) -> bool:
+        """Log one stretch of all there is, as it happened; answers whether there may be more."""
+        if not self._state.pending:
+            self._state.pending, self._state.notes = tuple(self._state.notes), deque()
+        notes = self._state.pending
+        stretches = [self._stretch(outbox) for outbox in self._outboxes]
+        after = self._state.cursors[NOTES]
+        stretches.append((Move(NOTES, after, after + len(notes)), notes))
+        moves = tuple(move for move, _ in stretches if move.position != move.after)
+        if not moves:
+            return False
+        found = heapq.merge(*(facts for _, facts in stretches), key=_when)
+        await self._log(LogFacts(moves=moves, facts=tuple(found)))
+        return True
+
+    def _stretch(self, outbox: Outbox) -> tuple[Move, Sequence[Fact]]:
         after = self._state.cursors[outbox.source]
         position, found = outbox.read(after, BATCH)
-        if position == after:
-            return False
-        await self._log(
-            LogFacts(source=outbox.source, after=after, position=position, facts=tuple(found))
-        )
-        return True
+        return Move(outbox.source, after, position), found
 
     async def _log(self, command: LogFacts) -> None:
         logged = await persist(self._writer, command)
+        before = self._state.cursors[NOTES]
         if logged is None:
             # An earlier attempt did it, perhaps a former bus's, which had read less or more.
-            self._look_up(command.source)
+            for source in self._state.cursors:
+                self._look_up(source)
             self._publish(self._missed())
         else:
-            self._state.cursors[command.source] = command.position
+            self._state.cursors.update({move.source: move.position for move in command.moves})
             self._publish(logged)
+        if self._state.cursors[NOTES] != before:
+            self._state.pending = ()
 
     def _look_up(self, source: str) -> None:
         self._state.cursors[source] = queries.cursor(self._reader, source)
@@ -253,6 +261,10 @@ class EventBus(Actor):
     def _drop(self, subscriber: trio.MemorySendChannel[tuple[LoggedFact, ...]]) -> None:
         subscriber.close()
         self._state.subscribers.remove(subscriber)
+
+
+def _when(fact: Fact) -> str:
+    return fact.at
 
 
 def logged_fact(row: sqlite3.Row) -> LoggedFact:

@@ -9,7 +9,7 @@ import random
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -17,11 +17,15 @@ from pathlib import Path
 from actors import ids
 from actors.coordination.messages import Identity
 from actors.coordination.store import claim_home
+from storage.coordination import queries as coordination_queries
+from storage.coordination.queries import set_meta
 from storage.database import open_reader, open_writer
-from storage.errors import RepositoryMismatch
+from storage.errors import RepositoryMismatch, StoresDisagree
 from storage.home import DataDir
+from storage.issues.queries import last_seq as last_journal_seq
 from storage.migrate import migrate
 from storage.pool import ReadPool
+from storage.workflows import queries as workflow_queries
 
 Observe = Callable[[str, str, float], None]
 
@@ -64,6 +68,7 @@ async def open_stores(
 
     Raises:
         RepositoryMismatch: the data belongs to another repository.
+        StoresDisagree: a database was lost, or put back from another time than the others.
         StorageError: a database cannot be opened or migrated; it says which and why.
     """
     places = {
@@ -75,6 +80,8 @@ async def open_stores(
         for path, schema in places.values():
             with _writing(path) as connection:
                 migrate(connection, schema)
+        _refuse_strangers(data)
+        _begin_journal_anew(data)
     identity = _identity(data, chance, prepare=prepare)
     async with AsyncExitStack() as stack:
         readers = {
@@ -82,6 +89,35 @@ async def open_stores(
             for name, (path, schema) in places.items()
         }
         yield Stores(identity=identity, **readers)
+
+
+def _refuse_strangers(data: DataDir) -> None:
+    """Refuse databases that cannot come from one life: each holds what the others rely on.
+
+    `beads.db` may be lost: it is rebuilt from the published file, and its journal begins anew.
+
+    Raises:
+        StoresDisagree: one is missing, or older than the other.
+    """
+    with (
+        closing(open_reader(data.coordination_db)) as coordination,
+        closing(open_reader(data.tempolite_db)) as tempolite,
+    ):
+        copied = coordination_queries.cursor(coordination, "tempolite")
+        known = coordination_queries.count_mappings(coordination)
+        written = workflow_queries.last_position(tempolite)
+    if copied > written:
+        raise StoresDisagree(data.tempolite_db, data.coordination_db)
+    if written and not known:
+        raise StoresDisagree(data.coordination_db, data.tempolite_db)
+
+
+def _begin_journal_anew(data: DataDir) -> None:
+    with closing(open_reader(data.beads_db)) as beads:
+        last = last_journal_seq(beads)
+    with _writing(data.coordination_db) as coordination:
+        if coordination_queries.cursor(coordination, "beads") > last:
+            coordination_queries.set_cursor(coordination, "beads", last)
 
 
 async def _open_readers(
@@ -99,9 +135,22 @@ def _identity(data: DataDir, chance: random.Random, *, prepare: bool) -> Identit
     )
     with opened as connection:
         identity = claim_home(connection, home=ids.home_id(chance), repository=repository)
-    if identity.repository != repository:
-        raise RepositoryMismatch(Path(identity.repository), Path(repository))
-    return identity
+        if identity.repository != repository:
+            _refuse_another(data, Path(identity.repository))
+            if prepare:
+                set_meta(connection, "repository", repository)
+    return replace(identity, repository=repository)
+
+
+def _refuse_another(data: DataDir, recorded: Path) -> None:
+    """A repository that was moved took its data along, or left it at the place it had.
+
+    Raises:
+        RepositoryMismatch: the recorded repository is still there, and another one.
+    """
+    inside = data.path.is_relative_to(data.repository)
+    if not inside and recorded.exists():
+        raise RepositoryMismatch(recorded, data.repository)
 
 
 @contextmanager

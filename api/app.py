@@ -114,12 +114,17 @@ async def _begin() -> None:
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
     _refuse_foreign_host(request.headers.get("Host", ""))
+    _refuse_foreign_origin(request.headers.get("Origin"))
 
 
 async def _begin_websocket() -> None:
     g.request_id = secrets.token_hex(8)
     _refuse_foreign_host(websocket.headers.get("Host", ""))
-    origin = websocket.headers.get("Origin")
+    _refuse_foreign_origin(websocket.headers.get("Origin"))
+
+
+def _refuse_foreign_origin(origin: str | None) -> None:
+    """Browsers say which page makes them ask; other clients say nothing."""
     if origin is not None:
         _refuse_foreign_host(origin.partition("://")[2])
 

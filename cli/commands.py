@@ -7,6 +7,7 @@ needs, and the server's own command, which brings the whole system along, costs 
 
 import difflib
 import os
+import sqlite3
 import sys
 from collections.abc import Sequence
 from importlib import metadata
@@ -109,6 +110,7 @@ def run(tokens: Sequence[str]) -> int:
 
 def _guarded(tokens: Sequence[str], out: Output) -> int:
     try:
+        _refuse_undecodable(tokens)
         command, bound, given = app.parse_args(
             tokens, exit_on_error=False, print_error=False, end_of_options_delimiter="--"
         )
@@ -122,10 +124,21 @@ def _guarded(tokens: Sequence[str], out: Output) -> int:
         refused = _unusable(err)
     except BrokenPipeError:
         raise
+    except sqlite3.Error as err:
+        refused = _damaged(err)
     except OSError as err:
         refused = Problem(str(err), code="system", exit_code=ExitCode.FAILED)
     out.refuse(refused)
     return refused.exit_code
+
+
+def _refuse_undecodable(tokens: Sequence[str]) -> None:
+    for token in tokens:
+        try:
+            token.encode()
+        except UnicodeEncodeError as err:
+            shown = token.encode("utf-8", "backslashreplace").decode()
+            raise usage("An argument is no text in this terminal's encoding", shown) from err
 
 
 def _misused(err: CycloptsError) -> Problem:
@@ -140,6 +153,16 @@ def _unusable(err: StorageError) -> Problem:
     if isinstance(err, StoreLocked):
         return Problem(str(err), code="store_locked", exit_code=ExitCode.CONFLICT, retryable=True)
     return Problem(str(err), code="storage", exit_code=ExitCode.FAILED)
+
+
+def _damaged(err: sqlite3.Error) -> Problem:
+    return Problem(
+        "A database cannot be read",
+        str(err),
+        code="database_damaged",
+        exit_code=ExitCode.FAILED,
+        hint="put the data directory back from a backup, or move it away to begin anew",
+    )
 
 
 def _unknown(word: str, within: App) -> Problem:

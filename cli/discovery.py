@@ -19,7 +19,6 @@ from cli.client import Client, Params
 from cli.exits import ExitCode
 from cli.problem import Problem
 from storage.home import DataDir
-from storage.lock import Holder
 
 _SERVER = Group("Server", sort_key=90)
 
@@ -126,21 +125,6 @@ def nobody_serves(attempt: str, hint: str) -> Problem:
 
 
 def _holder_url(where: Where) -> str | None:
+    """A holder without a URL is starting, or runs one workflow for itself: it serves nobody."""
     holder = DataDir.resolve(where.repo, where.data_dir).read_holder()
-    if holder is None:
-        return None
-    if holder.url is None:
-        raise _silent(holder)
-    return holder.url
-
-
-def _silent(holder: Holder) -> Problem:
-    who = f"process {holder.pid} on {holder.host}" if holder.pid else "another process"
-    return Problem(
-        "The data directory is in use, but its holder does not serve",
-        f"{who} has not said where it listens",
-        code="holder_not_serving",
-        exit_code=ExitCode.UNREACHABLE,
-        hint="a server that is starting says so in a moment: try again",
-        retryable=True,
-    )
+    return holder.url if holder is not None else None

@@ -33,6 +33,7 @@ from supervision import ChildSpec, System
 
 LOG_LEVEL = "error"
 BASE = "http://localhost"
+WORKFLOWS = "/api/v1/workflows"
 
 
 class Watch(Protocol):
@@ -89,6 +90,8 @@ def read(path: str, params: dict[str, Any], *, repo: Path, data_dir: Path | None
     configure_logging(LOG_LEVEL)
     where = place(repo, data_dir)
     if not where.data.coordination_db.exists():
+        if path == WORKFLOWS:
+            return {"data": [], "next_cursor": None}
         raise Problem(
             "There is no data yet",
             f"no workflow was ever started with {where.data.path}",

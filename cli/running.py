@@ -11,7 +11,7 @@ import secrets
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -156,7 +156,8 @@ async def running(
             doors = doors_of(system, where)
             specs = doors_specs(doors, meters.registry, http=sockets.http, metrics=sockets.metrics)
             await _start(system, world, specs)
-            where.data.announce(sockets.url)
+            if drives_all:  # others may rely on it: it stays until it is stopped
+                where.data.announce(sockets.url)
             gc.collect()
             gc.freeze()  # what is here now stays: full collections need not look at it again
             gc.set_threshold(*GC_THRESHOLDS)
@@ -235,6 +236,8 @@ def _kind(path: str) -> str:
 def configure_logging(level: str) -> None:
     """Structured lines on standard error, one per event, with control characters escaped."""
     logging.basicConfig(level=level_number(level), format="%(levelname)s %(name)s %(message)s")
+    for chatty in ("aiosqlite", "git", "pykka", "urllib3"):
+        logging.getLogger(chatty).setLevel(max(level_number(level), logging.INFO))
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -243,5 +246,17 @@ def configure_logging(level: str) -> None:
             structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level_number(level)),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(_StandardError()),  # type: ignore[arg-type]
     )
+
+
+class _StandardError:
+    """Whatever standard error is now; nobody crashes because nobody reads the log any more."""
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()

@@ -61,6 +61,7 @@ class Watch:
         self._streams = True
         self._pause_s = _FIRST_PAUSE_S
         self._heard_at = time.monotonic()
+        self._is_away = False
 
     def run(self) -> Workflow:
         """Returns the workflow once it has ended, successfully or not.
@@ -130,9 +131,11 @@ class Watch:
     def _heard(self) -> None:
         self._heard_at = time.monotonic()
         self._pause_s = _FIRST_PAUSE_S
+        self._is_away = False
 
     def _missed(self, problem: Problem) -> None:
-        if self._pause_s == _FIRST_PAUSE_S:
+        if not self._is_away:
+            self._is_away = True
             self._view.note("lost the server; trying to reach it again")
         if time.monotonic() - self._heard_at >= self._patience_s:
             raise _lost(self.workflow.id, problem) from problem

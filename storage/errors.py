@@ -145,6 +145,18 @@ class RepositoryMismatch(StorageError):
         self.actual = Path(actual)
 
 
+class StoresDisagree(StorageError):
+    """One database lacks what another relies on: it was lost, or put back from another time."""
+
+    def __init__(self, behind: Path, ahead: Path) -> None:
+        super().__init__(
+            f"{behind} is missing, or older than {ahead}: put both back from the same backup,"
+            " or move the whole data directory away to begin anew (the issues stay in their file)"
+        )
+        self.behind = behind
+        self.ahead = ahead
+
+
 class UnsafePath(StorageError):
     """A file of ours is a symbolic link, or lies outside the directory it must be in."""
 

@@ -1,8 +1,10 @@
 """Fixtures every suite shares."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.support.world import git_repository
 
@@ -11,3 +13,10 @@ from tests.support.world import git_repository
 def repo(tmp_path: Path) -> Path:
     """A real Git repository with one commit."""
     return git_repository(tmp_path / "repo")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A command that ran in the test's own process has set up its logging."""
+    yield
+    structlog.reset_defaults()

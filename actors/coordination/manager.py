@@ -264,7 +264,7 @@ def _unknown_outcome(plan: StartPlan) -> Overloaded:
 
 def _check_variables(variables: dict[str, Any]) -> None:
     try:
-        size = len(payload.encode(variables))
+        size = len(payload.encode(variables).encode())
     except PayloadError as error:
         raise ValidationError(f"variables: {error}", field="variables") from error
     if size > VARIABLES_LIMIT_BYTES:

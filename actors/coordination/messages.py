@@ -185,21 +185,24 @@ class CloseIntent(Command[None]):
     workflow_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogFacts(Command[tuple[LoggedFact, ...] | None]):
-    """Log facts, with all that follows from them in this database, and move the outbox's cursor.
-
-    Answers the facts as logged; None when this stretch of the outbox was logged already.
-
-    Args:
-        source: the outbox; notes, which come from none, have a cursor of their own.
-        after: the cursor these facts were read from.
-        position: the cursor once they are logged.
-    """
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A cursor's way: the facts of `source` after `after`, up to `position`."""
 
     source: str
     after: int
     position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFacts(Command[tuple[LoggedFact, ...] | None]):
+    """Log facts, with all that follows from them in this database, and move the cursors.
+
+    Answers the facts as logged; None, and nothing done, when a cursor stands elsewhere by now: some
+    of them were logged already.
+    """
+
+    moves: tuple[Move, ...]
     facts: tuple[Fact, ...]
 
 

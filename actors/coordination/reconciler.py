@@ -34,6 +34,7 @@ from supervision import Actor, ActorDeadError, ActorRestarting, AskTimeout, Name
 CONSUMER = "reconciler"
 BATCH = 500
 
+STOP_S = 2.0
 PAUSE_S = 1.0
 """Between two recordings, and before a read that failed is tried again."""
 
@@ -105,6 +106,12 @@ class Reconciler(Actor):
         self._work.set()
         self.spawn(self._pump)
         self.spawn(self._keep_recorded)
+
+    async def on_stop(self) -> None:
+        """What has ended is closed before the last flush; the rest is found at the next start."""
+        with trio.move_on_after(STOP_S):
+            while await self._follow():
+                pass
 
     async def on_receive(self, message: object) -> object:
         match message:

@@ -82,9 +82,11 @@ def claim_home(connection: sqlite3.Connection, *, home: str, repository: str) ->
 
 
 def log_facts(connection: sqlite3.Connection, command: LogFacts) -> tuple[LoggedFact, ...] | None:
-    if queries.cursor(connection, command.source) != command.after:
+    moves = command.moves
+    if any(queries.cursor(connection, move.source) != move.after for move in moves):
         return None
-    queries.set_cursor(connection, command.source, command.position)
+    for move in moves:
+        queries.set_cursor(connection, move.source, move.position)
     logged = []
     for fact in command.facts:
         logged.append(_log(connection, fact))

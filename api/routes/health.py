@@ -1,5 +1,8 @@
 """/health: whether the process lives, and whether it can take work."""
 
+import shutil
+from pathlib import Path
+
 import trio
 from quart import Blueprint, Response, jsonify
 
@@ -8,6 +11,9 @@ from api.doors import Doors
 from supervision import ActorDeadError, ActorRestarting, AskTimeout, MailboxFull, Named, ask
 
 DEADLINE_S = 2.0
+
+ROOM_BYTES = 1024 * 1024
+"""Below it the next commit or the next flush of the issues may not fit."""
 
 
 def routes(doors: Doors) -> Blueprint:
@@ -22,6 +28,7 @@ def routes(doors: Doors) -> Blueprint:
     async def ready() -> Response:
         parts = {name: _is_there(named) for name, named in doors.needed}
         parts["manager"] = await _answers(doors.manager)
+        parts["data"] = await trio.to_thread.run_sync(_has_room, Path(doors.where.data_dir))
         is_ready = all(parts.values())
         status = "ready" if is_ready else "not ready"
         response = jsonify({"status": status, "parts": parts})
@@ -33,6 +40,14 @@ def routes(doors: Doors) -> Blueprint:
 
 def _is_there(named: Named) -> bool:
     return named.ref is not None
+
+
+def _has_room(data_dir: Path) -> bool:
+    """Whether the databases are still where they were, with room to grow."""
+    try:
+        return (data_dir / "lock").exists() and shutil.disk_usage(data_dir).free >= ROOM_BYTES
+    except OSError:
+        return False
 
 
 async def _answers(manager: Named) -> bool:

@@ -181,6 +181,11 @@ def last_event(connection: sqlite3.Connection) -> int:
     return int(row[0] or 0)
 
 
+def count_mappings(connection: sqlite3.Connection) -> int:
+    row = connection.execute("SELECT count(*) FROM workflow_mappings").fetchone()
+    return int(row[0])
+
+
 def issue_of(connection: sqlite3.Connection, workflow_id: str) -> str | None:
     row = connection.execute(
         "SELECT beads_issue_id FROM workflow_mappings WHERE tempolite_workflow_id = ?",

@@ -91,6 +91,12 @@ def insert_instance(
     return cursor.rowcount == 1
 
 
+def last_position(connection: sqlite3.Connection) -> int:
+    """The end of the outbox, 0 when nothing ever happened."""
+    row = connection.execute("SELECT max(position) FROM history").fetchone()
+    return int(row[0] or 0)
+
+
 def set_status(connection: sqlite3.Connection, workflow_id: str, status: str, at: str) -> None:
     connection.execute(
         "UPDATE instances SET status = ?, updated_at = ? WHERE workflow_id = ?",

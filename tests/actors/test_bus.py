@@ -22,7 +22,7 @@ from actors.bus import (
     ring,
     tell_bus,
 )
-from actors.coordination.messages import LogFacts
+from actors.coordination.messages import LogFacts, Move
 from actors.coordination.store import HANDLERS
 from actors.errors import StorageFull
 from actors.facts import Fact, FactsLogged, LoggedFact
@@ -277,7 +277,7 @@ async def test_a_commit_of_a_bus_that_died_meanwhile_costs_its_successor_nothing
 async def test_a_command_still_on_its_way_when_its_bus_died_leaves_no_gap(room: Room) -> None:
     """What it logs was read before the next bus began, and less than that one has read."""
     subscription = await room.subscribe()
-    room.database.run(LogFacts(source="one", after=0, position=1, facts=(fact("a"),)))
+    room.database.run(LogFacts(moves=(Move("one", 0, 1),), facts=(fact("a"),)))
     room.happen("one", "a", "b", "c")
     found = await received(subscription, 3)
     assert [(f.seq, f.type) for f in found] == [(1, "a"), (2, "b"), (3, "c")]
@@ -287,7 +287,7 @@ async def test_a_command_still_on_its_way_when_its_bus_died_leaves_no_gap(room: 
 
 async def test_what_somebody_else_logged_in_between_is_published_in_its_place(room: Room) -> None:
     subscription = await room.subscribe()
-    room.database.run(LogFacts(source="other", after=0, position=1, facts=(fact("x"),)))
+    room.database.run(LogFacts(moves=(Move("other", 0, 1),), facts=(fact("x"),)))
     room.happen("one", "a")
     found = await received(subscription, 2)
     assert [(f.seq, f.type) for f in found] == [(1, "x"), (2, "a")]

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from actors.coordination.store import claim_home
+from actors.issues.messages import GetIssue
 from actors.stores import Stores, open_stores
+from beadflow import Context, workflow
 from storage.coordination import queries
 from storage.database import open_reader, open_writer
-from storage.errors import RepositoryMismatch, StorageError
+from storage.errors import RepositoryMismatch, StorageError, StoresDisagree
 from storage.home import DataDir
-from tests.support.world import git_repository
+from tests.support.world import git_repository, running_system
 
 
 @asynccontextmanager
@@ -115,3 +117,62 @@ def test_a_claim_is_read_on_a_connection_that_cannot_write(repo: Path, tmp_path:
         mine = claim_home(conn, home="h", repository="/r")
     with closing(open_reader(path)) as conn:
         assert claim_home(conn, home="x", repository="/y") == mine
+
+
+async def test_a_repository_that_was_moved_takes_its_data_along(repo: Path, tmp_path: Path) -> None:
+    async with opened(repo) as stores:
+        home = stores.identity.home
+    moved = repo.rename(tmp_path / "moved")
+    async with opened(moved) as stores:
+        assert stores.identity.home == home
+    async with opened(moved) as stores:
+        assert stores.identity.repository == str(DataDir.resolve(moved).repository)
+
+
+async def test_data_kept_elsewhere_follows_a_repository_that_was_moved(
+    repo: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    async with opened(repo, data):
+        pass
+    async with opened(repo.rename(tmp_path / "moved"), data) as stores:
+        assert stores.identity.repository == str(DataDir.resolve(tmp_path / "moved").repository)
+
+
+@pytest.mark.parametrize("lost", ["tempolite_db", "coordination_db"])
+async def test_a_database_that_was_lost_is_refused_and_named(repo: Path, lost: str) -> None:
+    @workflow
+    async def flow(ctx: Context) -> None:
+        del ctx
+
+    async with running_system(repo, workflows=[flow]) as running:
+        started = await running.start("flow")
+        await running.ended(started.id)
+    path: Path = getattr(DataDir.resolve(repo), lost)
+    path.unlink()
+    with pytest.raises(StoresDisagree, match=path.name):
+        async with opened(repo):
+            pass
+
+
+async def test_issues_whose_database_was_lost_come_back_from_their_file(repo: Path) -> None:
+    @workflow
+    async def flow(ctx: Context) -> str:
+        del ctx
+        return "done"
+
+    async with running_system(repo, workflows=[flow]) as running:
+        started = await running.start("flow")
+        await running.ended(started.id)
+    DataDir.resolve(repo).beads_db.unlink()
+    async with running_system(repo, workflows=[flow]) as running:
+        issue = await running.ask("tracker", GetIssue(issue_id=started.beads_issue_id))
+        assert issue.work["workflow_id"] == started.id
+        again = await running.start("flow")
+        await running.until(
+            lambda seen: any(
+                f.type == "issue_closed" and f.issue_id == again.beads_issue_id for f in seen
+            )
+        )
+        issue = await running.ask("tracker", GetIssue(issue_id=started.beads_issue_id))
+        assert (issue.status, issue.close_reason) == ("closed", "Completed")

@@ -113,6 +113,17 @@ async def test_a_request_for_a_loopback_name_is_served(host: str) -> None:
     assert (await ask_nobody("GET", "/health/live", host=host)).status == 200
 
 
+@pytest.mark.parametrize("origin", ["http://example.org", "null", "https://127.0.0.1.example.org"])
+async def test_a_request_from_a_page_elsewhere_is_refused(origin: str) -> None:
+    answer = await ask_nobody("GET", "/health/live", headers=[("Origin", origin)])
+    refused(answer, 403, "foreign_host")
+
+
+async def test_a_request_from_a_page_of_this_machine_is_served() -> None:
+    headers = [("Origin", "http://localhost:8080")]
+    assert (await ask_nobody("GET", "/health/live", headers=headers)).status == 200
+
+
 async def test_a_request_keeps_the_id_it_came_with() -> None:
     answer = await ask_nobody("GET", "/nope", headers=[("X-Request-Id", "my-id.1_a")])
     assert problem_of(answer)["request_id"] == "my-id.1_a"

@@ -36,7 +36,10 @@ async def test_a_process_with_nobody_behind_it_is_live_but_not_ready() -> None:
         assert (await call(app, "GET", "/health/live")).status == 200
         answer = await call(app, "GET", "/health/ready")
     assert answer.status == 503
-    assert answer.json() == {"status": "not ready", "parts": {"nobody": False, "manager": False}}
+    assert answer.json() == {
+        "status": "not ready",
+        "parts": {"nobody": False, "manager": False, "data": False},
+    }
 
 
 async def test_it_is_not_ready_while_a_writer_is_down_and_ready_when_it_is_back(

@@ -1,3 +1,4 @@
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -359,13 +360,35 @@ def test_the_holder_of_the_data_directory_is_asked(
     assert len(server.seen) == 1
 
 
-def test_a_holder_that_does_not_serve_yet_is_worth_another_try(
+def test_a_holder_that_serves_nobody_keeps_nobody_from_reading(
     beadflow: Run, tmp_path: Path
 ) -> None:
     with DataDir.resolve(data_dir=tmp_path / "data") as held:
         ran = beadflow("workflow", "list", "--data-dir", str(held.path), "-o", "json")
-    assert ran.code == 9
-    assert ran.json["error"]["retryable"]
+    assert (ran.code, ran.json["data"]) == (0, [])
+
+
+def test_a_holder_that_serves_nobody_refuses_a_start_of_its_own_and_is_named(
+    beadflow: Run, tmp_path: Path
+) -> None:
+    with DataDir.resolve(data_dir=tmp_path / "data") as held:
+        at = ("--data-dir", str(held.path))
+        ran = beadflow("workflow", "start", "research", "T", "--watch", *at)
+    assert ran.code == 7
+    assert str(os.getpid()) in ran.err
+
+
+def test_an_argument_that_is_no_text_is_a_wrong_use(beadflow: Run) -> None:
+    ran = beadflow("workflow", "start", "research", "\udcff\udcfe")
+    assert ran.code == 2
+    assert "no text" in ran.err
+
+
+def test_a_damaged_database_is_said_in_words(beadflow: Run, tmp_path: Path) -> None:
+    (tmp_path / "coordination.db").write_bytes(b"SQLite format 3\0" + b"\1" * 4096)
+    ran = beadflow("workflow", "list", "--data-dir", str(tmp_path))
+    assert ran.code == 1
+    assert "error: " in ran.err
 
 
 @pytest.mark.parametrize(

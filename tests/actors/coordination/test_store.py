@@ -10,7 +10,7 @@ import pytest
 from actors import facts
 from actors.agents.messages import AssignQueued
 from actors.coordination.intents import plan_from_text
-from actors.coordination.messages import CloseIntent, LogFacts, RecordStart, StartPlan
+from actors.coordination.messages import CloseIntent, LogFacts, Move, RecordStart, StartPlan
 from actors.coordination.store import HANDLERS, claim_home
 from actors.errors import Conflict
 from actors.facts import Fact, Result
@@ -51,7 +51,7 @@ def logged(fact_type: str, *, result: Result | None = None, **data: Any) -> Fact
 
 def log(bridge: Database, *found: Fact) -> Any:
     after = queries.cursor(bridge.conn, "test")
-    return bridge.run(LogFacts(source="test", after=after, position=after + 1, facts=found))
+    return bridge.run(LogFacts(moves=(Move("test", after, after + 1),), facts=found))
 
 
 def mapping(bridge: Database, workflow_id: str = "w-1") -> dict[str, Any]:
@@ -129,7 +129,7 @@ def test_an_assignment_that_is_over_is_given_to_nobody(bridge: Database) -> None
 
 
 def test_a_stretch_of_an_outbox_is_logged_once(bridge: Database) -> None:
-    command = LogFacts(source="s", after=0, position=4, facts=(logged("log"), logged("log")))
+    command = LogFacts(moves=(Move("s", 0, 4),), facts=(logged("log"), logged("log")))
     first, second = bridge.twice(command)
     assert [fact.seq for fact in first] == [1, 2]
     assert second is None
@@ -137,10 +137,10 @@ def test_a_stretch_of_an_outbox_is_logged_once(bridge: Database) -> None:
 
 
 def test_outboxes_have_cursors_of_their_own(bridge: Database) -> None:
-    bridge.run(LogFacts(source="s", after=0, position=4, facts=()))
-    logged_here = bridge.run(LogFacts(source="t", after=0, position=1, facts=(logged("log"),)))
+    bridge.run(LogFacts(moves=(Move("s", 0, 4),), facts=()))
+    logged_here = bridge.run(LogFacts(moves=(Move("t", 0, 1),), facts=(logged("log"),)))
     assert [fact.seq for fact in logged_here] == [1]
-    assert bridge.run(LogFacts(source="s", after=3, position=5, facts=(logged("log"),))) is None
+    assert bridge.run(LogFacts(moves=(Move("s", 3, 5),), facts=(logged("log"),))) is None
 
 
 def test_a_fact_of_a_workflow_learns_its_issue_and_the_other_way_round(bridge: Database) -> None:
