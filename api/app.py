@@ -4,6 +4,8 @@ What every request has in common is here: its id, the guard against foreign host
 a body, and what errors look like.
 """
 
+import asyncio
+import contextlib
 import ipaddress
 import re
 import secrets
@@ -15,6 +17,7 @@ import trio
 from prometheus_client import CollectorRegistry
 from quart import Response, g, request, websocket
 from quart_trio import QuartTrio
+from quart_trio.asgi import TrioASGIHTTPConnection
 from werkzeug.exceptions import HTTPException
 
 from api import problem
@@ -40,11 +43,32 @@ class ForeignHost(Refused):
     message = "this server answers to loopback names only"
 
 
+class _Unknown(Exception):  # noqa: N818 - stands in for what older Pythons do not have
+    pass
+
+
+_BODY_CLOSED: type[Exception] = getattr(asyncio, "QueueShutDown", _Unknown)
+
+
+class Connection(TrioASGIHTTPConnection):
+    """Quart's, where a body that comes after the answer is no reason to lose the answer.
+
+    From Python 3.13 on a request that has been answered refuses the rest of its body by raising in
+    the task that reads, which would cancel the one that is still sending.
+    """
+
+    async def handle_messages(self, nursery: trio.Nursery, request: Any, receive: Any) -> None:  # type: ignore[override]
+        with contextlib.suppress(_BODY_CLOSED):
+            await super().handle_messages(nursery, request, receive)
+
+
 class App(QuartTrio):
     """Quart, with a path for every request.
 
     Quart fails before any handler of ours on a target that names none (`?a=1`, `x://[`).
     """
+
+    asgi_http_class = Connection
 
     async def asgi_app(self, scope: Any, receive: Any, send: Any) -> None:
         if "path" in scope:
