@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 import trio
 from hypercorn.config import Config
+from hypercorn.events import Updated
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
@@ -63,7 +64,10 @@ class Connections:
                     serving()
                     await closing.wait()
                     accepting.cancel_scope.cancel()
-                await self._context.terminated.set()  # those that idle end now
+                await self._context.terminated.set()
+                for wire in self._open:
+                    if wire.is_idle:
+                        wire.cut()
                 end.start_soon(self._cut_off_late, handlers.cancel_scope)
             end.cancel_scope.cancel()
 
@@ -92,6 +96,7 @@ class Speaker(TCPServer):
     def __init__(
         self, app: AppWrapper, config: Config, context: WorkerContext, wire: "Wire"
     ) -> None:
+        self._wire = wire
         stream: Any = wire  # any stream will do
         super().__init__(app, config, context, ConnectionState({}), stream)
 
@@ -112,9 +117,21 @@ class Speaker(TCPServer):
                     send=self.protocol_send,
                 )
                 self.protocol = speaks
-                await self.idle_task.restart(tasks, self._idle_timeout)
                 await self._read_data()
-                over.cancel()  # pings and timers do not outlive the connection
+                over.cancel()  # pings do not outlive the connection
+
+    async def protocol_send(self, event: Any) -> None:
+        """Send, and keep in mind whether a request is in progress.
+
+        hypercorn waits for idle connections in a task that it starts from the request's, and that
+        dies with it. Here an idle one is known as such, and the read timeout ends it.
+        """
+        if isinstance(event, Updated):
+            self._wire.is_idle = event.idle
+            if event.idle and self.context.terminated.is_set():
+                self._wire.cut()
+        else:
+            await super().protocol_send(event)
 
 
 class Http1(H11Protocol):
@@ -130,6 +147,7 @@ class Wire:
         self.receive_some = stream.receive_some
         self.send_eof = stream.send_eof
         self.aclose = stream.aclose
+        self.is_idle = True  # no request is in progress
         self._stream = stream
 
     async def send_all(self, data: bytes) -> None:

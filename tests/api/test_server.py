@@ -12,6 +12,7 @@ import pytest
 import trio
 from httpx2.websockets import AsyncWebSocketSession, WebSocketDisconnect
 from prometheus_client.parser import text_string_to_metric_families
+from quart_trio import QuartTrio
 
 from api.server import doors_specs, listen
 from tests.api.site import WORKFLOWS, site
@@ -94,10 +95,17 @@ async def test_a_stop_does_not_wait_for_ever_for_a_request(monkeypatch: pytest.M
             assert await read_all(wire) == b""
 
 
-async def test_a_stop_does_not_wait_for_connections_that_idle() -> None:
+def quart() -> QuartTrio:
+    app = QuartTrio("hello")
+    app.add_url_rule("/", "hello", lambda: "hello")
+    return app
+
+
+@pytest.mark.parametrize("app", [hello, quart()])
+async def test_a_stop_does_not_wait_for_connections_that_idle(app: Any) -> None:
     with trio.fail_after(2):
         async with (
-            door(lambda _: hello) as here,
+            door(lambda _: app) as here,
             await here.connect(),
             await here.connect() as used,
         ):
