@@ -235,19 +235,54 @@ def _kind(path: str) -> str:
 
 def configure_logging(level: str) -> None:
     """Structured lines on standard error, one per event, with control characters escaped."""
-    logging.basicConfig(level=level_number(level), format="%(levelname)s %(name)s %(message)s")
-    for chatty in ("aiosqlite", "git", "pykka", "urllib3"):
-        logging.getLogger(chatty).setLevel(max(level_number(level), logging.INFO))
+    _configure_libraries(level)
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
-        ],
+        processors=[*_FACTS, structlog.processors.format_exc_info, _escape, _RENDER],
         wrapper_class=structlog.make_filtering_bound_logger(level_number(level)),
         logger_factory=structlog.WriteLoggerFactory(_StandardError()),  # type: ignore[arg-type]
     )
+
+
+_FACTS: tuple[structlog.typing.Processor, ...] = (
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
+_RENDER = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
+
+
+def _escape(_logger: object, _method: str, event: structlog.typing.EventDict) -> dict[str, object]:
+    """One event is one line, whatever somebody put into a title."""
+    return {key: _plain(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _plain(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _configure_libraries(level: str) -> None:
+    """What others log goes the same way, in the same form."""
+    handler = _LibraryHandler(_StandardError())
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _escape,
+                _RENDER,
+            ],
+            foreign_pre_chain=_FACTS,
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [h for h in root.handlers if not isinstance(h, _LibraryHandler)] + [handler]
+    root.setLevel(level_number(level))
+    for chatty in ("aiosqlite", "git", "pykka", "urllib3"):
+        logging.getLogger(chatty).setLevel(max(level_number(level), logging.INFO))
+
+
+class _LibraryHandler(logging.StreamHandler["_StandardError"]):
+    """Ours among the root logger's handlers, so that setting up twice is setting up once."""
 
 
 class _StandardError:

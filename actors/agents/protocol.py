@@ -189,12 +189,15 @@ class Agent(Actor):
         arguments = [self._task(order)]
         if definition.input_type is not None:
             arguments.append(definition.input.validate_python(order.input))
-        with trio.move_on_after(order.timeout_s), contained():
+        with trio.move_on_after(order.timeout_s) as scope, contained():
             if definition.is_async:
-                return await definition.function(self, *arguments)
-            return await trio.to_thread.run_sync(
-                definition.function, self, *arguments, abandon_on_cancel=True
-            )
+                result = await definition.function(self, *arguments)
+            else:
+                result = await trio.to_thread.run_sync(
+                    definition.function, self, *arguments, abandon_on_cancel=True
+                )
+            if trio.current_time() <= scope.deadline:  # code that never waits is never cancelled
+                return result
         raise ActivityFailure(
             "start_to_close_timeout",
             f"activity {order.activity!r} took longer than {order.timeout_s} s",

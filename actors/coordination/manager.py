@@ -8,6 +8,7 @@ actor starts after the answer: a crash in between is found at the next start.
 import hashlib
 import json
 import random
+import unicodedata
 from dataclasses import replace
 from typing import Any
 
@@ -279,6 +280,10 @@ def _check_title(title: str) -> None:
         size = len(title.encode())
     except UnicodeEncodeError as error:
         raise ValidationError("the title is no Unicode text", field="issue_title") from error
+    if any(unicodedata.category(char) == "Cc" for char in title):
+        raise ValidationError(
+            "the title is one line: it holds a control character", field="issue_title"
+        )
     if not title.strip() or size > TITLE_LIMIT_BYTES:
         raise ValidationError(
             f"the title is 1 to {TITLE_LIMIT_BYTES} bytes of text, not {size}",

@@ -130,10 +130,13 @@ async def run_attempts(
 async def _once(definition: ActivityDefinition, value: Any) -> Any:
     call: Callable[..., Any] = definition.function
     arguments = () if definition.input_type is None else (value,)
-    with trio.move_on_after(definition.timeout_s), contained():
+    with trio.move_on_after(definition.timeout_s) as scope, contained():
         if definition.is_async:
-            return await call(*arguments)
-        return await trio.to_thread.run_sync(call, *arguments, abandon_on_cancel=True)
+            result = await call(*arguments)
+        else:
+            result = await trio.to_thread.run_sync(call, *arguments, abandon_on_cancel=True)
+        if trio.current_time() <= scope.deadline:  # code that never waits is never cancelled
+            return result
     raise ActivityFailure(
         "start_to_close_timeout",
         f"activity {definition.name!r} took longer than {definition.timeout_s} s",

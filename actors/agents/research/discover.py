@@ -14,7 +14,7 @@ from pathlib import Path
 import trio
 
 from actors.agents.research.evidence import Ledger
-from actors.agents.research.facts import Candidate, Discovery, Gap
+from actors.agents.research.facts import PACKAGE_INDEX, Candidate, Discovery, Gap
 from actors.agents.research.indexes import Indexes, configured_indexes
 from actors.agents.research.installed import Copy, environments, find_installed
 from actors.agents.research.lookup import Finding, Lookup
@@ -126,4 +126,4 @@ def _discovery(
 
 def _late(name: str, found: _Found) -> Finding:
     when = "its own deadline" if name in found.copies else "the deadline for all candidates"
-    return Finding(gaps=[("package index", f"the index did not answer before {when}")])
+    return Finding(gaps=[(PACKAGE_INDEX, f"the index did not answer before {when}")])

@@ -27,6 +27,10 @@ class Evidence(Model):
     statement: str
 
 
+PACKAGE_INDEX = "package index"
+"""What a gap is about when an index gave no answer."""
+
+
 class Gap(Model):
     """Something that could not be looked up, and why."""
 

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from pypi_simple import ACCEPT_JSON_PREFERRED, DistributionPackage, UnparsableFilenameError
 from pypi_simple.filenames import parse_filename
 
-from actors.agents.research.facts import Artefacts, Contents, Metadata, Releases
+from actors.agents.research.facts import PACKAGE_INDEX, Artefacts, Contents, Metadata, Releases
 from actors.agents.research.fetch import PAGE_CAP_BYTES, Absent, Fetcher, Unreachable
 from actors.agents.research.indexes import Indexes
 from actors.agents.research.metadata import read_metadata
@@ -91,7 +91,7 @@ class Lookup:
             except Unreachable as err:
                 failed = True
                 why = f"index unreachable: {without_credentials(root)}: {err}"
-                finding.gaps.append(("package index", why))
+                finding.gaps.append((PACKAGE_INDEX, why))
         for directory in self.indexes.links:
             linked = _linked(directory, self.name)
             finding.asked.append(directory.as_uri())

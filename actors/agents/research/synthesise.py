@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from actors.agents.research.evidence import Ledger
-from actors.agents.research.facts import Candidate, Gap
+from actors.agents.research.facts import PACKAGE_INDEX, Candidate, Gap
 from actors.agents.research.messages import (
     DEFAULT_WEIGHTS,
     LABELS,
@@ -37,6 +37,9 @@ _ALWAYS_UNKNOWN: Final = (
 )
 
 
+_WITHOUT_INDEX = "Not everything could be asked of the package index, which limits what follows."
+
+
 def synthesise(request: SynthesiseRequest) -> Report:
     """Makes the report from what discovery and analysis found."""
     analysis, candidates = request.analysis, request.discovery.candidates
@@ -62,6 +65,8 @@ def synthesise(request: SynthesiseRequest) -> Report:
     hinges = changes(cells, weights, blocked, names)
     trust, why = confidence(ranking, len(hinges), len(criteria))
     recommendation = _recommendation(ranking, candidates, scene)
+    if any(gap.what == PACKAGE_INDEX for gap in request.discovery.gaps):
+        recommendation = f"{_WITHOUT_INDEX} {recommendation}"
     report = Report(
         question=request.question,
         as_of=request.as_of,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import trio
 from pydantic import BaseModel, TypeAdapter
+from trio.testing import MockClock
 
 from actors.workflows.activities import (
     RESULT_LIMIT_BYTES,
@@ -200,3 +201,14 @@ async def test_a_result_that_cannot_be_stored_is_a_failure_of_the_activity() -> 
     with pytest.raises(ActivityFailure) as failed:
         await run(odd, attempts=3, initial_s=0.0)
     assert (failed.value.code, failed.value.attempts) == ("result_not_json", 1)
+
+
+async def test_code_that_never_waits_is_too_late_all_the_same(mock_clock: MockClock) -> None:
+    @activity(timeout_s=2.0)
+    async def stubborn() -> str:
+        mock_clock.jump(3.0)
+        return "done"
+
+    with pytest.raises(ActivityFailure) as failed:
+        await run(stubborn)
+    assert failed.value.code == "start_to_close_timeout"
