@@ -1,5 +1,6 @@
 """Fixtures every suite shares."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,5 +19,9 @@ def repo(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _logging_as_it_was() -> Iterator[None]:
     """A command that ran in the test's own process has set up its logging."""
+    root = logging.getLogger()
+    level = root.level
     yield
     structlog.reset_defaults()
+    root.setLevel(level)
+    root.handlers = [h for h in root.handlers if type(h).__module__ != "cli.running"]

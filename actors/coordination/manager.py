@@ -280,15 +280,15 @@ def _check_title(title: str) -> None:
         size = len(title.encode())
     except UnicodeEncodeError as error:
         raise ValidationError("the title is no Unicode text", field="issue_title") from error
-    if any(unicodedata.category(char) == "Cc" for char in title):
-        raise ValidationError(
-            "the title is one line: it holds a control character", field="issue_title"
-        )
     if not title.strip() or size > TITLE_LIMIT_BYTES:
         raise ValidationError(
             f"the title is 1 to {TITLE_LIMIT_BYTES} bytes of text, not {size}",
             field="issue_title",
             value=title,
+        )
+    if any(unicodedata.category(char) == "Cc" for char in title):
+        raise ValidationError(
+            "the title is one line: it holds a control character", field="issue_title"
         )
 
 
