@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
 from actors.agents.research.untrusted import plain, without_credentials
 from actors.agents.tools import run_tool
 
-PYPI: Final = "https://pypi.org/simple"
+PYPI: Final = PYPI_SIMPLE_ENDPOINT.rstrip("/")
 _PIP_DEADLINE_S: Final = 5.0
 _SCHEMES: Final = frozenset({"https", "http", "file"})
 # pip's sections by precedence: the environment, then what is set for `pip install`, then for all.
