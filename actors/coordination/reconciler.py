@@ -61,7 +61,8 @@ def changes_for(fact: LoggedFact) -> tuple[Change, ...]:
         case facts.WORKFLOW_COMPLETED:
             done = SetStatus(status="closed", reason="Completed")
             summary = fact.data.get("summary")
-            return (AddComment(author=AUTHOR, text=summary), done) if summary else (done,)
+            author = fact.data.get("agent_id", AUTHOR)
+            return (AddComment(author=author, text=summary), done) if summary else (done,)
         case facts.WORKFLOW_FAILED:
             reason = f"Failed: {_token(str(fact.data['code']))}"
             return (_explain(fact), SetStatus(status="closed", reason=reason))

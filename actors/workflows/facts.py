@@ -35,7 +35,7 @@ def facts_of(row: HistoryRow) -> list[Fact]:
         case Kind.WORKFLOW_STALLED:
             return [_fact(row, facts.WORKFLOW_STALLED, _error(body))]
         case Kind.WORKFLOW_COMPLETED:
-            return [_completed(row, body["result"])]
+            return [_completed(row, body)]
         case Kind.WORKFLOW_FAILED:
             return [_fact(row, facts.WORKFLOW_FAILED, {"type": row.name, **_error(body)})]
         case Kind.WORKFLOW_DEAD_LETTERED:  # pragma: no branch - there are no more kinds
@@ -92,7 +92,8 @@ def _step_completed(row: HistoryRow, body: Mapping[str, Any]) -> Fact:
     return _fact(row, facts.STEP_COMPLETED, _step(row, body), result)
 
 
-def _completed(row: HistoryRow, value: Any) -> Fact:
+def _completed(row: HistoryRow, body: Mapping[str, Any]) -> Fact:
+    value = body["result"]
     result = Result(
         step="output",
         result_type="output",
@@ -102,6 +103,8 @@ def _completed(row: HistoryRow, value: Any) -> Fact:
         confidence_score=_confidence(value),
     )
     data = {"type": row.name, "summary": _summary(value)}
+    if "agent_id" in body:
+        data["agent_id"] = body["agent_id"]
     return _fact(row, facts.WORKFLOW_COMPLETED, data, result)
 
 

@@ -7,6 +7,7 @@ history it cannot write is a crash, and its supervisor starts it again from what
 """
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +78,7 @@ class WorkflowActor(Actor):
         self._ended_tasks = trio.lowlevel.ParkingLot()
         self._context: Context
         self._journal: Journal
+        self._signature: dict[str, str] = {}
 
     async def on_start(self) -> None:
         row = queries.instance(self._parts.reader, self._workflow_id)
@@ -90,6 +92,7 @@ class WorkflowActor(Actor):
             write=self._write,
             clock=self._parts.clock,
         )
+        self._signature = _signature(events)
         replay = Replay.of(self._workflow_id, events)
         self._context = Context(
             self._workflow_id,
@@ -126,11 +129,11 @@ class WorkflowActor(Actor):
             with contained():
                 output = await definition.function(self._context, *arguments)
             replay.close()
-            kind, text = Kind.WORKFLOW_COMPLETED, encode_result(output, "the workflow's output")
+            text = encode_result(output, "the workflow's output", **self._signature)
         except (Exception, SystemExit, NonDeterminismError, BaseExceptionGroup) as error:  # noqa: BLE001 - user code's boundary
             self._break_off(row, _reason(error), replay)
         else:
-            self._journal.append(kind, name=row.name, payload=text)
+            self._journal.append(Kind.WORKFLOW_COMPLETED, name=row.name, payload=text)
         await self._journal.barrier()
         self.stop()
 
@@ -198,6 +201,14 @@ class WorkflowActor(Actor):
             at=rfc3339(self._parts.clock()),
         )
         tell_bus(self._parts.bus, line)
+
+
+def _signature(events: Sequence[HistoryEvent]) -> dict[str, str]:
+    """{"agent_id": the agent this workflow was given}, or nothing where it has none."""
+    given = (Kind.WORKFLOW_STARTED, Kind.WORKFLOW_ACTIVATED)
+    bodies = (payload.decode(event.payload) or {} for event in events if event.kind in given)
+    agents = [body["agent_id"] for body in bodies if body.get("agent_id")]
+    return {"agent_id": agents[-1]} if agents else {}
 
 
 def _event(row: sqlite3.Row) -> HistoryEvent:

@@ -51,7 +51,9 @@ def test_a_workflow_killed_after_its_first_result_finishes_in_the_next_life(
     issues = _issues(server.repo)
     assert [i["id"] for i in issues] == [ended["beads_issue_id"]]
     assert (issues[0]["status"], issues[0]["close_reason"]) == ("closed", "Completed")
-    assert [c["text"] for c in issues[0]["comments"]] == ["one, two, three"]
+    assert [(c["author"], c["text"]) for c in issues[0]["comments"]] == [
+        ("clerk-1", "one, two, three")
+    ]
     assert [kind for kind in events if kind.startswith("workflow_")] == [
         "workflow_started",
         "workflow_completed",
