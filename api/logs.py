@@ -16,9 +16,16 @@ def line_of(fact: LoggedFact) -> dict[str, Any]:
         "seq": fact.seq,
         "at": fact.at,
         "level": _level(fact),
-        "source": fact.data.get("source") or fact.data.get("agent_id") or "beadflow",
+        "source": _source(fact),
         "message": _message(fact),
     }
+
+
+def _source(fact: LoggedFact) -> str:
+    """Who says so: the engine of whole workflows, an agent of its steps, a line its own source."""
+    if fact.type.startswith("workflow_"):
+        return "beadflow"
+    return str(fact.data.get("source") or fact.data.get("agent_id") or "beadflow")
 
 
 def _level(fact: LoggedFact) -> str:
