@@ -60,4 +60,10 @@ def test_an_event_is_a_line(kind: str, data: dict[str, Any], level: str, message
     [({}, "beadflow"), ({"agent_id": "poc-1"}, "poc-1"), ({"source": "git"}, "git")],
 )
 def test_a_line_says_who_it_comes_from(data: dict[str, Any], source: str) -> None:
-    assert line_of(logged(facts.WORKFLOW_RESUMED, data))["source"] == source
+    line = {"step": "1", "activity": "do", "attempt": 1, **data}
+    assert line_of(logged(facts.STEP_STARTED, line))["source"] == source
+
+
+def test_the_engine_speaks_of_whole_workflows() -> None:
+    fact = logged(facts.WORKFLOW_COMPLETED, {"summary": "", "agent_id": "poc-1"})
+    assert line_of(fact)["source"] == "beadflow"
