@@ -37,6 +37,7 @@ from actors.workflows.messages import WorkflowGaveUp
 from actors.workflows.workflow import EngineParts
 from actors.writer import DatabaseWriter, Handler
 from storage.home import DataDir
+from storage.issues.file import PUBLISHED
 from supervision import (
     Actor,
     BlockingActor,
@@ -176,7 +177,7 @@ class _Parts:
         data = self._world.data
         return GitWorker(
             data.beads_db,
-            self._world.repo / ".beads" / "issues.jsonl",
+            self._world.repo / PUBLISHED,
             repository=self._world.repo if data.git else None,
         )
 

@@ -30,6 +30,7 @@ from cli.problem import Problem
 from cli.settings import Settings, level_number
 from storage.git import ISSUES_REF
 from storage.home import DataDir
+from storage.issues.file import PUBLISHED
 from storage.pool import ReadPool
 from supervision import ActorRestarted, ChildSpec, Event, StartError, System
 
@@ -185,7 +186,7 @@ def doors_of(system: System, where: Place) -> Doors:
         where=Where(
             data_dir=str(where.data.path),
             repo=str(where.repo),
-            issues_file=str(where.repo / ".beads" / "issues.jsonl"),
+            issues_file=str(where.repo / PUBLISHED),
             issues_ref=ISSUES_REF if where.data.git else None,
         ),
     )

@@ -16,7 +16,7 @@ import structlog
 import trio
 
 from actors import facts
-from actors.agents.handout import Handout, agent_name
+from actors.agents.handout import READY_BATCH, Handout, agent_name
 from actors.agents.messages import (
     AgentGone,
     AgentUp,
@@ -58,6 +58,9 @@ from supervision import (
 )
 
 START_S = 60.0
+
+EVERY = -1
+"""No limit, to SQLite: where others' rows stand between ours, a stretch might hold none of them."""
 
 log = structlog.get_logger("beadflow.coordinator")
 
@@ -140,6 +143,7 @@ class AgentCoordinator(Actor):
             look_again=self._look_again,
             is_driven=self._is_driven,
             show=self._show,
+            batch=READY_BATCH if parts.drives_all else EVERY,
         )
         self._work = trio.Event()
 
@@ -251,7 +255,11 @@ class AgentCoordinator(Actor):
     def _reload(self) -> None:
         reader = self._parts.coordination_reader
         rows = reader.execute(coordination.ASSIGNED)
-        assigned = {row["workflow_id"]: row["agent_id"] for row in rows}
+        assigned = {
+            row["workflow_id"]: row["agent_id"]
+            for row in rows
+            if self._is_driven(row["workflow_id"])  # what nobody drives keeps no agent busy
+        }
         decided = {w for w in self._state.undecided if coordination.mapping(reader, w) is not None}
         self._state.undecided -= decided
         for workflow_id in self._state.undecided:
@@ -309,7 +317,8 @@ class AgentCoordinator(Actor):
         if room == 0:
             return
         reader = self._parts.coordination_reader
-        for row in reader.execute(coordination.QUEUED, (agent_type, room)).fetchall():
+        limit = room if self._parts.drives_all else EVERY
+        for row in reader.execute(coordination.QUEUED, (agent_type, limit)).fetchall():
             workflow_id = row["workflow_id"]
             if not self._is_driven(workflow_id):
                 continue

@@ -53,6 +53,7 @@ class Handout:
         look_again: has `hand_out` called soon.
         is_driven: whether this process drives a workflow.
         show: called with an agent's id when its workload has changed.
+        batch: ready rows of one agent type looked at in one go; -1 for all.
         orphans: tasks that were handed out and that nobody does now.
         crashes: agents that died with a task.
         waiting: tasks that wait for their next attempt, with the fence of the failed one.
@@ -68,6 +69,7 @@ class Handout:
     look_again: Callable[[], None]
     is_driven: Callable[[str], bool]
     show: Callable[[str], None]
+    batch: int
     handing_out: set[TaskKey] = field(default_factory=set)
     orphans: dict[TaskKey, TaskRow] = field(default_factory=dict)
     crashes: Counter[TaskKey] = field(default_factory=Counter)
@@ -92,7 +94,7 @@ class Handout:
     def hand_out(self) -> None:
         """Offer every step that waits to whoever has room for it."""
         for agent_type in self.roster.types():
-            ready = queries.ready_tasks(self.reader, agent_type, READY_BATCH)
+            ready = queries.ready_tasks(self.reader, agent_type, self.batch)
             for row in (*self._orphans(agent_type), *ready):
                 if self.is_driven(row.workflow_id):
                     self._offer(row)

@@ -105,7 +105,6 @@ class TaskDone:
     agent_id: str
     order: TaskOrder
     result: str
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +116,6 @@ class TaskFailed:
     code: str
     message: str
     retryable: bool
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -161,14 +161,8 @@ class Agent(Actor):
                 code=failure.code,
                 message=failure.message,
                 retryable=failure.retryable,
-                seconds=trio.current_time() - started,
             )
-        return TaskDone(
-            agent_id=self.agent_id,
-            order=order,
-            result=result,
-            seconds=trio.current_time() - started,
-        )
+        return TaskDone(agent_id=self.agent_id, order=order, result=result)
 
     async def execute_activity(self, order: TaskOrder) -> Any:
         """Run one activity with its input checked, within its time.

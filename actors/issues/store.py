@@ -7,7 +7,6 @@ second time changes nothing and answers the same. Each change leaves the row, it
 
 import sqlite3
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Final
 
 from actors.errors import Conflict, NotFound, ValidationError
@@ -28,8 +27,6 @@ from actors.issues.messages import (
 from actors.writer import Handler
 from storage.issues import instants, jsonl, queries
 from storage.issues.jsonl import Row
-
-SCHEMA: Final = Path(queries.__file__).with_name("schema")
 
 
 def create_issue(conn: sqlite3.Connection, command: CreateIssue) -> Created:

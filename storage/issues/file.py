@@ -12,7 +12,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-FILE_NAME = "issues.jsonl"
+PUBLISHED = Path(".beads", "issues.jsonl")
+"""Where the file lies in a work tree."""
+
 QUARANTINE_NAME = "issues.quarantine.jsonl"
 _TEMPORARY = ".{}.beadflow-tmp"
 _MODE = 0o644

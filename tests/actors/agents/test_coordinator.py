@@ -166,7 +166,6 @@ async def test_a_late_result_of_an_attempt_that_was_given_up_is_refused(repo: Pa
                     timeout_s=1.0,
                 ),
                 result=payload.encode({"result": "late"}),
-                seconds=0.0,
             )
         )
         assert await workload(running) == 1

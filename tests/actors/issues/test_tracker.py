@@ -22,8 +22,9 @@ from actors.issues.messages import (
     SetStatus,
 )
 from actors.issues.publisher import IssuePublisher, PublisherSettings
-from actors.issues.store import HANDLERS, SCHEMA
+from actors.issues.store import HANDLERS
 from actors.issues.tracker import IssueTracker
+from actors.stores import BEADS_SCHEMA as SCHEMA
 from actors.writer import DatabaseWriter, write
 from storage.database import open_reader, open_writer
 from storage.issues import file, jsonl, queries

@@ -17,7 +17,8 @@ from actors.issues.git_worker import GitWorker
 from actors.issues.issue import new_issue
 from actors.issues.messages import CreateIssue, JournalAdvanced
 from actors.issues.publisher import IssuePublisher, PublisherSettings
-from actors.issues.store import HANDLERS, SCHEMA
+from actors.issues.store import HANDLERS
+from actors.stores import BEADS_SCHEMA as SCHEMA
 from storage.database import open_writer
 from storage.issues import jsonl, queries
 from storage.issues.jsonl import Row

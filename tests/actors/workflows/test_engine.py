@@ -285,3 +285,32 @@ async def test_user_code_that_raises_no_exception_fails_its_workflow_and_nothing
         other = await running.start("arithmetic", variables={"first": 1})
         assert [w.status for w in await running.ended(other.id)] == ["completed"]
         assert not [e for e in running.events if isinstance(e, ActorRestarted)]
+
+
+async def test_workflows_that_nobody_drives_keep_no_agent_from_ones_own(repo: Path) -> None:
+    gate = trio.Event()
+
+    class Single(Agent):
+        agent_type = "single"
+        max_workload = 1
+
+        @activity
+        async def work(self, task: Task) -> str:
+            await gate.wait()
+            return task.workflow_id
+
+    @workflow(agent_type="single")
+    async def alone(ctx: Context) -> str:
+        return await ctx.activity(Single.work)
+
+    async with running_system(repo, workflows=[alone], agents=[Single]) as running:
+        others = [await running.start("alone") for _ in range(3)]
+    gate.set()
+    own_system = running_system(repo, workflows=[alone], agents=[Single], drives_all=False)
+    async with own_system as running:
+        own = [await running.start("alone") for _ in range(2)]
+        assert [w.status for w in await running.ended(*(w.id for w in own))] == ["completed"] * 2
+        left = [(await running.get(w.id)).status for w in others]
+        assert left == ["active", "queued", "queued"]
+    async with running_system(repo, workflows=[alone], agents=[Single]) as running:
+        assert len(await running.ended(*(w.id for w in others))) == 3
