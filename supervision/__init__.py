@@ -9,6 +9,7 @@ from supervision.actor import Actor
 from supervision.backoff import Backoff
 from supervision.blocking import BlockingActor
 from supervision.child import ChildSpec
+from supervision.dead_letters import DeadLetter
 from supervision.delivery import Delivery
 from supervision.dynamic import DynamicSupervisor, StartChild, StopChild, WhichChildren
 from supervision.errors import (
@@ -30,12 +31,14 @@ from supervision.errors import (
     UnexpectedMessage,
 )
 from supervision.events import (
+    ActorCrashed,
     ActorExited,
     ActorRestarted,
     ActorStarted,
     ChildGaveUp,
     DeadLetters,
     Event,
+    MailboxOverflow,
     RestartScheduled,
     TellRefused,
     ThreadAbandoned,
@@ -53,6 +56,7 @@ from supervision.work import Deferred
 
 __all__ = [
     "Actor",
+    "ActorCrashed",
     "ActorDeadError",
     "ActorExited",
     "ActorInfo",
@@ -68,6 +72,7 @@ __all__ = [
     "ChildGaveUp",
     "ChildSpec",
     "ChildUnknown",
+    "DeadLetter",
     "DeadLetters",
     "Deferred",
     "Delivery",
@@ -77,6 +82,7 @@ __all__ = [
     "ExitReason",
     "Intensity",
     "MailboxFull",
+    "MailboxOverflow",
     "NameTaken",
     "Named",
     "Overloaded",

@@ -5,7 +5,7 @@ each other, so they are started, restarted and stopped side by side, and one tha
 given up alone: it never takes the others along and never escalates.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -24,12 +24,12 @@ from supervision.errors import (
 )
 from supervision.events import ActorRestarted, ChildGaveUp, RestartScheduled
 from supervision.exits import ExitReason
-from supervision.info import ActorInfo, Kind
+from supervision.info import State
 from supervision.intensity import Intensity, RestartWindow
 from supervision.life import Life
-from supervision.names import Name
 from supervision.ref import ActorRef
 from supervision.request import Ask
+from supervision.slot import Slot
 from supervision.strategy import should_restart
 from supervision.supervisor import ChildExited
 from supervision.system import start_error
@@ -70,18 +70,18 @@ class RestartChild:
     generation: int
 
 
-@dataclass(slots=True, eq=False)
-class Entry:
-    """What the supervisor knows of one child."""
+@dataclass(slots=True, eq=False, kw_only=True)
+class Entry(Slot):
+    """A place that was asked for.
 
-    spec: ChildSpec
-    names: list[Name]
+    Attributes:
+        window: the restarts of this child.
+        generation: tells its incarnations from those of an earlier child of the same id.
+        leaving: it is being stopped for good.
+    """
+
     window: RestartWindow
-    kind: Kind = "task"
-    life: Life | None = None
     generation: int = 0
-    failures: int = 0
-    restarts: int = 0
     leaving: bool = False
 
 
@@ -138,7 +138,7 @@ class DynamicSupervisor(Actor):
         if spec.id in self._entries:
             raise ChildExists(f"{self._path(spec.id)} is there already")
         names = self.system.hold_names(spec)
-        entry = Entry(spec, names, RestartWindow(self._per_child))
+        entry = Entry(spec=spec, names=names, window=RestartWindow(self._per_child))
         try:
             life = self._launch(entry)
         except ThreadStillRunning as error:
@@ -174,7 +174,7 @@ class DynamicSupervisor(Actor):
         entry = self._entries.get(id_)
         if entry is None or entry.generation != generation or entry.life is None or entry.leaving:
             return
-        life, entry.life = entry.life, None
+        life, entry.life, entry.last_exit = entry.life, None, reason
         never_up = entry.restarts == 0 and entry.failures == 0 and not life.was_up
         if never_up or not should_restart(entry.spec.restart, reason.kind):
             self._forget(entry)
@@ -259,18 +259,11 @@ class DynamicSupervisor(Actor):
     def stop_requested(self) -> None:
         """Nothing here is in the way of a stop."""
 
-    def describe(self) -> tuple[ActorInfo, ...]:
-        return tuple(map(self._describe, self._entries.values()))
+    def slots(self) -> Collection[Slot]:
+        return self._entries.values()
 
-    def _describe(self, entry: Entry) -> ActorInfo:
-        if entry.life is not None:
-            return entry.life.describe(entry.restarts)
-        return ActorInfo(
-            id=entry.spec.id,
-            path=self._path(entry.spec.id),
-            name=entry.spec.name,
-            kind=entry.kind,
-            state="restarting",
-            restarts=entry.restarts,
-            mailbox_depth=0,
-        )
+    def slot(self, id_: str) -> Slot | None:
+        return self._entries.get(id_)
+
+    def absent(self, slot: Slot) -> State:  # noqa: ARG002  only one kind of absence here
+        return "restarting"

@@ -13,6 +13,7 @@ from pykka._envelope import Envelope
 
 from supervision.delivery import Delivery
 from supervision.errors import ActorDeadError, ActorRestarting, MailboxFull
+from supervision.owner import NOBODY, Owner
 
 __all__ = ["Inbox"]
 
@@ -22,17 +23,23 @@ class Inbox:
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
-        self._bound = 0
+        self.bound = 0
+        self.refused = 0
+        self._owner: Owner = NOBODY
+        self._overflowing = False
         self._sealed = True
         self._mourner: type[ActorDeadError | ActorRestarting] | None = None
-        self.path = "an actor that was never started"
         self.ended = False
 
-    def open(self, path: str, bound: int) -> None:
+    def open(self, owner: Owner, bound: int) -> None:
         """Begins to accept messages."""
-        self.path = path
-        self._bound = bound
+        self._owner = owner
+        self.bound = bound
         self._sealed = False
+
+    @property
+    def path(self) -> str:
+        return self._owner.path
 
     def __len__(self) -> int:
         return self._queue.qsize()
@@ -57,6 +64,7 @@ class Inbox:
             try:
                 item = self._queue.get_nowait()
             except queue.Empty:
+                self._overflowing = False
                 return batch
         self.ended = True
         return batch
@@ -73,10 +81,17 @@ class Inbox:
         kind = type(envelope.message).__name__
         if self._sealed:
             raise ActorDeadError(f"{self.path} is gone: {kind} was not delivered")
-        if self._queue.qsize() >= self._bound:
-            text = f"{self.path} already has {self._bound} messages waiting: {kind} was not taken"
-            raise MailboxFull(text)
+        if self._queue.qsize() >= self.bound:
+            raise self._full(kind)
         self.put_unbounded(Delivery(envelope.message, envelope.reply_to))
+
+    def _full(self, kind: str) -> MailboxFull:
+        self.refused += 1
+        if not self._overflowing:
+            self._overflowing = True
+            self._owner.overflowed(self.bound)
+        text = f"{self.path} already has {self.bound} messages waiting: {kind} was not taken"
+        return MailboxFull(text)
 
     def put_unbounded(self, delivery: Delivery) -> None:
         """Accepts a message in order, full or not; one that comes too late is failed at once."""

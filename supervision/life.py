@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
@@ -16,9 +17,15 @@ from pykka import ActorRegistry
 from supervision.child import ChildSpec
 from supervision.delivery import Delivery
 from supervision.errors import ActorDeadError, ActorRestarting, ThreadStillRunning
-from supervision.events import ActorExited, ActorStarted, DeadLetters, ThreadAbandoned
+from supervision.events import (
+    ActorCrashed,
+    ActorExited,
+    ActorStarted,
+    MailboxOverflow,
+    ThreadAbandoned,
+)
 from supervision.exits import ExitKind, ExitReason
-from supervision.info import ActorInfo, Kind, State
+from supervision.info import ActorInfo, Kind, State, View
 from supervision.names import Name
 from supervision.ref import ActorRef
 from supervision.reply import Reply
@@ -26,6 +33,7 @@ from supervision.strategy import should_restart
 
 if TYPE_CHECKING:
     from supervision.system import System
+    from supervision.task import Below
 
 __all__ = ["Down", "Life", "OnExit", "Runnable", "Vessel"]
 
@@ -40,10 +48,29 @@ class Down:
     reason: ExitReason
 
 
+class PostBox(Protocol):
+    """What a life tells of a mailbox."""
+
+    bound: int
+    refused: int
+
+    def __len__(self) -> int: ...
+
+
 class Vessel(Protocol):
     """What a life does to the body that lives it."""
 
-    kind: Kind
+    @property
+    def kind(self) -> Kind: ...
+
+    @property
+    def below(self) -> "Below | None": ...
+
+    @property
+    def handled(self) -> int: ...
+
+    @property
+    def post_box(self) -> PostBox: ...
 
     def stop_requested(self) -> None:
         """The life has `stopping` and `stop_by` set: refuse new messages and come to an end."""
@@ -51,11 +78,8 @@ class Vessel(Protocol):
     def abandon(self, reason: ExitReason) -> None:
         """The deadline passed and nothing can end this body: fail whoever waits for it."""
 
-    def waiting(self) -> int:
-        """Counts the messages in the mailbox."""
-
-    def children(self) -> tuple[ActorInfo, ...]:
-        """Describes the actors below."""
+    def memory_bytes(self) -> int:
+        """Estimates what the actor takes."""
 
     def accept(self, delivery: Delivery) -> None:
         """Takes a message of the kernel, full or not."""
@@ -208,13 +232,17 @@ class Life:
         if self._vessel is not None:
             self._vessel.accept(delivery)
 
-    def mourn(self, letters: list[Delivery]) -> None:
+    def mourn(self, letters: list[Delivery], reason: ExitReason) -> None:
         """Reports told messages that nobody will handle; any thread may call it."""
         if letters:
-            types = tuple(sorted({type(letter.message).__name__ for letter in letters}))
-            event = DeadLetters(path=self.path, count=len(letters), types=types)
             with contextlib.suppress(trio.RunFinishedError):  # nobody listens any more
-                self.system.on_trio(self.system.emit, event)
+                self.system.on_trio(self._mourn, letters, reason)
+
+    def overflowed(self, bound: int) -> None:
+        """Reports that the mailbox turned a message away; any thread may call it."""
+        with contextlib.suppress(trio.RunFinishedError):
+            event = MailboxOverflow(path=self.path, bound=bound)
+            self.system.on_trio(self.system.emit, event)
 
     def end(self, reason: ExitReason) -> None:
         """The actor is over, with all its tasks. Only the first call counts."""
@@ -228,14 +256,22 @@ class Life:
             self.ref.actor_stopped.set()
         self.up.set()
         self.down.set()
-        self.system.emit(ActorExited(path=self.path, reason=reason))
+        exited = ActorCrashed if reason.crashed else ActorExited
+        self.system.emit(exited(path=self.path, reason=reason))
         for watcher in self._watchers:
             self._tell_down(watcher, reason)
         self._watchers.clear()
         self._on_exit(reason)
 
-    def describe(self, restarts: int) -> ActorInfo:
+    @property
+    def below(self) -> "Below | None":
+        """What this life supervises."""
+        return self._vessel.below if self._vessel is not None else None
+
+    def describe(self, view: View, *, restarts: int = 0, last_exit: str | None = None) -> ActorInfo:
         vessel = self._vessel
+        post_box = vessel.post_box if vessel is not None else None
+        children, more = self._describe_below(view)
         return ActorInfo(
             id=self.spec.id,
             path=self.path,
@@ -243,9 +279,30 @@ class Life:
             kind=self.kind,
             state=self.state,
             restarts=restarts,
-            mailbox_depth=vessel.waiting() if vessel is not None else 0,
-            children=vessel.children() if vessel is not None else (),
+            last_exit=last_exit,
+            mailbox_depth=len(post_box) if post_box is not None else 0,
+            mailbox_bound=post_box.bound if post_box is not None else 0,
+            handled=vessel.handled if vessel is not None else 0,
+            refused=post_box.refused if post_box is not None else 0,
+            uptime_s=self.uptime_s() if self.was_up and self.reason is None else 0.0,
+            memory_bytes=vessel.memory_bytes() if vessel is not None else 0,
+            children=children,
+            more=more,
         )
+
+    def _describe_below(self, view: View) -> tuple[tuple[ActorInfo, ...], int]:
+        below = self.below
+        if below is None:
+            return (), 0
+        slots = below.slots()
+        shown = () if view.depth == 0 else tuple(islice(slots, view.breadth))
+        deeper = view.below()
+        children = tuple(slot.describe(self.path, below.absent(slot), deeper) for slot in shown)
+        return children, len(slots) - len(shown)
+
+    def _mourn(self, letters: list[Delivery], reason: ExitReason) -> None:
+        office = self.system.dead_letters
+        self.system.emit(office.take(self.path, letters, reason, trio.current_time()))
 
     def _abandon(self) -> None:
         text = f"{self.path} had not stopped after {self.spec.shutdown_s:g} s; its thread runs on"

@@ -19,6 +19,7 @@ from pykka._envelope import Envelope
 from supervision.bridge import Bridge
 from supervision.delivery import Delivery
 from supervision.errors import ActorDeadError, ActorRestarting, MailboxFull
+from supervision.owner import NOBODY, Owner
 
 __all__ = ["Mailbox"]
 
@@ -27,34 +28,42 @@ class Mailbox:
     """What waits for one task actor. It satisfies pykka's inbox protocol."""
 
     __slots__ = (
-        "_bound",
         "_bridge",
         "_crossing",
         "_mourner",
+        "_overflowing",
+        "_owner",
         "_parked",
         "_sealed",
+        "bound",
         "control",
-        "path",
         "queue",
+        "refused",
     )
 
     def __init__(self) -> None:
         self.queue: deque[Delivery] = deque()
         self.control: deque[object] = deque()
-        self.path = "an actor that was never started"
-        self._bound = 0
+        self.bound = 0
+        self.refused = 0
+        self._owner: Owner = NOBODY
+        self._overflowing = False
         self._bridge: Bridge | None = None
         self._crossing: deque[Delivery] = deque()
         self._parked: trio.lowlevel.Task | None = None
         self._sealed = True
         self._mourner: type[ActorDeadError | ActorRestarting] | None = None
 
-    def open(self, bridge: Bridge, path: str, bound: int) -> None:
+    def open(self, owner: Owner, bridge: Bridge, bound: int) -> None:
         """Begins to accept messages; on the trio thread."""
-        self.path = path
+        self._owner = owner
         self._bridge = bridge
-        self._bound = bound
+        self.bound = bound
         self._sealed = False
+
+    @property
+    def path(self) -> str:
+        return self._owner.path
 
     def __len__(self) -> int:
         return len(self.queue) + len(self._crossing)
@@ -78,9 +87,8 @@ class Mailbox:
         bridge = self._bridge
         if self._sealed or bridge is None:
             raise ActorDeadError(f"{self.path} is gone: {_kind(envelope)} was not delivered")
-        if len(self.queue) + len(self._crossing) >= self._bound:
-            text = f"{self.path} already has {self._bound} messages waiting"
-            raise MailboxFull(f"{text}: {_kind(envelope)} was not taken")
+        if len(self.queue) + len(self._crossing) >= self.bound:
+            raise self._full(envelope)
         delivery = envelope if isinstance(envelope, Delivery) else _deliver(envelope)
         if threading.get_ident() == bridge.thread_id:
             self.queue.append(delivery)
@@ -100,6 +108,14 @@ class Mailbox:
         self.control.append(message)
         self.wake()
 
+    def _full(self, envelope: Envelope[object]) -> MailboxFull:
+        self.refused += 1
+        if not self._overflowing:
+            self._overflowing = True
+            self._owner.overflowed(self.bound)
+        text = f"{self.path} already has {self.bound} messages waiting"
+        return MailboxFull(f"{text}: {_kind(envelope)} was not taken")
+
     def seal(self) -> None:
         """Refuses every further message; those that wait stay."""
         self._sealed = True
@@ -116,6 +132,7 @@ class Mailbox:
 
     async def park(self) -> None:
         """Sleeps until something is put; cancellable."""
+        self._overflowing = False
         self._parked = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(self._unpark)
 

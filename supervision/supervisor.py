@@ -9,8 +9,8 @@ When its children fail more often than its intensity allows, it stops them and c
 supervisor decides then, and in the end `System.wait` returns the reason.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import trio
@@ -19,12 +19,12 @@ from supervision.actor import Actor
 from supervision.backoff import Backoff
 from supervision.child import ChildSpec, check_ids, check_names
 from supervision.errors import RestartsExceeded, ShutdownDeadlineExceeded, SpecError
-from supervision.events import ActorRestarted, RestartScheduled
+from supervision.events import ActorRestarted, ChildGaveUp, RestartScheduled
 from supervision.exits import ExitReason
-from supervision.info import ActorInfo, Kind
+from supervision.info import State
 from supervision.intensity import Intensity, RestartWindow
 from supervision.life import Life
-from supervision.names import Name
+from supervision.slot import Slot
 from supervision.strategy import (
     AUTO_SHUTDOWNS,
     STRATEGIES,
@@ -95,17 +95,16 @@ def supervisor(
     )
 
 
-@dataclass(slots=True)
-class Child:
-    """What a supervisor knows of one child."""
+@dataclass(slots=True, eq=False)
+class Child(Slot):
+    """A fixed place.
 
-    spec: ChildSpec
-    names: list[Name] = field(default_factory=list)
-    kind: Kind = "task"
-    life: Life | None = None
+    Attributes:
+        generation: counts the incarnations, so that late news of one are not taken for another's.
+        due: the round of restarts it waits for; 0 when it waits for none.
+    """
+
     generation: int = 0
-    failures: int = 0
-    restarts: int = 0
     due: int = 0
 
 
@@ -178,6 +177,7 @@ class Supervisor(Actor):
     async def _failed(self, child: Child, life: Life, reason: ExitReason) -> None:
         """A child ended by itself, or could not be started."""
         child.life = None
+        child.last_exit = reason
         decision = self._decide(child, reason)
         if not decision.start:
             if ends_with(self._auto_shutdown, self._significant(), child.spec.id):
@@ -186,6 +186,8 @@ class Supervisor(Actor):
             return
         now = trio.current_time()
         if not self._window.admit(now):
+            given_up = ChildGaveUp(path=life.path, reason=reason, restarts=child.restarts)
+            self.system.emit(given_up)
             raise self._exceeded(life, reason) from reason.cause
         for id_ in decision.stop:
             sibling = self._children[id_]
@@ -282,18 +284,12 @@ class Supervisor(Actor):
             f"{self._kernel.life.path} allows {budget}; last ended {life.path} ({reason})"
         )
 
-    def describe(self) -> tuple[ActorInfo, ...]:
-        return tuple(map(self._describe, self._children.values()))
+    def slots(self) -> Collection[Slot]:
+        return self._children.values()
 
-    def _describe(self, child: Child) -> ActorInfo:
-        if child.life is not None:
-            return child.life.describe(child.restarts)
-        return ActorInfo(
-            id=child.spec.id,
-            path=f"{self._kernel.life.path}/{child.spec.id}",
-            name=child.spec.name,
-            kind=child.kind,
-            state="restarting" if child.due else "ended" if child.generation else "starting",
-            restarts=child.restarts,
-            mailbox_depth=0,
-        )
+    def slot(self, id_: str) -> Slot | None:
+        return self._children.get(id_)
+
+    def absent(self, slot: Slot) -> State:
+        child = self._children[slot.spec.id]
+        return "restarting" if child.due else "ended" if child.generation else "starting"

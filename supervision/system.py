@@ -18,10 +18,11 @@ import trio
 from supervision import registry  # noqa: F401  puts the index into pykka's registry
 from supervision.bridge import Bridge
 from supervision.child import ChildSpec, check_names
+from supervision.dead_letters import DeadLetterOffice
 from supervision.errors import ActorDeadError, StartError, ThreadStillRunning
 from supervision.events import Event, Observer, observe
 from supervision.exits import ExitReason
-from supervision.info import ActorInfo
+from supervision.info import ActorInfo, View
 from supervision.life import Life, OnExit
 from supervision.names import Name, Names
 from supervision.ref import ActorRef, Named
@@ -37,7 +38,8 @@ class System:
         self.bridge = Bridge.current()
         self.random = random
         self.abandoned: dict[str, Life] = {}
-        self._observer = observer
+        self.dead_letters = DeadLetterOffice()
+        self._observers: tuple[Observer, ...] = () if observer is None else (observer,)
         self._names = Names()
         self._root: Life | None = None
         self._root_names: list[Name] = []
@@ -145,9 +147,49 @@ class System:
             raise ActorDeadError(f"{target} was never started")
         self.on_trio(target.life.watch, watcher)
 
-    def snapshot(self) -> ActorInfo | None:
-        """Describes the whole tree as it is now; None before the start."""
-        return self._root.describe(0) if self._root is not None else None
+    def snapshot(
+        self, path: str | None = None, *, depth: int | None = None, breadth: int | None = None
+    ) -> ActorInfo | None:
+        """Describes the tree, or what is at and below a path, as it is now.
+
+        It asks no actor, so it answers whatever they are doing.
+
+        Args:
+            path: ids from the root down, with slashes; None for the root.
+            depth: levels below to describe; None for all.
+            breadth: children to describe of each supervisor; None for all. A child costs about
+                10 microseconds.
+
+        Returns:
+            None before the start, and when there is nothing at the path.
+        """
+        if self._root is None:
+            return None
+        view = View(depth, breadth)
+        first, *ids = (path or self._root.spec.id).split("/")
+        if first != self._root.spec.id:
+            return None
+        return self._look_up(self._root, ids, view) if ids else self._root.describe(view)
+
+    def _look_up(self, top: Life, ids: list[str], view: View) -> ActorInfo | None:
+        life: Life | None = top
+        for depth, id_ in enumerate(ids, 1):
+            below = life.below if life is not None else None
+            slot = below.slot(id_) if below is not None else None
+            if life is None or below is None or slot is None:
+                return None
+            if depth == len(ids):
+                return slot.describe(life.path, below.absent(slot), view)
+            life = slot.life
+        return None
+
+    def subscribe(self, observer: Observer) -> None:
+        """Has the observer told every lifecycle event from now on, on the trio thread."""
+        self._observers += (observer,)
+
+    def unsubscribe(self, observer: Observer) -> None:
+        """Takes an observer off; one that is not there is no error."""
+        self._observers = tuple(other for other in self._observers if other != observer)
 
     # --- for the kernel ---
 
@@ -163,8 +205,9 @@ class System:
             self.bridge.call(function, *args)
 
     def emit(self, event: Event) -> None:
-        """Tells the observer of an event."""
-        observe(self._observer, event)
+        """Tells the observers of an event."""
+        for observer in self._observers:
+            observe(observer, event)
 
     def hold_names(self, spec: ChildSpec) -> list[Name]:
         """Returns the names of a spec and all below; they are known while somebody holds them."""

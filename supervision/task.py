@@ -7,7 +7,7 @@ supervisor is told. Two incarnations never overlap.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,9 +17,11 @@ from supervision.delivery import Delivery
 from supervision.errors import Refused
 from supervision.events import TellRefused
 from supervision.exits import ExitReason
-from supervision.info import ActorInfo, Kind
+from supervision.info import Kind, State
 from supervision.life import Life
 from supervision.mailbox import Mailbox
+from supervision.memory import estimate_bytes
+from supervision.slot import Slot
 from supervision.work import Deferred, Work
 
 if TYPE_CHECKING:
@@ -45,8 +47,14 @@ class Below(Protocol):
     async def reap(self, reason: ExitReason) -> None:
         """Ends every actor below that still lives."""
 
-    def describe(self) -> tuple[ActorInfo, ...]:
-        """Describes the actors below."""
+    def slots(self) -> Collection[Slot]:
+        """Lists the places for children, in start order."""
+
+    def slot(self, id_: str) -> Slot | None:
+        """Finds the place for one child."""
+
+    def absent(self, slot: Slot) -> State:
+        """Says what is the matter with a child that has no life now."""
 
 
 class TaskBody:
@@ -57,8 +65,9 @@ class TaskBody:
     def __init__(self, actor: "Actor", mailbox: Mailbox) -> None:
         self.mailbox = mailbox
         self.kind: Kind = "task"
+        self.below: Below | None = None
+        self.handled = 0
         self._actor = actor
-        self._below: Below | None = None
         self._scope = trio.CancelScope()
         self._current: Delivery | None = None
         self._work: Work | None = None
@@ -70,7 +79,7 @@ class TaskBody:
         if hasattr(self, "life"):
             raise TypeError(f"{life.path}: build must make a new actor for each incarnation")
         self.life = life
-        self.mailbox.open(life.system.bridge, life.path, self._actor.mailbox_bound)
+        self.mailbox.open(life, life.system.bridge, self._actor.mailbox_bound)
 
     def launch(self) -> None:
         """Sets the loop running."""
@@ -80,7 +89,7 @@ class TaskBody:
 
     def oversee(self, below: Below) -> None:
         """Makes it a supervisor's body."""
-        self._below = below
+        self.below = below
         self.kind = "supervisor"
 
     # --- what the life asks of its body ---
@@ -89,17 +98,18 @@ class TaskBody:
         self._scope.deadline = self.life.stop_by
         self.mailbox.seal()
         self.mailbox.wake()
-        if self._below is not None:
-            self._below.stop_requested()
+        if self.below is not None:
+            self.below.stop_requested()
 
     def abandon(self, reason: ExitReason) -> None:
         raise AssertionError(f"a task can be cancelled, never abandoned: {reason}")
 
-    def waiting(self) -> int:
-        return len(self.mailbox)
+    @property
+    def post_box(self) -> Mailbox:
+        return self.mailbox
 
-    def children(self) -> tuple[ActorInfo, ...]:
-        return () if self._below is None else self._below.describe()
+    def memory_bytes(self) -> int:
+        return estimate_bytes(self._actor, self, self.mailbox, self.mailbox.queue)
 
     def accept(self, delivery: Delivery) -> None:
         self.mailbox.put_unbounded(delivery)
@@ -169,6 +179,7 @@ class TaskBody:
 
     async def _handle(self, delivery: Delivery) -> None:
         self._current = delivery
+        self.handled += 1
         try:
             answer = await self._actor.on_receive(delivery.message)
         except Refused as refusal:
@@ -179,8 +190,8 @@ class TaskBody:
         self._current = None
 
     async def _control(self, message: object) -> None:
-        if self._below is not None:
-            await self._below.control(message)
+        if self.below is not None:
+            await self.below.control(message)
 
     def _is_busy(self) -> bool:
         return self._work is not None and self._work.deferred >= self._actor.deferred_bound
@@ -232,8 +243,8 @@ class TaskBody:
             await self._tell_failure(reason.cause)
         if self._work is not None:
             await self._work.ended()
-        if self._below is not None:
-            await self._below.reap(reason)
+        if self.below is not None:
+            await self.below.reap(reason)
         self.life.end(reason)
 
     def _bury(self, reason: ExitReason) -> None:
@@ -245,7 +256,7 @@ class TaskBody:
             self._current = None
         if self._work is not None:
             self._work.abandon(reason)
-        self.life.mourn(self.mailbox.close(error))
+        self.life.mourn(self.mailbox.close(error), reason)
 
     async def _tell_failure(self, error: BaseException) -> None:
         with trio.move_on_after(ON_FAILURE_S):

@@ -15,8 +15,9 @@ from supervision.errors import Refused, UnansweredDelivery
 from supervision.events import TellRefused
 from supervision.exits import ExitReason
 from supervision.inbox import Inbox
-from supervision.info import ActorInfo, Kind
+from supervision.info import Kind
 from supervision.life import Life
+from supervision.memory import estimate_bytes
 
 if TYPE_CHECKING:
     from supervision.blocking import BlockingActor
@@ -32,10 +33,12 @@ class ThreadBody:
     """One thread actor's loop and all it needs."""
 
     kind: Kind = "thread"
+    below = None
     life: Life
 
     def __init__(self, actor: "BlockingActor", inbox: Inbox) -> None:
         self.inbox = inbox
+        self.handled = 0
         self._actor = actor
         self._batch: list[Delivery] = []
         self._thread: threading.Thread | None = None
@@ -45,7 +48,7 @@ class ThreadBody:
         if hasattr(self, "life"):
             raise TypeError(f"{life.path}: build must make a new actor for each incarnation")
         self.life = life
-        self.inbox.open(life.path, self._actor.mailbox_bound)
+        self.inbox.open(life, self._actor.mailbox_bound)
 
     def launch(self) -> None:
         """Sets the loop running."""
@@ -61,11 +64,12 @@ class ThreadBody:
     def abandon(self, reason: ExitReason) -> None:
         self._bury(reason)
 
-    def waiting(self) -> int:
-        return len(self.inbox)
+    @property
+    def post_box(self) -> Inbox:
+        return self.inbox
 
-    def children(self) -> tuple[ActorInfo, ...]:
-        return ()
+    def memory_bytes(self) -> int:
+        return estimate_bytes(self._actor, self, self.inbox)
 
     def accept(self, delivery: Delivery) -> None:
         self.inbox.put_unbounded(delivery)
@@ -109,6 +113,7 @@ class ThreadBody:
         if not batch:
             return
         self._batch = batch
+        self.handled += len(batch)
         self._actor.on_deliveries(batch)
         for delivery in batch:
             if delivery.unanswered:
@@ -123,7 +128,7 @@ class ThreadBody:
         error = self.life.leave(reason)
         for delivery in self._batch:
             delivery.refuse(reason.dead(self.life.path, delivery.message))
-        self.life.mourn(self.inbox.close(error))
+        self.life.mourn(self.inbox.close(error), reason)
 
     def _tell_failure(self, error: BaseException) -> None:
         try:

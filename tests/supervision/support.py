@@ -187,6 +187,18 @@ def seeded(seed: int) -> Random:
     return Random(seed)
 
 
+class Owner:
+    """Stands in for the actor a mailbox belongs to."""
+
+    path = "root/a"
+
+    def __init__(self) -> None:
+        self.overflows: list[int] = []
+
+    def overflowed(self, bound: int) -> None:
+        self.overflows.append(bound)
+
+
 class Gate:
     """Holds a thread until it is opened, and says when one has come."""
 

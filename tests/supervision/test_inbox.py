@@ -7,10 +7,12 @@ from supervision.delivery import Delivery
 from supervision.inbox import Inbox
 from supervision.reply import Reply
 
+from .support import Owner
 
-def opened(bound: int = 3) -> Inbox:
+
+def opened(bound: int = 3, owner: Owner | None = None) -> Inbox:
     inbox = Inbox()
-    inbox.open("root/a", bound)
+    inbox.open(owner or Owner(), bound)
     return inbox
 
 
@@ -30,6 +32,19 @@ def test_a_full_inbox_takes_messages_of_the_kernel_only() -> None:
         inbox.put(Delivery(2))
     inbox.put_unbounded(Delivery(3))
     assert len(inbox) == 2
+
+
+def test_an_overflow_is_reported_once_until_the_inbox_was_empty() -> None:
+    owner = Owner()
+    inbox = opened(bound=1, owner=owner)
+    for number in range(2):
+        inbox.put(Delivery(number))
+        for _ in range(3):
+            with pytest.raises(MailboxFull):
+                inbox.put(Delivery("no"))
+        assert owner.overflows == [1] * (number + 1)
+        assert len(inbox.take(10)) == 1
+    assert inbox.refused == 6
 
 
 def test_a_sealed_inbox_is_emptied_and_then_at_its_end() -> None:

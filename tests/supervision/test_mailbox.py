@@ -14,12 +14,12 @@ from supervision.delivery import Delivery
 from supervision.mailbox import Mailbox
 from supervision.reply import Reply
 
-from .support import Echo, Note, Probe, Run, probe
+from .support import Echo, Note, Owner, Probe, Run, probe
 
 
-def opened(bound: int = 3) -> Mailbox:
+def opened(bound: int = 3, owner: Owner | None = None) -> Mailbox:
     mailbox = Mailbox()
-    mailbox.open(Bridge.current(), "root/a", bound)
+    mailbox.open(owner or Owner(), Bridge.current(), bound)
     return mailbox
 
 
@@ -39,6 +39,25 @@ async def test_a_full_mailbox_refuses_and_says_so() -> None:
     ):
         mailbox.put(Delivery(2))
     assert len(mailbox) == 1
+
+
+async def test_an_overflow_is_reported_once_until_the_mailbox_was_empty() -> None:
+    owner = Owner()
+    mailbox = opened(bound=1, owner=owner)
+    mailbox.put(Delivery(1))
+    for _ in range(3):
+        with pytest.raises(MailboxFull):
+            mailbox.put(Delivery(2))
+    assert owner.overflows == [1]
+    assert mailbox.refused == 3
+    mailbox.get()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await mailbox.park()
+    mailbox.put(Delivery(3))
+    with pytest.raises(MailboxFull):
+        mailbox.put(Delivery(4))
+    assert owner.overflows == [1, 1]
 
 
 async def test_control_and_kernel_messages_know_no_bound() -> None:

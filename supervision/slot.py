@@ -1,0 +1,48 @@
+"""A supervisor's place for one child, filled by one incarnation after the other."""
+
+from dataclasses import dataclass, field
+
+from supervision.child import ChildSpec
+from supervision.exits import ExitReason
+from supervision.info import ActorInfo, Kind, State, View
+from supervision.life import Life
+from supervision.names import Name
+
+__all__ = ["Slot"]
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """What a supervisor knows of one child.
+
+    Attributes:
+        names: of the child and all below it, kept alive while it may return.
+        kind: of the last incarnation.
+        life: the present incarnation; None between two, and when it is over.
+        failures: in a row, for the back-off.
+        restarts: incarnations after the first.
+        last_exit: why the former incarnation ended.
+    """
+
+    spec: ChildSpec
+    names: list[Name] = field(default_factory=list)
+    kind: Kind = "task"
+    life: Life | None = None
+    failures: int = 0
+    restarts: int = 0
+    last_exit: ExitReason | None = None
+
+    def describe(self, parent: str, absent: State, view: View) -> ActorInfo:
+        """Describes the child below `parent`; `absent` is its state when there is no life."""
+        last_exit = str(self.last_exit) if self.last_exit is not None else None
+        if self.life is not None:
+            return self.life.describe(view, restarts=self.restarts, last_exit=last_exit)
+        return ActorInfo(
+            id=self.spec.id,
+            path=f"{parent}/{self.spec.id}",
+            name=self.spec.name,
+            kind=self.kind,
+            state=absent,
+            restarts=self.restarts,
+            last_exit=last_exit,
+        )
