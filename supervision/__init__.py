@@ -9,14 +9,24 @@ from supervision.actor import Actor
 from supervision.backoff import Backoff
 from supervision.blocking import BlockingActor
 from supervision.child import ChildSpec
+from supervision.children import (
+    ChildCount,
+    CountChildren,
+    DeleteChild,
+    RestartChild,
+    StartChild,
+    TerminateChild,
+    WhichChildren,
+)
 from supervision.dead_letters import DeadLetter
 from supervision.delivery import Delivery
-from supervision.dynamic import DynamicSupervisor, StartChild, StopChild, WhichChildren
+from supervision.dynamic import DynamicSupervisor
 from supervision.errors import (
     ActorDeadError,
     ActorRestarting,
     AskTimeout,
     ChildExists,
+    ChildRunning,
     ChildUnknown,
     MailboxFull,
     NameTaken,
@@ -68,13 +78,17 @@ __all__ = [
     "AskTimeout",
     "Backoff",
     "BlockingActor",
+    "ChildCount",
     "ChildExists",
     "ChildGaveUp",
+    "ChildRunning",
     "ChildSpec",
     "ChildUnknown",
+    "CountChildren",
     "DeadLetter",
     "DeadLetters",
     "Deferred",
+    "DeleteChild",
     "Delivery",
     "Down",
     "DynamicSupervisor",
@@ -88,16 +102,17 @@ __all__ = [
     "Overloaded",
     "Refused",
     "Reply",
+    "RestartChild",
     "RestartScheduled",
     "RestartsExceeded",
     "ShutdownDeadlineExceeded",
     "SpecError",
     "StartChild",
     "StartError",
-    "StopChild",
     "System",
     "Target",
     "TellRefused",
+    "TerminateChild",
     "ThreadAbandoned",
     "ThreadStillRunning",
     "UnansweredDelivery",

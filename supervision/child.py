@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from supervision.errors import SpecError
-from supervision.strategy import RESTARTS, Restart
+from supervision.strategy import RESTARTS, AutoShutdown, Restart
 
 if TYPE_CHECKING:
     from supervision.life import Runnable
 
-__all__ = ["ChildSpec", "check_ids", "check_names"]
+__all__ = ["ChildSpec", "check_ids", "check_names", "check_significant"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +75,16 @@ def check_ids(owner: str, children: Sequence[ChildSpec]) -> None:
 def check_names(owner: str, children: Sequence[ChildSpec]) -> None:
     """Raises SpecError when a name occurs twice among the children and all below them."""
     _refuse_double(owner, "name", (name for child in children for name in child.names()))
+
+
+def check_significant(
+    owner: str, auto_shutdown: AutoShutdown, children: Sequence[ChildSpec]
+) -> None:
+    """Raises SpecError when a child is significant to a supervisor that never shuts down for it."""
+    for child in children:
+        if child.significant and auto_shutdown == "never":
+            text = f"supervisor {owner}: child {child.id!r} is significant"
+            raise SpecError(f"{text}, but auto_shutdown is 'never'")
 
 
 def _refuse_double(owner: str, what: str, values: Iterator[str]) -> None:

@@ -15,10 +15,10 @@ import trio
 from supervision.actor import Actor
 from supervision.backoff import Backoff
 from supervision.child import ChildSpec
+from supervision.children import CountChildren, StartChild, TerminateChild, WhichChildren
 from supervision.errors import (
     ChildExists,
     ChildUnknown,
-    Refused,
     ShutdownDeadlineExceeded,
     ThreadStillRunning,
 )
@@ -28,42 +28,18 @@ from supervision.info import State
 from supervision.intensity import Intensity, RestartWindow
 from supervision.life import Life
 from supervision.ref import ActorRef
-from supervision.request import Ask
-from supervision.slot import Slot
+from supervision.slot import Slot, count
 from supervision.strategy import should_restart
 from supervision.supervisor import ChildExited
-from supervision.system import start_error
+from supervision.system import started
 
-__all__ = ["DynamicSupervisor", "GaveUp", "StartChild", "StopChild", "WhichChildren"]
+__all__ = ["DynamicSupervisor", "GaveUp"]
 
 GaveUp = Callable[[str, ExitReason], object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartChild(Ask[ActorRef]):
-    """Start a child and answer with its ref once it is up.
-
-    Refused with `ChildExists` (the id is taken), with what the child's own `on_start` refused with,
-    or with `StartError` when it did not start; such a child is forgotten.
-    """
-
-    spec: ChildSpec
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopChild(Ask[None]):
-    """Stop a child, forget it, and answer when it is down. Refused with `ChildUnknown`."""
-
-    id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WhichChildren(Ask[tuple[str, ...]]):
-    """Answer with the ids of all children, oldest first."""
-
-
 @dataclass(frozen=True, slots=True)
-class RestartChild:
+class RestartDue:
     """To the supervisor: this child may start again, if it still waits for that."""
 
     id: str
@@ -115,10 +91,12 @@ class DynamicSupervisor(Actor):
         match message:
             case StartChild(spec=spec):
                 return self.defer(self._await_start(self._add(spec)))
-            case StopChild(id=id_):
+            case TerminateChild(id=id_):
                 return self.defer(self._remove(self._find(id_)))
             case WhichChildren():
                 return tuple(self._entries)
+            case CountChildren():
+                return count(self._entries.values())
             case _:
                 return await super().on_receive(message)
 
@@ -129,7 +107,7 @@ class DynamicSupervisor(Actor):
         match message:
             case ChildExited(id=id_, generation=generation, reason=reason):
                 self._child_exited(id_, generation, reason)
-            case RestartChild(id=id_, generation=generation):
+            case RestartDue(id=id_, generation=generation):
                 self._restart(id_, generation)
 
     # --- on request ---
@@ -148,12 +126,7 @@ class DynamicSupervisor(Actor):
 
     async def _await_start(self, life: Life) -> ActorRef:
         await life.up.wait()
-        if life.ref is None or not life.was_up:
-            error = start_error(life)
-            if isinstance(error.cause, Refused):
-                raise error.cause
-            raise error from error.cause
-        return life.ref
+        return started(life)
 
     def _find(self, id_: str) -> Entry:
         entry = self._entries.get(id_)
@@ -189,7 +162,7 @@ class DynamicSupervisor(Actor):
         delay_s = self._backoff.delay_s(entry.failures, self.system.random)
         path = self._path(entry.spec.id)
         self.system.emit(RestartScheduled(path=path, reason=reason, delay_s=delay_s))
-        self._kernel.post(RestartChild(entry.spec.id, entry.generation), delay_s)
+        self._kernel.post(RestartDue(entry.spec.id, entry.generation), delay_s)
 
     def _restart(self, id_: str, generation: int) -> None:
         entry = self._entries.get(id_)

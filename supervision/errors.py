@@ -16,6 +16,7 @@ __all__ = [
     "ActorRestarting",
     "AskTimeout",
     "ChildExists",
+    "ChildRunning",
     "ChildUnknown",
     "MailboxFull",
     "NameTaken",
@@ -65,17 +66,24 @@ class UnexpectedMessage(Refused):
 
 
 class ChildExists(Refused):
-    """A dynamic supervisor already has a child of this id."""
+    """The supervisor already has a child of this id."""
 
     code = "child_exists"
     status = 409
 
 
 class ChildUnknown(Refused):
-    """A dynamic supervisor has no child of this id."""
+    """The supervisor has no child of this id."""
 
     code = "child_unknown"
     status = 404
+
+
+class ChildRunning(Refused):
+    """The child runs, or is about to be started again: it can be neither restarted nor deleted."""
+
+    code = "child_running"
+    status = 409
 
 
 class NameTaken(Refused):

@@ -1,14 +1,16 @@
 """A supervisor's place for one child, filled by one incarnation after the other."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from supervision.child import ChildSpec
+from supervision.children import ChildCount
 from supervision.exits import ExitReason
 from supervision.info import ActorInfo, Kind, State, View
 from supervision.life import Life
 from supervision.names import Name
 
-__all__ = ["Slot"]
+__all__ = ["Slot", "count"]
 
 
 @dataclass(slots=True, eq=False)
@@ -46,3 +48,14 @@ class Slot:
             restarts=self.restarts,
             last_exit=last_exit,
         )
+
+
+def count(slots: Collection[Slot]) -> ChildCount:
+    """Counts the children in these places."""
+    supervisors = sum(slot.kind == "supervisor" for slot in slots)
+    return ChildCount(
+        specs=len(slots),
+        active=sum(slot.life is not None and slot.life.was_up for slot in slots),
+        supervisors=supervisors,
+        workers=len(slots) - supervisors,
+    )

@@ -1,4 +1,4 @@
-"""The static supervisor: a fixed list of children, started in order and stopped in reverse.
+"""The static supervisor: a list of children, started in order and stopped in reverse.
 
 Decisions are pure (`strategy`, `intensity`, `backoff`); this carries them out. It never sleeps: a
 restart that is due later is a message to itself, so that a request to stop, or another child's end,
@@ -17,14 +17,31 @@ import trio
 
 from supervision.actor import Actor
 from supervision.backoff import Backoff
-from supervision.child import ChildSpec, check_ids, check_names
-from supervision.errors import RestartsExceeded, ShutdownDeadlineExceeded, SpecError
+from supervision.child import ChildSpec, check_ids, check_names, check_significant
+from supervision.children import (
+    CountChildren,
+    DeleteChild,
+    RestartChild,
+    StartChild,
+    TerminateChild,
+    WhichChildren,
+)
+from supervision.errors import (
+    ChildExists,
+    ChildRunning,
+    ChildUnknown,
+    RestartsExceeded,
+    ShutdownDeadlineExceeded,
+    SpecError,
+    StartError,
+)
 from supervision.events import ActorRestarted, ChildGaveUp, RestartScheduled
 from supervision.exits import ExitReason
 from supervision.info import State
 from supervision.intensity import Intensity, RestartWindow
 from supervision.life import Life
-from supervision.slot import Slot
+from supervision.ref import ActorRef
+from supervision.slot import Slot, count
 from supervision.strategy import (
     AUTO_SHUTDOWNS,
     STRATEGIES,
@@ -35,7 +52,7 @@ from supervision.strategy import (
     decide,
     ends_with,
 )
-from supervision.system import start_error
+from supervision.system import start_error, started
 
 __all__ = ["Supervisor", "supervisor"]
 
@@ -78,6 +95,7 @@ def supervisor(
     specs = tuple(children)
     check_ids(id, specs)
     check_names(id, specs)
+    check_significant(id, auto_shutdown, specs)
     return ChildSpec(
         id=id,
         build=partial(
@@ -97,7 +115,7 @@ def supervisor(
 
 @dataclass(slots=True, eq=False)
 class Child(Slot):
-    """A fixed place.
+    """A place in the list.
 
     Attributes:
         generation: counts the incarnations, so that late news of one are not taken for another's.
@@ -125,7 +143,7 @@ class RestartDue:
 
 
 class Supervisor(Actor):
-    """Runs a fixed list of children. Described by `supervisor()`."""
+    """Runs a list of children. Described by `supervisor()`."""
 
     def __init__(
         self,
@@ -152,14 +170,78 @@ class Supervisor(Actor):
         for child in self._children.values():
             if self._kernel.life.stopping is not None:
                 return
-            failed = await self._start_child(child)
-            if failed is not None:
-                error = start_error(failed)
+            life = await self._start_child(child)
+            if life.reason is not None and not life.was_up:
+                error = start_error(life)
                 raise error from error.cause
 
     async def on_stop(self) -> None:
         for child in reversed(self._children.values()):
             await self._stop_child(child, restarting=self._kernel.life.restarting)
+
+    async def on_receive(self, message: object) -> object:
+        match message:
+            case StartChild(spec=spec):
+                return await self._add(spec)
+            case TerminateChild(id=id_):
+                await self._terminate(self._find(id_))
+            case RestartChild(id=id_):
+                return await self._start_again(self._find_over(id_))
+            case DeleteChild(id=id_):
+                self._drop(self._find_over(id_))
+            case WhichChildren():
+                return tuple(self._children)
+            case CountChildren():
+                return count(self._children.values())
+            case _:
+                return await super().on_receive(message)
+        return None
+
+    # --- on request ---
+
+    async def _add(self, spec: ChildSpec) -> ActorRef:
+        if spec.id in self._children:
+            raise ChildExists(f"{self._path(spec.id)} is there already")
+        try:
+            check_significant(self._kernel.life.path, self._auto_shutdown, (spec,))
+        except SpecError as error:
+            raise StartError(self._path(spec.id), error) from error
+        child = self._children[spec.id] = Child(spec, self.system.hold_names(spec))
+        try:
+            return await self._start_again(child)
+        finally:
+            if child.life is None:
+                self._drop(child)
+
+    def _find(self, id_: str) -> Child:
+        child = self._children.get(id_)
+        if child is None:
+            raise ChildUnknown(f"{self._path(id_)} is not there")
+        return child
+
+    def _find_over(self, id_: str) -> Child:
+        child = self._find(id_)
+        if child.life is not None or child.due:
+            raise ChildRunning(f"{self._path(id_)} is running or about to: terminate it first")
+        return child
+
+    async def _start_again(self, child: Child) -> ActorRef:
+        life = await self._start_child(child)
+        if life.reason is not None and not life.was_up:
+            child.life = None
+        return started(life)  # it may also be starting still, when a stop came in between
+
+    async def _terminate(self, child: Child) -> None:
+        await self._stop_child(child, restarting=False)
+        if child.spec.restart == "temporary":
+            self._drop(child)
+
+    def _drop(self, child: Child) -> None:
+        del self._children[child.spec.id]
+        for name in child.names:
+            name.expect(restarting=False)
+
+    # --- on an end ---
 
     async def control(self, message: object) -> None:
         match message:
@@ -218,7 +300,7 @@ class Supervisor(Actor):
         self._round += 1
         for id_ in decision.start:
             self._children[id_].due = self._round
-        path = f"{self._kernel.life.path}/{child.spec.id}"
+        path = self._path(child.spec.id)
         self.system.emit(RestartScheduled(path=path, reason=reason, delay_s=delay_s))
         self._kernel.post(RestartDue(self._round), delay_s)
 
@@ -227,18 +309,23 @@ class Supervisor(Actor):
             if child.due != round_:
                 continue
             child.due = 0
-            failed = await self._start_child(child)
+            life = await self._start_child(child)
             if self._kernel.life.stopping is not None:
                 return
-            if failed is not None and failed.reason is not None:
-                await self._failed(child, failed, failed.reason)
+            if life.reason is not None and not life.was_up:
+                await self._failed(child, life, life.reason)
                 return
             child.restarts += 1
-            path = f"{self._kernel.life.path}/{child.spec.id}"
+            path = self._path(child.spec.id)
             self.system.emit(ActorRestarted(path=path, restarts=child.restarts))
 
-    async def _start_child(self, child: Child) -> Life | None:
-        """Starts the child and waits for it; returns its life when the start failed."""
+    # --- shared ---
+
+    def _path(self, id_: str) -> str:
+        return f"{self._kernel.life.path}/{id_}"
+
+    async def _start_child(self, child: Child) -> Life:
+        """Starts the child and waits until it is up or has failed, or until a stop comes."""
         child.generation += 1
         child.life = life = self.system.launch(
             child.spec,
@@ -250,7 +337,7 @@ class Supervisor(Actor):
         with trio.CancelScope() as self._starting:
             await life.up.wait()
         self._starting = None
-        return life if life.reason is not None and not life.was_up else None
+        return life
 
     async def _stop_child(self, child: Child, *, restarting: bool) -> None:
         child.due = 0

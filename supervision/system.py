@@ -19,7 +19,7 @@ from supervision import registry  # noqa: F401  puts the index into pykka's regi
 from supervision.bridge import Bridge
 from supervision.child import ChildSpec, check_names
 from supervision.dead_letters import DeadLetterOffice
-from supervision.errors import ActorDeadError, StartError, ThreadStillRunning
+from supervision.errors import ActorDeadError, Refused, StartError, ThreadStillRunning
 from supervision.events import Event, Observer, observe
 from supervision.exits import ExitReason
 from supervision.info import ActorInfo, View
@@ -27,7 +27,7 @@ from supervision.life import Life, OnExit
 from supervision.names import Name, Names
 from supervision.ref import ActorRef, Named
 
-__all__ = ["System"]
+__all__ = ["System", "start_error", "started"]
 
 
 class System:
@@ -238,6 +238,21 @@ class System:
     def _root_ended(self, _reason: ExitReason) -> None:
         self._names.end()
         self._over.set()
+
+
+def started(life: Life) -> ActorRef:
+    """Returns the ref of a life that is up.
+
+    Raises:
+        Refused: its `on_start` refused.
+        StartError: it did not start.
+    """
+    if life.ref is None or not life.was_up:
+        error = start_error(life)
+        if isinstance(error.cause, Refused):
+            raise error.cause
+        raise error from error.cause
+    return life.ref
 
 
 def start_error(life: Life) -> StartError:

@@ -28,9 +28,9 @@ from supervision import (
     RestartsExceeded,
     StartChild,
     StartError,
-    StopChild,
     System,
     TellRefused,
+    TerminateChild,
     ThreadAbandoned,
     ThreadStillRunning,
     UnansweredDelivery,
@@ -330,7 +330,7 @@ async def test_a_dynamic_thread_that_was_given_up_blocks_its_id_only(system: Sys
     await ask(pool, StartChild(spec=thread("a", shutdown_s=0.01)))
     system.named("a").tell(Run(function=gate))
     await gate.wait_reached()
-    await ask(pool, StopChild(id="a"))
+    await ask(pool, TerminateChild(id="a"))
     with pytest.raises(ChildExists, match="still runs"):
         await ask(pool, StartChild(spec=thread("a")))
     await ask(pool, StartChild(spec=thread("b")))

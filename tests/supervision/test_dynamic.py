@@ -21,8 +21,8 @@ from supervision import (
     NameTaken,
     StartChild,
     StartError,
-    StopChild,
     System,
+    TerminateChild,
     UnexpectedMessage,
     WhichChildren,
     ask,
@@ -57,11 +57,11 @@ async def test_a_child_is_down_and_forgotten_when_its_stop_is_answered(system: S
     log: list[str] = []
     pool = await start_pool(system)
     await ask(pool, StartChild(spec=probe("a", log)))
-    await ask(pool, StopChild(id="a"))
+    await ask(pool, TerminateChild(id="a"))
     assert log == ["+a", "-a"]
     assert await ask(pool, WhichChildren()) == ()
     with pytest.raises(ChildUnknown, match="root/pool/a is not there"):
-        await ask(pool, StopChild(id="a"))
+        await ask(pool, TerminateChild(id="a"))
 
 
 async def test_an_id_is_taken_once(system: System) -> None:
@@ -208,7 +208,7 @@ async def test_sends_during_the_back_off_may_be_retried_and_the_wait_can_be_stop
     with pytest.raises(ActorRestarting):
         await ask(system.named("a"), Echo())
     assert [child.state for child in tree_below(system)] == ["restarting"]
-    await ask(pool, StopChild(id="a"))
+    await ask(pool, TerminateChild(id="a"))
     with pytest.raises(ActorDeadError):
         await ask(system.named("a"), Echo())
     await trio.sleep(5)
@@ -223,7 +223,7 @@ async def test_a_new_child_of_an_old_id_is_not_restarted_by_the_old_ones_timer(
     await ask(pool, StartChild(spec=probe("a")))
     system.named("a").tell(Crash())
     await wait_all_tasks_blocked()
-    await ask(pool, StopChild(id="a"))
+    await ask(pool, TerminateChild(id="a"))
     await ask(pool, StartChild(spec=probe("a", log)))
     await trio.sleep(5)
     assert log == ["+a"]
