@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from time import perf_counter
-from types import TracebackType
 from typing import TypeVar
 
 import trio
@@ -147,14 +146,9 @@ class DatabaseWriter(BlockingActor):
             self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
             self._conn.close()
 
-    def on_failure(
-        self,
-        exception_type: type[BaseException] | None,
-        exception_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def on_failure(self, error: BaseException) -> None:
         """Lets go of the connection, so that the next incarnation's is the only one again."""
-        del exception_type, exception_value, traceback
+        del error
         if self._conn is not None:
             with suppress(sqlite3.Error):  # it may be the connection itself that broke
                 self._conn.close()

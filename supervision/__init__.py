@@ -28,6 +28,7 @@ from supervision.errors import (
     ChildExists,
     ChildRunning,
     ChildUnknown,
+    LinkBroken,
     MailboxFull,
     NameTaken,
     Overloaded,
@@ -56,10 +57,18 @@ from supervision.events import (
 from supervision.exits import ExitReason
 from supervision.info import ActorInfo
 from supervision.intensity import Intensity
-from supervision.life import Down
+from supervision.links import Down, Exit
 from supervision.ref import ActorRef, Named, Target
 from supervision.reply import Reply
-from supervision.request import Ask, ask, ask_blocking
+from supervision.request import (
+    Answer,
+    Ask,
+    ask,
+    ask_blocking,
+    ask_many,
+    tell,
+    tell_blocking,
+)
 from supervision.supervisor import supervisor
 from supervision.system import System
 from supervision.work import Deferred
@@ -74,6 +83,7 @@ __all__ = [
     "ActorRestarted",
     "ActorRestarting",
     "ActorStarted",
+    "Answer",
     "Ask",
     "AskTimeout",
     "Backoff",
@@ -93,8 +103,10 @@ __all__ = [
     "Down",
     "DynamicSupervisor",
     "Event",
+    "Exit",
     "ExitReason",
     "Intensity",
+    "LinkBroken",
     "MailboxFull",
     "MailboxOverflow",
     "NameTaken",
@@ -120,5 +132,8 @@ __all__ = [
     "WhichChildren",
     "ask",
     "ask_blocking",
+    "ask_many",
     "supervisor",
+    "tell",
+    "tell_blocking",
 ]

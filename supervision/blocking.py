@@ -1,64 +1,38 @@
 """An actor with an OS thread of its own, for what blocks: SQLite writers, Git.
 
 It takes what waits as one batch, so that a writer can commit many messages at once. The thread
-cannot be
-cancelled: stopping means finishing what was accepted, and one that does not come to an end by its
-deadline is left behind and never replaced, because it may still hold its connection. It is a daemon
-thread for that one case only, because the process must be able to exit; every other end is waited
-for.
+cannot be cancelled: stopping means finishing what was accepted, and one that does not come to an
+end by its deadline is left behind and never replaced, because it may still hold its connection.
+
+In a system opened with `inline=True` the same actor runs on a trio task, with the same hooks in the
+same order, so that a whole system can be replayed from a seed.
 """
 
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
-import pykka
-
+from supervision.base import ActorBase
 from supervision.delivery import Delivery
-from supervision.errors import Refused, UnexpectedMessage
-from supervision.inbox import Inbox
+from supervision.errors import UnexpectedMessage
+from supervision.inline import InlineBody
 from supervision.ref import ActorRef
-from supervision.reply import Reply
 from supervision.thread import ThreadBody
-
-if TYPE_CHECKING:
-    from supervision.life import Life, Vessel
-    from supervision.system import System
 
 __all__ = ["BlockingActor"]
 
 
-class BlockingActor(pykka.ThreadingActor):
+class BlockingActor(ActorBase):
     """A thread actor. `__init__` runs on the trio thread, every hook on the actor's own.
 
     Attributes:
-        mailbox_bound: how many messages may wait; a further one is refused with `MailboxFull`.
         batch_bound: how many messages one batch holds at most.
-        system: the system it runs in; set before `on_start`.
     """
+
+    __slots__ = ()
 
     mailbox_bound: ClassVar[int] = 10_000
     batch_bound: ClassVar[int] = 512
-    use_daemon_thread: ClassVar[bool] = True
 
-    system: "System"
-
-    def __init__(self) -> None:
-        super().__init__()
-        inbox: Any = self.actor_inbox
-        self._kernel = ThreadBody(self, inbox)
-        self._actor_ref = ActorRef(self)
-
-    @classmethod
-    def start(cls, *_args: Any, **_kwargs: Any) -> NoReturn:
-        """Refuses: an actor without a supervisor would crash unnoticed."""
-        raise TypeError(f"{cls.__name__} is started by a supervisor: put it into a ChildSpec")
-
-    @property
-    def me(self) -> ActorRef:
-        """The ref of this incarnation."""
-        ref: Any = self._actor_ref
-        mine: ActorRef = ref
-        return mine
+    _kernel: ThreadBody | InlineBody
 
     def on_start(self) -> None:
         """Prepares the actor. Its supervisor waits; raising makes the start fail."""
@@ -78,40 +52,19 @@ class BlockingActor(pykka.ThreadingActor):
         `ActorDeadError`, because they may have run. Leaving an ask unanswered is a crash too.
         """
         for delivery in batch:
-            try:
-                answer = self.on_receive(delivery.message)
-            except Refused as refusal:
-                self._kernel.refuse(delivery, refusal)
-            else:
-                delivery.answer(answer)
+            self._kernel.receive(delivery)
 
     def on_stop(self) -> None:
         """Cleans up after the last message. Not called after a crash."""
 
-    def on_failure(
-        self,
-        exception_type: type[BaseException] | None,
-        exception_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def on_failure(self, error: BaseException) -> None:
         """Cleans up after a crash. What it raises is logged and changes nothing."""
 
-    def stop(self) -> None:
-        """Ends the actor normally after what it had accepted. Any thread may call it."""
-        self.system.on_trio(self._kernel.life.request_stop, "normal")
+    def _create_body(self) -> ThreadBody:
+        return ThreadBody(self)
 
-    @staticmethod
-    def _create_actor_inbox() -> Inbox:
-        return Inbox()
-
-    @staticmethod
-    def _create_future() -> Reply[Any]:
-        return Reply()
-
-    def _start_actor_loop(self) -> None:
-        self._kernel.launch()
-
-    def _board(self, life: "Life") -> "Vessel":
-        self._kernel.board(life)
-        self.system = life.system
-        return self._kernel
+    def _board(self, life: Any) -> Any:
+        if life.system.inline and isinstance(self._kernel, ThreadBody) and not self._kernel.boarded:
+            self._kernel = InlineBody(self)
+            self._actor_ref = ActorRef(self, self._kernel.post_box)
+        return super()._board(life)

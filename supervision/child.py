@@ -13,7 +13,7 @@ from supervision.errors import SpecError
 from supervision.strategy import RESTARTS, AutoShutdown, Restart
 
 if TYPE_CHECKING:
-    from supervision.life import Runnable
+    from supervision.base import ActorBase
 
 __all__ = ["ChildSpec", "check_ids", "check_names", "check_significant"]
 
@@ -36,7 +36,7 @@ class ChildSpec:
     """
 
     id: str
-    build: Callable[[], "Runnable"]
+    build: Callable[[], "ActorBase"]
     restart: Restart = "permanent"
     shutdown_s: float = 5.0
     significant: bool = False

@@ -7,7 +7,6 @@ given up alone: it never takes the others along and never escalates.
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 import trio
@@ -42,8 +41,7 @@ GaveUp = Callable[[str, ExitReason], object]
 class RestartDue:
     """To the supervisor: this child may start again, if it still waits for that."""
 
-    id: str
-    generation: int
+    entry: "Entry"
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -51,13 +49,11 @@ class Entry(Slot):
     """A place that was asked for.
 
     Attributes:
-        window: the restarts of this child.
-        generation: tells its incarnations from those of an earlier child of the same id.
+        window: the restarts of this child; made at its first failure.
         leaving: it is being stopped for good.
     """
 
-    window: RestartWindow
-    generation: int = 0
+    window: RestartWindow | None = None
     leaving: bool = False
 
 
@@ -85,7 +81,11 @@ class DynamicSupervisor(Actor):
         self._backoff = backoff or Backoff()
         self._gave_up = gave_up
         self._entries: dict[str, Entry] = {}
-        self._generation = 0  # over all children: an id may come again while an old timer runs
+        self._on_exit = self._child_ended  # one object for all children
+        self._parent = ""
+
+    async def on_start(self) -> None:
+        self._parent = self.me.path  # one string for all children
 
     async def on_receive(self, message: object) -> object:
         match message:
@@ -105,10 +105,10 @@ class DynamicSupervisor(Actor):
 
     async def control(self, message: object) -> None:
         match message:
-            case ChildExited(id=id_, generation=generation, reason=reason):
-                self._child_exited(id_, generation, reason)
-            case RestartDue(id=id_, generation=generation):
-                self._restart(id_, generation)
+            case ChildExited(life=life, reason=reason):
+                self._child_exited(life, reason)
+            case RestartDue(entry=entry):
+                self._restart(entry)
 
     # --- on request ---
 
@@ -116,7 +116,7 @@ class DynamicSupervisor(Actor):
         if spec.id in self._entries:
             raise ChildExists(f"{self._path(spec.id)} is there already")
         names = self.system.hold_names(spec)
-        entry = Entry(spec=spec, names=names, window=RestartWindow(self._per_child))
+        entry = Entry(spec=spec, names=names)
         try:
             life = self._launch(entry)
         except ThreadStillRunning as error:
@@ -125,7 +125,7 @@ class DynamicSupervisor(Actor):
         return life
 
     async def _await_start(self, life: Life) -> ActorRef:
-        await life.up.wait()
+        await life.up()
         return started(life)
 
     def _find(self, id_: str) -> Entry:
@@ -143,30 +143,33 @@ class DynamicSupervisor(Actor):
 
     # --- on an end ---
 
-    def _child_exited(self, id_: str, generation: int, reason: ExitReason) -> None:
-        entry = self._entries.get(id_)
-        if entry is None or entry.generation != generation or entry.life is None or entry.leaving:
+    def _child_exited(self, life: Life, reason: ExitReason) -> None:
+        entry = self._entries.get(life.spec.id)
+        if entry is None or entry.life is not life or entry.leaving:
             return
-        life, entry.life, entry.last_exit = entry.life, None, reason
+        entry.life, entry.last_exit = None, reason
         never_up = entry.restarts == 0 and entry.failures == 0 and not life.was_up
         if never_up or not should_restart(entry.spec.restart, reason.kind):
             self._forget(entry)
-        elif not entry.window.admit(trio.current_time()):
-            self._give_up(entry, reason)
-        else:
+        elif self._window(entry).admit(trio.current_time()):
             self._schedule(entry, life, reason)
+        else:
+            self._give_up(entry, reason)
+
+    def _window(self, entry: Entry) -> RestartWindow:
+        if entry.window is None:
+            entry.window = RestartWindow(self._per_child)
+        return entry.window
 
     def _schedule(self, entry: Entry, life: Life, reason: ExitReason) -> None:
-        up_s = life.uptime_s() if life.was_up else 0.0
-        entry.failures = self._backoff.failures_in_a_row(entry.failures, up_s)
+        entry.failures = self._backoff.failures_in_a_row(entry.failures, life.uptime_s())
         delay_s = self._backoff.delay_s(entry.failures, self.system.random)
         path = self._path(entry.spec.id)
         self.system.emit(RestartScheduled(path=path, reason=reason, delay_s=delay_s))
-        self._kernel.post(RestartDue(entry.spec.id, entry.generation), delay_s)
+        self._kernel.post(RestartDue(entry), delay_s)
 
-    def _restart(self, id_: str, generation: int) -> None:
-        entry = self._entries.get(id_)
-        if entry is None or entry.generation != generation or entry.leaving:
+    def _restart(self, entry: Entry) -> None:
+        if self._entries.get(entry.spec.id) is not entry or entry.leaving:
             return
         try:
             self._launch(entry)
@@ -174,7 +177,7 @@ class DynamicSupervisor(Actor):
             self._give_up(entry, ExitReason.crash(error))
             return
         entry.restarts += 1
-        path = self._path(id_)
+        path = self._path(entry.spec.id)
         self.system.emit(ActorRestarted(path=path, restarts=entry.restarts))
 
     def _give_up(self, entry: Entry, reason: ExitReason) -> None:
@@ -191,17 +194,14 @@ class DynamicSupervisor(Actor):
         return f"{self._kernel.life.path}/{id_}"
 
     def _launch(self, entry: Entry) -> Life:
-        self._generation += 1
-        entry.generation = self._generation
-        on_exit = partial(self._child_ended, entry.spec.id, entry.generation)
         entry.life = self.system.launch(
-            entry.spec, parent=self._kernel.life.path, supervised=True, on_exit=on_exit
+            entry.spec, parent=self._parent, supervised=True, on_exit=self._on_exit
         )
         entry.kind = entry.life.kind
         return entry.life
 
-    def _child_ended(self, id_: str, generation: int, reason: ExitReason) -> None:
-        self._kernel.post(ChildExited(id_, generation, reason))
+    def _child_ended(self, life: Life, reason: ExitReason) -> None:
+        self._kernel.post(ChildExited(life, reason))
 
     def _forget(self, entry: Entry) -> None:
         if self._entries.get(entry.spec.id) is entry:

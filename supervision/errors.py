@@ -18,6 +18,7 @@ __all__ = [
     "ChildExists",
     "ChildRunning",
     "ChildUnknown",
+    "LinkBroken",
     "MailboxFull",
     "NameTaken",
     "Overloaded",
@@ -141,6 +142,10 @@ class SpecError(ValueError):
 
 class RestartsExceeded(Exception):  # noqa: N818  OTP's words
     """A supervisor restarted its children more often than its intensity allows, and gives up."""
+
+
+class LinkBroken(Exception):  # noqa: N818  the cause in an exit reason
+    """An actor that this one was linked to has ended, and this one with it."""
 
 
 class ShutdownDeadlineExceeded(Exception):  # noqa: N818  the cause in an exit reason

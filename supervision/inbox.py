@@ -4,16 +4,19 @@ pykka checks that the actor lives and then puts; a message that lands after the 
 answered. Here the sender looks again *after* it put: when the inbox closed in between, the sender
 buries what it finds. A message that landed before the close is found by the closer, one that landed
 after it by its sender, so every ask is answered and no lock is taken. It holds at most `bound`
-messages; its policy when full is to refuse.
+messages; when full it refuses, or has the sender wait in line. Only the line has a lock: whoever
+takes messages out and whoever comes to the line both look after the other.
 """
 
 import queue
+import threading
 
 from pykka._envelope import Envelope
 
 from supervision.delivery import Delivery
-from supervision.errors import ActorDeadError, ActorRestarting, MailboxFull
-from supervision.owner import NOBODY, Owner
+from supervision.errors import ActorDeadError, MailboxFull
+from supervision.line import Place
+from supervision.owner import NOBODY, Mourner, Overflow, Owner
 
 __all__ = ["Inbox"]
 
@@ -23,17 +26,21 @@ class Inbox:
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
-        self.bound = 0
-        self.refused = 0
+        self._line: dict[Place, None] = {}
+        self._lock = threading.Lock()
         self._owner: Owner = NOBODY
+        self._overflow: Overflow = "refuse"
         self._overflowing = False
         self._sealed = True
-        self._mourner: type[ActorDeadError | ActorRestarting] | None = None
+        self._mourner: Mourner | None = None
+        self.bound = 0
+        self.refused = 0
         self.ended = False
 
-    def open(self, owner: Owner, bound: int) -> None:
+    def open(self, owner: Owner, bound: int, overflow: Overflow = "refuse") -> None:
         """Begins to accept messages."""
         self._owner = owner
+        self._overflow = overflow
         self.bound = bound
         self._sealed = False
 
@@ -55,6 +62,12 @@ class Inbox:
 
     def take(self, most: int) -> list[Delivery]:
         """Waits until something is there and takes up to `most`; may be empty once sealed."""
+        batch = self._take(most)
+        if self._line:
+            self._admit()
+        return batch
+
+    def _take(self, most: int) -> list[Delivery]:
         batch: list[Delivery] = []
         item = self._queue.get()
         while item is not None:
@@ -78,26 +91,38 @@ class Inbox:
             MailboxFull: it holds as many messages as it may.
             ActorDeadError: the actor has ended, or is about to.
         """
-        kind = type(envelope.message).__name__
         if self._sealed:
+            kind = type(envelope.message).__name__
             raise ActorDeadError(f"{self.path} is gone: {kind} was not delivered")
         if self._queue.qsize() >= self.bound:
-            raise self._full(kind)
-        self.put_unbounded(Delivery(envelope.message, envelope.reply_to))
+            raise self._full(envelope)
+        if isinstance(envelope, Delivery):
+            self.put_unbounded(envelope)
+        else:
+            self.put_unbounded(Delivery(envelope.message, envelope.reply_to))
 
-    def _full(self, kind: str) -> MailboxFull:
-        self.refused += 1
-        if not self._overflowing:
-            self._overflowing = True
-            self._owner.overflowed(self.bound)
-        text = f"{self.path} already has {self.bound} messages waiting: {kind} was not taken"
-        return MailboxFull(text)
+    def line_up(self, place: Place) -> None:
+        """Has a message wait for room, from any thread; only after `put` found none.
+
+        Raises:
+            MailboxFull: the policy is to refuse.
+        """
+        if self._overflow == "refuse":
+            raise self._no_room(place.delivery)
+        self.refused -= 1
+        with self._lock:
+            self._line[place] = None
+            place.stand(self._leave_line)
+        self._admit()
+        if self._mourner is not None:
+            self._dissolve(self._mourner)
 
     def put_unbounded(self, delivery: Delivery) -> None:
         """Accepts a message in order, full or not; one that comes too late is failed at once."""
         self._queue.put(delivery)
         if self._mourner is not None:
-            self._bury(self._mourner)
+            for letter in self._bury(self._mourner):
+                self._owner.lost(letter)
 
     def seal(self) -> None:
         """Refuses every further message, and lets the thread see the end of what was accepted."""
@@ -115,14 +140,50 @@ class Inbox:
             if item is not None:
                 left.append(item)
 
-    def close(self, error: type[ActorDeadError | ActorRestarting]) -> list[Delivery]:
+    def close(self, error: Mourner) -> list[Delivery]:
         """Ends it for good: fails every waiting ask; returns what was told in vain."""
         self._sealed = True
         self._mourner = error
         self.ended = True
+        self._dissolve(error)
         return self._bury(error)
 
-    def _bury(self, error: type[ActorDeadError | ActorRestarting]) -> list[Delivery]:
+    def _admit(self) -> None:
+        while not self._sealed and self._queue.qsize() < self.bound:
+            with self._lock:
+                place = next(iter(self._line), None)
+                if place is None:
+                    return
+                del self._line[place]
+            if place.take():
+                self.put_unbounded(place.delivery)
+                place.admitted()
+
+    def _leave_line(self, place: Place) -> None:
+        with self._lock:
+            self._line.pop(place, None)
+        self.refused += 1
+
+    def _dissolve(self, error: Mourner) -> None:
+        with self._lock:
+            left, self._line = self._line, {}
+        for place in left:
+            kind = type(place.delivery.message).__name__
+            place.refuse(error(f"{self.path} has ended: {kind} never ran"))
+
+    def _full(self, envelope: Envelope[object]) -> MailboxFull:
+        self.refused += 1
+        if not self._overflowing:
+            self._overflowing = True
+            self._owner.overflowed(self.bound)
+        return self._no_room(envelope)
+
+    def _no_room(self, envelope: Envelope[object]) -> MailboxFull:
+        kind = type(envelope.message).__name__
+        text = f"{self.path} already has {self.bound} messages waiting: {kind} was not taken"
+        return MailboxFull(text)
+
+    def _bury(self, error: Mourner) -> list[Delivery]:
         left = self.drain()
         self._queue.put(None)  # a thread that was given up and comes back must find an end
         for delivery in left:

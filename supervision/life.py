@@ -2,11 +2,11 @@
 
 A task actor and a thread actor live very differently; this is what they have in common, and all
 that a supervisor knows of either. Every method runs on the trio thread unless it says otherwise.
+There may be a hundred thousand of them, most of them idle: what few need is made when it is needed.
 """
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,26 +26,20 @@ from supervision.events import (
 )
 from supervision.exits import ExitKind, ExitReason
 from supervision.info import ActorInfo, Kind, State, View
+from supervision.links import Down, Links
 from supervision.names import Name
 from supervision.ref import ActorRef
 from supervision.reply import Reply
 from supervision.strategy import should_restart
 
 if TYPE_CHECKING:
+    from supervision.base import ActorBase
     from supervision.system import System
     from supervision.task import Below
 
-__all__ = ["Down", "Life", "OnExit", "Runnable", "Vessel"]
+__all__ = ["Life", "OnExit", "Vessel"]
 
-OnExit = Callable[[ExitReason], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Down:
-    """The actor behind `ref`, which the receiver monitors, has ended."""
-
-    ref: ActorRef
-    reason: ExitReason
+OnExit = Callable[["Life", ExitReason], None]
 
 
 class PostBox(Protocol):
@@ -61,10 +55,16 @@ class Vessel(Protocol):
     """What a life does to the body that lives it."""
 
     @property
+    def actor(self) -> "ActorBase": ...
+
+    @property
     def kind(self) -> Kind: ...
 
     @property
     def below(self) -> "Below | None": ...
+
+    @property
+    def asleep(self) -> bool: ...
 
     @property
     def handled(self) -> int: ...
@@ -72,42 +72,38 @@ class Vessel(Protocol):
     @property
     def post_box(self) -> PostBox: ...
 
+    def board(self, life: "Life") -> None:
+        """Takes the life it is to live."""
+
     def stop_requested(self) -> None:
         """The life has `stopping` and `stop_by` set: refuse new messages and come to an end."""
+
+    def exit(self, reason: ExitReason) -> None:
+        """A linked actor has ended: end for this reason, without `on_stop`."""
 
     def abandon(self, reason: ExitReason) -> None:
         """The deadline passed and nothing can end this body: fail whoever waits for it."""
 
-    def memory_bytes(self) -> int:
-        """Estimates what the actor takes."""
-
     def accept(self, delivery: Delivery) -> None:
         """Takes a message of the kernel, full or not."""
 
-
-class Runnable(Protocol):
-    """What `ChildSpec.build` makes: an `Actor` or a `BlockingActor`."""
-
-    @property
-    def actor_ref(self) -> Any: ...
-
-    def _board(self, life: "Life") -> Vessel: ...
-
-    def _start_actor_loop(self) -> None: ...
+    def memory_bytes(self) -> int:
+        """Estimates what the actor takes."""
 
 
 class Life:
     """One incarnation of a child."""
 
     __slots__ = (
+        "_down",
+        "_links",
         "_on_exit",
+        "_parent",
         "_supervised",
+        "_up",
         "_vessel",
-        "_watchers",
-        "down",
         "kind",
         "name",
-        "path",
         "reason",
         "ref",
         "restarting",
@@ -116,18 +112,14 @@ class Life:
         "stop_by",
         "stopping",
         "system",
-        "up",
         "was_up",
     )
 
     def __init__(
-        self, system: "System", spec: ChildSpec, path: str, *, supervised: bool, on_exit: OnExit
+        self, system: "System", spec: ChildSpec, parent: str, *, supervised: bool, on_exit: OnExit
     ) -> None:
         self.system = system
         self.spec = spec
-        self.path = path
-        self.up = trio.Event()
-        self.down = trio.Event()
         self.reason: ExitReason | None = None
         self.name: Name | None = None
         self.ref: ActorRef | None = None
@@ -135,14 +127,34 @@ class Life:
         self.kind: Kind = "task"
         self.restarting = False
         self.was_up = False
-        self.stop_by = float("inf")
-        self.started_at = trio.current_time()
+        self.stop_by = _NEVER
+        self.started_at = _NEVER
+        self._parent = parent
         self._supervised = supervised
         self._on_exit = on_exit
         self._vessel: Vessel | None = None
-        self._watchers: dict[ActorRef, None] = {}
+        self._up: trio.Event | None = None
+        self._down: trio.Event | None = None
+        self._links: Links | None = None
 
-    def begin(self, actor: Runnable, name: Name | None) -> None:
+    @property
+    def path(self) -> str:
+        """Ids from the root down, with slashes."""
+        return f"{self._parent}/{self.spec.id}" if self._parent else self.spec.id
+
+    @property
+    def actor(self) -> "ActorBase | None":
+        """The actor that lives it, while it does."""
+        return self._vessel.actor if self._vessel is not None else None
+
+    @property
+    def below(self) -> "Below | None":
+        """What this life supervises."""
+        return self._vessel.below if self._vessel is not None else None
+
+    # --- its course ---
+
+    def begin(self, actor: "ActorBase", name: Name | None) -> None:
         """Gives the life to a new actor and sets it running."""
         self.name = name
         self._vessel = vessel = actor._board(self)  # noqa: SLF001
@@ -157,10 +169,31 @@ class Life:
     def mark_up(self) -> None:
         """`on_start` has returned."""
         if self.reason is None:
-            self.was_up = True
-            self.up.set()
-            self.started_at = trio.current_time()
+            self._begin_to_count()
             self.system.emit(ActorStarted(path=self.path))
+
+    def mark_asleep(self) -> None:
+        """It counts as up, although `on_start` waits for the first message."""
+        self._begin_to_count()
+
+    def _begin_to_count(self) -> None:
+        self.started_at = trio.current_time()
+        self.was_up = True
+        self._ring_up()
+
+    async def up(self) -> None:
+        """Waits until it is up, or has ended before."""
+        if not self.was_up and self.reason is None:
+            if self._up is None:
+                self._up = trio.Event()
+            await self._up.wait()
+
+    async def down(self) -> None:
+        """Waits for its end."""
+        if self.reason is None:
+            if self._down is None:
+                self._down = trio.Event()
+            await self._down.wait()
 
     @property
     def state(self) -> State:
@@ -168,10 +201,15 @@ class Life:
             return "ended"
         if self.stopping is not None:
             return "stopping"
-        return "running" if self.up.is_set() else "starting"
+        if not self.was_up:
+            return "starting"
+        return "asleep" if self._vessel is not None and self._vessel.asleep else "running"
 
     def uptime_s(self) -> float:
-        return trio.current_time() - self.started_at
+        """Counts the seconds since it was up; 0 when it never was."""
+        return trio.current_time() - self.started_at if self.was_up else 0.0
+
+    # --- its end ---
 
     def returns_after(self, reason: ExitReason) -> bool:
         """Says whether a new incarnation will follow; any thread may ask."""
@@ -209,40 +247,16 @@ class Life:
     async def stopped(self) -> None:
         """Waits for the end that was requested; abandons a thread that misses its deadline."""
         if self.kind != "thread":
-            await self.down.wait()  # a task is cancelled by its own deadline
+            await self.down()  # a task is cancelled by its own deadline
             return
         with trio.move_on_at(self.stop_by):
-            await self.down.wait()
-        if not self.down.is_set():
+            await self.down()
+        if self.reason is None:
             self._abandon()
 
     def stop_for(self, reply: Reply[bool]) -> None:
         """Requests a normal end and tells the reply when it has come; any thread may call it."""
         self.system.on_trio(self._stop_for, reply)
-
-    def watch(self, watcher: ActorRef) -> None:
-        """Sends the watcher one `Down` when this life ends, or now if it has."""
-        if self.reason is None:
-            self._watchers[watcher] = None
-        else:
-            self._tell_down(watcher, self.reason)
-
-    def accept(self, delivery: Delivery) -> None:
-        """Takes a message of the kernel, full or not."""
-        if self._vessel is not None:
-            self._vessel.accept(delivery)
-
-    def mourn(self, letters: list[Delivery], reason: ExitReason) -> None:
-        """Reports told messages that nobody will handle; any thread may call it."""
-        if letters:
-            with contextlib.suppress(trio.RunFinishedError):  # nobody listens any more
-                self.system.on_trio(self._mourn, letters, reason)
-
-    def overflowed(self, bound: int) -> None:
-        """Reports that the mailbox turned a message away; any thread may call it."""
-        with contextlib.suppress(trio.RunFinishedError):
-            event = MailboxOverflow(path=self.path, bound=bound)
-            self.system.on_trio(self.system.emit, event)
 
     def end(self, reason: ExitReason) -> None:
         """The actor is over, with all its tasks. Only the first call counts."""
@@ -253,24 +267,93 @@ class Life:
         if self.ref is not None:
             self.leave(reason)
             ActorRegistry.unregister(self.ref)
-            self.ref.actor_stopped.set()
-        self.up.set()
-        self.down.set()
+            self.ref.ended()
+        self._ring_up()
+        if self._down is not None:
+            self._down.set()
         exited = ActorCrashed if reason.crashed else ActorExited
         self.system.emit(exited(path=self.path, reason=reason))
-        for watcher in self._watchers:
-            self._tell_down(watcher, reason)
-        self._watchers.clear()
-        self._on_exit(reason)
+        if self._links is not None and self.ref is not None:
+            self._links.end(self.ref, reason)
+        self._on_exit(self, reason)
 
-    @property
-    def below(self) -> "Below | None":
-        """What this life supervises."""
-        return self._vessel.below if self._vessel is not None else None
+    # --- who learns of it ---
+
+    def accept(self, delivery: Delivery) -> None:
+        """Takes a message of the kernel, full or not."""
+        if self._vessel is not None:
+            self._vessel.accept(delivery)
+
+    def watch(self, watcher: ActorRef) -> None:
+        """Sends the watcher one `Down` when this life ends, or now if it has."""
+        if self.reason is None:
+            self._own_links().watchers[watcher] = None
+        elif watcher.life is not None and self.ref is not None:
+            watcher.life.accept(Delivery(Down(ref=self.ref, reason=self.reason)))
+
+    def unwatch(self, watcher: ActorRef) -> None:
+        """Takes a watcher off; one that is not there is no error."""
+        if self._links is not None:
+            self._links.watchers.pop(watcher, None)
+
+    def link(self, other: "Life") -> None:
+        """Ties two lives together; with one that has ended, the other hears of it now."""
+        if other is self:
+            return
+        for one, dead in ((self, other), (other, self)):
+            if dead.reason is not None and dead.ref is not None:
+                gone = ActorDeadError(f"{dead.path} had ended ({dead.reason}) before it was linked")
+                one.hear_exit(dead.ref, ExitReason.crash(gone))
+                return
+        self._own_links().linked[other] = None
+        other._own_links().linked[self] = None  # noqa: SLF001  its own kind
+
+    def unlink(self, other: "Life") -> None:
+        """Unties two lives; two that are not tied are no error."""
+        for one, another in ((self, other), (other, self)):
+            if one._links is not None:  # noqa: SLF001  its own kind
+                one._links.linked.pop(another, None)  # noqa: SLF001
+
+    def hear_exit(self, ref: ActorRef, reason: ExitReason) -> None:
+        """A linked actor has ended: told as a message to who traps exits, else this ends too."""
+        if self._vessel is not None:
+            Links.signal(self._vessel, ref, reason)
+
+    def _own_links(self) -> Links:
+        if self._links is None:
+            self._links = Links()
+        return self._links
+
+    # --- what it reports ---
+
+    def mourn(self, letters: list[Delivery], reason: ExitReason) -> None:
+        """Reports told messages that nobody will handle; any thread may call it."""
+        if letters:
+            with contextlib.suppress(trio.RunFinishedError):  # nobody listens any more
+                self.system.on_trio(self._mourn, letters, reason)
+
+    def lost(self, letter: Delivery) -> None:
+        """Reports a told message that came after the end; any thread may call it."""
+        self.mourn([letter], self.reason or ExitReason(self.stopping or "normal"))
+
+    def overflowed(self, bound: int) -> None:
+        """Reports that the mailbox had no room for a message; any thread may call it."""
+        with contextlib.suppress(trio.RunFinishedError):
+            event = MailboxOverflow(path=self.path, bound=bound)
+            self.system.on_trio(self.system.emit, event)
 
     def describe(self, view: View, *, restarts: int = 0, last_exit: str | None = None) -> ActorInfo:
         vessel = self._vessel
-        post_box = vessel.post_box if vessel is not None else None
+        lived: dict[str, Any] = {}
+        if vessel is not None:
+            lived = {
+                "mailbox_depth": len(vessel.post_box),
+                "mailbox_bound": vessel.post_box.bound,
+                "handled": vessel.handled,
+                "refused": vessel.post_box.refused,
+                "uptime_s": self.uptime_s(),
+                "memory_bytes": vessel.memory_bytes(),
+            }
         children, more = self._describe_below(view)
         return ActorInfo(
             id=self.spec.id,
@@ -280,14 +363,9 @@ class Life:
             state=self.state,
             restarts=restarts,
             last_exit=last_exit,
-            mailbox_depth=len(post_box) if post_box is not None else 0,
-            mailbox_bound=post_box.bound if post_box is not None else 0,
-            handled=vessel.handled if vessel is not None else 0,
-            refused=post_box.refused if post_box is not None else 0,
-            uptime_s=self.uptime_s() if self.was_up and self.reason is None else 0.0,
-            memory_bytes=vessel.memory_bytes() if vessel is not None else 0,
             children=children,
             more=more,
+            **lived,
         )
 
     def _describe_below(self, view: View) -> tuple[tuple[ActorInfo, ...], int]:
@@ -296,9 +374,14 @@ class Life:
             return (), 0
         slots = below.slots()
         shown = () if view.depth == 0 else tuple(islice(slots, view.breadth))
-        deeper = view.below()
-        children = tuple(slot.describe(self.path, below.absent(slot), deeper) for slot in shown)
+        path, deeper = self.path, view.below()
+        children = tuple(slot.describe(path, below.absent(slot), deeper) for slot in shown)
         return children, len(slots) - len(shown)
+
+    def _ring_up(self) -> None:
+        ring, self._up = self._up, None
+        if ring is not None:
+            ring.set()
 
     def _mourn(self, letters: list[Delivery], reason: ExitReason) -> None:
         office = self.system.dead_letters
@@ -317,15 +400,15 @@ class Life:
         if self.reason is not None:
             reply.set(False)
             return
-        before = self._on_exit
-        self._on_exit = partial(_answer_and_pass_on, reply, before)
+        self._on_exit = partial(_answer_and_pass_on, reply, self._on_exit)
         self.request_stop("normal")
 
-    def _tell_down(self, watcher: ActorRef, reason: ExitReason) -> None:
-        if watcher.life is not None and self.ref is not None:
-            watcher.life.accept(Delivery(Down(ref=self.ref, reason=reason)))
+
+_NEVER = float("inf")
 
 
-def _answer_and_pass_on(reply: Reply[bool], on_exit: OnExit, reason: ExitReason) -> None:
+def _answer_and_pass_on(
+    reply: Reply[bool], on_exit: OnExit, life: Life, reason: ExitReason
+) -> None:
     reply.set(True)
-    on_exit(reason)
+    on_exit(life, reason)

@@ -1,31 +1,46 @@
 """Whom to send to: a ref to one incarnation, or a name that outlives it.
 
 An `ActorRef` is pykka's, with tell and ask going straight to a mailbox that judges for itself
-whether it is open: pykka's own check of `actor_stopped` comes too early to mean anything.
+whether it is open: pykka's own check of `actor_stopped` comes too early to mean anything. What
+pykka keeps in each ref and few ever read (a URN, an event) is made when it is read.
 """
 
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, overload
+import threading
+import uuid
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 import pykka
 
 from supervision.delivery import Delivery
 from supervision.errors import ActorDeadError
+from supervision.line import Place
 from supervision.names import Name
 from supervision.reply import Reply
 
 if TYPE_CHECKING:
+    from supervision.base import ActorBase
     from supervision.life import Life
 
 __all__ = ["ActorRef", "Named", "Target"]
 
+ASK_S = 5.0
+"""The deadline of a blocking ask that states none, as pykka's own proxies do when they set."""
+
+_FIRST = uuid.uuid4().int
+_NUMBERS = count()
+_STOPPED = threading.Lock()  # two threads that look for the event must find one
+
 
 class Target(Protocol):
-    """Anything a message can be sent to. `deliver` is for the kernel, `tell` for everybody."""
+    """Anything a message can be sent to. `tell` is for everybody, the rest for the kernel."""
 
     @property
     def label(self) -> str: ...
 
     def deliver(self, delivery: Delivery) -> None: ...
+
+    def line_up(self, place: Place) -> None: ...
 
     def tell(self, message: Any) -> None: ...
 
@@ -33,7 +48,45 @@ class Target(Protocol):
 class ActorRef(pykka.ActorRef[Any]):
     """A reference to one incarnation of an actor, for any thread to use and pass around."""
 
-    life: "Life | None" = None
+    __slots__ = ("_number", "_stopped", "actor_class", "actor_inbox", "life")
+
+    actor_inbox: Any
+
+    def __init__(self, actor: "ActorBase", inbox: Any) -> None:
+        # pykka's __init__ is skipped on purpose: what it stores is computed below
+        self.actor_class: Any = type(actor)
+        self.actor_inbox = inbox
+        self.life: Life | None = None
+        self._number = next(_NUMBERS)
+        self._stopped: threading.Event | None = None
+
+    @property
+    def actor_urn(self) -> str:  # type: ignore[override]
+        """Pykka's name for this incarnation, unique in the world."""
+        return uuid.UUID(int=(_FIRST + self._number) % 2**128).urn
+
+    @property
+    def actor_stopped(self) -> threading.Event:  # type: ignore[override]
+        """Is set once the actor has ended, with all its tasks."""
+        with _STOPPED:
+            if self._stopped is None:
+                self._stopped = threading.Event()
+        if self.life is not None and self.life.reason is not None:
+            self._stopped.set()
+        return self._stopped
+
+    def ended(self) -> None:
+        """The actor has ended, with all its tasks."""
+        if self._stopped is not None:
+            self._stopped.set()
+
+    def is_alive(self) -> bool:
+        """Says whether the actor, or any of its tasks, may still run."""
+        return self.life is not None and self.life.reason is None
+
+    def _actor_weakref(self) -> object:  # type: ignore[override] # pykka stores a weak reference
+        """What pykka's proxies look at to learn the actor's attributes."""
+        return self.life.actor if self.life is not None else None
 
     @property
     def path(self) -> str:
@@ -47,8 +100,11 @@ class ActorRef(pykka.ActorRef[Any]):
     def deliver(self, delivery: Delivery) -> None:
         self.actor_inbox.put(delivery)
 
+    def line_up(self, place: Place) -> None:
+        self.actor_inbox.line_up(place)
+
     def tell(self, message: Any) -> None:
-        """Sends a message and does not wait; never blocks.
+        """Sends a message and does not wait; never blocks, whatever the mailbox's policy.
 
         Raises:
             MailboxFull: the mailbox is at its bound; the message was not taken.
@@ -70,17 +126,19 @@ class ActorRef(pykka.ActorRef[Any]):
     def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
         """Sends a message and waits for the answer, from another thread than the trio thread.
 
-        A trio task uses `await ask(ref, message)` instead; `block=False` returns the reply to both.
+        A trio task uses `await ask(ref, message)` instead; `block=False` returns the reply to both,
+        and with it comes no deadline. `timeout` is 5 seconds when none is given: no ask waits for
+        ever.
 
         Raises:
             pykka.Timeout: no answer within `timeout` seconds; the message may still run.
             RuntimeError: it would have blocked the trio thread.
         """
-        if block and timeout is None:
-            raise ValueError(f"asking {self.path} and blocking needs a timeout in seconds")
         reply: Reply[Any] = self.actor_class._create_future()  # noqa: SLF001  pykka's seam
         self.deliver(Delivery(message, reply))
-        return reply.get(timeout=timeout) if block else reply
+        if not block:
+            return reply
+        return reply.get(timeout=ASK_S if timeout is None else timeout)
 
     @overload
     def stop(self, *, block: Literal[True], timeout: float | None = None) -> bool: ...
@@ -101,10 +159,6 @@ class ActorRef(pykka.ActorRef[Any]):
             raise ActorDeadError(f"{self} was never started")
         self.life.stop_for(reply)
         return reply.get(timeout=timeout) if block else reply
-
-    def proxy(self) -> NoReturn:
-        """Refuses: a method call through a proxy would not pass `on_receive`."""
-        raise TypeError(f"{self.path} is spoken to in messages, not through a proxy")
 
 
 class Named:
@@ -139,8 +193,14 @@ class Named:
             # it ended between our look at the name and the put, and the name knows more by now
             raise self._name.absent(delivery.message) from None
 
+    def line_up(self, place: Place) -> None:
+        ref = self._name.ref
+        if ref is None:
+            raise self._name.absent(place.delivery.message)
+        ref.actor_inbox.line_up(place)
+
     def tell(self, message: Any) -> None:
-        """Sends a message and does not wait; never blocks.
+        """Sends a message and does not wait; never blocks, whatever the mailbox's policy.
 
         Raises:
             MailboxFull: the mailbox is at its bound; the message was not taken.

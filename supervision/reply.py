@@ -31,6 +31,8 @@ class Reply(pykka.Future[T]):
     One trio task may await it; any number of other threads may `get` it.
     """
 
+    __slots__ = ("_arrival", "_bridge", "_outcomes", "_waiter")
+
     _get_hook: Callable[[float | None], T] | None = None
 
     def __init__(self) -> None:
@@ -43,6 +45,10 @@ class Reply(pykka.Future[T]):
     @property
     def settled(self) -> bool:
         return bool(self._outcomes)
+
+    def retire(self) -> None:
+        """Lets go of the outcome; the reply stays settled. For the one who has read it."""
+        self._outcomes = _RETIRED
 
     def set(self, value: T | None = None) -> None:
         """Settles the reply with a value; the first outcome stays, later ones are dropped."""
@@ -135,5 +141,14 @@ class Reply(pykka.Future[T]):
         result: T = value
         return result
 
+
+class _Retired(list[tuple[Any, BaseException | None]]):
+    """The outcomes of all replies that were read: what comes late is dropped."""
+
+    def append(self, outcome: tuple[Any, BaseException | None], /) -> None:
+        """Drops it."""
+
+
+_RETIRED = _Retired([(None, RuntimeError("this reply was read and let go of"))])
 
 _ARRIVALS = threading.Lock()  # two threads that wait for one reply must share one event

@@ -2,8 +2,7 @@
 
 Decisions are pure (`strategy`, `intensity`, `backoff`); this carries them out. It never sleeps: a
 restart that is due later is a message to itself, so that a request to stop, or another child's end,
-gets in between. A restart that fails is a failure like any other. What it hears of a child carries
-the generation, because the last words of one incarnation may arrive when the next one lives.
+gets in between. A restart that fails is a failure like any other.
 
 When its children fail more often than its intensity allows, it stops them and crashes; its own
 supervisor decides then, and in the end `System.wait` returns the reason.
@@ -118,20 +117,22 @@ class Child(Slot):
     """A place in the list.
 
     Attributes:
-        generation: counts the incarnations, so that late news of one are not taken for another's.
         due: the round of restarts it waits for; 0 when it waits for none.
+        began: it has had a life.
     """
 
-    generation: int = 0
     due: int = 0
+    began: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ChildExited:
-    """To the supervisor: this incarnation of a child has ended."""
+    """To the supervisor: a child's life has ended.
 
-    id: str
-    generation: int
+    The life tells the incarnation: its last words may arrive when the next one lives.
+    """
+
+    life: Life
     reason: ExitReason
 
 
@@ -245,16 +246,15 @@ class Supervisor(Actor):
 
     async def control(self, message: object) -> None:
         match message:
-            case ChildExited(id=id_, generation=generation, reason=reason):
-                await self._child_exited(id_, generation, reason)
+            case ChildExited(life=life, reason=reason):
+                await self._child_exited(life, reason)
             case RestartDue(round=round_):
                 await self._restart_round(round_)
 
-    async def _child_exited(self, id_: str, generation: int, reason: ExitReason) -> None:
-        child = self._children.get(id_)
-        if child is None or child.life is None or child.generation != generation:
-            return
-        await self._failed(child, child.life, reason)
+    async def _child_exited(self, life: Life, reason: ExitReason) -> None:
+        child = self._children.get(life.spec.id)
+        if child is not None and child.life is life:
+            await self._failed(child, life, reason)
 
     async def _failed(self, child: Child, life: Life, reason: ExitReason) -> None:
         """A child ended by itself, or could not be started."""
@@ -275,8 +275,7 @@ class Supervisor(Actor):
             sibling = self._children[id_]
             await self._stop_child(sibling, restarting=id_ in decision.start)
         self._forget(decision)
-        up_s = life.uptime_s() if life.was_up else 0.0
-        child.failures = self._backoff.failures_in_a_row(child.failures, up_s)
+        child.failures = self._backoff.failures_in_a_row(child.failures, life.uptime_s())
         self._schedule(decision, child, reason)
 
     def _decide(self, child: Child, reason: ExitReason) -> Decision:
@@ -326,16 +325,16 @@ class Supervisor(Actor):
 
     async def _start_child(self, child: Child) -> Life:
         """Starts the child and waits until it is up or has failed, or until a stop comes."""
-        child.generation += 1
+        child.began = True
         child.life = life = self.system.launch(
             child.spec,
             parent=self._kernel.life.path,
             supervised=True,
-            on_exit=partial(self._child_ended, child.spec.id, child.generation),
+            on_exit=self._child_ended,
         )
         child.kind = life.kind
         with trio.CancelScope() as self._starting:
-            await life.up.wait()
+            await life.up()
         self._starting = None
         return life
 
@@ -362,8 +361,8 @@ class Supervisor(Actor):
         if self._starting is not None:
             self._starting.cancel()
 
-    def _child_ended(self, id_: str, generation: int, reason: ExitReason) -> None:
-        self._kernel.post(ChildExited(id_, generation, reason))
+    def _child_ended(self, life: Life, reason: ExitReason) -> None:
+        self._kernel.post(ChildExited(life, reason))
 
     def _exceeded(self, life: Life, reason: ExitReason) -> RestartsExceeded:
         budget = f"{self._intensity.restarts} restarts in {self._intensity.period_s:g} s"
@@ -379,4 +378,4 @@ class Supervisor(Actor):
 
     def absent(self, slot: Slot) -> State:
         child = self._children[slot.spec.id]
-        return "restarting" if child.due else "ended" if child.generation else "starting"
+        return "restarting" if child.due else "ended" if child.began else "starting"

@@ -11,6 +11,7 @@ Several systems live side by side in one process, and nothing of one is left whe
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from random import Random
 
 import trio
@@ -33,10 +34,19 @@ __all__ = ["System", "start_error", "started"]
 class System:
     """A running tree of actors, made by `System.open`. It belongs to the trio thread."""
 
-    def __init__(self, nursery: trio.Nursery, observer: Observer | None, random: Random) -> None:
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        observer: Observer | None,
+        random: Random,
+        inline: bool,
+        latency_s: float,
+    ) -> None:
         self.nursery = nursery
         self.bridge = Bridge.current()
         self.random = random
+        self.inline = inline
+        self.latency_s = latency_s
         self.abandoned: dict[str, Life] = {}
         self.dead_letters = DeadLetterOffice()
         self._observers: tuple[Observer, ...] = () if observer is None else (observer,)
@@ -48,7 +58,12 @@ class System:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, on_event: Observer | None = None, *, random: Random | None = None
+        cls,
+        on_event: Observer | None = None,
+        *,
+        random: Random | None = None,
+        inline: bool = False,
+        latency_s: float = 0.0,
     ) -> AsyncIterator["System"]:
         """Opens a system; on the way out stops what still runs, in order.
 
@@ -58,10 +73,19 @@ class System:
         Args:
             on_event: is told every lifecycle event, on the trio thread.
             random: where the jitter of restarts comes from.
+            inline: blocking actors run on trio tasks instead of threads, for simulation.
+            latency_s: an inline actor waits up to so many seconds of trio's clock before a batch.
         """
         raised: BaseException | None = None
         async with trio.open_nursery() as outer:
-            system, close = await outer.start(cls._host, on_event, random or Random())  # noqa: S311
+            make = partial(
+                cls,
+                observer=on_event,
+                random=random or Random(),  # noqa: S311  jitter guards no secret
+                inline=inline,
+                latency_s=latency_s,
+            )
+            system, close = await outer.start(cls._host, make)
             try:
                 yield system
             except BaseException as error:  # noqa: BLE001  raised below, not in a nursery's group
@@ -75,15 +99,14 @@ class System:
     @classmethod
     async def _host(
         cls,
-        observer: Observer | None,
-        random: Random,
+        make: Callable[[trio.Nursery], "System"],
         *,
         task_status: trio.TaskStatus[tuple["System", trio.Event]],
     ) -> None:
         close = trio.Event()
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
-                task_status.started((cls(nursery, observer, random), close))
+                task_status.started((make(nursery), close))
                 await close.wait()
 
     async def start(self, spec: ChildSpec) -> None:
@@ -99,7 +122,7 @@ class System:
         check_names(spec.id, (spec,))
         self._root_names = self.hold_names(spec)
         self._root = root = self.launch(spec, parent="", supervised=False, on_exit=self._root_ended)
-        await root.up.wait()
+        await root.up()
         if not root.was_up:
             error = start_error(root)
             raise error from error.cause
@@ -143,9 +166,23 @@ class System:
         It arrives in order with what the target sent before, and is never refused. Any thread may
         call it.
         """
-        if target.life is None:
-            raise ActorDeadError(f"{target} was never started")
-        self.on_trio(target.life.watch, watcher)
+        self.on_trio(_alive(target).watch, watcher)
+
+    def demonitor(self, target: ActorRef, watcher: ActorRef) -> None:
+        """Ends a monitor; a `Down` that is on its way still comes. Any thread may call it."""
+        self.on_trio(_alive(target).unwatch, watcher)
+
+    def link(self, one: ActorRef, other: ActorRef) -> None:
+        """Ties two actors: when one ends other than normally, so does the other. As Erlang does.
+
+        An actor with `trap_exits` gets an `Exit` instead, and also after a normal end. A link to an
+        actor that has ended counts as its crash. Any thread may call it.
+        """
+        self.on_trio(_alive(one).link, _alive(other))
+
+    def unlink(self, one: ActorRef, other: ActorRef) -> None:
+        """Unties two actors; an end that was told already stays told. Any thread may call it."""
+        self.on_trio(_alive(one).unlink, _alive(other))
 
     def snapshot(
         self, path: str | None = None, *, depth: int | None = None, breadth: int | None = None
@@ -219,9 +256,9 @@ class System:
         Raises:
             ThreadStillRunning: a thread of a former incarnation was given up and still runs.
         """
-        path = f"{parent}/{spec.id}" if parent else spec.id
-        self._refuse_second_thread(path)
-        life = Life(self, spec, path, supervised=supervised, on_exit=on_exit)
+        life = Life(self, spec, parent, supervised=supervised, on_exit=on_exit)
+        if self.abandoned:
+            self._refuse_second_thread(life.path)
         try:
             name = self._names.free(spec.name) if spec.name is not None else None
             life.begin(spec.build(), name)
@@ -235,9 +272,15 @@ class System:
                 text = f"{path} is not started again: the thread of {abandoned} still runs"
                 raise ThreadStillRunning(text)
 
-    def _root_ended(self, _reason: ExitReason) -> None:
+    def _root_ended(self, _root: Life, _reason: ExitReason) -> None:
         self._names.end()
         self._over.set()
+
+
+def _alive(ref: ActorRef) -> Life:
+    if ref.life is None:
+        raise ActorDeadError(f"{ref} was never started")
+    return ref.life
 
 
 def started(life: Life) -> ActorRef:

@@ -21,6 +21,7 @@ from supervision.info import Kind, State
 from supervision.life import Life
 from supervision.mailbox import Mailbox
 from supervision.memory import estimate_bytes
+from supervision.proxy import PROXIED, perform
 from supervision.slot import Slot
 from supervision.work import Deferred, Work
 
@@ -60,29 +61,63 @@ class Below(Protocol):
 class TaskBody:
     """One task actor's loop and all it needs."""
 
+    __slots__ = (
+        "_current",
+        "_exit",
+        "_fault",
+        "_over",
+        "_scope",
+        "_work",
+        "actor",
+        "below",
+        "handled",
+        "life",
+        "post_box",
+    )
+
     life: Life
 
-    def __init__(self, actor: "Actor", mailbox: Mailbox) -> None:
-        self.mailbox = mailbox
-        self.kind: Kind = "task"
+    def __init__(self, actor: "Actor") -> None:
+        self.actor = actor
+        self.post_box = Mailbox()
         self.below: Below | None = None
         self.handled = 0
-        self._actor = actor
-        self._scope = trio.CancelScope()
+        self._scope: trio.CancelScope | None = None
         self._current: Delivery | None = None
         self._work: Work | None = None
         self._fault: BaseException | None = None
+        self._exit: ExitReason | None = None
         self._over = False
+
+    @property
+    def kind(self) -> Kind:
+        return "task" if self.below is None else "supervisor"
+
+    @property
+    def asleep(self) -> bool:
+        return self.post_box.asleep
 
     def board(self, life: Life) -> None:
         """Takes the life it is to live."""
         if hasattr(self, "life"):
             raise TypeError(f"{life.path}: build must make a new actor for each incarnation")
         self.life = life
-        self.mailbox.open(life, life.system.bridge, self._actor.mailbox_bound)
+        actor, bridge = self.actor, life.system.bridge
+        if actor.lazy:
+            self.post_box.open_asleep(life, bridge, actor.mailbox_bound, actor.overflow, self)
+        else:
+            self.post_box.open(life, bridge, actor.mailbox_bound, actor.overflow)
 
     def launch(self) -> None:
+        """Sets the loop running, unless it waits for the first message."""
+        if self.asleep:
+            self.life.mark_asleep()
+        else:
+            self.awaken()
+
+    def awaken(self) -> None:
         """Sets the loop running."""
+        self._scope = trio.CancelScope()
         # an empty context: a request's variables must not live on in the actor it started
         spawn: Callable[..., None] = self.life.system.nursery.start_soon
         Context().run(spawn, self._live, name=self.life.path)
@@ -90,29 +125,34 @@ class TaskBody:
     def oversee(self, below: Below) -> None:
         """Makes it a supervisor's body."""
         self.below = below
-        self.kind = "supervisor"
 
     # --- what the life asks of its body ---
 
     def stop_requested(self) -> None:
+        if self._scope is None:
+            self._end_asleep(ExitReason(self.life.stopping or "normal"))
+            return
         self._scope.deadline = self.life.stop_by
-        self.mailbox.seal()
-        self.mailbox.wake()
+        self.post_box.seal()
+        self.post_box.wake()
         if self.below is not None:
             self.below.stop_requested()
+
+    def exit(self, reason: ExitReason) -> None:
+        if self._scope is None:
+            self._end_asleep(reason)
+        elif self._exit is None:
+            self._exit = reason
+            self._scope.cancel()
 
     def abandon(self, reason: ExitReason) -> None:
         raise AssertionError(f"a task can be cancelled, never abandoned: {reason}")
 
-    @property
-    def post_box(self) -> Mailbox:
-        return self.mailbox
+    def accept(self, delivery: Delivery) -> None:
+        self.post_box.put_unbounded(delivery)
 
     def memory_bytes(self) -> int:
-        return estimate_bytes(self._actor, self, self.mailbox, self.mailbox.queue)
-
-    def accept(self, delivery: Delivery) -> None:
-        self.mailbox.put_unbounded(delivery)
+        return estimate_bytes(self.actor, self, self.post_box, self.post_box.queue)
 
     # --- what the actor asks of its body ---
 
@@ -132,11 +172,11 @@ class TaskBody:
         if delay_s > 0:
             self.spawn(self._post_after, (message, delay_s))
         else:
-            self.mailbox.put_control(message)
+            self.post_box.put_control(message)
 
     async def _post_after(self, message: object, delay_s: float) -> None:
         await trio.sleep(delay_s)
-        self.mailbox.put_control(message)
+        self.post_box.put_control(message)
 
     # --- the loop ---
 
@@ -153,15 +193,17 @@ class TaskBody:
             self.life.end(ExitReason.crash(error or RuntimeError("the loop of the system is gone")))
 
     async def _act(self) -> None:
+        assert self._scope is not None  # noqa: S101  for the type checker: `awaken` made it
         with self._scope:
-            await self._actor.on_start()
-            self.life.mark_up()
+            await self.actor.on_start()
+            if not self.life.was_up or self.actor.lazy:
+                self.life.mark_up()
             await self._serve()
             await self._finish_work()
-            await self._actor.on_stop()
+            await self.actor.on_stop()
 
     async def _serve(self) -> None:
-        life, mailbox, messages = self.life, self.mailbox, self.mailbox.queue
+        life, mailbox, messages = self.life, self.post_box, self.post_box.queue
         turn = 0
         while life.stopping is None:
             if mailbox.control:
@@ -178,10 +220,16 @@ class TaskBody:
                 await trio.lowlevel.checkpoint()
 
     async def _handle(self, delivery: Delivery) -> None:
+        if self.post_box.line:
+            self.post_box.admit()
         self._current = delivery
         self.handled += 1
+        message = delivery.message
         try:
-            answer = await self._actor.on_receive(delivery.message)
+            if type(message) in PROXIED:
+                answer = await self._perform(message)
+            else:
+                answer = await self.actor.on_receive(message)
         except Refused as refusal:
             self._refuse(delivery, refusal)
         else:
@@ -189,12 +237,16 @@ class TaskBody:
                 delivery.answer(answer)
         self._current = None
 
+    async def _perform(self, message: object) -> object:
+        answer = perform(self.actor, message)
+        return await answer if isinstance(answer, Awaitable) else answer
+
     async def _control(self, message: object) -> None:
         if self.below is not None:
             await self.below.control(message)
 
     def _is_busy(self) -> bool:
-        return self._work is not None and self._work.deferred >= self._actor.deferred_bound
+        return self._work is not None and self._work.deferred >= self.actor.deferred_bound
 
     def _refuse(self, delivery: Delivery, refusal: Refused) -> None:
         if delivery.reply_to is None:
@@ -213,13 +265,13 @@ class TaskBody:
                 self.life.path,
                 on_crash=self._crash,
                 on_refusal=self._refuse,
-                changed=self.mailbox.wake,
+                changed=self.post_box.wake,
             )
         return self._work
 
     def _crash(self, error: BaseException) -> None:
         """A task of this actor raised: the loop ends wherever it is."""
-        if self._fault is None:
+        if self._fault is None and self._scope is not None:
             self._fault = error
             self._scope.cancel()
 
@@ -233,7 +285,9 @@ class TaskBody:
     def _reason(self, error: BaseException | None) -> ExitReason:
         if error is not None:
             return ExitReason.crash(error)
-        if self._scope.cancelled_caught:
+        if self._exit is not None:
+            return self._exit
+        if self._scope is not None and self._scope.cancelled_caught:
             return ExitReason.killed(self.life.path, self.life.spec.shutdown_s)
         return ExitReason(self.life.stopping or "normal")
 
@@ -247,6 +301,12 @@ class TaskBody:
             await self.below.reap(reason)
         self.life.end(reason)
 
+    def _end_asleep(self, reason: ExitReason) -> None:
+        """It never ran, so no hook does."""
+        self._over = True
+        self.post_box.close(self.life.leave(reason))
+        self.life.end(reason)
+
     def _bury(self, reason: ExitReason) -> None:
         """Nobody will be answered any more: says so to all who wait, each as befits."""
         self._over = True
@@ -256,11 +316,11 @@ class TaskBody:
             self._current = None
         if self._work is not None:
             self._work.abandon(reason)
-        self.life.mourn(self.mailbox.close(error), reason)
+        self.life.mourn(self.post_box.close(error), reason)
 
     async def _tell_failure(self, error: BaseException) -> None:
         with trio.move_on_after(ON_FAILURE_S):
             try:
-                await self._actor.on_failure(error)
+                await self.actor.on_failure(error)
             except Exception:
                 logger.exception("on_failure of %s failed", self.life.path)

@@ -1,7 +1,10 @@
-"""The body of a thread actor: the loop in its own thread, and the end.
+"""The body of a blocking actor in a thread of its own.
 
 The thread takes all that waits as one batch. Stopping it means sealing its inbox: it finishes what
 was accepted, then stops. Whatever the trio thread must know crosses the bridge, in order.
+
+The thread is a daemon for one case only, the one that was given up, because the process must be
+able to exit; every other end is waited for.
 """
 
 import logging
@@ -10,14 +13,11 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from supervision.delivery import Delivery
-from supervision.errors import Refused, UnansweredDelivery
-from supervision.events import TellRefused
+from supervision.batches import BatchBody
 from supervision.exits import ExitReason
 from supervision.inbox import Inbox
 from supervision.info import Kind
 from supervision.life import Life
-from supervision.memory import estimate_bytes
 
 if TYPE_CHECKING:
     from supervision.blocking import BlockingActor
@@ -29,112 +29,65 @@ logger = logging.getLogger("supervision")
 JOIN_S = 1.0  # between a thread's last words and its end lie microseconds
 
 
-class ThreadBody:
+class ThreadBody(BatchBody):
     """One thread actor's loop and all it needs."""
 
     kind: Kind = "thread"
-    below = None
-    life: Life
 
-    def __init__(self, actor: "BlockingActor", inbox: Inbox) -> None:
-        self.inbox = inbox
-        self.handled = 0
-        self._actor = actor
-        self._batch: list[Delivery] = []
+    def __init__(self, actor: "BlockingActor") -> None:
+        super().__init__(actor)
+        self.post_box: Inbox = Inbox()
         self._thread: threading.Thread | None = None
 
     def board(self, life: Life) -> None:
         """Takes the life it is to live."""
-        if hasattr(self, "life"):
-            raise TypeError(f"{life.path}: build must make a new actor for each incarnation")
-        self.life = life
-        self.inbox.open(life, self._actor.mailbox_bound)
+        self._take(life)
+        self.post_box.open(life, self.actor.mailbox_bound, self.actor.overflow)
 
     def launch(self) -> None:
         """Sets the loop running."""
-        daemon = self._actor.use_daemon_thread
-        self._thread = threading.Thread(target=self._run, name=self.life.path, daemon=daemon)
+        self._thread = threading.Thread(target=self._run, name=self.life.path, daemon=True)
         self._thread.start()
 
     # --- what the life asks of its body, on the trio thread ---
 
     def stop_requested(self) -> None:
-        self.inbox.seal()
+        self.post_box.seal()
+
+    def exit(self, reason: ExitReason) -> None:
+        """Ends it after the batch it is at: a thread cannot be interrupted."""
+        self._exit = self._exit or reason
+        self.post_box.seal()
 
     def abandon(self, reason: ExitReason) -> None:
         self._bury(reason)
 
-    @property
-    def post_box(self) -> Inbox:
-        return self.inbox
-
-    def memory_bytes(self) -> int:
-        return estimate_bytes(self._actor, self, self.inbox)
-
-    def accept(self, delivery: Delivery) -> None:
-        self.inbox.put_unbounded(delivery)
-
     # --- the loop, in the actor's own thread ---
-
-    def refuse(self, delivery: Delivery, refusal: Refused) -> None:
-        """Gives the asker its refusal; makes an event of one that nobody asked for."""
-        if delivery.reply_to is None:
-            kind = type(delivery.message).__name__
-            event = TellRefused(path=self.life.path, message_type=kind, error=refusal)
-            self.life.system.on_trio(self.life.system.emit, event)
-        else:
-            delivery.refuse(refusal)
 
     def _run(self) -> None:
         try:
             self._live()
         except BaseException as error:  # noqa: BLE001  the last frame of the thread
             reason = ExitReason.crash(error)
-            self._bury(reason)
-            self._tell_failure(error)
         else:
-            reason = ExitReason(self.life.stopping or "normal")
-            self._bury(reason)
+            reason = self._exit or ExitReason(self.life.stopping or "normal")
+        self._bury(reason)
+        if reason.crashed and reason.cause is not None:
+            self._tell_failure(reason.cause)
         try:
             self.life.system.on_trio(self._ended, reason)
         except trio.RunFinishedError:
             logger.warning("%s ended after its loop did: %s", self.life.path, reason)
 
     def _live(self) -> None:
-        self._actor.on_start()
+        self.actor.on_start()
         self.life.system.on_trio(self.life.mark_up)
-        inbox, most = self.inbox, self._actor.batch_bound
-        while not inbox.ended:
-            self._handle(inbox.take(most))
-        self._handle(inbox.drain())  # what raced with the request to stop
-        self._actor.on_stop()
-
-    def _handle(self, batch: list[Delivery]) -> None:
-        if not batch:
-            return
-        self._batch = batch
-        self.handled += len(batch)
-        self._actor.on_deliveries(batch)
-        for delivery in batch:
-            if delivery.unanswered:
-                kind = type(delivery.message).__name__
-                raise UnansweredDelivery(f"{self.life.path} left {kind} without an answer")
-        self._batch = []
-
-    # --- the end ---
-
-    def _bury(self, reason: ExitReason) -> None:
-        """Nobody will be answered any more: says so to all who wait; in either thread."""
-        error = self.life.leave(reason)
-        for delivery in self._batch:
-            delivery.refuse(reason.dead(self.life.path, delivery.message))
-        self.life.mourn(self.inbox.close(error), reason)
-
-    def _tell_failure(self, error: BaseException) -> None:
-        try:
-            self._actor.on_failure(type(error), error, error.__traceback__)
-        except Exception:
-            logger.exception("on_failure of %s failed", self.life.path)
+        inbox, most = self.post_box, self.actor.batch_bound
+        while not inbox.ended and self._exit is None:
+            self.handle(inbox.take(most))
+        if self._exit is None:
+            self.handle(inbox.drain())  # what raced with the request to stop
+            self.actor.on_stop()
 
     def _ended(self, reason: ExitReason) -> None:
         """The thread has said its last words; on the trio thread."""

@@ -13,7 +13,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
 import structlog
@@ -74,13 +73,8 @@ class GitWorker(BlockingActor):
     def on_stop(self) -> None:
         self._close()
 
-    def on_failure(
-        self,
-        exception_type: type[BaseException] | None,
-        exception_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        del exception_type, exception_value, traceback
+    def on_failure(self, error: BaseException) -> None:
+        del error
         self._close()
 
     def on_receive(self, message: object) -> object:

@@ -15,6 +15,7 @@ from supervision import (
     Backoff,
     BlockingActor,
     ChildSpec,
+    Delivery,
     Event,
     Intensity,
     Named,
@@ -133,10 +134,13 @@ class ThreadProbe(BlockingActor):
     def on_stop(self) -> None:
         self.log.append(f"-{self.label}")
 
-    def on_failure(
-        self, exception_type: object, exception_value: object, traceback: object
-    ) -> None:
+    def on_failure(self, error: BaseException) -> None:
         self.log.append(f"!{self.label}")
+
+
+async def hang(_actor: object) -> None:
+    """For `Run`: never comes back."""
+    await trio.sleep_forever()
 
 
 def probe(label: str = "probe", log: list[str] | None = None, **spec: Any) -> ChildSpec:
@@ -194,9 +198,13 @@ class Owner:
 
     def __init__(self) -> None:
         self.overflows: list[int] = []
+        self.letters: list[Delivery] = []
 
     def overflowed(self, bound: int) -> None:
         self.overflows.append(bound)
+
+    def lost(self, letter: Delivery) -> None:
+        self.letters.append(letter)
 
 
 class Gate:

@@ -332,14 +332,6 @@ async def test_an_actor_cannot_be_started_without_a_supervisor() -> None:
         Probe.start()
 
 
-async def test_an_actor_is_not_spoken_to_through_a_proxy(system: System) -> None:
-    await system.start(probe())
-    ref = system.named("probe").ref
-    assert ref is not None
-    with pytest.raises(TypeError, match="in messages, not through a proxy"):
-        ref.proxy()
-
-
 async def test_an_actor_is_in_pykkas_registry_as_long_as_it_lives(system: System) -> None:
     await system.start(probe())
     ref = system.named("probe").ref

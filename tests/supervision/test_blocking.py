@@ -2,7 +2,6 @@
 
 import sqlite3
 import threading
-from functools import partial
 from typing import Any
 
 import pytest
@@ -13,28 +12,18 @@ from trio.testing import wait_all_tasks_blocked
 from supervision import (
     ActorDeadError,
     ActorRestarted,
-    ActorRestarting,
-    Ask,
     AskTimeout,
-    BlockingActor,
     ChildExists,
     ChildGaveUp,
     ChildSpec,
-    DeadLetters,
-    Delivery,
     Down,
     DynamicSupervisor,
-    MailboxFull,
     RestartsExceeded,
     StartChild,
-    StartError,
     System,
-    TellRefused,
     TerminateChild,
     ThreadAbandoned,
     ThreadStillRunning,
-    UnansweredDelivery,
-    UnexpectedMessage,
     ask,
     ask_blocking,
     supervisor,
@@ -42,7 +31,6 @@ from supervision import (
 
 from .support import (
     AT_ONCE,
-    Boom,
     Crash,
     Echo,
     Events,
@@ -51,7 +39,6 @@ from .support import (
     Note,
     Run,
     ThreadProbe,
-    ask_again,
     probe,
     thread,
 )
@@ -88,192 +75,6 @@ async def test_it_may_own_what_belongs_to_one_thread(system: System) -> None:
         Run(function=lambda actor: actor.connection.execute("SELECT 1").fetchone()),
     )
     assert one == (1,)
-
-
-async def test_a_refusal_goes_to_the_asker_and_the_actor_lives_on(
-    system: System, events: Events
-) -> None:
-    await system.start(thread())
-    target = system.named("probe")
-    with pytest.raises(Nope):
-        await ask(target, Run(function=refuse))
-    target.tell(Run(function=refuse))
-    with pytest.raises(UnexpectedMessage):
-        await ask(target, Ask[None]())
-    assert await ask(target, Echo(value=1)) == 1
-    await events.wait_for(TellRefused, "probe")
-
-
-async def test_all_that_waits_is_handed_over_as_one_batch_up_to_its_bound(
-    system: System,
-) -> None:
-    sizes: list[int] = []
-    gate = Gate()
-
-    class Batcher(BlockingActor):
-        batch_bound = 4
-
-        def on_deliveries(self, batch: list[Delivery]) -> None:
-            if not sizes:
-                gate()
-            sizes.append(len(batch))
-            for delivery in batch:
-                delivery.answer(delivery.message.value)
-
-    await system.start(ChildSpec(id="a", build=Batcher, name="a"))
-    target = system.named("a")
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(ask, target, Echo(value=0))
-        await gate.wait_reached()
-        for value in range(10):
-            nursery.start_soon(ask, target, Echo(value=value))
-        await wait_all_tasks_blocked()
-        gate.open()
-    assert sizes == [1, 4, 4, 2]
-
-
-async def test_a_crash_fails_the_rest_of_the_batch_and_restarts_what_was_queued(
-    system: System,
-) -> None:
-    """What was in the batch may have run; what still waited never did."""
-    gate, outcomes = Gate(), dict[int, str]()
-
-    class Writer(BlockingActor):
-        batch_bound = 3
-
-        def on_deliveries(self, batch: list[Delivery]) -> None:
-            if batch[0].message.value == 0:
-                gate()
-            for delivery in batch:
-                if delivery.message.value == 2:
-                    raise Boom
-                delivery.answer(delivery.message.value)
-
-    async def asker(value: int) -> None:
-        try:
-            await ask(system.named("a"), Echo(value=value))
-            outcomes[value] = "answered"
-        except (ActorDeadError, ActorRestarting) as error:
-            outcomes[value] = type(error).__name__
-
-    await system.start(
-        supervisor("root", "one_for_one", [ChildSpec(id="a", build=Writer, name="a")])
-    )
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(asker, 0)
-        await gate.wait_reached()
-        for value in range(1, 6):
-            nursery.start_soon(asker, value)
-            await wait_all_tasks_blocked()
-        gate.open()
-    assert outcomes == {
-        0: "answered",
-        1: "answered",
-        2: "ActorDeadError",
-        3: "ActorDeadError",
-        4: "ActorRestarting",
-        5: "ActorRestarting",
-    }
-    assert await ask_again(system.named("a"), Echo(value=7)) == 7
-
-
-async def test_an_ask_left_unanswered_is_a_crash_and_no_riddle(system: System) -> None:
-    class Forgetful(BlockingActor):
-        def on_deliveries(self, batch: list[Delivery]) -> None:
-            """Answers nobody."""
-
-    await system.start(ChildSpec(id="a", build=Forgetful, name="a"))
-    with pytest.raises(ActorDeadError):
-        await ask(system.named("a"), Echo())
-    assert isinstance((await system.wait()).cause, UnansweredDelivery)
-
-
-async def test_a_stop_finishes_what_was_accepted_and_refuses_what_comes_after(
-    system: System,
-) -> None:
-    gate, log = Gate(), list[str]()
-    await system.start(thread(log=log))
-    target = system.named("probe")
-    ref = target.ref
-    assert ref is not None
-    target.tell(Run(function=gate))
-    await gate.wait_reached()
-    for value in range(1000):
-        target.tell(Run(function=partial(log_number, value)))
-    system.request_stop()
-    with pytest.raises(ActorDeadError):
-        ref.tell(Note(1))
-    gate.open()
-    await system.wait()
-    assert log == ["+probe", *map(str, range(1000)), "-probe"]
-
-
-async def test_stop_from_within_is_a_normal_exit(system: System) -> None:
-    await system.start(thread())
-    await ask(system.named("probe"), Run(function=lambda actor: actor.stop()))
-    assert (await system.wait()).kind == "normal"
-
-
-async def test_a_crash_calls_on_failure_and_not_on_stop(system: System) -> None:
-    log: list[str] = []
-    await system.start(thread(log=log))
-    system.named("probe").tell(Crash())
-    assert isinstance((await system.wait()).cause, Boom)
-    assert log == ["+probe", "!probe"]
-
-
-async def test_a_failing_on_failure_changes_nothing(system: System) -> None:
-    class Clumsy(ThreadProbe):
-        def on_failure(self, *_info: object) -> None:
-            raise RuntimeError("again")
-
-    await system.start(ChildSpec(id="a", build=Clumsy, name="a"))
-    system.named("a").tell(Crash())
-    assert isinstance((await system.wait()).cause, Boom)
-
-
-async def test_a_failing_on_start_fails_the_start(system: System) -> None:
-    class Stillborn(BlockingActor):
-        def on_start(self) -> None:
-            raise Boom("no disk")
-
-    with pytest.raises(StartError, match="a did not start: Boom: no disk"):
-        await system.start(ChildSpec(id="a", build=Stillborn))
-
-
-async def test_a_full_inbox_refuses(system: System) -> None:
-    class Small(ThreadProbe):
-        mailbox_bound = 2
-
-    gate = Gate()
-    await system.start(ChildSpec(id="a", build=Small, name="a"))
-    target = system.named("a")
-    target.tell(Run(function=gate))
-    await gate.wait_reached()
-    target.tell(Note(1))
-    target.tell(Note(2))
-    with pytest.raises(MailboxFull, match="a already has 2 messages waiting: Note was not taken"):
-        target.tell(Note(3))
-    gate.open()
-
-
-async def test_told_messages_that_die_with_the_thread_are_dead_letters(
-    system: System, events: Events
-) -> None:
-    class Single(ThreadProbe):
-        batch_bound = 1
-
-    gate = Gate()
-    await system.start(ChildSpec(id="a", build=Single, name="a"))
-    target = system.named("a")
-    target.tell(Run(function=gate))
-    await gate.wait_reached()
-    target.tell(Crash())
-    target.tell(Note(1))
-    gate.open()
-    letters = await events.wait_for(DeadLetters, "a")
-    assert isinstance(letters, DeadLetters)
-    assert (letters.count, letters.types) == (1, ("Note",))
 
 
 async def test_a_thread_that_does_not_stop_is_reported_and_the_system_says_so(
@@ -407,7 +208,7 @@ async def test_a_thread_asks_a_ref_pykkas_way(system: System) -> None:
 
     assert await trio.to_thread.run_sync(talk) == 3
     assert await ref.ask(Echo(value=4), block=False) == 4
-    with pytest.raises(ValueError, match="needs a timeout"):
+    with pytest.raises(RuntimeError, match="block the trio thread"):
         ref.ask(Echo())
 
 
