@@ -1,8 +1,9 @@
-"""What the API knows of the system behind it: names of actors, and where things lie."""
+"""What the API knows of the system behind it: its actors, and where things lie."""
 
 from dataclasses import dataclass
 
-from supervision import Named
+from actors.clock import Clock
+from supervision import Named, System
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,12 +18,14 @@ class Where:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
-    """The mailboxes that requests end up in.
+    """The mailboxes that requests end up in, and the system itself for those who only look.
 
     Args:
         needed: actors that have to be there for the system to be ready, by name.
     """
 
+    system: System
+    clock: Clock
     manager: Named
     bus: Named
     needed: tuple[tuple[str, Named], ...]

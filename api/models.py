@@ -1,12 +1,21 @@
 """What clients send and get, as models; fields that are not listed are refused."""
 
+from collections import Counter
+from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from actors.clock import rfc3339
 from actors.coordination.messages import WorkflowRecord
+from supervision import ActorInfo, DeadLetter
+from supervision.info import Kind, State
 
 NAME_LIMIT = 200
+PATH_LIMIT = 1000
+
+REASON_LIMIT = 500
+"""Characters of an exit reason, which holds the text of an exception, that a client is shown."""
 
 Status = Literal[
     "queued",
@@ -58,6 +67,14 @@ class EventsQuery(Strict):
     after: int | None = Field(default=None, ge=0, le=2**62)
 
 
+class ActorsQuery(Strict):
+    """Query of GET /api/v1/actors."""
+
+    path: str | None = Field(default=None, min_length=1, max_length=PATH_LIMIT)
+    depth: int | None = Field(default=None, ge=0, le=100)
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
 class NoQuery(Strict):
     """Query of a route that takes none."""
 
@@ -106,3 +123,106 @@ class Workflow(BaseModel):
             completed_at=record.completed_at,
             error=error,
         )
+
+
+class Mailbox(BaseModel):
+    depth: int
+    bound: int
+
+
+class Actor(BaseModel):
+    """One actor of the tree, with those below."""
+
+    id: str
+    path: str
+    name: str | None
+    kind: Kind
+    state: State
+    restarts: int
+    last_exit: str | None
+    mailbox: Mailbox
+    handled: int
+    refused: int
+    uptime_s: float
+    memory_bytes: int
+    children: list["Actor"]
+    more: int
+
+    @classmethod
+    def of(cls, info: ActorInfo) -> Self:
+        return cls(
+            id=info.id,
+            path=info.path,
+            name=info.name,
+            kind=info.kind,
+            state=info.state,
+            restarts=info.restarts,
+            last_exit=None if info.last_exit is None else reason(info.last_exit),
+            mailbox=Mailbox(depth=info.mailbox_depth, bound=info.mailbox_bound),
+            handled=info.handled,
+            refused=info.refused,
+            uptime_s=round(info.uptime_s, 3),
+            memory_bytes=info.memory_bytes,
+            children=[cls.of(child) for child in info.children],
+            more=info.more,
+        )
+
+
+class ActorTotals(BaseModel):
+    """The actors that are shown, counted; `more` is how many children are not."""
+
+    shown: int
+    more: int
+    by_state: dict[State, int]
+    by_kind: dict[Kind, int]
+
+    @classmethod
+    def of(cls, info: ActorInfo) -> Self:
+        shown = list(info.walk())
+        return cls(
+            shown=len(shown),
+            more=sum(actor.more for actor in shown),
+            by_state=Counter(actor.state for actor in shown),
+            by_kind=Counter(actor.kind for actor in shown),
+        )
+
+
+class Letter(BaseModel):
+    """A message that nobody handled. What it held is not kept."""
+
+    path: str
+    message_type: str
+    reason: str
+    at: str
+
+    @classmethod
+    def of(cls, letter: DeadLetter, now: datetime, now_s: float) -> Self:
+        """`now` and `now_s` are the present, in UTC and on the letter's own clock."""
+        return cls(
+            path=letter.path,
+            message_type=letter.message_type,
+            reason=reason(letter.reason),
+            at=rfc3339(now - timedelta(seconds=now_s - letter.at_s)),
+        )
+
+
+class DeadLetters(BaseModel):
+    """How many there were in this life of the process, and the last of them, newest last."""
+
+    count: int
+    recent: list[Letter]
+
+
+class Actors(BaseModel):
+    """Answer of GET /api/v1/actors."""
+
+    tree: Actor
+    totals: ActorTotals
+    dead_letters: DeadLetters
+
+
+def reason(text: str) -> str:
+    """One line of at most `REASON_LIMIT` characters, which any encoding can carry."""
+    start = text[: REASON_LIMIT * 4].encode("utf-8", "backslashreplace").decode()
+    line = " ".join(start.split())
+    return line if len(line) <= REASON_LIMIT else f"{line[: REASON_LIMIT - 1]}…"

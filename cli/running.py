@@ -180,6 +180,8 @@ def load_plugins(files: tuple[Path, ...]) -> plugins.Plugins:
 def doors_of(system: System, where: Place) -> Doors:
     """The mailboxes that the API's requests end up in."""
     return Doors(
+        system=system,
+        clock=system_clock,
         manager=system.named("manager"),
         bus=system.named("event_bus"),
         needed=tuple((name, system.named(name)) for name in NEEDED),

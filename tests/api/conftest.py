@@ -7,6 +7,7 @@ import pytest
 import structlog
 
 from tests.api.site import SharedSite, shared_site
+from tests.supervision.support import Events
 from tests.support.world import git_repository
 
 
@@ -15,6 +16,12 @@ def logged() -> Iterator[list[structlog.typing.EventDict]]:
     """What was logged meanwhile; tracebacks are not drawn for nobody."""
     with structlog.testing.capture_logs() as entries:
         yield entries
+
+
+@pytest.fixture
+def events() -> Events:
+    """What the kernel told of a system that is opened with it."""
+    return Events()
 
 
 @pytest.fixture(scope="module")

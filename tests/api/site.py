@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import trio
 from pydantic import BaseModel, ConfigDict
 
+from actors.clock import system_clock
 from actors.facts import LoggedFact
 from api.app import create_app
 from api.doors import Doors, Where
@@ -130,7 +131,14 @@ def nowhere(system: System) -> Doors:
     """Doors behind which nobody is."""
     nobody = system.named("nobody")
     where = Where(data_dir="", repo="", issues_file="", issues_ref=None)
-    return Doors(manager=nobody, bus=nobody, needed=(("nobody", nobody),), where=where)
+    return Doors(
+        system=system,
+        clock=system_clock,
+        manager=nobody,
+        bus=nobody,
+        needed=(("nobody", nobody),),
+        where=where,
+    )
 
 
 class SharedSite:

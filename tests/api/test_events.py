@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from actors.coordination.messages import GetWorkflow, ReadEvents
 from actors.errors import Overloaded
 from actors.facts import LoggedFact
 from api.app import create_app
-from api.doors import Doors
 from api.routes.events import HEARTBEAT_S
 from supervision import Actor, Ask, ChildSpec, System, ask
 from tests.api.asgi import Stream, stream
@@ -89,7 +88,7 @@ async def channel(logged: int = 0, *, readable: bool = True) -> AsyncIterator[Ch
         feed = system.named("feed")
         spec = ChildSpec(id="feed", name="feed", build=lambda: Feed(known, readable=readable))
         await system.start(spec)
-        doors = Doors(manager=feed, bus=feed, needed=(), where=nowhere(system).where)
+        doors = replace(nowhere(system), manager=feed, bus=feed, needed=())
         closing = trio.Event()
         yield Channel(app=create_app(doors, closing), system=system, closing=closing)
 

@@ -21,6 +21,8 @@ from api.logs import line_of
 from api.problem import problem
 from api.routes.events import GOING_AWAY, HEARTBEAT_S, TRY_AGAIN_LATER
 from api.routes.workflows import KEY_LIMIT
+from supervision.dead_letters import REMEMBERED
+from supervision.info import Kind, State
 from tests.docs.pages import ROOT, first_names, headings, names, page, prose, rows, section
 
 PAGE = "docs/http.md"
@@ -36,6 +38,9 @@ FIELDS: list[tuple[str, Any]] = [
     ("The workflow", models.Workflow),
     ("`WS /api/v1/events`", models.EventsQuery),
     ("`GET /api/v1/system`", Where),
+    ("An actor", models.Actor),
+    ("Totals", models.ActorTotals),
+    ("Dead letters", models.Letter),
 ]
 
 
@@ -62,6 +67,14 @@ def test_the_fields_of_a_log_line_and_its_query_are_documented() -> None:
     )
     documented = first_names(section(PAGE, "`GET /api/v1/workflows/{id}/logs`"))
     assert documented == [*_fields(models.LogsQuery), *line_of(fact)]
+
+
+def test_the_query_kinds_and_states_of_actors_are_documented() -> None:
+    text = section(PAGE, "`GET /api/v1/actors`")
+    assert first_names(text.partition("\n#### ")[0]) == _fields(models.ActorsQuery)
+    table = {names(row[0])[0]: names(row[1]) for row in rows(section(PAGE, "An actor"))}
+    assert sorted(table["kind"]) == sorted(typing.get_args(Kind))
+    assert sorted(table["state"]) == sorted(typing.get_args(State))
 
 
 def test_the_states_are_those_of_the_code() -> None:
@@ -100,6 +113,8 @@ def test_the_page_states_the_limits_of_the_code() -> None:
     assert f"at most {BODY_LIMIT_BYTES // 1024**2} MiB and {DEPTH_LIMIT} levels deep" in text
     assert f"1 to {KEY_LIMIT} printable characters" in text
     assert f"nothing else for {HEARTBEAT_S:g} seconds" in text
+    assert f"the last {REMEMBERED} of them" in text
+    assert text.count(f"at most {models.REASON_LIMIT} characters, in one line") == 2
     assert f"closed with {TRY_AGAIN_LATER}, and with {GOING_AWAY}" in text
 
 
