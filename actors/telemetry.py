@@ -73,9 +73,39 @@ class Meters:
             ["database", "operation"],
             registry=self.registry,
         )
+        self.actors_up = Gauge(
+            "workflow_system_actors_up",
+            "Actors that have started and not ended",
+            ["actor"],
+            registry=self.registry,
+        )
+        self.actor_crashes = Counter(
+            "workflow_system_actor_crashes",
+            "Actors ended by an exception",
+            ["actor"],
+            registry=self.registry,
+        )
         self.actor_restarts = Counter(
             "workflow_system_actor_restarts",
             "Restarts by supervisors",
+            ["actor"],
+            registry=self.registry,
+        )
+        self.actor_gave_up = Counter(
+            "workflow_system_actor_gave_up",
+            "Actors that failed once more than they are restarted",
+            ["actor"],
+            registry=self.registry,
+        )
+        self.actor_mailbox_overflows = Counter(
+            "workflow_system_actor_mailbox_overflows",
+            "Times a mailbox became full and turned messages away",
+            ["actor"],
+            registry=self.registry,
+        )
+        self.actor_dead_letters = Counter(
+            "workflow_system_actor_dead_letters",
+            "Told messages that nobody handled",
             ["actor"],
             registry=self.registry,
         )

@@ -20,6 +20,8 @@ import structlog
 
 from actors import plugins
 from actors.clock import system_clock
+from actors.lifecycle import Lifecycle
+from actors.mailboxes import Mailboxes
 from actors.stores import Stores, open_stores
 from actors.telemetry import Meters
 from actors.tree import World, tree
@@ -32,7 +34,7 @@ from storage.git import ISSUES_REF
 from storage.home import DataDir
 from storage.issues.file import PUBLISHED
 from storage.pool import ReadPool
-from supervision import ActorRestarted, ChildSpec, Event, StartError, System
+from supervision import ChildSpec, StartError, System
 
 SWITCH_INTERVAL_S = 1e-4
 """Beside a busy trio thread a writer's thread fell to 2 writes/s at the interpreter's own 5 ms."""
@@ -41,8 +43,6 @@ GC_THRESHOLDS = (10_000, 20, 50)
 """Short-lived messages are most of what is allocated: the default's 700 collects far too often."""
 
 NEEDED = ("coordination_writer", "tempolite_writer", "beads_writer", "event_bus", "dispatcher")
-
-log = structlog.get_logger("beadflow.system")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +141,8 @@ async def running(
     found = load_plugins(settings.plugins)
     async with open_stores(where.data, chance=chance, observe=meters.observe_query) as stores:
         _watch_connections(meters, stores)
-        async with System.open(_Observer(meters)) as system:
+        async with System.open(Lifecycle(meters)) as system:
+            meters.registry.register(Mailboxes(system.snapshot))
             world = World(
                 data=where.data,
                 stores=stores,
@@ -216,24 +217,6 @@ def _watch_connections(meters: Meters, stores: Stores) -> None:
 
 def _connections(pool: ReadPool) -> int:
     return pool.connections + 2
-
-
-class _Observer:
-    """Sees every event of the kernel: the log and the metrics are subscribers."""
-
-    def __init__(self, meters: Meters) -> None:
-        self._meters = meters
-
-    def __call__(self, event: Event) -> None:
-        if isinstance(event, ActorRestarted):
-            self._meters.actor_restarts.labels(_kind(event.path)).inc()
-        log.debug("actor", fact=type(event).__name__, what=str(event))
-
-
-def _kind(path: str) -> str:
-    """An actor's place in the tree without the ids of workflows, so that labels stay few."""
-    parts = path.split("/")
-    return "workflow" if "workflow_instances" in parts[:-1] else parts[-1]
 
 
 def configure_logging(level: str) -> None:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Metric
 
+from actors.mailboxes import Mailboxes
 from actors.telemetry import AGENT_TASK_BUCKETS_S, Meters
 from cli.settings import Settings
 from tests.docs.pages import names, page, rows
@@ -16,7 +17,11 @@ def test_every_metric_is_listed_with_its_type_and_labels() -> None:
         names(name)[0]: (kind, tuple(names(labels))) for name, kind, labels, _ in rows(page(PAGE))
     }
     instruments = [found for found in vars(Meters()).values() if hasattr(found, "describe")]
-    assert documented == {_name(found): (found._type, found._labelnames) for found in instruments}
+    real = {_name(found): (found._type, found._labelnames) for found in instruments}
+    at_scrape = Mailboxes(lambda: None).describe()
+    assert documented == real | {
+        _name(found): (found.type, found._labelnames) for found in at_scrape
+    }
 
 
 def test_the_page_states_the_port_and_the_buckets_of_the_code() -> None:
@@ -26,5 +31,6 @@ def test_the_page_states_the_port_and_the_buckets_of_the_code() -> None:
 
 def _name(instrument: Any) -> str:
     """As it is scraped."""
-    suffix = "_total" if isinstance(instrument, Counter) else ""
-    return f"{instrument._name}{suffix}"
+    if isinstance(instrument, Metric):
+        return instrument.name + ("_total" if instrument.type == "counter" else "")
+    return instrument._name + ("_total" if isinstance(instrument, Counter) else "")
