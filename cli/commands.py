@@ -55,6 +55,14 @@ app.command(
     name="workflow",
     help="Start workflows, and see what they do and what they found.",
 )
+app.command(
+    "cli.actors:actors",
+    name="actors",
+    help="Show the running actors, as the tree in which they supervise each other.",
+    help_epilogue=(
+        "Examples:\n\n  beadflow actors --watch\n\n  beadflow actors root/engine --depth 1 -o json"
+    ),
+)
 
 
 @app.command(name="help", help_epilogue="Example:\n\n  beadflow help workflow start")

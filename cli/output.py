@@ -9,7 +9,7 @@ shape; a removed or changed one gets the next number.
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from rich.console import Console
@@ -33,7 +33,12 @@ class Output:
     @property
     def is_live(self) -> bool:
         """True when notes go to a terminal that can redraw what it shows."""
-        return self.notes.file.isatty() and not self.notes.is_dumb_terminal
+        return _redraws(self.notes)
+
+    @property
+    def is_live_data(self) -> bool:
+        """True when the data itself goes to such a terminal, for people."""
+        return not self.json and _redraws(self.data)
 
     def envelope(self, shape: str, data: Any, **more: Any) -> None:
         """Writes `data` as JSON under the schema `beadflow.<shape>/1`."""
@@ -43,7 +48,9 @@ class Output:
         """Writes one JSON line of a stream that has no end to close an envelope with."""
         self._json({"schema": f"beadflow.{shape}/1", "data": data}, indent=None)
 
-    def table(self, columns: tuple[table.Column, ...], rows: list[tuple[str, ...]]) -> None:
+    def table(
+        self, columns: tuple[table.Column, ...], rows: Sequence[Sequence[table.Cell]]
+    ) -> None:
         width = self.data.width if self.data.file.isatty() else None
         for row in table.lines(columns, rows, width):
             self.data.print(row, soft_wrap=True)
@@ -101,6 +108,10 @@ def _error(problem: Problem) -> Text:
     if problem.hint:
         text.append("\nhint: ", "cyan").append(printable.line(problem.hint))
     return text
+
+
+def _redraws(console: Console) -> bool:
+    return console.file.isatty() and not console.is_dumb_terminal
 
 
 def _console(*, stderr: bool) -> Console:

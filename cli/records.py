@@ -105,13 +105,13 @@ class Event:
 
 
 def workflow(raw: object) -> Workflow:
-    fields = _object(raw, "a workflow")
+    fields = mapping(raw, "a workflow")
     return Workflow(
-        id=_required(fields, "id", "a workflow"),
+        id=required(fields, "id", "a workflow"),
         issue_id=text(fields, "beads_issue_id"),
         type=text(fields, "type"),
         title=text(fields, "title"),
-        status=_required(fields, "status", "a workflow"),
+        status=required(fields, "status", "a workflow"),
         priority=whole(fields, "priority"),
         agent=text(fields, "agent_id") or text(fields, "agent_type"),
         created_at=text(fields, "created_at"),
@@ -124,9 +124,9 @@ def workflow(raw: object) -> Workflow:
 
 
 def workflow_type(raw: object) -> WorkflowType:
-    fields = _object(raw, "a workflow type")
+    fields = mapping(raw, "a workflow type")
     return WorkflowType(
-        name=_required(fields, "name", "a workflow type"),
+        name=required(fields, "name", "a workflow type"),
         version=text(fields, "version"),
         description=text(fields, "description"),
         agent=text(fields, "agent_type"),
@@ -135,10 +135,10 @@ def workflow_type(raw: object) -> WorkflowType:
 
 
 def result(raw: object) -> Result:
-    fields = _object(raw, "a result")
+    fields = mapping(raw, "a result")
     return Result(
         step=text(fields, "step"),
-        result_type=_required(fields, "result_type", "a result"),
+        result_type=required(fields, "result_type", "a result"),
         agent=text(fields, "agent_id") or text(fields, "agent_type"),
         confidence=number(fields, "confidence_score"),
         created_at=text(fields, "created_at"),
@@ -147,7 +147,7 @@ def result(raw: object) -> Result:
 
 
 def log_line(raw: object) -> LogLine:
-    fields = _object(raw, "a log line")
+    fields = mapping(raw, "a log line")
     return LogLine(
         seq=_sequence(fields),
         at=text(fields, "at"),
@@ -158,11 +158,11 @@ def log_line(raw: object) -> LogLine:
 
 
 def event(raw: object) -> Event:
-    fields = _object(raw, "an event")
+    fields = mapping(raw, "an event")
     data = fields.get("data")
     return Event(
         seq=_sequence(fields),
-        type=_required(fields, "type", "an event"),
+        type=required(fields, "type", "an event"),
         workflow_id=text(fields, "workflow_id"),
         issue_id=text(fields, "issue_id"),
         at=text(fields, "at"),
@@ -194,13 +194,15 @@ def number(fields: Mapping[str, Any], key: str) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _object(raw: object, what: str) -> dict[str, Any]:
+def mapping(raw: object, what: str) -> dict[str, Any]:
+    """An object of the answer; `what` says what it should be."""
     if not isinstance(raw, dict):
         raise problem.unreadable(f"it should hold {what}")
     return raw
 
 
-def _required(fields: Mapping[str, Any], key: str, what: str) -> str:
+def required(fields: Mapping[str, Any], key: str, what: str) -> str:
+    """A field as text without which `what` cannot be used."""
     if found := text(fields, key):
         return found
     raise problem.unreadable(f"it holds {what} without `{key}`")

@@ -20,6 +20,8 @@ _TONES = {
     "active": "cyan",
     "paused": "yellow",
     "stalled": "yellow",
+    "restarting": "yellow",
+    "stopping": "yellow",
     "completed": "green",
     "failed": "red",
     "terminated": "red",
@@ -33,11 +35,22 @@ _TONES = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A heading; `elastic` gives way on a narrow terminal, `toned` colours states and levels."""
+    """A heading.
+
+    Attributes:
+        elastic: gives way on a narrow terminal.
+        toned: colours states and levels.
+        right: aligns at the right, as numbers are.
+    """
 
     title: str
     elastic: bool = False
     toned: bool = False
+    right: bool = False
+
+
+Cell = str | Text
+"""Text from elsewhere, which is made safe to print; or a `Text` that is so already."""
 
 
 def tone(state: str) -> str:
@@ -46,20 +59,20 @@ def tone(state: str) -> str:
 
 
 def lines(
-    columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None = None
+    columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width: int | None = None
 ) -> Iterator[Text]:
     """The heading and the rows. Nothing at all without rows."""
     if not rows:
         return
-    cells = [[Text(printable.line(cell)) for cell in row] for row in rows]
+    cells = [[_safe(cell) for cell in row] for row in rows]
     heading = [Text(column.title.upper(), "bold") for column in columns]
     widths = _widths(columns, [heading, *cells], width)
-    yield _line(heading, widths)
+    yield _line(columns, heading, widths)
     for row in cells:
         for column, cell in zip(columns, row, strict=True):
             if column.toned:
                 cell.stylize(tone(cell.plain))
-        yield _line(row, widths)
+        yield _line(columns, row, widths)
 
 
 def fields(pairs: Mapping[str, str]) -> Iterator[Text]:
@@ -68,6 +81,10 @@ def fields(pairs: Mapping[str, str]) -> Iterator[Text]:
     for name, value in pairs.items():
         if text := printable.line(value):
             yield Text.assemble((f"{name:<{widest}}", "dim"), _GAP, (text, tone(text)))
+
+
+def _safe(cell: Cell) -> Text:
+    return cell.copy() if isinstance(cell, Text) else Text(printable.line(cell))
 
 
 def _widths(
@@ -85,10 +102,11 @@ def _widths(
     return widths
 
 
-def _line(cells: Sequence[Text], widths: Sequence[int]) -> Text:
+def _line(columns: Sequence[Column], cells: Sequence[Text], widths: Sequence[int]) -> Text:
     line = Text()
-    for index, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-        cell.truncate(width, overflow="ellipsis", pad=True)
+    for index, (column, cell, width) in enumerate(zip(columns, cells, widths, strict=True)):
+        cell.truncate(width, overflow="ellipsis")
+        cell.align("right" if column.right else "left", width)
         line.append(_GAP if index else "").append_text(cell)
     line.rstrip()
     return line

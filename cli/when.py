@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 _MINUTE_S = 60
 _HOUR_S = 3600
+_DAY_S = 24 * _HOUR_S
 
 
 def parse(text: str | None) -> datetime | None:
@@ -22,7 +23,7 @@ def moment(text: str | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A duration in at most two units: `0.4s`, `12s`, `3m05s`, `2h07m`."""
+    """A duration in at most two units: `0.4s`, `12s`, `3m05s`, `2h07m`, `9d03h`."""
     if seconds < 10:  # noqa: PLR2004 - one decimal says something only for short ones
         return f"{max(seconds, 0):.1f}s"
     whole = round(seconds)
@@ -30,4 +31,6 @@ def duration(seconds: float) -> str:
         return f"{whole}s"
     if whole < _HOUR_S:
         return f"{whole // _MINUTE_S}m{whole % _MINUTE_S:02}s"
-    return f"{whole // _HOUR_S}h{whole % _HOUR_S // _MINUTE_S:02}m"
+    if whole < _DAY_S:
+        return f"{whole // _HOUR_S}h{whole % _HOUR_S // _MINUTE_S:02}m"
+    return f"{whole // _DAY_S}d{whole % _DAY_S // _HOUR_S:02}h"

@@ -62,3 +62,33 @@ def output(value: Any) -> dict[str, Any]:
         "confidence_score": 0.9,
         "created_at": "2025-03-01T10:02:06Z",
     }
+
+
+def actor(path: str, *children: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {
+        "id": path.rpartition("/")[2],
+        "path": path,
+        "name": None,
+        "kind": "task",
+        "state": "running",
+        "restarts": 0,
+        "last_exit": None,
+        "mailbox": {"depth": 3, "bound": 1000},
+        "handled": 12,
+        "refused": 0,
+        "uptime_s": 185.0,
+        "memory_bytes": 3174,
+        "children": list(children),
+        "more": 0,
+        **fields,
+    }
+
+
+def tree(*, more: int = 0, **bus: Any) -> dict[str, Any]:
+    """A root, its bus, and an engine with two workflows and `more`."""
+    engine = actor("root/engine", actor("root/engine/a"), actor("root/engine/b"), more=more)
+    return {
+        "tree": actor("root", actor("root/bus", **bus), engine, kind="supervisor"),
+        "totals": {"shown": 5, "more": more, "by_state": {"running": 5}, "by_kind": {"task": 5}},
+        "dead_letters": {"count": 0, "recent": []},
+    }

@@ -14,6 +14,7 @@ COMMANDS = [
     ("workflow", "results"),
     ("workflow", "logs"),
     ("workflow", "types"),
+    ("actors",),
     ("help",),
     (),
 ]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cli.fake import Answer, FakeServer, Hold
-from tests.cli.run import event, output, workflow
+from tests.cli.run import event, output, tree, workflow
 
 pytestmark = pytest.mark.process
 
@@ -83,7 +83,8 @@ def test_the_version_imports_no_command(env: dict[str, str]) -> None:
 def test_the_client_modules_import_neither_the_system_nor_its_libraries(
     env: dict[str, str],
 ) -> None:
-    modules = "commands client discovery live logs outcome progress records stream watch workflow"
+    modules = "actors branches commands client discovery live logs outcome progress records"
+    modules += " stream tree watch workflow"
     imports = ", ".join(f"cli.{name}" for name in modules.split())
     ran = run(
         env, [sys.executable, "-c", f"import sys, {imports}; print({HEAVY} & set(sys.modules))"]
@@ -176,6 +177,28 @@ def test_on_a_terminal_the_steps_are_redrawn_and_the_report_is_rendered(
     assert "Clients" in shown
     assert "# Clients" not in shown
     assert "step_started" not in shown
+
+
+def test_on_a_terminal_the_tree_of_actors_is_redrawn_until_ctrl_c(
+    env: dict[str, str], server: FakeServer, terminal: tuple[int, int]
+) -> None:
+    server.answers["GET /api/v1/actors"] = Answer(tree())
+    ours, theirs = terminal
+    command = python(RUN, "actors", "--watch")
+    process = subprocess.Popen(command, env=env, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while b"engine" not in shown:
+        chunk = _read(ours)
+        assert chunk, shown
+        shown += chunk
+    process.send_signal(signal.SIGINT)
+    while chunk := _read(ours):
+        shown += chunk
+    assert process.wait(20) == 130
+    assert b"\x1b[2K" in shown  # a line that is drawn again
+    assert "└── ".encode() in shown
+    assert b"Traceback" not in shown
 
 
 def test_no_color_leaves_a_terminal_without_styles(

@@ -1,4 +1,5 @@
 import pytest
+from rich.text import Text
 
 from cli import table
 
@@ -41,6 +42,24 @@ def test_a_narrow_terminal_cuts_the_elastic_column_only() -> None:
 def test_an_elastic_column_keeps_a_readable_rest() -> None:
     shown = plain([("wf-1", "active", "words " * 9)], 5)
     assert shown[1].endswith("words words…")
+
+
+def test_numbers_are_aligned_at_the_right() -> None:
+    columns = (table.Column("id"), table.Column("count", right=True), table.Column("title"))
+    rows = [("a", "7", "x"), ("b", "1234567", "y")]
+    assert [line.plain for line in table.lines(columns, rows)] == [
+        "ID    COUNT  TITLE",
+        "a         7  x",
+        "b   1234567  y",
+    ]
+
+
+def test_a_cell_that_is_drawn_keeps_its_leading_blanks_and_its_style() -> None:
+    cell = Text.assemble("    ", ("drawn", "dim"))
+    _, line, _ = table.lines((table.Column("id"),), [(cell,), ("longer than that",)])
+    assert line.plain == "    drawn"
+    assert [span.style for span in line.spans] == ["dim"]
+    assert cell.plain == "    drawn"  # the caller's own is as it was
 
 
 def test_no_rows_print_no_heading() -> None:

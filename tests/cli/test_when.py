@@ -12,6 +12,8 @@ from cli import when
         (59.6, "1m00s"),
         (185, "3m05s"),
         (7620, "2h07m"),
+        (86_399.6, "1d00h"),
+        (788_400, "9d03h"),
     ],
 )
 def test_a_duration_is_shown_in_at_most_two_units(seconds: float, shown: str) -> None:

@@ -42,6 +42,20 @@ class Clerk(Agent):
         return "two"
 
 
+class Fuse(Agent):
+    """Dies of every step."""
+
+    agent_type = "fuse"
+
+    @activity
+    async def blow(self, task: Task) -> None:
+        self.spawn(self._burn)
+        await trio.sleep_forever()
+
+    async def _burn(self) -> None:
+        raise OSError("blown\n\x1b[31mfor good")
+
+
 @activity
 async def third(request: dict[str, str]) -> str:
     _note(request["ledger"], f"{activity_info().idempotency_key} third")
@@ -59,3 +73,8 @@ async def three_steps(ctx: Context, variables: dict[str, Any]) -> dict[str, Any]
 @workflow
 async def quick_steps(ctx: Context, variables: dict[str, Any]) -> list[str]:
     return [await ctx.activity(third, variables) for _ in range(3)]
+
+
+@workflow(agent_type="fuse")
+async def fused(ctx: Context) -> None:
+    await ctx.activity(Fuse.blow)
