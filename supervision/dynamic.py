@@ -15,9 +15,11 @@ from supervision.actor import Actor
 from supervision.backoff import Backoff
 from supervision.child import ChildSpec
 from supervision.children import CountChildren, StartChild, TerminateChild, WhichChildren
+from supervision.delivery import Delivery
 from supervision.errors import (
     ChildExists,
     ChildUnknown,
+    Refused,
     ShutdownDeadlineExceeded,
     ThreadStillRunning,
 )
@@ -26,11 +28,11 @@ from supervision.exits import ExitReason
 from supervision.info import State
 from supervision.intensity import Intensity, RestartWindow
 from supervision.life import Life
-from supervision.ref import ActorRef
 from supervision.slot import Slot, count
 from supervision.strategy import should_restart
 from supervision.supervisor import ChildExited
 from supervision.system import started
+from supervision.work import Deferred
 
 __all__ = ["DynamicSupervisor", "GaveUp"]
 
@@ -50,10 +52,12 @@ class Entry(Slot):
 
     Attributes:
         window: the restarts of this child; made at its first failure.
+        asker: who asked for it, until it is up or has failed.
         leaving: it is being stopped for good.
     """
 
     window: RestartWindow | None = None
+    asker: Delivery | None = None
     leaving: bool = False
 
 
@@ -82,6 +86,7 @@ class DynamicSupervisor(Actor):
         self._gave_up = gave_up
         self._entries: dict[str, Entry] = {}
         self._on_exit = self._child_ended  # one object for all children
+        self._on_up = self._child_up
         self._parent = ""
 
     async def on_start(self) -> None:
@@ -90,7 +95,8 @@ class DynamicSupervisor(Actor):
     async def on_receive(self, message: object) -> object:
         match message:
             case StartChild(spec=spec):
-                return self.defer(self._await_start(self._add(spec)))
+                self._add(spec)
+                return Deferred()
             case TerminateChild(id=id_):
                 return self.defer(self._remove(self._find(id_)))
             case WhichChildren():
@@ -112,21 +118,28 @@ class DynamicSupervisor(Actor):
 
     # --- on request ---
 
-    def _add(self, spec: ChildSpec) -> Life:
+    def _add(self, spec: ChildSpec) -> None:
         if spec.id in self._entries:
             raise ChildExists(f"{self._path(spec.id)} is there already")
         names = self.system.hold_names(spec)
-        entry = Entry(spec=spec, names=names)
+        asker = self._kernel.hold()
+        entry = self._entries[spec.id] = Entry(spec=spec, names=names, asker=asker)
         try:
-            life = self._launch(entry)
+            self._launch(entry)
         except ThreadStillRunning as error:
+            self._forget(entry)
+            self._kernel.release(asker)
             raise ChildExists(str(error)) from error
-        self._entries[spec.id] = entry
-        return life
 
-    async def _await_start(self, life: Life) -> ActorRef:
-        await life.up()
-        return started(life)
+    def _answer(self, entry: Entry, life: Life) -> None:
+        """Tells who asked for the child whether it is up; no task waits for that."""
+        if entry.asker is None:
+            return
+        asker, entry.asker = self._kernel.release(entry.asker), None
+        try:
+            asker.answer(started(life))
+        except Refused as error:
+            asker.refuse(error)
 
     def _find(self, id_: str) -> Entry:
         entry = self._entries.get(id_)
@@ -177,8 +190,6 @@ class DynamicSupervisor(Actor):
             self._give_up(entry, ExitReason.crash(error))
             return
         entry.restarts += 1
-        path = self._path(entry.spec.id)
-        self.system.emit(ActorRestarted(path=path, restarts=entry.restarts))
 
     def _give_up(self, entry: Entry, reason: ExitReason) -> None:
         self._forget(entry)
@@ -195,12 +206,33 @@ class DynamicSupervisor(Actor):
 
     def _launch(self, entry: Entry) -> Life:
         entry.life = self.system.launch(
-            entry.spec, parent=self._parent, supervised=True, on_exit=self._on_exit
+            entry.spec,
+            parent=self._parent,
+            supervised=True,
+            on_exit=self._on_exit,
+            on_up=self._on_up,
         )
         entry.kind = entry.life.kind
         return entry.life
 
+    def _entry_of(self, life: Life) -> Entry | None:
+        """Finds the place of a life, which may not have been put there yet."""
+        entry = self._entries.get(life.spec.id)
+        return entry if entry is not None and entry.life in (None, life) else None
+
+    def _child_up(self, life: Life) -> None:
+        entry = self._entry_of(life)
+        if entry is None:
+            return
+        self._answer(entry, life)
+        if entry.restarts:
+            path = self._path(life.spec.id)
+            self.system.emit(ActorRestarted(path=path, restarts=entry.restarts))
+
     def _child_ended(self, life: Life, reason: ExitReason) -> None:
+        entry = self._entry_of(life)
+        if entry is not None:
+            self._answer(entry, life)
         self._kernel.post(ChildExited(life, reason))
 
     def _forget(self, entry: Entry) -> None:

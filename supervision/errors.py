@@ -11,6 +11,8 @@ from typing import ClassVar
 
 import pykka
 
+from supervision.words import words
+
 __all__ = [
     "ActorDeadError",
     "ActorRestarting",
@@ -101,7 +103,7 @@ class StartError(Refused):
     status = 500
 
     def __init__(self, path: str, cause: BaseException) -> None:
-        super().__init__(f"{path} did not start: {type(cause).__name__}: {cause}")
+        super().__init__(f"{path} did not start: {words(cause)}")
         self.path = path
         self.cause = cause
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from supervision.exits import ExitReason
+from supervision.words import words
 
 __all__ = [
     "ActorCrashed",
@@ -164,7 +165,7 @@ def _plain(value: object) -> object:
         case ExitReason():
             return str(value)
         case BaseException():
-            return f"{type(value).__name__}: {value}"
+            return words(value)
         case tuple():
             return list(value)
         case _:

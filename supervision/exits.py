@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from supervision.errors import ActorDeadError, ShutdownDeadlineExceeded
+from supervision.words import words
 
 __all__ = ["ExitKind", "ExitReason"]
 
@@ -30,7 +31,7 @@ class ExitReason:
     def __str__(self) -> str:
         if self.cause is None:
             return self.kind
-        return f"{self.kind}: {type(self.cause).__name__}: {self.cause}"
+        return f"{self.kind}: {words(self.cause)}"
 
     @classmethod
     def crash(cls, cause: BaseException) -> "ExitReason":

@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     from supervision.system import System
     from supervision.task import Below
 
-__all__ = ["Life", "OnExit", "Vessel"]
+__all__ = ["Life", "OnExit", "OnUp", "Vessel"]
 
 OnExit = Callable[["Life", ExitReason], None]
+OnUp = Callable[["Life"], None]
 
 
 class PostBox(Protocol):
@@ -98,6 +99,7 @@ class Life:
         "_down",
         "_links",
         "_on_exit",
+        "_on_up",
         "_parent",
         "_supervised",
         "_up",
@@ -116,7 +118,14 @@ class Life:
     )
 
     def __init__(
-        self, system: "System", spec: ChildSpec, parent: str, *, supervised: bool, on_exit: OnExit
+        self,
+        system: "System",
+        spec: ChildSpec,
+        parent: str,
+        *,
+        supervised: bool,
+        on_exit: OnExit,
+        on_up: OnUp | None,
     ) -> None:
         self.system = system
         self.spec = spec
@@ -132,6 +141,7 @@ class Life:
         self._parent = parent
         self._supervised = supervised
         self._on_exit = on_exit
+        self._on_up = on_up
         self._vessel: Vessel | None = None
         self._up: trio.Event | None = None
         self._down: trio.Event | None = None
@@ -178,8 +188,11 @@ class Life:
 
     def _begin_to_count(self) -> None:
         self.started_at = trio.current_time()
+        first = not self.was_up
         self.was_up = True
         self._ring_up()
+        if first and self._on_up is not None:
+            self._on_up(self)
 
     async def up(self) -> None:
         """Waits until it is up, or has ended before."""

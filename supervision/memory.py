@@ -17,24 +17,28 @@ def estimate_bytes(actor: object, *parts: object) -> int:
     One level deep only: an attribute that is an object of its own counts as that object without
     what it holds, for it may be shared.
     """
-    held = getattr(actor, "__dict__", {})
+    held = getattr(actor, "__dict__", {}).copy()
     values = [*held.values(), *parts]
     return sys.getsizeof(actor) + sys.getsizeof(held) + sum(map(_with_elements, values))
 
 
 def _with_elements(value: object) -> int:
-    size = sys.getsizeof(value)
+    try:
+        return sys.getsizeof(value) + _elements(value)
+    except Exception:  # noqa: BLE001  a thread changes it meanwhile, or it is of a strange kind
+        return 0
+
+
+def _elements(value: object) -> int:
     match value:
         case dict():
-            return (
-                size + _elements(value.keys(), len(value)) + _elements(value.values(), len(value))
-            )
+            return _sampled(value.keys(), len(value)) + _sampled(value.values(), len(value))
         case list() | tuple() | set() | frozenset() | deque():
-            return size + _elements(value, len(value))
+            return _sampled(value, len(value))
         case _:
-            return size
+            return 0
 
 
-def _elements(values: Iterable[object], count: int) -> int:
-    sampled = [sys.getsizeof(value) for value in islice(values, SAMPLED)]
-    return sum(sampled) * count // len(sampled) if sampled else 0
+def _sampled(values: Iterable[object], count: int) -> int:
+    sizes = [sys.getsizeof(value) for value in islice(values, SAMPLED)]
+    return sum(sizes) * count // len(sizes) if sizes else 0

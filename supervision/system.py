@@ -24,7 +24,7 @@ from supervision.errors import ActorDeadError, Refused, StartError, ThreadStillR
 from supervision.events import Event, Observer, observe
 from supervision.exits import ExitReason
 from supervision.info import ActorInfo, View
-from supervision.life import Life, OnExit
+from supervision.life import Life, OnExit, OnUp
 from supervision.names import Name, Names
 from supervision.ref import ActorRef, Named
 
@@ -250,13 +250,23 @@ class System:
         """Returns the names of a spec and all below; they are known while somebody holds them."""
         return [self._names.find(text) for text in spec.names()]
 
-    def launch(self, spec: ChildSpec, *, parent: str, supervised: bool, on_exit: OnExit) -> Life:
-        """Builds a child and sets it running; its start is over when `up` of the life is set.
+    def launch(
+        self,
+        spec: ChildSpec,
+        *,
+        parent: str,
+        supervised: bool,
+        on_exit: OnExit,
+        on_up: OnUp | None = None,
+    ) -> Life:
+        """Builds a child and sets it running; its start is over when `up` of the life returns.
+
+        `on_up` is called when it is up, `on_exit` when it has ended, whether or not it was up.
 
         Raises:
             ThreadStillRunning: a thread of a former incarnation was given up and still runs.
         """
-        life = Life(self, spec, parent, supervised=supervised, on_exit=on_exit)
+        life = Life(self, spec, parent, supervised=supervised, on_exit=on_exit, on_up=on_up)
         if self.abandoned:
             self._refuse_second_thread(life.path)
         try:

@@ -65,6 +65,7 @@ class TaskBody:
         "_current",
         "_exit",
         "_fault",
+        "_held",
         "_over",
         "_scope",
         "_work",
@@ -87,6 +88,7 @@ class TaskBody:
         self._work: Work | None = None
         self._fault: BaseException | None = None
         self._exit: ExitReason | None = None
+        self._held: dict[Delivery, None] = {}
         self._over = False
 
     @property
@@ -162,6 +164,18 @@ class TaskBody:
             work.close()
             raise RuntimeError(f"{self.life.path}: defer() answers a message, and there is none")
         self._tasks().defer(work, self._current)
+
+    def hold(self) -> Delivery:
+        """Keeps the current message, to be answered by `release`; `on_receive` returns Deferred."""
+        if self._current is None:
+            raise RuntimeError(f"{self.life.path}: there is no message to hold")
+        self._held[self._current] = None
+        return self._current
+
+    def release(self, delivery: Delivery) -> Delivery:
+        """Gives a held message back, for an answer or a refusal."""
+        self._held.pop(delivery, None)
+        return delivery
 
     def spawn(self, function: Callable[..., Awaitable[object]], args: tuple[Any, ...]) -> None:
         """Runs a background task."""
@@ -314,6 +328,8 @@ class TaskBody:
         if self._current is not None:
             self._current.refuse(reason.dead(self.life.path, self._current.message))
             self._current = None
+        for delivery in self._held:
+            delivery.refuse(reason.dead(self.life.path, delivery.message))
         if self._work is not None:
             self._work.abandon(reason)
         self.life.mourn(self.post_box.close(error), reason)

@@ -25,12 +25,10 @@ class Growing(dict[int, int]):
             yield key
 
 
-@pytest.mark.xfail(reason="ExitReason asks the exception for its text", strict=True)
 def test_a_reason_without_words_can_be_told() -> None:
     assert "Unspeakable" in str(ExitReason.crash(Unspeakable()))
 
 
-@pytest.mark.xfail(reason="ExitReason asks the exception for its text", strict=True)
 async def test_a_crash_without_words_ends_its_actor_and_no_other() -> None:
     def fail(_: object) -> None:
         raise Unspeakable
@@ -46,7 +44,6 @@ async def test_a_crash_without_words_ends_its_actor_and_no_other() -> None:
             assert await ask(system.named(name), Echo(value=name)) == name
 
 
-@pytest.mark.xfail(reason="a container is iterated while its thread changes it", strict=True)
 def test_a_container_that_changes_meanwhile_is_estimated_all_the_same() -> None:
     class Holder:
         def __init__(self) -> None:
