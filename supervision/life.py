@@ -12,8 +12,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
-from pykka import ActorRegistry
 
+from supervision import registry
 from supervision.child import ChildSpec
 from supervision.delivery import Delivery
 from supervision.errors import ActorDeadError, ActorRestarting, ThreadStillRunning
@@ -171,7 +171,7 @@ class Life:
         self.kind = vessel.kind
         self.ref = ref = actor.actor_ref
         ref.life = self
-        ActorRegistry.register(ref)
+        registry.enter(ref)
         if name is not None:
             name.bind(ref)
         actor._start_actor_loop()  # noqa: SLF001  pykka's seam
@@ -279,7 +279,7 @@ class Life:
         self._vessel = None
         if self.ref is not None:
             self.leave(reason)
-            ActorRegistry.unregister(self.ref)
+            registry.leave(self.ref)
             self.ref.ended()
         self._ring_up()
         if self._down is not None:

@@ -2,7 +2,8 @@
 
 pykka removes a ref by walking the list: with thousands of actors every stop costs a walk (measured,
 see docs/architecture.md). A dict keeps insertion order, which `ActorRegistry.stop_all` relies on,
-and removes at once. Importing this module puts the index in, once for the process.
+and removes at once. Importing this module puts the index in, once for the process. Our actors enter
+and leave here, because pykka's own `register` words a line for its log each time.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 import pykka
 
-__all__ = ["RefIndex", "install"]
+__all__ = ["RefIndex", "enter", "install", "leave"]
 
 
 class RefIndex:
@@ -45,6 +46,18 @@ def install() -> None:
         if not isinstance(registry._actor_refs, RefIndex):  # noqa: SLF001
             index: Any = RefIndex(registry._actor_refs)  # noqa: SLF001
             registry._actor_refs = index  # noqa: SLF001
+
+
+def enter(ref: pykka.ActorRef[Any]) -> None:
+    """Registers a running actor."""
+    with pykka.ActorRegistry._actor_refs_lock:  # noqa: SLF001
+        pykka.ActorRegistry._actor_refs.append(ref)  # noqa: SLF001
+
+
+def leave(ref: pykka.ActorRef[Any]) -> None:
+    """Takes an actor out that has ended."""
+    with pykka.ActorRegistry._actor_refs_lock:  # noqa: SLF001
+        pykka.ActorRegistry._actor_refs.remove(ref)  # noqa: SLF001
 
 
 install()

@@ -70,7 +70,7 @@ async def ask(target: Target, message: Ask[T], *, deadline_s: float = 5.0) -> T:
         ActorDeadError: the actor is gone; the message may have run if it had been taken.
         AskTimeout: no answer in time; the message may still run.
     """
-    reply = Reply[T]()
+    reply: Reply[T] = Reply()
     delivery = Delivery(message, reply)
     if _delivered(target, delivery):
         return await _answer(reply, target, message, deadline_s)
@@ -114,7 +114,7 @@ def ask_blocking(target: Target, message: Ask[T], *, deadline_s: float = 5.0) ->
     Raises:
         RuntimeError: on the trio thread, which it would block.
     """
-    reply = Reply[T]()
+    reply: Reply[T] = Reply()
     delivery = Delivery(message, reply)
     place = _deliver(target, delivery, None)
     try:
@@ -140,7 +140,7 @@ async def tell(target: Target, message: object, *, deadline_s: float = 5.0) -> N
         MailboxFull: there was no room, by the deadline or at once; the message was not taken.
         ActorRestarting, ActorDeadError: as `ask`.
     """
-    ticket = Reply[None]()
+    ticket: Reply[None] = Reply()
     place = _deliver(target, Delivery(message), ticket)
     if place is None:
         return
@@ -160,7 +160,7 @@ def tell_blocking(target: Target, message: object, *, deadline_s: float = 5.0) -
     Raises:
         RuntimeError: on the trio thread, which it would block; the message was not taken.
     """
-    ticket = Reply[None]()
+    ticket: Reply[None] = Reply()
     place = _deliver(target, Delivery(message), ticket)
     if place is None:
         return

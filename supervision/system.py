@@ -16,7 +16,6 @@ from random import Random
 
 import trio
 
-from supervision import registry  # noqa: F401  puts the index into pykka's registry
 from supervision.bridge import Bridge
 from supervision.child import ChildSpec, check_names
 from supervision.dead_letters import DeadLetterOffice
@@ -108,6 +107,8 @@ class System:
             async with trio.open_nursery() as nursery:
                 task_status.started((make(nursery), close))
                 await close.wait()
+                # The tree is down. What is left was supervised by nobody, and must not hold us up.
+                nursery.cancel_scope.cancel()
 
     async def start(self, spec: ChildSpec) -> None:
         """Starts the root and returns when the whole tree is up.

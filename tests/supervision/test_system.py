@@ -120,6 +120,18 @@ async def test_nothing_is_left_when_a_system_has_closed() -> None:
     assert threading.active_count() == threads
 
 
+async def test_an_actor_that_nobody_supervises_does_not_hold_a_system_open() -> None:
+    ended: list[ExitReason] = []
+    with trio.fail_after(10):
+        async with System.open() as system:
+            await system.start(probe("a"))
+            system.launch(
+                probe("b"), parent="", supervised=False, on_exit=lambda _, why: ended.append(why)
+            )
+            assert await ask(system.named("b"), Echo(value=1)) == 1
+    assert [reason.kind for reason in ended] == ["crash"]
+
+
 async def test_a_closed_system_delivers_nothing(system: System) -> None:
     await system.start(probe())
     await system.stop()
