@@ -53,7 +53,10 @@ class Actor(ActorBase):
         """Cleans up before a wanted end, within the shutdown deadline. Not called after a crash."""
 
     async def on_failure(self, error: BaseException) -> None:
-        """Cleans up after a crash, within 5 seconds. What it raises is logged only."""
+        """Cleans up after a crash, or when a link ends it (`LinkBroken`), within 5 seconds.
+
+        What it raises is logged only.
+        """
 
     def defer(self, work: Coroutine[Any, Any, T]) -> Deferred[T]:
         """Answers the current message when the coroutine returns.

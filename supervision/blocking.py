@@ -58,7 +58,10 @@ class BlockingActor(ActorBase):
         """Cleans up after the last message. Not called after a crash."""
 
     def on_failure(self, error: BaseException) -> None:
-        """Cleans up after a crash. What it raises is logged and changes nothing."""
+        """Cleans up after a crash, or when a link ends it (`LinkBroken`).
+
+        What it raises is logged and changes nothing.
+        """
 
     def _create_body(self) -> ThreadBody:
         return ThreadBody(self)

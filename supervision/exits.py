@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from supervision.errors import ActorDeadError, ShutdownDeadlineExceeded
+from supervision.errors import ActorDeadError, LinkBroken, ShutdownDeadlineExceeded
 from supervision.words import words
 
 __all__ = ["ExitKind", "ExitReason"]
@@ -18,7 +18,8 @@ class ExitReason:
     Attributes:
         kind: `normal` when it stopped by itself, `shutdown` when its supervisor stopped it, `crash`
             when it raised.
-        cause: what it raised; for `shutdown`, set when it had to be cancelled at its deadline.
+        cause: what it raised; for `shutdown`, set when it had to be cancelled at its deadline, or
+            when a linked actor's shutdown took it along.
     """
 
     kind: ExitKind
@@ -27,6 +28,12 @@ class ExitReason:
     @property
     def crashed(self) -> bool:
         return self.kind == "crash"
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What `on_failure` is told: what the actor raised, or that a link ended it."""
+        broken = isinstance(self.cause, LinkBroken)
+        return self.cause if self.crashed or broken else None
 
     def __str__(self) -> str:
         if self.cause is None:

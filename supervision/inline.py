@@ -71,8 +71,8 @@ class InlineBody(BatchBody):
             else:
                 reason = self._exit or ExitReason(self.life.stopping or "normal")
             self._bury(reason)
-            if reason.crashed and reason.cause is not None:
-                self._tell_failure(reason.cause)
+            if reason.failure is not None:
+                self._tell_failure(reason.failure)
         finally:
             self.life.end(reason)
 

@@ -307,8 +307,8 @@ class TaskBody:
 
     async def _end(self, reason: ExitReason) -> None:
         self._bury(reason)
-        if reason.crashed and reason.cause is not None:
-            await self._tell_failure(reason.cause)
+        if reason.failure is not None:
+            await self._tell_failure(reason.failure)
         if self._work is not None:
             await self._work.ended()
         if self.below is not None:

@@ -72,8 +72,8 @@ class ThreadBody(BatchBody):
         else:
             reason = self._exit or ExitReason(self.life.stopping or "normal")
         self._bury(reason)
-        if reason.crashed and reason.cause is not None:
-            self._tell_failure(reason.cause)
+        if reason.failure is not None:
+            self._tell_failure(reason.failure)
         try:
             self.life.system.on_trio(self._ended, reason)
         except trio.RunFinishedError:

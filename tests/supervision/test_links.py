@@ -111,7 +111,7 @@ async def test_a_shutdown_takes_the_linked_actor_along_as_a_shutdown(
     b.life.request_stop("shutdown")
     await wait_all_tasks_blocked()
     assert ends(events) == {"a": "shutdown", "b": "shutdown"}
-    assert log == ["+a", "+b", "-b"]  # the linked one is ended, not asked to stop
+    assert log == ["+a", "+b", "-b", "!a"]  # the linked one is ended, not asked to stop
 
 
 async def test_ends_travel_along_a_chain_of_links(system: System, events: Events) -> None:
