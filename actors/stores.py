@@ -22,6 +22,7 @@ from storage.coordination.queries import set_meta
 from storage.database import open_reader, open_writer
 from storage.errors import RepositoryMismatch, StoresDisagree
 from storage.home import DataDir
+from storage.hosts import InlineHost, ThreadHost
 from storage.issues.queries import last_seq as last_journal_seq
 from storage.migrate import migrate
 from storage.pool import ReadPool
@@ -56,7 +57,12 @@ class Stores:
 
 @asynccontextmanager
 async def open_stores(
-    data: DataDir, *, chance: random.Random, observe: Observe, prepare: bool = True
+    data: DataDir,
+    *,
+    chance: random.Random,
+    observe: Observe,
+    prepare: bool = True,
+    inline: bool = False,
 ) -> AsyncIterator[Stores]:
     """Open the databases of a data directory.
 
@@ -65,6 +71,7 @@ async def open_stores(
         chance: names a new installation.
         observe: told (database, operation, seconds) after each query of a pool.
         prepare: migrate and claim first; False opens what is there, without writing.
+        inline: let the pools read on the trio thread too, which is what a simulation needs.
 
     Raises:
         RepositoryMismatch: the data belongs to another repository.
@@ -83,9 +90,12 @@ async def open_stores(
         _refuse_strangers(data)
         _begin_journal_anew(data)
     identity = _identity(data, chance, prepare=prepare)
+    new_host = InlineHost if inline else ThreadHost
     async with AsyncExitStack() as stack:
         readers = {
-            name: await _open_readers(stack, name, path, schema, observe)
+            name: await _open_readers(
+                stack, path, schema, ReadPool(path, name, observe=observe, host=new_host())
+            )
             for name, (path, schema) in places.items()
         }
         yield Stores(identity=identity, **readers)
@@ -121,10 +131,10 @@ def _begin_journal_anew(data: DataDir) -> None:
 
 
 async def _open_readers(
-    stack: AsyncExitStack, name: str, path: Path, schema: Traversable, observe: Observe
+    stack: AsyncExitStack, path: Path, schema: Traversable, pool: ReadPool
 ) -> Readers:
     inline = stack.enter_context(closing(open_reader(path)))
-    pool = await stack.enter_async_context(ReadPool(path, name, observe=observe).open())
+    await stack.enter_async_context(pool.open())
     return Readers(path=path, schema=schema, inline=inline, pool=pool)
 
 

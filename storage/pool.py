@@ -1,35 +1,28 @@
 """Reads that take longer than the event loop may be kept: lists, reports, history, exports.
 
-A few read-only aiosqlite connections, each with its own thread, lent to one query at a time in
-turn. More than two gain nothing for short queries, because the interpreter runs one at a time.
-Single rows by key are many times cheaper inline on `storage.database.open_reader`.
+A few read-only connections, lent to one query at a time in turn. More than two gain nothing for
+short queries, because the interpreter runs one at a time. Single rows by key are many times cheaper
+on a connection of one's own, from `storage.database.open_reader`.
 
-aiosqlite speaks asyncio, so the pool runs an asyncio loop inside trio. It runs in a system task and
-not under whoever opened the pool, so that any trio task may read (a server's request tasks descend
-from elsewhere) and errors of the opener's body are not wrapped in groups. No cursor ever crosses a
-thread: a query returns all its rows, at once or not at all.
+Where the connections run is a `Host`'s business (`storage.hosts`): each in a thread of its own, or
+all of them on the trio thread, which is what a simulation needs. No cursor ever crosses a thread: a
+query returns all its rows, at once or not at all.
 """
 
-import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Self, TypeVar
+from typing import Self
 
-import aiosqlite
 import trio
-import trio_asyncio  # type: ignore[import-untyped]
 
 from storage.database import open_reader
 from storage.errors import PoolClosed, QueryFailed, QueryTimeout
+from storage.hosts import Connection, Host, Parameters, ThreadHost
 
-Parameters = Sequence[object] | Mapping[str, object]
 Observe = Callable[[str, str, float], None]
-
-_T = TypeVar("_T")
-_INTERRUPT_AGAIN_S = 0.01
 
 
 def _unobserved(database: str, operation: str, seconds: float) -> None:
@@ -44,6 +37,7 @@ class ReadPool:
         database: its name in metrics and errors.
         connections: how many queries may run at once (1 or more).
         observe: called with (database, operation, seconds) after each query, failed ones too.
+        host: where the connections run; threads of their own when None.
     """
 
     def __init__(
@@ -52,15 +46,16 @@ class ReadPool:
         database: str,
         connections: int = 2,
         observe: Observe = _unobserved,
+        host: Host | None = None,
     ) -> None:
         self.connections = 0  # open ones, for the gauge
         self._path = path
         self._database = database
         self._wanted = connections
         self._observe = observe
-        self._host = _AsyncioHost()
-        self._all: list[aiosqlite.Connection] = []
-        self._lend, self._borrow = trio.open_memory_channel[aiosqlite.Connection](connections)
+        self._host = host or ThreadHost()
+        self._all: list[Connection] = []
+        self._lend, self._borrow = trio.open_memory_channel[Connection](connections)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Self]:
@@ -104,7 +99,7 @@ class ReadPool:
             connection = await self._take()
             started = perf_counter()
             try:
-                return await self._host.run(_query(connection, sql, params))
+                return await connection.query(sql, params)
             except sqlite3.Error as err:
                 raise QueryFailed(self._database, operation, str(err)) from err
             finally:
@@ -115,7 +110,7 @@ class ReadPool:
     async def _start(self) -> None:
         await self._host.start()
         for _ in range(self._wanted):
-            connection = await self._host.run(_connect(self._path))
+            connection = await self._host.connect(self._path)
             self._all.append(connection)
             self._lend.send_nowait(connection)
             self.connections += 1
@@ -123,11 +118,11 @@ class ReadPool:
     async def _close(self) -> None:
         self._borrow.close()  # whoever waits for a connection gets PoolClosed
         while self._all:
-            await self._host.run(_interrupt_and_close(self._all.pop()))
+            await self._all.pop().close()
             self.connections -= 1
         await self._host.stop()
 
-    async def _take(self) -> aiosqlite.Connection:
+    async def _take(self) -> Connection:
         try:
             if not self.connections:
                 raise PoolClosed(self._database)
@@ -135,64 +130,8 @@ class ReadPool:
         except trio.ClosedResourceError:
             raise PoolClosed(self._database) from None
 
-    def _give_back(self, connection: aiosqlite.Connection) -> None:
+    def _give_back(self, connection: Connection) -> None:
         try:
             self._lend.send_nowait(connection)
         except trio.BrokenResourceError:
             return  # the pool was closed meanwhile, and the connection with it
-
-
-class _AsyncioHost:
-    """An asyncio loop for as long as it is needed, in a trio system task of its own."""
-
-    def __init__(self) -> None:
-        self._loop: Any = None  # trio_asyncio has no types
-        self._ready = trio.Event()
-        self._stop = trio.Event()
-        self._done = trio.Event()
-
-    async def start(self) -> None:
-        trio.lowlevel.spawn_system_task(self._serve)
-        await self._ready.wait()
-
-    async def run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Runs an asyncio coroutine to its end, also when the caller is cancelled."""
-        result: _T = await self._loop.run_aio_coroutine(work)
-        return result
-
-    async def stop(self) -> None:
-        self._stop.set()
-        await self._done.wait()
-
-    async def _serve(self) -> None:
-        async with trio_asyncio.open_loop() as self._loop:
-            self._ready.set()
-            await self._stop.wait()
-        self._done.set()
-
-
-async def _connect(path: Path) -> aiosqlite.Connection:
-    return await aiosqlite.Connection(lambda: open_reader(path), iter_chunk_size=64)
-
-
-async def _query(
-    connection: aiosqlite.Connection, sql: str, params: Parameters
-) -> list[sqlite3.Row]:
-    """Runs a query; when cancelled, interrupts it and waits until its thread is done with it.
-
-    The interrupt is repeated because one that comes before the statement starts has no effect.
-    """
-    work = asyncio.ensure_future(connection.execute_fetchall(sql, params))
-    try:
-        return list(await asyncio.shield(work))
-    except asyncio.CancelledError:
-        while not work.done():
-            await connection.interrupt()
-            await asyncio.wait([work], timeout=_INTERRUPT_AGAIN_S)
-        work.exception()  # asyncio complains about one that nobody has looked at
-        raise
-
-
-async def _interrupt_and_close(connection: aiosqlite.Connection) -> None:
-    await connection.interrupt()
-    await connection.close()

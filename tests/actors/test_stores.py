@@ -2,6 +2,7 @@
 
 import random
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -36,6 +37,16 @@ async def test_the_first_start_makes_three_databases_and_names_the_installation(
             assert readers.inline.execute("SELECT 1").fetchone()[0] == 1
             rows = await readers.pool.fetch("version", "SELECT max(version) FROM schema_migrations")
             assert rows[0][0] >= 1
+
+
+async def test_stores_that_are_opened_inline_start_no_thread(repo: Path) -> None:
+    before = threading.active_count()
+    with DataDir.resolve(repo) as held:
+        opening = open_stores(held, chance=random.Random(1), observe=lambda *_: None, inline=True)
+        async with opening as stores:
+            for readers in (stores.coordination, stores.tempolite, stores.beads):
+                await readers.pool.fetch("version", "SELECT max(version) FROM schema_migrations")
+            assert threading.active_count() == before
 
 
 async def test_an_installation_keeps_its_name(repo: Path) -> None:

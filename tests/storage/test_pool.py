@@ -1,7 +1,9 @@
+"""The pool of readers. What holds wherever its connections run comes first, once for each host."""
+
 import gc
 import sqlite3
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,9 +12,18 @@ import trio
 
 from storage.database import open_writer
 from storage.errors import CannotOpen, PoolClosed, QueryFailed, QueryTimeout
+from storage.hosts import Host, InlineHost, ThreadHost
 from storage.pool import ReadPool
 
+NewHost = Callable[[], Host]
+
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
+
+
+@pytest.fixture(params=[ThreadHost, InlineHost])
+def host(request: pytest.FixtureRequest) -> NewHost:
+    new: NewHost = request.param
+    return new
 
 
 @pytest.fixture
@@ -44,29 +55,33 @@ def workers_after_the_last_word() -> list[threading.Thread]:
 
 
 @asynccontextmanager
-async def opened(path: Path, connections: int = 2) -> AsyncIterator[ReadPool]:
-    pool = ReadPool(path, "x", connections)
+async def opened(
+    path: Path, host: NewHost = ThreadHost, connections: int = 2
+) -> AsyncIterator[ReadPool]:
+    pool = ReadPool(path, "x", connections, host=host())
     async with pool.open():
         yield pool
 
 
-async def test_rows_are_fetched_by_name(path: Path) -> None:
-    async with opened(path) as pool:
+async def test_rows_are_fetched_by_name(path: Path, host: NewHost) -> None:
+    async with opened(path, host) as pool:
         rows = await pool.fetch("list", "SELECT a FROM t WHERE a < ? ORDER BY a", (3,))
         assert [row["a"] for row in rows] == [0, 1, 2]
         (row,) = await pool.fetch("one", "SELECT a FROM t WHERE a = :a", {"a": 7})
         assert row["a"] == 7
 
 
-async def test_a_read_sees_what_was_committed_before_it(path: Path) -> None:
+async def test_a_read_sees_what_was_committed_before_it(path: Path, host: NewHost) -> None:
     writer = open_writer(path)
-    async with opened(path) as pool:
+    async with opened(path, host) as pool:
         writer.execute("INSERT INTO t VALUES (99)")
         assert len(await pool.fetch("list", "SELECT a FROM t WHERE a = 99")) == 1
     writer.close()
 
 
-async def test_any_task_may_read_also_one_that_does_not_descend_from_the_opener(path: Path) -> None:
+async def test_any_task_may_read_also_one_that_does_not_descend_from_the_opener(
+    path: Path, host: NewHost
+) -> None:
     async with trio.open_nursery() as elsewhere:
         read = trio.Event()
 
@@ -74,17 +89,153 @@ async def test_any_task_may_read_also_one_that_does_not_descend_from_the_opener(
             assert await pool.fetch("count", "SELECT count(*) AS n FROM t")
             read.set()
 
-        async with opened(path) as pool:
+        async with opened(path, host) as pool:
             elsewhere.start_soon(reader, pool)
             trio.lowlevel.spawn_system_task(reader, pool)
             await read.wait()
             await trio.testing.wait_all_tasks_blocked(0.05)
 
 
-async def test_two_pools_do_not_meet(path: Path) -> None:
-    async with opened(path) as one, opened(path) as two, trio.open_nursery() as nursery:
+async def test_two_pools_do_not_meet(path: Path, host: NewHost) -> None:
+    async with opened(path, host) as one, opened(path, host) as two, trio.open_nursery() as nursery:
         for pool in (one, two) * 5:
             nursery.start_soon(pool.fetch, "count", "SELECT count(*) FROM t")
+
+
+async def test_a_query_is_interrupted_at_its_deadline(
+    path: Path, host: NewHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(path, host, connections=1) as pool:
+        with pytest.raises(QueryTimeout, match=r"endless on x .* 0\.05 s"):
+            await pool.fetch("endless", ENDLESS, deadline_s=0.05)
+        assert await pool.fetch("count", "SELECT count(*) FROM t"), "the connection is free again"
+    gc.collect()
+    assert caplog.records == [], "asyncio has nothing to complain about"
+
+
+async def test_an_interrupt_hits_only_its_own_query(path: Path, host: NewHost) -> None:
+    async with opened(path, host) as pool, trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(pool.fetch, "list", "SELECT a.a FROM t a, t b, t c")
+            nursery.start_soon(timing_out, pool)
+
+
+async def timing_out(pool: ReadPool) -> None:
+    with pytest.raises(QueryTimeout):
+        await pool.fetch("endless", ENDLESS, deadline_s=0.01)
+
+
+async def test_a_cancelled_reader_frees_its_connection(path: Path, host: NewHost) -> None:
+    async with opened(path, host, connections=1) as pool:
+        with trio.move_on_after(0.05) as scope:
+            await pool.fetch("endless", ENDLESS, deadline_s=60)
+        assert scope.cancelled_caught
+        assert await pool.fetch("count", "SELECT count(*) FROM t")
+
+
+async def test_each_query_is_observed_also_when_it_fails(path: Path, host: NewHost) -> None:
+    seen = Seen()
+    pool = ReadPool(path, "x", observe=seen, host=host())
+    async with pool.open():
+        await pool.fetch("good", "SELECT 1")
+        with pytest.raises(QueryFailed, match=r"bad on x failed: no such table"):
+            await pool.fetch("bad", "SELECT * FROM nowhere")
+        with pytest.raises(QueryTimeout):
+            await pool.fetch("slow", ENDLESS, deadline_s=0.01)
+    assert seen == [("x", "good"), ("x", "bad"), ("x", "slow")]
+
+
+async def test_a_write_is_refused(path: Path, host: NewHost) -> None:
+    async with opened(path, host) as pool:
+        with pytest.raises(QueryFailed, match="readonly"):
+            await pool.fetch("write", "DELETE FROM t")
+
+
+async def test_a_missing_database_is_named_before_anything_starts(
+    tmp_path: Path, host: NewHost
+) -> None:
+    with pytest.raises(CannotOpen, match=r"none\.db"):
+        async with opened(tmp_path / "none.db", host):
+            pytest.fail("opened")
+    assert workers() == []
+
+
+async def test_a_closed_pool_says_so(path: Path, host: NewHost) -> None:
+    pool = ReadPool(path, "x", host=host())
+    with pytest.raises(PoolClosed):
+        await pool.fetch("early", "SELECT 1")
+    async with pool.open():
+        pass
+    with pytest.raises(PoolClosed):
+        await pool.fetch("late", "SELECT 1")
+
+
+async def test_an_error_in_the_body_comes_out_as_it_is(path: Path, host: NewHost) -> None:
+    with pytest.raises(LookupError):
+        async with opened(path, host):
+            raise LookupError
+
+
+async def test_the_rows_do_not_depend_on_the_connection(path: Path, host: NewHost) -> None:
+    async with opened(path, host) as pool:
+        (row,) = await pool.fetch("one", "SELECT a FROM t LIMIT 1")
+    assert isinstance(row, sqlite3.Row)
+    assert row["a"] == 0
+
+
+async def test_a_read_is_a_checkpoint(path: Path, host: NewHost) -> None:
+    async with opened(path, host) as pool:
+        with trio.testing.assert_checkpoints():
+            await pool.fetch("one", "SELECT 1")
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await pool.fetch("one", "SELECT 1")
+        assert scope.cancelled_caught
+
+
+async def test_every_read_that_is_under_way_when_the_pool_closes_comes_to_an_end(
+    path: Path, host: NewHost
+) -> None:
+    ended: list[object] = []
+
+    async def read(pool: ReadPool) -> None:
+        try:
+            ended.append(await pool.fetch("list", "SELECT a FROM t"))
+        except (QueryFailed, PoolClosed) as err:
+            ended.append(err)
+
+    async with trio.open_nursery() as nursery:
+        async with opened(path, host, connections=1) as pool:
+            for _ in range(20):
+                nursery.start_soon(read, pool)
+            await trio.lowlevel.checkpoint()
+        assert pool.connections == 0
+    assert len(ended) == 20
+    assert any(isinstance(one, PoolClosed) for one in ended)
+
+
+# --- on the trio thread
+
+
+async def test_inline_connections_start_no_thread(path: Path) -> None:
+    before = threading.active_count()
+    async with opened(path, InlineHost) as pool:
+        await pool.fetch("list", "SELECT a FROM t")
+        assert threading.active_count() == before
+
+
+def test_an_inline_read_takes_no_time_on_a_clock_that_stands_still(path: Path) -> None:
+    clock = trio.testing.MockClock(autojump_threshold=0)
+
+    async def read() -> None:
+        async with opened(path, InlineHost) as pool:
+            await pool.fetch("many", "SELECT count(*) FROM t a, t b, t c, t d, t e", deadline_s=1)
+            assert trio.current_time() == 0.0
+
+    trio.run(read, clock=clock)
+
+
+# --- in threads
 
 
 async def test_many_readers_share_few_connections(path: Path) -> None:
@@ -98,29 +249,6 @@ async def test_many_readers_share_few_connections(path: Path) -> None:
     assert workers_after_the_last_word() == []
 
 
-async def test_a_query_is_interrupted_at_its_deadline(
-    path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with opened(path, connections=1) as pool:
-        with pytest.raises(QueryTimeout, match=r"endless on x .* 0\.05 s"):
-            await pool.fetch("endless", ENDLESS, deadline_s=0.05)
-        assert await pool.fetch("count", "SELECT count(*) FROM t"), "the connection is free again"
-    gc.collect()
-    assert caplog.records == [], "asyncio has nothing to complain about"
-
-
-async def test_an_interrupt_hits_only_its_own_query(path: Path) -> None:
-    async with opened(path) as pool, trio.open_nursery() as nursery:
-        for _ in range(20):
-            nursery.start_soon(pool.fetch, "list", "SELECT a.a FROM t a, t b, t c")
-            nursery.start_soon(timing_out, pool)
-
-
-async def timing_out(pool: ReadPool) -> None:
-    with pytest.raises(QueryTimeout):
-        await pool.fetch("endless", ENDLESS, deadline_s=0.01)
-
-
 async def test_waiting_for_a_connection_counts_towards_the_deadline(path: Path) -> None:
     async with opened(path, connections=1) as pool, trio.open_nursery() as nursery:
         nursery.start_soon(timing_out_after, pool, 0.3)
@@ -132,49 +260,6 @@ async def test_waiting_for_a_connection_counts_towards_the_deadline(path: Path) 
 async def timing_out_after(pool: ReadPool, deadline_s: float) -> None:
     with pytest.raises(QueryTimeout):
         await pool.fetch("endless", ENDLESS, deadline_s=deadline_s)
-
-
-async def test_a_cancelled_reader_frees_its_connection(path: Path) -> None:
-    async with opened(path, connections=1) as pool:
-        with trio.move_on_after(0.05) as scope:
-            await pool.fetch("endless", ENDLESS, deadline_s=60)
-        assert scope.cancelled_caught
-        assert await pool.fetch("count", "SELECT count(*) FROM t")
-
-
-async def test_each_query_is_observed_also_when_it_fails(path: Path) -> None:
-    seen = Seen()
-    pool = ReadPool(path, "x", observe=seen)
-    async with pool.open():
-        await pool.fetch("good", "SELECT 1")
-        with pytest.raises(QueryFailed, match=r"bad on x failed: no such table"):
-            await pool.fetch("bad", "SELECT * FROM nowhere")
-        with pytest.raises(QueryTimeout):
-            await pool.fetch("slow", ENDLESS, deadline_s=0.01)
-    assert seen == [("x", "good"), ("x", "bad"), ("x", "slow")]
-
-
-async def test_a_write_is_refused(path: Path) -> None:
-    async with opened(path) as pool:
-        with pytest.raises(QueryFailed, match="readonly"):
-            await pool.fetch("write", "DELETE FROM t")
-
-
-async def test_a_missing_database_is_named_before_anything_starts(tmp_path: Path) -> None:
-    with pytest.raises(CannotOpen, match=r"none\.db"):
-        async with opened(tmp_path / "none.db"):
-            pytest.fail("opened")
-    assert workers() == []
-
-
-async def test_a_closed_pool_says_so(path: Path) -> None:
-    pool = ReadPool(path, "x")
-    with pytest.raises(PoolClosed):
-        await pool.fetch("early", "SELECT 1")
-    async with pool.open():
-        pass
-    with pytest.raises(PoolClosed):
-        await pool.fetch("late", "SELECT 1")
 
 
 async def test_closing_interrupts_what_runs_and_refuses_what_waits(path: Path) -> None:
@@ -193,22 +278,9 @@ async def test_closing_interrupts_what_runs_and_refuses_what_waits(path: Path) -
     assert sorted(outcomes, key=str) == [PoolClosed, QueryFailed]
 
 
-async def test_an_error_in_the_body_comes_out_as_it_is(path: Path) -> None:
-    with pytest.raises(LookupError):
-        async with opened(path):
-            raise LookupError
-
-
 async def test_a_cancelled_opener_leaves_no_thread(path: Path) -> None:
     with trio.CancelScope() as scope:
         scope.cancel()
         async with opened(path):
             await trio.sleep_forever()
     assert workers_after_the_last_word() == []
-
-
-async def test_the_rows_do_not_depend_on_the_connection(path: Path) -> None:
-    async with opened(path) as pool:
-        (row,) = await pool.fetch("one", "SELECT a FROM t LIMIT 1")
-    assert isinstance(row, sqlite3.Row)
-    assert row["a"] == 0
