@@ -108,8 +108,9 @@ class WorkflowManager(Actor):
         self._chance = chance
 
     async def on_start(self) -> None:
-        """A manager that died may have reserved agents for starts that were never decided."""
+        """A manager that died may have left starts behind: some not decided, some not made."""
         hint(self._coordinator, ReloadAssignments())
+        hint(self._intents, IntentOpen())
 
     async def on_receive(self, message: object) -> object:
         match message:

@@ -161,6 +161,31 @@ async def test_a_reservation_of_a_manager_that_died_is_taken_back(repo: Path) ->
         await until_workload(running, 0)
 
 
+async def test_a_start_that_a_manager_died_with_is_made_while_the_system_runs(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by a simulation: between its commits, only the next start of the process took it up."""
+    original, calls = manager.intents.make, 0
+
+    async def die_once(*args: Any, **kwargs: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise RuntimeError("the manager died between its commits")
+        await original(*args, **kwargs)
+
+    monkeypatch.setattr(manager.intents, "make", die_once)
+    monkeypatch.setattr(manager.intents, "RETRY_S", 0.001)
+    async with running_system(repo, workflows=[plain]) as running:
+        with pytest.raises(ActorDeadError):
+            await running.start("plain", idempotency_key="k")
+        await until(lambda: restarts(running, "root/coordination/manager") == 1)
+        known = await running.start("plain", idempotency_key="k")
+        (ended,) = await running.ended(known.id)
+        assert ended.status == "completed"
+        await until(lambda: counts(running)[1] == 0)
+
+
 async def test_a_start_that_meets_a_full_disk_is_refused_and_made_when_there_is_room(
     repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
