@@ -150,6 +150,7 @@ class AgentCoordinator(Actor):
     async def on_start(self) -> None:
         self._state.seen = coordination.last_event(self._parts.coordination_reader)
         self._reload()
+        self._launch_activated()
         self._handout.load()
         for spec in self._specs:
             self.spawn(self._start_agent, spec)
@@ -329,6 +330,14 @@ class AgentCoordinator(Actor):
             command = AssignQueued(workflow_id=workflow_id, agent_id=agent_id, at=self._now())
             if not await persist(self._parts.coordination, command):
                 self._release(workflow_id)
+
+    def _launch_activated(self) -> None:
+        """A coordinator that died may have activated workflows that nobody was told to launch."""
+        rows = self._parts.coordination_reader.execute(coordination.ASSIGNED).fetchall()
+        for workflow_id in (row["workflow_id"] for row in rows):
+            status = workflows.status(self._parts.tempolite_reader, workflow_id)
+            if status == "running" and self._is_driven(workflow_id):
+                hint(self._parts.dispatcher, Launch(workflow_id=workflow_id))
 
     async def _activate(self, workflow_id: str, agent_id: str) -> None:
         command = ActivateInstance(workflow_id=workflow_id, agent_id=agent_id, at=self._now())

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 
+from actors.agents import coordinator as coordinator_room
 from actors.agents import handout as handout_room
 from actors.agents.handout import CRASH_ATTEMPTS
 from actors.agents.messages import (
@@ -28,7 +29,13 @@ from actors.facts import (
 )
 from actors.workflows import workflow as workflow_room
 from actors.workflows.history import HistoryEvent, Kind
-from actors.workflows.messages import AppendHistory, EndAttempt, StartTask, TaskEnded
+from actors.workflows.messages import (
+    ActivateInstance,
+    AppendHistory,
+    EndAttempt,
+    StartTask,
+    TaskEnded,
+)
 from actors.writer import persist
 from beadflow import ActivityFailure, Agent, Context, RetryPolicy, Task, activity, workflow
 from storage import payload
@@ -335,6 +342,30 @@ async def test_queued_workflows_get_room_in_the_order_they_came(repo: Path) -> N
         begun = [f.workflow_id for f in running.log() if f.type == "workflow_started"]
         assert begun[2:] == queued == [w.id for w in started[2:]]
         await until_workload(running, 0)
+
+
+async def test_a_queued_workflow_runs_although_the_coordinator_died_once_it_was_activated(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by a simulation: nobody launched it before the next start of the dispatcher."""
+    died = []
+
+    async def die_once(writer: Named, command: Any) -> Any:
+        answer = await persist(writer, command)
+        if isinstance(command, ActivateInstance) and not died:
+            died.append(command.workflow_id)
+            raise RuntimeError("the coordinator died before it could tell")
+        return answer
+
+    monkeypatch.setattr(coordinator_room, "persist", die_once)
+    async with system(repo) as running:
+        started = [await running.start("work") for _ in range(3)]
+        assert started[-1].status == "queued"
+        Fragile.gate.set()
+        ended = await running.ended(*(workflow.id for workflow in started))
+        assert [workflow.status for workflow in ended] == ["completed"] * 3
+        assert restarts(running, COORDINATOR) == 1
+    assert died == [started[-1].id]
 
 
 async def test_a_task_of_a_workflow_that_was_set_aside_is_not_handed_out_again(
