@@ -5,7 +5,8 @@ starts the rest again, oldest first. From then on it starts what it is told abou
 lost costs nothing but time: the rows are read again at the next start.
 """
 
-from functools import partial
+import itertools
+from collections.abc import Callable
 
 import structlog
 import trio
@@ -99,9 +100,11 @@ class Dispatcher(Actor):
             await self._launch(workflow_id)
 
     async def _launch(self, workflow_id: str, attempt: int = 1) -> None:
-        build = partial(WorkflowActor, workflow_id=workflow_id, parts=self._parts)
         spec = ChildSpec(
-            id=workflow_id, build=build, restart="transient", name=workflow_name(workflow_id)
+            id=workflow_id,
+            build=self._builder(workflow_id),
+            restart="transient",
+            name=workflow_name(workflow_id),
         )
         try:
             await ask(self._instances, StartChild(spec=spec), deadline_s=60.0)
@@ -113,6 +116,19 @@ class Dispatcher(Actor):
             else:
                 log.warning("workflow not up yet", workflow_id=workflow_id, why=str(error))
                 self.spawn(self._launch_later, workflow_id, attempt + 1)
+
+    def _builder(self, workflow_id: str) -> Callable[[], WorkflowActor]:
+        """Makes each incarnation; only the first need not ask what the one before has sent.
+
+        What the actors of an earlier dispatcher sent, the writer took before our `BeginLife`.
+        """
+        earlier = itertools.count()
+
+        def build() -> WorkflowActor:
+            restarted = next(earlier) > 0
+            return WorkflowActor(workflow_id=workflow_id, parts=self._parts, restarted=restarted)
+
+        return build
 
     async def _launch_later(self, workflow_id: str, attempt: int) -> None:
         await trio.sleep(START_PAUSE_S)

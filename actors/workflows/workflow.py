@@ -25,7 +25,13 @@ from actors.workflows.context import ActivityError, Context
 from actors.workflows.definition import ActivityFailure, Definitions, WorkflowDefinition
 from actors.workflows.history import HistoryEvent, Kind, Status
 from actors.workflows.journal import Journal
-from actors.workflows.messages import AppendHistory, DescribeWorkflow, TaskEnded, WorkflowView
+from actors.workflows.messages import (
+    AppendHistory,
+    DescribeWorkflow,
+    Settle,
+    TaskEnded,
+    WorkflowView,
+)
 from actors.workflows.replay import NonDeterminismError, Replay
 from actors.workflows.strand import Strand
 from actors.writer import persist
@@ -67,20 +73,25 @@ class WorkflowActor(Actor):
     Args:
         workflow_id: the instance; its row and its history are stored already.
         parts: see `EngineParts`.
+        restarted: an incarnation before this one crashed, and events that it sent to the writer may
+            not be in the history yet. Run on without them, their steps would be done again.
     """
 
     mailbox_bound = 1000
 
-    def __init__(self, *, workflow_id: str, parts: EngineParts) -> None:
+    def __init__(self, *, workflow_id: str, parts: EngineParts, restarted: bool = False) -> None:
         super().__init__()
         self._workflow_id = workflow_id
         self._parts = parts
+        self._restarted = restarted
         self._ended_tasks = trio.lowlevel.ParkingLot()
         self._context: Context
         self._journal: Journal
         self._signature: dict[str, str] = {}
 
     async def on_start(self) -> None:
+        if self._restarted:
+            await persist(self._parts.writer, Settle())
         row = queries.instance(self._parts.reader, self._workflow_id)
         if row is None or row.status not in (Status.RUNNING, Status.STALLED):
             self.stop()

@@ -1,12 +1,15 @@
 """Workflows that break off: their actors, the writer, the process. Every one comes back."""
 
+import sqlite3
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from actors.errors import NotFound
 from actors.facts import (
@@ -16,6 +19,7 @@ from actors.facts import (
     WORKFLOW_STALLED,
 )
 from actors.issues.messages import GetIssue
+from actors.workflows import store
 from actors.workflows import workflow as workflow_room
 from actors.workflows.dispatcher import RECOVERY_LIMIT, workflow_name
 from actors.workflows.history import HistoryEvent, Kind
@@ -48,8 +52,9 @@ async def step(name: str) -> str:
 def _crashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a workflow's actor crash when it is about to write the result of some steps."""
 
-    async def persist_or_crash(writer: Named, command: AppendHistory) -> None:
-        written = {decoded for event in command.events if (decoded := result_of(event))}
+    async def persist_or_crash(writer: Named, command: Any) -> None:
+        events = command.events if isinstance(command, AppendHistory) else ()
+        written = {decoded for event in events if (decoded := result_of(event))}
         for name in written & crashes_left.keys():
             if crashes_left[name] > 0:
                 crashes_left[name] -= 1
@@ -94,6 +99,36 @@ async def test_a_workflow_whose_actor_crashes_goes_on_where_it_was(repo: Path) -
         assert await running.output(started.id) == ["A", "B", "C", "0"]
         assert restarts(running, path(started.id)) == 2
     assert done == {"a": 1, "b": 3, "c": 1}
+
+
+async def test_a_step_whose_result_was_on_its_way_when_the_actor_crashed_is_not_done_again(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by a simulation: the next actor read the history before that result was in it."""
+    disk, crashed = threading.Event(), []
+
+    async def send_and_crash(writer: Named, command: Any) -> None:
+        if not crashed and isinstance(command, AppendHistory) and result_of(command.events[-1]):
+            crashed.append(command)
+            writer.tell(command)
+            raise OSError("died before there was an answer")
+        await persist(writer, command)
+
+    def append_slowly(connection: sqlite3.Connection, command: AppendHistory) -> None:
+        if crashed:
+            disk.wait(10)
+        store.append_history(connection, command)
+
+    monkeypatch.setattr(workflow_room, "persist", send_and_crash)
+    monkeypatch.setattr(store, "HANDLERS", {**store.HANDLERS, AppendHistory: append_slowly})
+    async with running_system(repo, workflows=[three_steps]) as running:
+        started = await running.start("three_steps")
+        await until(lambda: restarts(running, path(started.id)) == 1)
+        await trio.testing.wait_all_tasks_blocked()
+        disk.set()
+        (ended,) = await running.ended(started.id)
+        assert ended.status == "completed"
+    assert done == {"a": 1, "b": 1, "c": 1}
 
 
 async def test_branches_that_were_recorded_are_not_done_again_after_a_crash(repo: Path) -> None:
