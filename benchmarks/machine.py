@@ -35,19 +35,25 @@ def facts(directory: Path) -> dict[str, object]:
 
 
 @contextmanager
-def as_served() -> Iterator[None]:
-    """Sets the interpreter up as the server does, and back again.
-
-    What lives when this is entered is left out of full garbage collections, as in the server.
-    """
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+def frozen_heap() -> Iterator[None]:
+    """Leaves what lives now out of full garbage collections, as in the server, until the end."""
     gc.collect()
     gc.freeze()
     try:
         yield
     finally:
         gc.unfreeze()
+
+
+@contextmanager
+def as_served() -> Iterator[None]:
+    """Sets the interpreter up as the server does, and back again."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    try:
+        with frozen_heap():
+            yield
+    finally:
         sys.setswitchinterval(before)
 
 
