@@ -29,6 +29,7 @@ from supervision import (
     ask,
     supervisor,
 )
+from supervision.life import Life
 
 WARM_UP = 100
 """Actors started before: the first of a kind pays for what is loaded once."""
@@ -53,7 +54,7 @@ async def _unsupervised(build: type[Counter], count: int) -> None:
             for number in numbers:
                 spec = ChildSpec(id=str(number), build=build)
                 life = system.launch(spec, parent="", supervised=False, on_exit=_ended)
-            await life.up.wait()
+            await life.up()
             await _greet(life.ref)
 
         _leave_with(await _grown_by(start, count))
@@ -135,7 +136,7 @@ def _leave_with(grown: float) -> NoReturn:
     os._exit(0)
 
 
-def _ended(_reason: ExitReason) -> None:
+def _ended(_life: Life, _reason: ExitReason) -> None:
     """Nobody supervises these."""
 
 

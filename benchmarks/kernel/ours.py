@@ -22,6 +22,7 @@ from supervision import (
     ask,
     supervisor,
 )
+from supervision.life import Life
 
 __all__ = ["measure"]
 
@@ -109,5 +110,5 @@ def _named(name: str) -> ChildSpec:
     return ChildSpec(id=name, name=name, build=Counter)
 
 
-def _ended(_reason: ExitReason) -> None:
+def _ended(_life: Life, _reason: ExitReason) -> None:
     """Nobody supervises these."""
