@@ -45,7 +45,7 @@ bench: setup
 
 # The long settings of storms and fuzz runs.
 soak: setup
-	BEADFLOW_KILLS=60 HYPOTHESIS_PROFILE=soak $(BIN)/pytest -q tests/process tests/supervision tests/actors/issues tests/api
+	BEADFLOW_STORM=10000 BEADFLOW_KILLS=60 HYPOTHESIS_PROFILE=soak $(BIN)/pytest -q tests/process tests/supervision tests/actors/issues tests/api
 
 clean:
 	rm -rf $(VENV) .venv313 .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
