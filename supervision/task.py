@@ -33,6 +33,7 @@ __all__ = ["Below", "TaskBody"]
 logger = logging.getLogger("supervision")
 
 BURST = 32  # messages between two turns of the scheduler: a full mailbox must not starve the others
+OVERTAKING = 8  # control messages in a row: a child that fails for ever must not starve who asks
 ON_FAILURE_S = 5.0  # an actor that crashed may say so, but its restart does not wait for ever
 
 
@@ -218,12 +219,16 @@ class TaskBody:
 
     async def _serve(self) -> None:
         life, mailbox, messages = self.life, self.post_box, self.post_box.queue
-        turn = 0
+        turn = overtaken = 0
         while life.stopping is None:
-            if mailbox.control:
+            if mailbox.control and (overtaken < OVERTAKING or not messages):
+                overtaken += 1
                 await self._control(mailbox.control.popleft())
             elif messages and not self._is_busy():
+                overtaken = 0
                 await self._handle(messages.popleft())
+            elif mailbox.control:
+                overtaken = 0  # busy: no message can be taken now
             else:
                 await mailbox.park()
                 turn = 0

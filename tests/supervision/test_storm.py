@@ -88,7 +88,6 @@ def test_a_storm_gives_its_memory_back(passed: Passed) -> None:
     assert passed.after.objects - passed.before.objects <= STORM / 10
 
 
-@pytest.mark.xfail(reason="control messages that never end starve the others", strict=True)
 async def test_a_supervisor_answers_although_a_child_of_it_fails_for_ever(system: System) -> None:
     lives = 0
     many = trio.Event()
