@@ -53,11 +53,13 @@ class Entry(Slot):
     Attributes:
         window: the restarts of this child; made at its first failure.
         asker: who asked for it, until it is up or has failed.
+        came_up: an incarnation has been up.
         leaving: it is being stopped for good.
     """
 
     window: RestartWindow | None = None
     asker: Delivery | None = None
+    came_up: bool = False
     leaving: bool = False
 
 
@@ -161,8 +163,7 @@ class DynamicSupervisor(Actor):
         if entry is None or entry.life is not life or entry.leaving:
             return
         entry.life, entry.last_exit = None, reason
-        never_up = entry.restarts == 0 and entry.failures == 0 and not life.was_up
-        if never_up or not should_restart(entry.spec.restart, reason.kind):
+        if not entry.came_up or not should_restart(entry.spec.restart, reason.kind):
             self._forget(entry)
         elif self._window(entry).admit(trio.current_time()):
             self._schedule(entry, life, reason)
@@ -189,7 +190,6 @@ class DynamicSupervisor(Actor):
         except ThreadStillRunning as error:
             self._give_up(entry, ExitReason.crash(error))
             return
-        entry.restarts += 1
 
     def _give_up(self, entry: Entry, reason: ExitReason) -> None:
         self._forget(entry)
@@ -225,7 +225,10 @@ class DynamicSupervisor(Actor):
         if entry is None:
             return
         self._answer(entry, life)
-        if entry.restarts:
+        if not entry.came_up:
+            entry.came_up = True
+        else:
+            entry.restarts += 1
             path = self._path(life.spec.id)
             self.system.emit(ActorRestarted(path=path, restarts=entry.restarts))
 

@@ -179,8 +179,8 @@ class Life:
     def mark_up(self) -> None:
         """`on_start` has returned."""
         if self.reason is None:
-            self._begin_to_count()
             self.system.emit(ActorStarted(path=self.path))
+            self._begin_to_count()
 
     def mark_asleep(self) -> None:
         """It counts as up, although `on_start` waits for the first message."""

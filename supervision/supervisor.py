@@ -39,6 +39,7 @@ from supervision.exits import ExitReason
 from supervision.info import State
 from supervision.intensity import Intensity, RestartWindow
 from supervision.life import Life
+from supervision.names import Name
 from supervision.ref import ActorRef
 from supervision.slot import Slot, count
 from supervision.strategy import (
@@ -119,10 +120,12 @@ class Child(Slot):
     Attributes:
         due: the round of restarts it waits for; 0 when it waits for none.
         began: it has had a life.
+        added: it was started on request, and does not return when its supervisor begins anew.
     """
 
     due: int = 0
     began: bool = False
+    added: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +166,13 @@ class Supervisor(Actor):
         self._backoff = backoff
         self._auto_shutdown = auto_shutdown
         self._round = 0
+        self._own: list[Name] = []  # of all it was made with, also of those it has forgotten
         self._starting: trio.CancelScope | None = None
 
     async def on_start(self) -> None:
         for child in self._children.values():
             child.names = self.system.hold_names(child.spec)
+        self._own = [name for child in self._children.values() for name in child.names]
         for child in self._children.values():
             if self._kernel.life.stopping is not None:
                 return
@@ -177,8 +182,7 @@ class Supervisor(Actor):
                 raise error from error.cause
 
     async def on_stop(self) -> None:
-        for child in reversed(self._children.values()):
-            await self._stop_child(child, restarting=self._kernel.life.restarting)
+        await self._stop_all(restarting=self._kernel.life.restarting)
 
     async def on_receive(self, message: object) -> object:
         match message:
@@ -207,7 +211,8 @@ class Supervisor(Actor):
             check_significant(self._kernel.life.path, self._auto_shutdown, (spec,))
         except SpecError as error:
             raise StartError(self._path(spec.id), error) from error
-        child = self._children[spec.id] = Child(spec, self.system.hold_names(spec))
+        names = self.system.hold_names(spec)
+        child = self._children[spec.id] = Child(spec, names, added=True)
         try:
             return await self._start_again(child)
         finally:
@@ -229,7 +234,8 @@ class Supervisor(Actor):
     async def _start_again(self, child: Child) -> ActorRef:
         life = await self._start_child(child)
         if life.reason is not None and not life.was_up:
-            child.life = None
+            child.life, child.last_exit = None, life.reason
+            self._expect(child, restarting=False)
         return started(life)  # it may also be starting still, when a stop came in between
 
     async def _terminate(self, child: Child) -> None:
@@ -239,8 +245,7 @@ class Supervisor(Actor):
 
     def _drop(self, child: Child) -> None:
         del self._children[child.spec.id]
-        for name in child.names:
-            name.expect(restarting=False)
+        self._expect(child, restarting=False)
 
     # --- on an end ---
 
@@ -343,7 +348,18 @@ class Supervisor(Actor):
         if child.life is not None:
             child.life.request_stop("shutdown", restarting=restarting)
             await child.life.stopped()
+            child.last_exit = child.life.reason
             child.life = None  # not before: should this wait be cancelled, `reap` takes it up again
+        self._expect(child, restarting=restarting)
+
+    async def _stop_all(self, *, restarting: bool) -> None:
+        """Stops all; when the supervisor is to begin anew, with what it was made with."""
+        for child in reversed(list(self._children.values())):
+            await self._stop_child(child, restarting=restarting and not child.added)
+        for name in self._own:
+            name.expect(restarting=restarting)
+
+    def _expect(self, child: Child, *, restarting: bool) -> None:
         for name in child.names:
             name.expect(restarting=restarting)
 
@@ -354,8 +370,7 @@ class Supervisor(Actor):
             for child in self._children.values():
                 if child.life is not None:
                     child.life.kill()
-        for child in reversed(self._children.values()):
-            await self._stop_child(child, restarting=restarting)
+        await self._stop_all(restarting=restarting)
 
     def stop_requested(self) -> None:
         if self._starting is not None:

@@ -57,7 +57,6 @@ def fails_after(good: int, label: str) -> ChildSpec:
     return ChildSpec(id=label, build=lambda: Failing(label), name=label)
 
 
-@pytest.mark.xfail(reason="last_exit is set only of a child that ended by itself", strict=True)
 async def test_a_child_that_was_restarted_with_its_group_remembers_that_it_was_stopped(
     system: System,
 ) -> None:
@@ -70,14 +69,12 @@ async def test_a_child_that_was_restarted_with_its_group_remembers_that_it_was_s
     )
 
 
-@pytest.mark.xfail(reason="last_exit is set only of a child that ended by itself", strict=True)
 async def test_a_terminated_child_remembers_that_it_was_stopped(system: System) -> None:
     root = await start(system, probe("a"))
     await ask(root, TerminateChild(id="a"))
     assert at(system, "root/a").last_exit == "shutdown"
 
 
-@pytest.mark.xfail(reason="last_exit is set only of a child that ended by itself", strict=True)
 async def test_a_child_that_could_not_be_restarted_remembers_why(system: System) -> None:
     root = await start(system, fails_after(1, "a"))
     await ask(root, TerminateChild(id="a"))
@@ -86,7 +83,6 @@ async def test_a_child_that_could_not_be_restarted_remembers_why(system: System)
     assert at(system, "root/a").last_exit == "crash: Boom: broken"
 
 
-@pytest.mark.xfail(reason="the name keeps what the dying incarnation expected", strict=True)
 async def test_nobody_waits_for_a_child_that_could_not_be_restarted(system: System) -> None:
     root = await start(system, fails_after(1, "a"))
     await ask(root, TerminateChild(id="a"))
@@ -96,7 +92,6 @@ async def test_nobody_waits_for_a_child_that_could_not_be_restarted(system: Syst
         await ask(system.named("a"), Echo())
 
 
-@pytest.mark.xfail(reason="whatever a supervisor knows of is expected to return", strict=True)
 async def test_nobody_waits_for_an_added_child_when_its_supervisor_begins_anew(
     system: System, events: Events
 ) -> None:
@@ -110,7 +105,6 @@ async def test_nobody_waits_for_an_added_child_when_its_supervisor_begins_anew(
         await ask(added, Echo())
 
 
-@pytest.mark.xfail(reason="only what a supervisor still knows of is expected", strict=True)
 async def test_a_forgotten_child_is_waited_for_while_its_supervisor_begins_anew(
     system: System, events: Events, autojump_clock: MockClock
 ) -> None:
@@ -136,7 +130,6 @@ async def failing_in_a_pool(system: System) -> None:
     system.named("a").tell(Crash())
 
 
-@pytest.mark.xfail(reason="a dynamic supervisor counts what did not come up", strict=True)
 async def test_a_restart_that_fails_is_not_counted_as_one(system: System, events: Events) -> None:
     """As below a static supervisor."""
     await failing_in_a_pool(system)
@@ -144,7 +137,6 @@ async def test_a_restart_that_fails_is_not_counted_as_one(system: System, events
     assert event.fields()["restarts"] == 0
 
 
-@pytest.mark.xfail(reason="a dynamic supervisor tells it first", strict=True)
 async def test_a_restart_is_told_when_the_new_incarnation_has_started(
     system: System, events: Events
 ) -> None:
