@@ -49,6 +49,7 @@ __all__ = [
     "DatabaseWriter",
     "Handler",
     "Poison",
+    "Settle",
     "operation_name",
     "persist",
     "write",
@@ -69,6 +70,14 @@ class Command(Ask[T]):
     """Base of everything a writer is asked for. Doing it twice must do what doing it once does."""
 
     __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settle(Command[None]):
+    """Answered when all that was sent to the writer before it is written, or never will be.
+
+    For the successor of an actor that died: what that one had sent may still be on its way.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +126,9 @@ class DatabaseWriter(BlockingActor):
         self._schema = schema
         self._database = database
         self._batches = Batches(
-            {**handlers, Poison: _drink if poison else _decline}, database, observe
+            {**handlers, Settle: _settle, Poison: _drink if poison else _decline},
+            database,
+            observe,
         )
         self._observe_commit = observe_commit
         self._on_commit = on_commit
@@ -237,6 +248,11 @@ async def persist(writer: Target, command: Command[T]) -> T:
         except (StorageFull, MailboxFull, DatabaseUnavailable) as err:
             logger.warning("%s waits: %s", operation_name(type(command)), err)
             await trio.sleep(PERSIST_PAUSE_S)
+
+
+def _settle(conn: sqlite3.Connection, command: Settle) -> None:
+    """Nothing is left to do: a writer takes commands in the order in which they came."""
+    del conn, command
 
 
 def _drink(conn: sqlite3.Connection, command: Poison) -> None:

@@ -19,7 +19,7 @@ from actors.hints import hint
 from actors.issues.messages import CreateIssue
 from actors.workflows.history import HistoryEvent, Kind
 from actors.workflows.messages import AppendHistory, CreateInstance, Launch
-from actors.writer import Command, persist, write
+from actors.writer import Command, Settle, persist, write
 from storage import payload
 from storage.coordination import queries
 from storage.pool import ReadPool
@@ -114,11 +114,16 @@ class Intents(Actor):
     async def on_receive(self, message: object) -> object:
         match message:
             case IntentOpen():
-                for plan in await self._open():
-                    self._try_later(plan)
+                self.spawn(self._take_up)
             case _:
                 return await super().on_receive(message)
         return None
+
+    async def _take_up(self) -> None:
+        """Find what is open, also what a manager that died has sent and is not committed yet."""
+        await persist(self._coordination, Settle())
+        for plan in await self._open():
+            self._try_later(plan)
 
     async def _open(self) -> list[StartPlan]:
         rows = await self._pool.fetch("intents", queries.INTENTS, ())

@@ -68,11 +68,6 @@ class AppendHistory(Command[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settle(Command[None]):
-    """Answered when all that was sent to the writer before it is written, or never will be."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StartTask(Command[TaskRow | None]):
     """Hand an open task to an agent, with a new fence.
 

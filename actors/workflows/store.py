@@ -17,7 +17,6 @@ from actors.workflows.messages import (
     EndAttempt,
     EndLife,
     Life,
-    Settle,
     StartTask,
 )
 from actors.writer import Handler
@@ -202,16 +201,10 @@ def end_life(connection: sqlite3.Connection, command: EndLife) -> None:
         queries.set_meta(connection, "clean", "yes")
 
 
-def settle(connection: sqlite3.Connection, command: Settle) -> None:
-    """Nothing is left to do: commands are taken in the order in which they came."""
-    del connection, command
-
-
 HANDLERS: Mapping[type, Handler] = {
     CreateInstance: create_instance,
     ActivateInstance: activate_instance,
     AppendHistory: append_history,
-    Settle: settle,
     StartTask: start_task,
     EndAttempt: end_attempt,
     BeginLife: begin_life,

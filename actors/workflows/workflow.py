@@ -28,13 +28,12 @@ from actors.workflows.journal import Journal
 from actors.workflows.messages import (
     AppendHistory,
     DescribeWorkflow,
-    Settle,
     TaskEnded,
     WorkflowView,
 )
 from actors.workflows.replay import NonDeterminismError, Replay
 from actors.workflows.strand import Strand
-from actors.writer import persist
+from actors.writer import Settle, persist
 from storage import payload
 from storage.pool import ReadPool
 from storage.workflows import queries

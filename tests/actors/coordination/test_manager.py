@@ -1,18 +1,22 @@
 """Starting workflows: everything that can refuse does so before anything is written."""
 
+import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from actors.agents.messages import ListAgents, ReserveAgent
-from actors.coordination import manager
+from actors.coordination import manager, store
+from actors.coordination.messages import RecordStart
 from actors.errors import Conflict, NotFound, Overloaded, StorageFull, ValidationError
 from beadflow import Agent, Context, Task, activity, workflow
 from supervision import ActorDeadError, UnexpectedMessage
 from tests.support.faults import crash, restarts, until
-from tests.support.world import Running, running_system
+from tests.support.world import Running, ended_workflows, running_system
 
 
 @workflow
@@ -184,6 +188,30 @@ async def test_a_start_that_a_manager_died_with_is_made_while_the_system_runs(
         (ended,) = await running.ended(known.id)
         assert ended.status == "completed"
         await until(lambda: counts(running)[1] == 0)
+
+
+async def test_a_start_that_was_on_its_way_to_the_disk_when_the_manager_died_is_made(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by a simulation: the next manager had nobody wait for what was not committed yet."""
+    disk = threading.Event()
+
+    def record_slowly(connection: sqlite3.Connection, command: RecordStart) -> str | None:
+        disk.wait(10)
+        return store.record_start(connection, command)
+
+    monkeypatch.setattr(store, "HANDLERS", {**store.HANDLERS, RecordStart: record_slowly})
+    monkeypatch.setattr(manager.intents, "RETRY_S", 0.001)
+    bad: Any = manager.StartWorkflow(title=3, workflow_type="plain")  # type: ignore[arg-type]
+    async with running_system(repo, workflows=[plain]) as running:
+        message = manager.StartWorkflow(title="a title", workflow_type="plain")
+        running.system.named("manager").tell(message)
+        await trio.testing.wait_all_tasks_blocked()
+        await crash(running, "root/coordination/manager", bad)
+        await trio.testing.wait_all_tasks_blocked()
+        disk.set()
+        await running.until(lambda seen: len(ended_workflows(seen)) == 1)
+        await until(lambda: counts(running) == (1, 0, 0, 1, 1))
 
 
 async def test_a_start_that_meets_a_full_disk_is_refused_and_made_when_there_is_room(
