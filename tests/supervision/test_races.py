@@ -53,7 +53,7 @@ from .support import (
 
 GONE = (ActorDeadError, ActorRestarting, MailboxFull)
 
-ASKS = amount(usual=50_000, soak=400_000)
+ASKS = amount(usual=17_000, soak=400_000)
 """At each kind of actor, half of them from tasks and half from threads."""
 
 ASKING_TASKS = 32
