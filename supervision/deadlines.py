@@ -63,7 +63,8 @@ class Deadlines:
         at = trio.current_time() + deadline_s
         entry = (at, next(self._numbers), reply, target, message_type, deadline_s)
         heapq.heappush(entries, entry)
-        self._scope.deadline = min(self._scope.deadline, at)
+        if at < self._scope.deadline:  # noqa: PLR1730  setting costs, even what it was already
+            self._scope.deadline = at
 
     async def _watch(self) -> None:
         while True:
