@@ -47,8 +47,8 @@ class TerminateChild(Ask[None]):
 class RestartChild(Ask[ActorRef]):
     """Start a child that is over, and answer with its ref once it is up.
 
-    Refused with `ChildUnknown`, with `ChildRunning`, or as `StartChild` when it did not start; then
-    it stays over.
+    Refused with `ChildUnknown`; with `ChildRunning`, also when a thread of it was given up and
+    still runs; or as `StartChild` when it did not start; then it stays over.
     """
 
     id: str

@@ -33,6 +33,7 @@ from supervision.errors import (
     ShutdownDeadlineExceeded,
     SpecError,
     StartError,
+    ThreadStillRunning,
 )
 from supervision.events import ActorRestarted, ChildGaveUp, RestartScheduled
 from supervision.exits import ExitReason
@@ -232,7 +233,10 @@ class Supervisor(Actor):
         return child
 
     async def _start_again(self, child: Child) -> ActorRef:
-        life = await self._start_child(child)
+        try:
+            life = await self._start_child(child)
+        except ThreadStillRunning as error:
+            raise ChildRunning(str(error)) from error
         if life.reason is not None and not life.was_up:
             child.life, child.last_exit = None, life.reason
             self._expect(child, restarting=False)

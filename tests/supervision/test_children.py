@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+import trio.lowlevel
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from supervision import (
@@ -26,7 +27,19 @@ from supervision import (
     supervisor,
 )
 
-from .support import STEADY, Boom, Crash, Echo, Nope, Probe, ask_again, probe
+from .support import (
+    STEADY,
+    Boom,
+    Crash,
+    Echo,
+    Gate,
+    Nope,
+    Probe,
+    Run,
+    ask_again,
+    probe,
+    thread,
+)
 
 
 async def top(system: System, *children: ChildSpec) -> Named:
@@ -149,6 +162,22 @@ async def test_a_child_between_two_lives_can_be_terminated(
     await trio.sleep(10)
     with pytest.raises(ActorDeadError):
         await ask(system.named("a"), Echo())
+
+
+async def test_a_thread_that_was_given_up_is_not_started_beside_itself(system: System) -> None:
+    gate = Gate()
+    root = await top(system, thread("a", shutdown_s=0.01))
+    system.named("a").tell(Run(function=gate))
+    await gate.wait_reached()
+    await ask(root, TerminateChild(id="a"))
+    with pytest.raises(ChildRunning, match="the thread of root/a still runs"):
+        await ask(root, RestartChild(id="a"))
+    assert await ask(root, WhichChildren()) == ("a",)
+    gate.open()
+    with trio.fail_after(10):
+        while system.abandoned:
+            await trio.lowlevel.checkpoint()
+    await ask(root, RestartChild(id="a"))
 
 
 async def test_nobody_of_that_id_is_a_refusal(system: System) -> None:
