@@ -217,17 +217,23 @@ async def write(writer: Target, command: Command[T], *, deadline_s: float = 30.0
         deadline_s: seconds to try for.
 
     Raises:
-        Refused: what the handler refused with; `StorageFull`; `MailboxFull`.
+        Refused: what the handler refused with. `StorageFull`, `MailboxFull`: nothing was written;
+            while an attempt whose answer was lost may have been, these are waited out.
         DatabaseError: the command failed for a reason that is ours.
-        DatabaseUnavailable: no writer answered in time.
+        DatabaseUnavailable: no writer answered in time; it may have been written.
     """
     pause_s = FIRST_PAUSE_S
     lost: Exception | None = None
+    in_doubt = False
     with trio.move_on_after(deadline_s):
         while True:
             try:
                 return await ask(writer, command, deadline_s=math.inf)  # the deadline is ours
             except (ActorRestarting, ActorDeadError) as err:
+                lost, in_doubt = err, in_doubt or isinstance(err, ActorDeadError)
+            except (MailboxFull, StorageFull) as err:
+                if not in_doubt:
+                    raise
                 lost = err
             await trio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

@@ -28,6 +28,7 @@ from supervision import (
     ActorRestarted,
     Backoff,
     ChildSpec,
+    Delivery,
     MailboxFull,
     Named,
     StartError,
@@ -298,6 +299,26 @@ async def test_write_repeats_a_command_that_a_crash_took_along(schema: Path) -> 
         assert counts == [1]
         assert writer.names() == ["a"]
         assert writer.restarts == 1
+
+
+async def test_a_repetition_that_is_refused_for_want_of_room_says_nothing_of_the_first_attempt(
+    schema: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, outcomes = DatabaseWriter._answer, []
+
+    def answer_badly(self: DatabaseWriter, delivery: Delivery, outcome: object) -> None:
+        outcomes.append(outcome)
+        if len(outcomes) == 1:
+            raise OSError("died before it could answer")
+        if len(outcomes) == 2:
+            delivery.refuse(StorageFull("the disk is full"))
+        else:
+            answer(self, delivery, outcome)
+
+    monkeypatch.setattr(DatabaseWriter, "_answer", answer_badly)
+    async with running(schema) as writer:
+        assert await write(writer.name, AddThing(name="a")) == 1
+    assert outcomes == [1, 1, 1]
 
 
 class Faulty:
