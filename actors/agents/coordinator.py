@@ -7,7 +7,7 @@ and their outcomes taken, is in `handout`.
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -41,7 +41,7 @@ from actors.errors import NotFound
 from actors.facts import FactsLogged
 from actors.hints import hint
 from actors.workflows.messages import ActivateInstance, Launch
-from actors.writer import persist
+from actors.writer import Settle, persist
 from storage.coordination import queries as coordination
 from storage.workflows import queries as workflows
 from supervision import (
@@ -109,12 +109,14 @@ class _State:
 
     Args:
         undecided: reservations whose start is not in the database yet.
+        doubtful: those of them that nobody may be going to start any more.
         own: the workflows that this process started, where it drives no others.
         seen: the last event of the log that was followed.
     """
 
     roster: Roster
     undecided: set[str] = field(default_factory=set)
+    doubtful: set[str] = field(default_factory=set)
     own: set[str] = field(default_factory=set)
     seen: int = 0
     assignments_changed: bool = True
@@ -146,8 +148,15 @@ class AgentCoordinator(Actor):
             batch=READY_BATCH if parts.drives_all else EVERY,
         )
         self._work = trio.Event()
+        self._doubts = trio.Event()
 
     async def on_start(self) -> None:
+        """Reads the rows once what a coordinator that died has sent is among them.
+
+        Else an attempt that its last words began would be nobody's, and an agent given twice.
+        """
+        await persist(self._parts.coordination, Settle())
+        await persist(self._parts.tempolite, Settle())
         self._state.seen = coordination.last_event(self._parts.coordination_reader)
         self._reload()
         self._launch_activated()
@@ -155,6 +164,7 @@ class AgentCoordinator(Actor):
         for spec in self._specs:
             self.spawn(self._start_agent, spec)
         self.spawn(self._pump)
+        self.spawn(self._sift)
 
     async def on_receive(self, message: object) -> object:
         match message:
@@ -166,10 +176,9 @@ class AgentCoordinator(Actor):
             case ReserveAgent():
                 return self._reserve(message)
             case ReleaseAgent(workflow_id=workflow_id):
-                self._release(workflow_id)
+                self._doubt({workflow_id})
             case ReloadAssignments():
-                self._state.undecided.clear()
-                self._reload()
+                self._doubt(self._state.undecided)
             case TaskDone() | TaskFailed():
                 return self.defer(self._handout.end(message))
             case TaskNote():
@@ -240,6 +249,23 @@ class AgentCoordinator(Actor):
             self._state.undecided.add(request.workflow_id)
             self._show(agent_id)
         return agent_id
+
+    def _doubt(self, workflow_ids: Iterable[str]) -> None:
+        """Whoever reserved for these has died or was refused; the start may be decided even so."""
+        self._state.doubtful.update(workflow_ids)
+        self._doubts.set()
+
+    async def _sift(self) -> None:
+        """Free what was reserved for starts that never came, once nothing of them is on its way."""
+        while True:
+            await self._doubts.wait()
+            self._doubts = trio.Event()
+            doubtful, self._state.doubtful = self._state.doubtful, set()
+            await persist(self._parts.coordination, Settle())
+            for workflow_id in sorted(doubtful):
+                if coordination.mapping(self._parts.coordination_reader, workflow_id) is None:
+                    self._release(workflow_id)
+            self._reload()
 
     def _own(self, workflow_id: str | None) -> None:
         if workflow_id is not None and not self._parts.drives_all:

@@ -32,14 +32,14 @@ class ReserveAgent(Ask[str | None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseAgent:
-    """Told to the coordinator: this workflow was not started, its reservation is free."""
+    """Told to the coordinator: this workflow needs no agent, unless its start is recorded."""
 
     workflow_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadAssignments:
-    """Told to the coordinator: reservations may be stale, take them from the database again."""
+    """Told to the coordinator: whoever reserved may have died, so see which starts are recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -105,25 +105,30 @@ class Intents(Actor):
         self._pool = pool
         self._clock = clock
         self._trying: set[str] = set()
+        self._told = trio.Event()
 
     async def on_start(self) -> None:
         for plan in await self._open():
             if not await self._finish(plan):
                 self._try_later(plan)
+        self.spawn(self._pump)
 
     async def on_receive(self, message: object) -> object:
         match message:
             case IntentOpen():
-                self.spawn(self._take_up)
+                self._told.set()
             case _:
                 return await super().on_receive(message)
         return None
 
-    async def _take_up(self) -> None:
-        """Find what is open, also what a manager that died has sent and is not committed yet."""
-        await persist(self._coordination, Settle())
-        for plan in await self._open():
-            self._try_later(plan)
+    async def _pump(self) -> None:
+        """Take up what is open, also what a manager that died has sent and is not committed yet."""
+        while True:
+            await self._told.wait()
+            self._told = trio.Event()
+            await persist(self._coordination, Settle())
+            for plan in await self._open():
+                self._try_later(plan)
 
     async def _open(self) -> list[StartPlan]:
         rows = await self._pool.fetch("intents", queries.INTENTS, ())

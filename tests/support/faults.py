@@ -1,7 +1,12 @@
 """Ways to break a running system on purpose, and to wait until it has mended itself."""
 
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
 
+import pytest
 import trio
 
 from actors.bus import Subscribe
@@ -47,3 +52,29 @@ async def tell_when_up(target: Named, message: object) -> None:
                 await trio.sleep(0.002)
             else:
                 return
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk that takes its time.
+
+    Args:
+        busy: set once a writer waits for it.
+        free: has it write.
+    """
+
+    busy: threading.Event = field(default_factory=threading.Event)
+    free: threading.Event = field(default_factory=threading.Event)
+
+
+def hold_up(patch: pytest.MonkeyPatch, store: ModuleType, kind: type) -> Disk:
+    """Keep a store's writer in the first command of a kind until its disk is free."""
+    disk, handle = Disk(), store.HANDLERS[kind]
+
+    def slow(connection: Any, command: Any) -> Any:
+        disk.busy.set()
+        disk.free.wait(DEADLINE_S)
+        return handle(connection, command)
+
+    patch.setattr(store, "HANDLERS", {**store.HANDLERS, kind: slow})
+    return disk

@@ -1,7 +1,5 @@
 """Starting workflows: everything that can refuse does so before anything is written."""
 
-import sqlite3
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ from actors.coordination.messages import RecordStart
 from actors.errors import Conflict, NotFound, Overloaded, StorageFull, ValidationError
 from beadflow import Agent, Context, Task, activity, workflow
 from supervision import ActorDeadError, UnexpectedMessage
-from tests.support.faults import crash, restarts, until
+from tests.support.faults import crash, hold_up, restarts, until
 from tests.support.world import Running, ended_workflows, running_system
 
 
@@ -194,22 +192,16 @@ async def test_a_start_that_was_on_its_way_to_the_disk_when_the_manager_died_is_
     repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Found by a simulation: the next manager had nobody wait for what was not committed yet."""
-    disk = threading.Event()
-
-    def record_slowly(connection: sqlite3.Connection, command: RecordStart) -> str | None:
-        disk.wait(10)
-        return store.record_start(connection, command)
-
-    monkeypatch.setattr(store, "HANDLERS", {**store.HANDLERS, RecordStart: record_slowly})
+    disk = hold_up(monkeypatch, store, RecordStart)
     monkeypatch.setattr(manager.intents, "RETRY_S", 0.001)
     bad: Any = manager.StartWorkflow(title=3, workflow_type="plain")  # type: ignore[arg-type]
     async with running_system(repo, workflows=[plain]) as running:
         message = manager.StartWorkflow(title="a title", workflow_type="plain")
         running.system.named("manager").tell(message)
-        await trio.testing.wait_all_tasks_blocked()
+        await until(disk.busy.is_set)
         await crash(running, "root/coordination/manager", bad)
         await trio.testing.wait_all_tasks_blocked()
-        disk.set()
+        disk.free.set()
         await running.until(lambda seen: len(ended_workflows(seen)) == 1)
         await until(lambda: counts(running) == (1, 0, 0, 1, 1))
 
