@@ -43,9 +43,6 @@ __all__ = ["Recorder", "Step", "World", "drive"]
 TICK_S = 2.0**-10  # every step has a time of its own, so that no two restarts are ever due at once
 FAILS_AT = 4  # a child that is added there does not start
 
-# Where the kernel is known to differ; each has its expected failure in test_machine_cases.
-DIFFERS = frozenset({"last_exit", "names", "pool_restarts"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
@@ -252,12 +249,7 @@ class World:
         seen = [(i.path, i.state, i.restarts, _kind(i.last_exit)) for i in root.walk()]
         members = self.model.members()
         expected = [(m.path, m.state, m.restarts, m.last_exit) for m in members]
-        _agree([self._known(*one) for one in seen], [self._known(*one) for one in expected])
-
-    def _known(self, path: str, state: str, restarts: int, last_exit: str | None) -> object:
-        if "pool_restarts" in DIFFERS and _parent(path) in self._pools:
-            restarts = 0
-        return path, state, restarts, None if "last_exit" in DIFFERS else last_exit
+        _agree(seen, expected)
 
     async def _check_names(self, *, ask_all: bool) -> None:
         self._leaves |= {m.label for m in self.model.members() if not m.is_supervisor}
@@ -266,8 +258,7 @@ class World:
             expected = self.model.answer(label)
             if ask_all or isinstance(expected, str) or self.system.named(label).ref is None:
                 answer = await self._answer(label)
-                known = "names" in DIFFERS and isinstance(answer, str) and isinstance(expected, str)
-                _agree((label, answer), (label, answer if known else expected))
+                _agree((label, answer), (label, expected))
 
     async def _answer(self, label: str) -> int | str:
         try:
@@ -296,13 +287,8 @@ def _in_order(told: Sequence[Told], pools: set[str]) -> list[Told]:
     """What was told, sorted by child where it happened side by side: in a pool."""
     ordered: list[Told] = []
     for parent, group in groupby(told, key=lambda one: _parent(str(one[1]))):
-        if parent not in pools:
-            ordered += group
-        elif "pool_restarts" in DIFFERS:
-            counted = [one[:2] for one in group if one[0] != "restarted"]
-            ordered += sorted(counted, key=lambda one: str(one[1]))
-        else:
-            ordered += sorted(group, key=lambda one: str(one[1]))
+        in_order = list(group)
+        ordered += sorted(in_order, key=lambda one: str(one[1])) if parent in pools else in_order
     return ordered
 
 
