@@ -1,6 +1,7 @@
 """Fixtures every suite shares."""
 
 import logging
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,12 @@ import pytest
 import structlog
 
 from tests.support.world import git_repository
+
+
+def pytest_configure() -> None:
+    """A shell has its background jobs ignore control-C, and what they start inherits that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

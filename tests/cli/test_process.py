@@ -2,6 +2,7 @@
 
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -161,6 +162,8 @@ def _on_terminal(env: dict[str, str], terminal: tuple[int, int], *argv: str) -> 
 
 
 def _read(descriptor: int) -> bytes:
+    ready, _, _ = select.select([descriptor], [], [], 30)
+    assert ready, "nothing more came for 30 s, and no end"
     try:
         return os.read(descriptor, 65536)
     except OSError:  # how Linux reports that the other side of a terminal is closed
