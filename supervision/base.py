@@ -10,8 +10,9 @@ pykka is pinned below 4.6 because `_create_future` and `_start_actor_loop` are o
 """
 
 import threading
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, get_args
 
+from supervision.errors import SpecError
 from supervision.owner import Overflow
 from supervision.pykka_base import PykkaActor
 from supervision.ref import ActorRef
@@ -42,6 +43,15 @@ class ActorBase(PykkaActor):
 
     _kernel: Any
     _actor_ref: ActorRef
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        name = cls.__name__
+        if cls.overflow not in get_args(Overflow):
+            raise SpecError(f"{name}: overflow must be refuse or wait, not {cls.overflow!r}")
+        bound: object = cls.mailbox_bound
+        if not isinstance(bound, int) or bound < 1:
+            raise SpecError(f"{name}: mailbox_bound must be 1 or more, not {bound!r}")
 
     def __init__(self, *_args: Any, **_kwargs: Any) -> None:
         # pykka's __init__ is skipped on purpose: what it stores is in the ref, made when it is read

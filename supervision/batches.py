@@ -38,6 +38,7 @@ class BatchBody:
         self.actor = actor
         self.handled = 0
         self._batch: list[Delivery] = []
+        self._begun = 0
         self._exit: ExitReason | None = None
 
     @property
@@ -59,6 +60,7 @@ class BatchBody:
 
     def receive(self, delivery: Delivery) -> None:
         """Handles one message and gives the asker its answer or refusal."""
+        self._begun += 1
         try:
             answer = self.actor.on_receive(delivery.message)
         except Refused as refusal:
@@ -79,7 +81,7 @@ class BatchBody:
         """Handles a batch; raising is a crash."""
         if not batch:
             return
-        self._batch = batch
+        self._batch, self._begun = batch, 0
         self.handled += len(batch)
         if any(type(delivery.message) in PROXIED for delivery in batch):
             self._handle_mixed(batch)
@@ -100,6 +102,7 @@ class BatchBody:
                 self.actor.on_deliveries(list(group))
 
     def _perform(self, delivery: Delivery) -> None:
+        self._begun += 1
         try:
             answer = perform(self.actor, delivery.message)
         except Refused as refusal:
@@ -117,10 +120,11 @@ class BatchBody:
         error = self.life.leave(reason)
         for delivery in self._batch:
             delivery.refuse(reason.dead(self.life.path, delivery.message))
-        self.life.mourn(self.post_box.close(error), reason)
+        left = [delivery for delivery in self._batch[self._begun :] if delivery.reply_to is None]
+        self.life.mourn(left + self.post_box.close(error), reason)
 
     def _tell_failure(self, error: BaseException) -> None:
         try:
             self.actor.on_failure(error)
-        except Exception:
+        except BaseException:
             logger.exception("on_failure of %s failed", self.life.path)

@@ -8,11 +8,12 @@ In a system opened with `inline=True` the same actor runs on a trio task, with t
 same order, so that a whole system can be replayed from a seed.
 """
 
+import inspect
 from typing import Any, ClassVar
 
 from supervision.base import ActorBase
 from supervision.delivery import Delivery
-from supervision.errors import UnexpectedMessage
+from supervision.errors import SpecError, UnexpectedMessage
 from supervision.inline import InlineBody
 from supervision.ref import ActorRef
 from supervision.thread import ThreadBody
@@ -33,6 +34,12 @@ class BlockingActor(ActorBase):
     batch_bound: ClassVar[int] = 512
 
     _kernel: ThreadBody | InlineBody
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for hook in ("on_start", "on_receive", "on_deliveries", "on_stop", "on_failure"):
+            if inspect.iscoroutinefunction(getattr(cls, hook)):
+                raise SpecError(f"{cls.__name__}: {hook} of a blocking actor cannot be async")
 
     def on_start(self) -> None:
         """Prepares the actor. Its supervisor waits; raising makes the start fail."""

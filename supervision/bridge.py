@@ -23,12 +23,13 @@ _current: trio.lowlevel.RunVar["Bridge"] = trio.lowlevel.RunVar("supervision_bri
 class Bridge:
     """A queue of plain function calls, made by any thread and run by the trio thread."""
 
-    __slots__ = ("_calls", "_ringing", "_token", "thread_id")
+    __slots__ = ("_calls", "_over", "_ringing", "_token", "thread_id")
 
     def __init__(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
         self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._ringing = False
+        self._over = False
         self.thread_id = threading.get_ident()
 
     @classmethod
@@ -47,10 +48,17 @@ class Bridge:
         Raises:
             trio.RunFinishedError: the loop has ended, the function will not run.
         """
+        if self._over:
+            raise trio.RunFinishedError
         self._calls.append((function, args))
         if not self._ringing:
             self._ringing = True
-            self._token.run_sync_soon(self._serve)
+            try:
+                self._token.run_sync_soon(self._serve)
+            except trio.RunFinishedError:
+                self._over = True
+                self._calls.clear()
+                raise
 
     def _serve(self) -> None:
         self._ringing = False

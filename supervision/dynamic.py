@@ -5,6 +5,7 @@ each other, so they are started, restarted and stopped side by side, and one tha
 given up alone: it never takes the others along and never escalates.
 """
 
+import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import ClassVar
@@ -35,6 +36,8 @@ from supervision.system import started
 from supervision.work import Deferred
 
 __all__ = ["DynamicSupervisor", "GaveUp"]
+
+logger = logging.getLogger("supervision")
 
 GaveUp = Callable[[str, ExitReason], object]
 
@@ -162,7 +165,7 @@ class DynamicSupervisor(Actor):
         entry = self._entries.get(life.spec.id)
         if entry is None or entry.life is not life or entry.leaving:
             return
-        entry.life, entry.last_exit = None, reason
+        entry.life, entry.last_exit = None, str(reason)
         if not entry.came_up or not should_restart(entry.spec.restart, reason.kind):
             self._forget(entry)
         elif self._window(entry).admit(trio.current_time()):
@@ -197,7 +200,10 @@ class DynamicSupervisor(Actor):
         event = ChildGaveUp(path=self._path(id_), reason=reason, restarts=entry.restarts)
         self.system.emit(event)
         if self._gave_up is not None:
-            self._gave_up(id_, reason)
+            try:
+                self._gave_up(id_, reason)
+            except Exception:  # it is one child's affair, and the others are not to suffer for it
+                logger.exception("what is told of children given up failed on %s", self._path(id_))
 
     # --- shared ---
 
@@ -236,6 +242,9 @@ class DynamicSupervisor(Actor):
         entry = self._entry_of(life)
         if entry is not None:
             self._answer(entry, life)
+            if not entry.came_up:  # it will be forgotten: nobody is to wait for it meanwhile
+                for name in entry.names:
+                    name.expect(restarting=False)
         self._kernel.post(ChildExited(life, reason))
 
     def _forget(self, entry: Entry) -> None:

@@ -119,7 +119,7 @@ class DeadLetters(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxOverflow(Event):
-    """A mailbox that was full turned a message away.
+    """A mailbox that was full turned a message away, at once or when its sender had waited.
 
     Told at the first such message; then not again before the actor has emptied its mailbox once.
     How many there were is in `ActorInfo.refused`.
@@ -156,7 +156,7 @@ def observe(observer: Observer, event: Event) -> None:
     """Hands the event to the observer; logs what the observer raises."""
     try:
         observer(event)
-    except Exception:
+    except (Exception, SystemExit):
         logger.exception("the observer of lifecycle events failed on %r", event)
 
 

@@ -49,7 +49,8 @@ class Inbox:
         return self._owner.path
 
     def __len__(self) -> int:
-        return self._queue.qsize()
+        waiting = self._queue.qsize()
+        return max(0, waiting - 1) if self._sealed else waiting  # the seal is no message
 
     def empty(self) -> bool:
         return self._queue.empty()
@@ -109,7 +110,6 @@ class Inbox:
         """
         if self._overflow == "refuse":
             raise self._no_room(place.delivery)
-        self.refused -= 1
         with self._lock:
             self._line[place] = None
             place.stand(self._leave_line)
@@ -162,7 +162,7 @@ class Inbox:
     def _leave_line(self, place: Place) -> None:
         with self._lock:
             self._line.pop(place, None)
-        self.refused += 1
+        self.turned_away()
 
     def _dissolve(self, error: Mourner) -> None:
         with self._lock:
@@ -171,11 +171,16 @@ class Inbox:
             kind = type(place.delivery.message).__name__
             place.refuse(error(f"{self.path} has ended: {kind} never ran"))
 
-    def _full(self, envelope: Envelope[object]) -> MailboxFull:
+    def turned_away(self) -> None:
+        """Counts a message that found no room; a full inbox begins an overflow."""
         self.refused += 1
         if not self._overflowing:
             self._overflowing = True
             self._owner.overflowed(self.bound)
+
+    def _full(self, envelope: Envelope[object]) -> MailboxFull:
+        if self._overflow == "refuse":
+            self.turned_away()
         return self._no_room(envelope)
 
     def _no_room(self, envelope: Envelope[object]) -> MailboxFull:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from supervision.batches import BatchBody
+from supervision.crash import is_crash
 from supervision.exits import ExitReason
 from supervision.info import Kind
 from supervision.life import Life
@@ -52,6 +53,7 @@ class InlineBody(BatchBody):
 
     def exit(self, reason: ExitReason) -> None:
         self._exit = self._exit or reason
+        self.life.leave(reason)
         self.post_box.seal()
         self.post_box.wake()
 
@@ -66,7 +68,9 @@ class InlineBody(BatchBody):
         try:
             try:
                 await self._live()
-            except (Exception, SystemExit) as error:  # noqa: BLE001  let it crash: here is where
+            except BaseException as error:
+                if not is_crash(error):
+                    raise
                 reason = ExitReason.crash(error)
             else:
                 reason = self._exit or ExitReason(self.life.stopping or "normal")

@@ -7,7 +7,6 @@ There may be a hundred thousand of them, most of them idle: what few need is mad
 
 import contextlib
 from collections.abc import Callable
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -101,6 +100,7 @@ class Life:
         "_on_exit",
         "_on_up",
         "_parent",
+        "_stoppers",
         "_supervised",
         "_up",
         "_vessel",
@@ -143,6 +143,7 @@ class Life:
         self._on_exit = on_exit
         self._on_up = on_up
         self._vessel: Vessel | None = None
+        self._stoppers: list[Reply[bool]] | None = None
         self._up: trio.Event | None = None
         self._down: trio.Event | None = None
         self._links: Links | None = None
@@ -167,8 +168,12 @@ class Life:
     def begin(self, actor: "ActorBase", name: Name | None) -> None:
         """Gives the life to a new actor and sets it running."""
         self.name = name
+        if not hasattr(actor, "_kernel"):
+            raise TypeError(f"{type(actor).__name__}.__init__ must call super().__init__()")
         self._vessel = vessel = actor._board(self)  # noqa: SLF001
         self.kind = vessel.kind
+        if self.kind == "thread":
+            self.system.threads[self] = None
         self.ref = ref = actor.actor_ref
         ref.life = self
         registry.enter(ref)
@@ -241,7 +246,12 @@ class Life:
 
     def request_stop(self, kind: ExitKind, *, restarting: bool = False) -> None:
         """Asks the actor to end; `restarting` says that its supervisor means to start it again."""
-        if self.reason is not None or self.stopping is not None:
+        if self.reason is not None:
+            return
+        if self.stopping is not None:
+            if restarting and not self.restarting:
+                self.restarting = True
+                self.leave(ExitReason(self.stopping))
             return
         self.stopping = kind
         self.restarting = restarting
@@ -249,6 +259,8 @@ class Life:
         self.leave(ExitReason(kind))
         if self._vessel is not None:
             self._vessel.stop_requested()
+        if kind == "normal" and self.kind == "thread":  # no supervisor waits for its deadline
+            self.system.nursery.start_soon(self.stopped)
 
     def kill(self) -> None:
         """Brings the deadline forward to now."""
@@ -269,7 +281,10 @@ class Life:
 
     def stop_for(self, reply: Reply[bool]) -> None:
         """Requests a normal end and tells the reply when it has come; any thread may call it."""
-        self.system.on_trio(self._stop_for, reply)
+        if self.reason is not None:
+            reply.set(False)
+        else:
+            self.system.on_trio(self._stop_for, reply)
 
     def end(self, reason: ExitReason) -> None:
         """The actor is over, with all its tasks. Only the first call counts."""
@@ -286,28 +301,56 @@ class Life:
             self._down.set()
         exited = ActorCrashed if reason.crashed else ActorExited
         self.system.emit(exited(path=self.path, reason=reason))
+        self.system.threads.pop(self, None)
         if self._links is not None and self.ref is not None:
             self._links.end(self.ref, reason)
+        for reply in self._stoppers or ():
+            reply.set(True)
         self._on_exit(self, reason)
 
     # --- who learns of it ---
 
     def accept(self, delivery: Delivery) -> None:
-        """Takes a message of the kernel, full or not."""
+        """Takes a message of the kernel, full or not; any thread may call it."""
+        with contextlib.suppress(trio.RunFinishedError):
+            self.system.on_trio(self._accept, delivery)
+
+    def _accept(self, delivery: Delivery) -> None:
         if self._vessel is not None:
             self._vessel.accept(delivery)
 
     def watch(self, watcher: ActorRef) -> None:
         """Sends the watcher one `Down` when this life ends, or now if it has."""
+        if watcher.life is None or self.ref is None:
+            return
         if self.reason is None:
             self._own_links().watchers[watcher] = None
-        elif watcher.life is not None and self.ref is not None:
+            with contextlib.suppress(trio.RunFinishedError):
+                watcher.life.system.on_trio(watcher.life.watches, self)
+        else:
             watcher.life.accept(Delivery(Down(ref=self.ref, reason=self.reason)))
+
+    def watches(self, other: "Life") -> None:
+        """Remembers whom it watches, so that its own end takes it off there."""
+        if self.reason is None:
+            self._own_links().watched[other] = None
+        elif self.ref is not None:
+            other.unwatch_soon(self.ref)
 
     def unwatch(self, watcher: ActorRef) -> None:
         """Takes a watcher off; one that is not there is no error."""
         if self._links is not None:
             self._links.watchers.pop(watcher, None)
+
+    def unwatch_soon(self, watcher: ActorRef) -> None:
+        """Takes a watcher off; any thread may call it."""
+        with contextlib.suppress(trio.RunFinishedError):
+            self.system.on_trio(self.unwatch, watcher)
+
+    def forget_watched(self, other: "Life") -> None:
+        """The other has ended and told so."""
+        if self._links is not None:
+            self._links.watched.pop(other, None)
 
     def link(self, other: "Life") -> None:
         """Ties two lives together; with one that has ended, the other hears of it now."""
@@ -413,15 +456,10 @@ class Life:
         if self.reason is not None:
             reply.set(False)
             return
-        self._on_exit = partial(_answer_and_pass_on, reply, self._on_exit)
+        if self._stoppers is None:
+            self._stoppers = []
+        self._stoppers.append(reply)
         self.request_stop("normal")
 
 
 _NEVER = float("inf")
-
-
-def _answer_and_pass_on(
-    reply: Reply[bool], on_exit: OnExit, life: Life, reason: ExitReason
-) -> None:
-    reply.set(True)
-    on_exit(life, reason)

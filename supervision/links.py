@@ -6,8 +6,12 @@ gets an `Exit`, after a normal end too. These are Erlang's rules. Supervision us
 supervisor is told of its children's ends by the kernel.
 """
 
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import trio
 
 from supervision.delivery import Delivery
 from supervision.errors import LinkBroken
@@ -42,22 +46,27 @@ class Exit:
 class Links:
     """Who is tied to one life. A dict each, for its order."""
 
-    __slots__ = ("linked", "watchers")
+    __slots__ = ("linked", "watched", "watchers")
 
     def __init__(self) -> None:
         self.watchers: dict[ActorRef, None] = {}
+        self.watched: dict[Life, None] = {}
         self.linked: dict[Life, None] = {}
 
     def end(self, ref: ActorRef, reason: ExitReason) -> None:
         """The life is over: tells everybody, and unties."""
+        life = ref.life
         for watcher in self.watchers:
-            if watcher.life is not None:
+            if watcher.life is not None and life is not None:
                 watcher.life.accept(Delivery(Down(ref=ref, reason=reason)))
+                _soon(watcher.life, watcher.life.forget_watched, life)
+        for other in self.watched:
+            other.unwatch_soon(ref)
         linked, self.linked = self.linked, {}
-        self.watchers = {}
+        self.watchers, self.watched = {}, {}
         for other in linked:
-            if ref.life is not None:
-                other.unlink(ref.life)
+            if life is not None:
+                other.unlink(life)
             other.hear_exit(ref, reason)
 
     @staticmethod
@@ -66,6 +75,20 @@ class Links:
         if vessel.actor.trap_exits:
             vessel.accept(Delivery(Exit(ref=ref, reason=reason)))
         elif reason.kind != "normal":
-            broken = LinkBroken(f"{ref.path}, which it was linked to, ended ({reason})")
-            broken.__cause__ = reason.cause
-            vessel.exit(ExitReason(reason.kind, broken))
+            vessel.exit(ExitReason(reason.kind, _broken(ref, reason)))
+
+
+def _broken(ref: ActorRef, reason: ExitReason) -> LinkBroken:
+    """Names the neighbour and the first cause: a text per link of a chain would never end."""
+    first = reason.cause
+    while isinstance(first, LinkBroken) and first.__cause__ is not None:
+        first = first.__cause__
+    why = ExitReason(reason.kind, first)
+    broken = LinkBroken(f"{ref.path}, which it was linked to, ended ({why})")
+    broken.__cause__ = first
+    return broken
+
+
+def _soon(life: "Life", function: Callable[[Any], None], argument: object) -> None:
+    with contextlib.suppress(trio.RunFinishedError):
+        life.system.on_trio(function, argument)

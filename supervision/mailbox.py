@@ -151,15 +151,14 @@ class Mailbox:
         bridge = self._bridge
         if self._overflow == "refuse" or bridge is None:
             raise self._no_room(place.delivery)
-        self.refused -= 1
         if threading.get_ident() == bridge.thread_id:
             self._stand_in_line(place)
         else:
             self._call(bridge, place.delivery, self._stand_in_line, place)
 
     def admit(self) -> None:
-        """Takes from the line what there is room for."""
-        while self.line and len(self) < self.bound:
+        """Takes from the line what there is room for; nothing once sealed."""
+        while self.line and not self._sealed and len(self) < self.bound:
             place = next(iter(self.line))
             del self.line[place]
             if place.take():
@@ -201,7 +200,7 @@ class Mailbox:
 
     async def park(self) -> None:
         """Sleeps until something is put; cancellable."""
-        self._overflowing = False
+        self._overflowing = self._overflowing and bool(self.queue)
         self._parked = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(self._unpark)
 
@@ -223,11 +222,16 @@ class Mailbox:
         if sleeper is not None:
             sleeper.awaken()
 
-    def _full(self, envelope: Envelope[object]) -> MailboxFull:
+    def turned_away(self) -> None:
+        """Counts a message that found no room; a full mailbox begins an overflow."""
         self.refused += 1
         if not self._overflowing:
             self._overflowing = True
             self._owner.overflowed(self.bound)
+
+    def _full(self, envelope: Envelope[object]) -> MailboxFull:
+        if self._overflow == "refuse":
+            self.turned_away()
         return self._no_room(envelope)
 
     def _no_room(self, envelope: Envelope[object]) -> MailboxFull:
@@ -252,7 +256,7 @@ class Mailbox:
             self._call(bridge, place.delivery, self._forget, place)
 
     def _forget(self, place: Place) -> None:
-        self.refused += 1
+        self.turned_away()
         if self.line:
             self.line.pop(place, None)
 

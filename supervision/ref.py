@@ -11,9 +11,10 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 import pykka
+import trio
 
 from supervision.delivery import Delivery
-from supervision.errors import ActorDeadError
+from supervision.errors import ActorDeadError, MailboxFull
 from supervision.line import Place
 from supervision.names import Name
 from supervision.reply import Reply
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from supervision.base import ActorBase
     from supervision.life import Life
 
-__all__ = ["ActorRef", "Named", "Target"]
+__all__ = ["ActorRef", "Named", "Target", "refuse_to_block"]
 
 ASK_S = 5.0
 """The deadline of a blocking ask that states none, as pykka's own proxies do when they set."""
@@ -110,7 +111,11 @@ class ActorRef(pykka.ActorRef[Any]):
             MailboxFull: the mailbox is at its bound; the message was not taken.
             ActorDeadError: the actor has ended; the message was not delivered.
         """
-        self.actor_inbox.put(Delivery(message))
+        try:
+            self.actor_inbox.put(Delivery(message))
+        except MailboxFull:
+            _impatient(self)
+            raise
 
     @overload
     def ask(
@@ -134,6 +139,8 @@ class ActorRef(pykka.ActorRef[Any]):
             pykka.Timeout: no answer within `timeout` seconds; the message may still run.
             RuntimeError: it would have blocked the trio thread.
         """
+        if block:
+            refuse_to_block("ref.ask()")
         reply: Reply[Any] = self.actor_class._create_future()  # noqa: SLF001  pykka's seam
         self.deliver(Delivery(message, reply))
         if not block:
@@ -207,4 +214,20 @@ class Named:
             ActorRestarting: the actor is being restarted; the message never ran.
             ActorDeadError: nobody answers to the name, and nobody is expected to.
         """
-        self.deliver(Delivery(message))
+        try:
+            self.deliver(Delivery(message))
+        except MailboxFull:
+            _impatient(self._name.ref)
+            raise
+
+
+def refuse_to_block(call: str) -> None:
+    """Raises RuntimeError on a trio thread, before anything is sent that nobody would wait for."""
+    if trio.lowlevel.in_trio_run():
+        raise RuntimeError(f"{call} would block the trio thread: await ask() or tell() instead")
+
+
+def _impatient(ref: ActorRef | None) -> None:
+    """Counts a message turned away although others may wait in line: its sender would not."""
+    if ref is not None and ref.actor_class.overflow == "wait":
+        ref.actor_inbox.turned_away()

@@ -16,7 +16,7 @@ from supervision.deadlines import Deadlines
 from supervision.delivery import Delivery
 from supervision.errors import AskTimeout, MailboxFull
 from supervision.line import Place
-from supervision.ref import Target
+from supervision.ref import Target, refuse_to_block
 from supervision.reply import Reply
 
 __all__ = ["Answer", "Ask", "ask", "ask_blocking", "ask_many", "tell", "tell_blocking"]
@@ -70,6 +70,7 @@ async def ask(target: Target, message: Ask[T], *, deadline_s: float = 5.0) -> T:
         ActorDeadError: the actor is gone; the message may have run if it had been taken.
         AskTimeout: no answer in time; the message may still run.
     """
+    _check(deadline_s)
     reply: Reply[T] = Reply()
     delivery = Delivery(message, reply)
     if _delivered(target, delivery):
@@ -112,13 +113,15 @@ def ask_blocking(target: Target, message: Ask[T], *, deadline_s: float = 5.0) ->
     """Does what `ask` does, from any thread but the trio thread.
 
     Raises:
-        RuntimeError: on the trio thread, which it would block.
+        RuntimeError: on the trio thread, which it would block; nothing was sent.
     """
+    _check(deadline_s)
+    refuse_to_block("ask_blocking()")
     reply: Reply[T] = Reply()
     delivery = Delivery(message, reply)
     place = _deliver(target, delivery, None)
     try:
-        return reply.get(timeout=deadline_s)
+        return reply.get(timeout=_timeout(deadline_s))
     except pykka.Timeout:
         if place is not None and place.withdraw():
             raise _no_room(target, message, deadline_s) from None
@@ -140,6 +143,7 @@ async def tell(target: Target, message: object, *, deadline_s: float = 5.0) -> N
         MailboxFull: there was no room, by the deadline or at once; the message was not taken.
         ActorRestarting, ActorDeadError: as `ask`.
     """
+    _check(deadline_s)
     ticket: Reply[None] = Reply()
     place = _deliver(target, Delivery(message), ticket)
     if place is None:
@@ -158,20 +162,19 @@ def tell_blocking(target: Target, message: object, *, deadline_s: float = 5.0) -
     """Does what `tell` does, from any thread but the trio thread.
 
     Raises:
-        RuntimeError: on the trio thread, which it would block; the message was not taken.
+        RuntimeError: on the trio thread, which it would block; nothing was sent.
     """
+    _check(deadline_s)
+    refuse_to_block("tell_blocking()")
     ticket: Reply[None] = Reply()
     place = _deliver(target, Delivery(message), ticket)
     if place is None:
         return
     try:
-        ticket.get(timeout=deadline_s)
+        ticket.get(timeout=_timeout(deadline_s))
     except pykka.Timeout:
         if place.withdraw():
             raise _no_room(target, message, deadline_s) from None
-    except RuntimeError:
-        place.withdraw()
-        raise
 
 
 async def _answer(reply: Reply[T], target: Target, message: object, deadline_s: float) -> T:
@@ -205,6 +208,15 @@ def _deliver(target: Target, delivery: Delivery, ticket: Reply[None] | None) -> 
     place = Place(delivery, ticket)
     target.line_up(place)
     return place
+
+
+def _check(deadline_s: float) -> None:
+    if deadline_s != deadline_s:  # noqa: PLR0124  how a NaN is known, on the path of every ask
+        raise ValueError("deadline_s must be a number of seconds, not NaN")
+
+
+def _timeout(deadline_s: float) -> float | None:
+    return None if deadline_s == math.inf else deadline_s
 
 
 def _delivered(target: Target, delivery: Delivery) -> bool:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from supervision.child import ChildSpec
 from supervision.children import ChildCount
-from supervision.exits import ExitReason
 from supervision.info import ActorInfo, Kind, State, View
 from supervision.life import Life
 from supervision.names import Name
@@ -23,7 +22,8 @@ class Slot:
         life: the present incarnation; None between two, and when it is over.
         failures: in a row, for the back-off.
         restarts: incarnations after the first.
-        last_exit: why the former incarnation ended.
+        last_exit: why the last incarnation ended, in words: the exception would keep its frames,
+            and in them the dead actor, alive.
     """
 
     spec: ChildSpec
@@ -32,13 +32,12 @@ class Slot:
     life: Life | None = None
     failures: int = 0
     restarts: int = 0
-    last_exit: ExitReason | None = None
+    last_exit: str | None = None
 
     def describe(self, parent: str, absent: State, view: View) -> ActorInfo:
         """Describes the child below `parent`; `absent` is its state when there is no life."""
-        last_exit = str(self.last_exit) if self.last_exit is not None else None
         if self.life is not None:
-            return self.life.describe(view, restarts=self.restarts, last_exit=last_exit)
+            return self.life.describe(view, restarts=self.restarts, last_exit=self.last_exit)
         return ActorInfo(
             id=self.spec.id,
             path=f"{parent}/{self.spec.id}",
@@ -46,7 +45,7 @@ class Slot:
             kind=self.kind,
             state=absent,
             restarts=self.restarts,
-            last_exit=last_exit,
+            last_exit=self.last_exit,
         )
 
 

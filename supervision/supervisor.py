@@ -183,7 +183,8 @@ class Supervisor(Actor):
                 raise error from error.cause
 
     async def on_stop(self) -> None:
-        await self._stop_all(restarting=self._kernel.life.restarting)
+        life = self._kernel.life
+        await self._stop_all(restarting=life.returns_after(ExitReason(life.stopping or "normal")))
 
     async def on_receive(self, message: object) -> object:
         match message:
@@ -238,7 +239,7 @@ class Supervisor(Actor):
         except ThreadStillRunning as error:
             raise ChildRunning(str(error)) from error
         if life.reason is not None and not life.was_up:
-            child.life, child.last_exit = None, life.reason
+            child.life, child.last_exit = None, str(life.reason)
             self._expect(child, restarting=False)
         return started(life)  # it may also be starting still, when a stop came in between
 
@@ -268,7 +269,7 @@ class Supervisor(Actor):
     async def _failed(self, child: Child, life: Life, reason: ExitReason) -> None:
         """A child ended by itself, or could not be started."""
         child.life = None
-        child.last_exit = reason
+        child.last_exit = str(reason)
         decision = self._decide(child, reason)
         if not decision.start:
             if ends_with(self._auto_shutdown, self._significant(), child.spec.id):
@@ -352,7 +353,7 @@ class Supervisor(Actor):
         if child.life is not None:
             child.life.request_stop("shutdown", restarting=restarting)
             await child.life.stopped()
-            child.last_exit = child.life.reason
+            child.last_exit = str(child.life.reason)
             child.life = None  # not before: should this wait be cancelled, `reap` takes it up again
         self._expect(child, restarting=restarting)
 

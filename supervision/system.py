@@ -47,6 +47,7 @@ class System:
         self.inline = inline
         self.latency_s = latency_s
         self.abandoned: dict[str, Life] = {}
+        self.threads: dict[Life, None] = {}
         self.dead_letters = DeadLetterOffice()
         self._observers: tuple[Observer, ...] = () if observer is None else (observer,)
         self._names = Names()
@@ -89,8 +90,11 @@ class System:
                 yield system
             except BaseException as error:  # noqa: BLE001  raised below, not in a nursery's group
                 raised = error
-            with trio.CancelScope(shield=True):
-                await system.stop()
+            try:
+                with trio.CancelScope(shield=True):
+                    await system.stop()
+            except BaseException as error:  # noqa: BLE001  a second control-C ends the ordered stop
+                raised = error
             close.set()
         if raised is not None:
             raise raised
@@ -103,12 +107,18 @@ class System:
         task_status: trio.TaskStatus[tuple["System", trio.Event]],
     ) -> None:
         close = trio.Event()
-        with trio.CancelScope(shield=True):
-            async with trio.open_nursery() as nursery:
-                task_status.started((make(nursery), close))
-                await close.wait()
-                # The tree is down. What is left was supervised by nobody, and must not hold us up.
-                nursery.cancel_scope.cancel()
+        system: System | None = None
+        try:
+            with trio.CancelScope(shield=True):
+                async with trio.open_nursery() as nursery:
+                    system = make(nursery)
+                    task_status.started((system, close))
+                    await close.wait()
+                    # The tree is down. Nobody supervised what is left: it must not hold us up.
+                    nursery.cancel_scope.cancel()
+        finally:
+            for thread in list(system.threads if system is not None else ()):
+                thread.request_stop("shutdown")  # after an ordered stop there is none
 
     async def start(self, spec: ChildSpec) -> None:
         """Starts the root and returns when the whole tree is up.
@@ -165,7 +175,7 @@ class System:
         """Sends the watcher exactly one `Down` when the target ends, or at once if it has.
 
         It arrives in order with what the target sent before, and is never refused. Any thread may
-        call it.
+        call it, and the two may live in different loops.
         """
         self.on_trio(_alive(target).watch, watcher)
 
@@ -178,8 +188,14 @@ class System:
 
         An actor with `trap_exits` gets an `Exit` instead, and also after a normal end. A link to an
         actor that has ended counts as its crash. Any thread may call it.
+
+        Raises:
+            ValueError: the two live in different loops; a monitor can do that.
         """
-        self.on_trio(_alive(one).link, _alive(other))
+        life, tied = _alive(one), _alive(other)
+        if not life.system.bridge is tied.system.bridge is self.bridge:
+            raise ValueError(f"{one.path} and {other.path} do not live in one loop: monitor them")
+        self.on_trio(life.link, tied)
 
     def unlink(self, one: ActorRef, other: ActorRef) -> None:
         """Unties two actors; an end that was told already stays told. Any thread may call it."""

@@ -6,6 +6,7 @@ failed; then its tasks and the actors below it end; and only when nothing of it 
 supervisor is told. Two incarnations never overlap.
 """
 
+import inspect
 import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextvars import Context
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
+from supervision.crash import is_crash
 from supervision.delivery import Delivery
 from supervision.errors import Refused
 from supervision.events import TellRefused
@@ -142,8 +144,8 @@ class TaskBody:
             self.below.stop_requested()
 
     def exit(self, reason: ExitReason) -> None:
-        if self._scope is None:
-            self._end_asleep(reason)
+        if self._scope is None:  # soon, not now: the links of sleepers may be a long chain
+            self.life.system.bridge.call(self._exit_asleep, reason)
         elif self._exit is None:
             self._exit = reason
             self._scope.cancel()
@@ -201,11 +203,16 @@ class TaskBody:
         try:
             try:
                 await self._act()
-            except (Exception, SystemExit) as raised:  # noqa: BLE001  let it crash: here is where
+            except BaseException as raised:
+                if not is_crash(raised):
+                    raise
                 error = raised
             await self._end(self._reason(self._fault or error))
         finally:  # whatever happens, whoever waits for the end must not wait for ever
-            self.life.end(ExitReason.crash(error or RuntimeError("the loop of the system is gone")))
+            gone = ExitReason.crash(error or RuntimeError("the loop of the system is gone"))
+            if not self._over:
+                self._bury(gone)
+            self.life.end(gone)
 
     async def _act(self) -> None:
         assert self._scope is not None  # noqa: S101  for the type checker: `awaken` made it
@@ -258,7 +265,7 @@ class TaskBody:
 
     async def _perform(self, message: object) -> object:
         answer = perform(self.actor, message)
-        return await answer if isinstance(answer, Awaitable) else answer
+        return await answer if inspect.iscoroutine(answer) else answer
 
     async def _control(self, message: object) -> None:
         if self.below is not None:
@@ -293,6 +300,8 @@ class TaskBody:
         if self._fault is None and self._scope is not None:
             self._fault = error
             self._scope.cancel()
+        else:
+            logger.error("%s failed once more", self.life.path, exc_info=error)
 
     # --- the end ---
 
@@ -316,9 +325,17 @@ class TaskBody:
             await self._tell_failure(reason.failure)
         if self._work is not None:
             await self._work.ended()
+        if self._fault is not None and not reason.crashed:  # a task of its own failed to the last
+            reason = ExitReason.crash(self._fault)
         if self.below is not None:
             await self.below.reap(reason)
         self.life.end(reason)
+
+    def _exit_asleep(self, reason: ExitReason) -> None:
+        if self._scope is not None:
+            self.exit(reason)
+        elif not self._over:
+            self._end_asleep(reason)
 
     def _end_asleep(self, reason: ExitReason) -> None:
         """It never ran, so no hook does."""
@@ -343,5 +360,7 @@ class TaskBody:
         with trio.move_on_after(ON_FAILURE_S):
             try:
                 await self.actor.on_failure(error)
-            except Exception:
+            except BaseException as failure:
+                if not is_crash(failure):
+                    raise
                 logger.exception("on_failure of %s failed", self.life.path)

@@ -57,6 +57,7 @@ class ThreadBody(BatchBody):
     def exit(self, reason: ExitReason) -> None:
         """Ends it after the batch it is at: a thread cannot be interrupted."""
         self._exit = self._exit or reason
+        self.life.leave(reason)
         self.post_box.seal()
 
     def abandon(self, reason: ExitReason) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import trio
 
+from supervision.crash import is_crash
 from supervision.delivery import Delivery
 from supervision.errors import Refused
 from supervision.exits import ExitReason
@@ -117,7 +118,9 @@ class Work:
         try:
             with scope:
                 await function(*args)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  let it crash: here is where
+        except BaseException as error:
+            if not is_crash(error):
+                raise
             self._on_crash(error)
         finally:
             self._background.discard(scope)
@@ -135,7 +138,9 @@ class Work:
                     delivery.answer(await work)
         except Refused as refusal:
             self._on_refusal(delivery, refusal)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  let it crash: here is where
+        except BaseException as error:
+            if not is_crash(error):
+                raise
             delivery.refuse(ExitReason.crash(error).dead(self._path, delivery.message))
             self._on_crash(error)
         finally:

@@ -261,16 +261,32 @@ async def test_past_its_own_deadline_all_children_are_cancelled(
 async def test_a_dynamic_supervisor_that_crashes_takes_its_children_and_begins_anew(
     system: System, events: Events
 ) -> None:
+    pool = await start_pool(system)
+    await ask(pool, StartChild(spec=probe("a")))
+    await ask(pool, StartChild(spec=probe("b")))
+    a, supervisor_ref = system.named("a").ref, pool.ref
+    assert a is not None
+    assert supervisor_ref is not None
+    system.link(a, supervisor_ref)
+    a.tell(Crash())
+    await events.wait_for(ActorRestarted, "root/pool")
+    assert events.of(ActorExited, "root/pool/b")
+    assert await ask(pool, WhichChildren()) == ()
+
+
+async def test_a_broken_gave_up_takes_nobody_along(
+    system: System, events: Events, caplog: pytest.LogCaptureFixture
+) -> None:
     def broken(_id: str, _reason: ExitReason) -> None:
         raise Boom("gave_up is broken")
 
     pool = await start_pool(system, per_child=Intensity(restarts=0), gave_up=broken)
-    await ask(pool, StartChild(spec=probe("a")))
-    await ask(pool, StartChild(spec=probe("b")))
+    for name in ("a", "b"):
+        await ask(pool, StartChild(spec=probe(name)))
     system.named("a").tell(Crash())
-    await events.wait_for(ActorRestarted, "root/pool")
-    assert events.of(ActorExited, "root/pool/b")
-    assert await ask(pool, WhichChildren()) == ()
+    await events.wait_for(ChildGaveUp, "root/pool/a")
+    assert await ask(system.named("b"), Echo(value=1)) == 1
+    assert "gave_up is broken" in caplog.text
 
 
 async def test_an_unknown_message_is_refused(system: System) -> None:

@@ -22,6 +22,7 @@ from supervision import (
     Intensity,
     supervisor,
 )
+from supervision.dynamic import Entry
 from supervision.strategy import (
     AUTO_SHUTDOWNS,
     RESTARTS,
@@ -156,8 +157,7 @@ def spec_of(node: Node, label: str, fates: Fates) -> ChildSpec:
         case Leaf():
             spec = ChildSpec(id=label, build=partial(Mortal, label, fates))
         case Pool(intensity=intensity, backoff=backoff, strict=strict):
-            gave_up = _crash if strict else None
-            build = partial(DynamicSupervisor, intensity, backoff, gave_up)
+            build = partial(Strict if strict else DynamicSupervisor, intensity, backoff)
             spec = ChildSpec(id=label, build=build, shutdown_s=float("inf"))
         case Branch():
             spec = supervisor(
@@ -171,8 +171,12 @@ def spec_of(node: Node, label: str, fates: Fates) -> ChildSpec:
     return replace(spec, name=label, restart=node.restart, significant=node.significant)
 
 
-def _crash(id_: str, _reason: ExitReason) -> None:
-    raise Boom(f"gave {id_} up")
+class Strict(DynamicSupervisor):
+    """Crashes with the first child it gives up."""
+
+    def _give_up(self, entry: Entry, reason: ExitReason) -> None:
+        super()._give_up(entry, reason)
+        raise Boom(f"gave {entry.spec.id} up")
 
 
 INTENSITIES = st.builds(
