@@ -26,8 +26,9 @@ class ChildSpec:
         id: unique among its siblings; part of the path, so without a slash.
         build: makes the actor, not yet running, anew for each incarnation; runs on the trio thread.
         restart: `permanent` always, `transient` after a crash, `temporary` never.
-        shutdown_s: seconds between the request to stop and the cancellation of a task actor, or the
-            abandonment of a thread actor; infinity waits as long as it takes.
+        shutdown_s: seconds between the request to stop and the cancellation of a task actor (1 at
+            most while it is still in `on_start`), or the abandonment of a thread actor; infinity
+            waits as long as it takes.
         significant: whether its end may end its supervisor (`auto_shutdown`); not for permanent
             children.
         name: what `System.named` finds it by, unique in the system; None for no name.

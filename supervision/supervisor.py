@@ -2,7 +2,9 @@
 
 Decisions are pure (`strategy`, `intensity`, `backoff`); this carries them out. It never sleeps: a
 restart that is due later is a message to itself, so that a request to stop, or another child's end,
-gets in between. A restart that fails is a failure like any other.
+gets in between. A restart that fails is a failure like any other. A start is waited for, but not
+when a sibling has ended whose restart takes the starting child along: it may be waiting for that
+very sibling, and the two would wait for ever.
 
 When its children fail more often than its intensity allows, it stops them and crashes; its own
 supervisor decides then, and in the end `System.wait` returns the reason.
@@ -169,17 +171,18 @@ class Supervisor(Actor):
         self._round = 0
         self._own: list[Name] = []  # of all it was made with, also of those it has forgotten
         self._starting: trio.CancelScope | None = None
+        self._starting_id = ""
 
     async def on_start(self) -> None:
         for child in self._children.values():
             child.names = self.system.hold_names(child.spec)
         self._own = [name for child in self._children.values() for name in child.names]
         for child in self._children.values():
-            if self._kernel.life.stopping is not None:
+            if self._stopping():
                 return
             life = await self._start_child(child)
-            if life.reason is not None and not life.was_up:
-                error = start_error(life)
+            if not (life.was_up or self._stopping()):
+                error = start_error(self._first_dead() or life)
                 raise error from error.cause
 
     async def on_stop(self) -> None:
@@ -319,11 +322,12 @@ class Supervisor(Actor):
                 continue
             child.due = 0
             life = await self._start_child(child)
-            if self._kernel.life.stopping is not None:
+            if self._stopping():
                 return
-            if life.reason is not None and not life.was_up:
-                await self._failed(child, life, life.reason)
-                return
+            if not life.was_up:
+                if life.reason is not None:
+                    await self._failed(child, life, life.reason)
+                return  # else a sibling has ended, which the next control message says
             child.restarts += 1
             path = self._path(child.spec.id)
             self.system.emit(ActorRestarted(path=path, restarts=child.restarts))
@@ -334,7 +338,10 @@ class Supervisor(Actor):
         return f"{self._kernel.life.path}/{id_}"
 
     async def _start_child(self, child: Child) -> Life:
-        """Starts the child and waits until it is up or has failed, or until a stop comes."""
+        """Starts the child and waits until it is up or has failed.
+
+        Or until a stop comes, or a sibling ends that takes it along; then it is neither.
+        """
         child.began = True
         child.life = life = self.system.launch(
             child.spec,
@@ -344,9 +351,17 @@ class Supervisor(Actor):
         )
         child.kind = life.kind
         with trio.CancelScope() as self._starting:
+            self._starting_id = child.spec.id
             await life.up()
         self._starting = None
         return life
+
+    def _stopping(self) -> bool:
+        return self._kernel.life.stopping is not None
+
+    def _first_dead(self) -> Life | None:
+        lives = (child.life for child in self._children.values())
+        return next((life for life in lives if life is not None and life.reason is not None), None)
 
     async def _stop_child(self, child: Child, *, restarting: bool) -> None:
         child.due = 0
@@ -383,6 +398,15 @@ class Supervisor(Actor):
 
     def _child_ended(self, life: Life, reason: ExitReason) -> None:
         self._kernel.post(ChildExited(life, reason))
+        if self._starting is not None and self._takes_along(life, reason):
+            self._starting.cancel()
+
+    def _takes_along(self, life: Life, reason: ExitReason) -> bool:
+        """Says whether the end of one child takes along the one that is starting."""
+        child = self._children.get(life.spec.id)
+        if child is None or child.life is not life:
+            return False
+        return self._starting_id in self._decide(child, reason).stop
 
     def _exceeded(self, life: Life, reason: ExitReason) -> RestartsExceeded:
         budget = f"{self._intensity.restarts} restarts in {self._intensity.period_s:g} s"

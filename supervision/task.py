@@ -36,6 +36,7 @@ logger = logging.getLogger("supervision")
 
 BURST = 32  # messages between two turns of the scheduler: a full mailbox must not starve the others
 OVERTAKING = 8  # control messages in a row: a child that fails for ever must not starve who asks
+STARTING_S = 1.0  # what a task that is still starting gets of its shutdown deadline
 ON_FAILURE_S = 5.0  # an actor that crashed may say so, but its restart does not wait for ever
 
 
@@ -137,11 +138,16 @@ class TaskBody:
         if self._scope is None:
             self._end_asleep(ExitReason(self.life.stopping or "normal"))
             return
-        self._scope.deadline = self.life.stop_by
+        self._scope.deadline = min(self.life.stop_by, trio.current_time() + self._patience_s())
         self.post_box.seal()
         self.post_box.wake()
         if self.below is not None:
             self.below.stop_requested()
+
+    def _patience_s(self) -> float:
+        """Who is still starting has promised nothing, and may wait for what never comes."""
+        starting = not self.life.was_up and self.below is None
+        return min(STARTING_S, self.life.spec.shutdown_s) if starting else self.life.spec.shutdown_s
 
     def exit(self, reason: ExitReason) -> None:
         if self._scope is None:  # soon, not now: the links of sleepers may be a long chain
@@ -220,6 +226,8 @@ class TaskBody:
             await self.actor.on_start()
             if not self.life.was_up or self.actor.lazy:
                 self.life.mark_up()
+            if self.life.stopping is not None:
+                self._scope.deadline = self.life.stop_by
             await self._serve()
             await self._finish_work()
             await self.actor.on_stop()
@@ -316,7 +324,7 @@ class TaskBody:
         if self._exit is not None:
             return self._exit
         if self._scope is not None and self._scope.cancelled_caught:
-            return ExitReason.killed(self.life.path, self.life.spec.shutdown_s)
+            return ExitReason.killed(self.life.path, self._patience_s())
         return ExitReason(self.life.stopping or "normal")
 
     async def _end(self, reason: ExitReason) -> None:

@@ -511,6 +511,71 @@ async def test_a_start_is_told_before_the_restart(system: System, events: Events
     assert [type(e) for e in events if e.path == "root/a"][-2:] == [ActorStarted, ActorRestarted]
 
 
+# --- who waits for whom ---
+
+
+def waits_for(other: str, system: System) -> ChildSpec:
+    """A child whose start waits for an answer of a sibling, whatever comes."""
+
+    async def wait() -> None:
+        await ask_again(system.named(other), Run(function=lambda actor: actor.label))
+
+    def build() -> Probe:
+        actor = Probe("waiting")
+        actor.starts = wait
+        return actor
+
+    return ChildSpec(id="waiting", name="waiting", build=build, shutdown_s=2.0)
+
+
+@pytest.mark.parametrize("strategy", ["rest_for_one", "one_for_all"])
+async def test_a_restart_does_not_wait_for_a_child_that_waits_for_a_dead_sibling(
+    system: System, events: Events, autojump_clock: MockClock, strategy: str
+) -> None:
+    children = [probe("a"), waits_for("a", system), probe("last")]
+    options = {"backoff": AT_ONCE, "name": "root"}
+    await system.start(supervisor("root", strategy, children, **options))  # type: ignore[arg-type]
+    system.named("a").tell(Crash())
+    started = await events.wait_for(ActorStarted, "root/a", count=2)
+    assert started.path == "root/a"
+    system.named("a").tell(Crash())  # while the next one starts and waits for it
+    with trio.fail_after(30):
+        await events.wait_for(ActorRestarted, "root/last")
+        assert await ask_again(system.named("waiting"), Echo(value=1)) == 1
+
+
+async def test_a_start_fails_when_a_child_dies_that_a_later_one_waits_for(
+    system: System, autojump_clock: MockClock
+) -> None:
+    async def die_soon(actor: Probe) -> None:
+        await trio.sleep(1)
+        raise Boom("early")
+
+    def build() -> Probe:
+        actor = Probe("a")
+
+        async def start() -> None:
+            actor.spawn(die_soon, actor)
+
+        actor.starts = start
+        return actor
+
+    async def stand_still() -> None:
+        await trio.sleep(100)
+
+    def build_second() -> Probe:
+        actor = Probe("b")
+        actor.starts = stand_still
+        return actor
+
+    children = [
+        ChildSpec(id="a", name="a", build=build),
+        ChildSpec(id="b", name="b", build=build_second, shutdown_s=2.0),
+    ]
+    with pytest.raises(StartError, match="root/a did not start: Boom: early"):
+        await system.start(supervisor("root", "rest_for_one", children))
+
+
 # --- classes that cannot be right ---
 
 
