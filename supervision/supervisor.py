@@ -180,10 +180,14 @@ class Supervisor(Actor):
         for child in self._children.values():
             if self._stopping():
                 return
-            life = await self._start_child(child)
-            if not (life.was_up or self._stopping()):
-                error = start_error(self._first_dead() or life)
-                raise error from error.cause
+            failed = self._doom_of(child)
+            if failed is None:
+                life = await self._start_child(child)
+                if life.was_up or self._stopping():
+                    continue
+                failed = self._doom_of(child) or life
+            error = start_error(failed)
+            raise error from error.cause
 
     async def on_stop(self) -> None:
         life = self._kernel.life
@@ -320,6 +324,8 @@ class Supervisor(Actor):
         for child in list(self._children.values()):
             if child.due != round_:
                 continue
+            if self._doom_of(child) is not None:
+                return  # a sibling has ended, which the next control message says
             child.due = 0
             life = await self._start_child(child)
             if self._stopping():
@@ -327,7 +333,7 @@ class Supervisor(Actor):
             if not life.was_up:
                 if life.reason is not None:
                     await self._failed(child, life, life.reason)
-                return  # else a sibling has ended, which the next control message says
+                return
             child.restarts += 1
             path = self._path(child.spec.id)
             self.system.emit(ActorRestarted(path=path, restarts=child.restarts))
@@ -359,9 +365,15 @@ class Supervisor(Actor):
     def _stopping(self) -> bool:
         return self._kernel.life.stopping is not None
 
-    def _first_dead(self) -> Life | None:
-        lives = (child.life for child in self._children.values())
-        return next((life for life in lives if life is not None and life.reason is not None), None)
+    def _doom_of(self, child: Child) -> Life | None:
+        """Finds a sibling that has ended, and whose restart will take this child along."""
+        for other in self._children.values():
+            life = other.life
+            if life is None or life.reason is None or other is child:
+                continue
+            if child.spec.id in self._decide(other, life.reason).stop:
+                return life
+        return None
 
     async def _stop_child(self, child: Child, *, restarting: bool) -> None:
         child.due = 0
@@ -398,15 +410,9 @@ class Supervisor(Actor):
 
     def _child_ended(self, life: Life, reason: ExitReason) -> None:
         self._kernel.post(ChildExited(life, reason))
-        if self._starting is not None and self._takes_along(life, reason):
+        child = self._children.get(self._starting_id)
+        if self._starting is not None and child is not None and self._doom_of(child) is not None:
             self._starting.cancel()
-
-    def _takes_along(self, life: Life, reason: ExitReason) -> bool:
-        """Says whether the end of one child takes along the one that is starting."""
-        child = self._children.get(life.spec.id)
-        if child is None or child.life is not life:
-            return False
-        return self._starting_id in self._decide(child, reason).stop
 
     def _exceeded(self, life: Life, reason: ExitReason) -> RestartsExceeded:
         budget = f"{self._intensity.restarts} restarts in {self._intensity.period_s:g} s"

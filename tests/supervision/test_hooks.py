@@ -94,7 +94,7 @@ async def test_on_start_hangs_and_is_cancelled(task: Scene, autojump_clock: Mock
         await task.terminate("pool")
     assert trio.current_time() == pytest.approx(1.0)
     seen = await task.seen(askers[0])
-    expected = cancelled(asker="StartError", path="root/pool/victim")
+    expected = cancelled(1.0, asker="StartError", path="root/pool/victim")
     assert seen == Seen(expected.asker, expected.ends, expected.downs, ["exited"])
 
 
