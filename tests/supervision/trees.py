@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
+import trio
 from hypothesis import strategies as st
 
 from supervision import (
@@ -107,8 +108,13 @@ class Fates:
     starts: Counter[str] = field(default_factory=Counter)
     stops: Counter[str] = field(default_factory=Counter)
     built: Counter[str] = field(default_factory=Counter)
+    ended: Counter[str] = field(default_factory=Counter)
+    slow: dict[str, float] = field(default_factory=dict)  # seconds that its starts and stops take
+    overlapped: list[str] = field(default_factory=list)  # began before the one before had ended
 
     def starts_badly(self, label: str) -> bool:
+        if self.built[label] > self.ended[label]:
+            self.overlapped.append(label)
         self.built[label] += 1
         return _one_of(self.starts, label)
 
@@ -134,6 +140,7 @@ class Mortal(Actor):
     async def on_start(self) -> None:
         bad = self._fates.starts_badly(self._label)
         self._number = self._fates.built[self._label]
+        await self._take_time()
         if bad:
             raise Boom("start")
 
@@ -147,8 +154,13 @@ class Mortal(Actor):
                 return await super().on_receive(message)
 
     async def on_stop(self) -> None:
+        await self._take_time()
         if self._fates.stops_badly(self._label):
             raise Boom("stop")
+
+    async def _take_time(self) -> None:
+        if self._label in self._fates.slow:
+            await trio.sleep(self._fates.slow[self._label])
 
 
 def spec_of(node: Node, label: str, fates: Fates) -> ChildSpec:
