@@ -43,9 +43,10 @@ py313: setup
 bench: setup
 	$(BIN)/python -m benchmarks.baseline --json
 
-# The long settings of storms and fuzz runs.
+# The long settings of storms, fuzz runs and simulations.
 soak: setup
-	BEADFLOW_STORM=10000 BEADFLOW_KILLS=60 HYPOTHESIS_PROFILE=soak $(BIN)/pytest -q tests/process tests/supervision tests/actors/issues tests/api
+	BEADFLOW_STORM=10000 BEADFLOW_KILLS=60 BEADFLOW_SEEDS=300 HYPOTHESIS_PROFILE=soak \
+	  $(BIN)/pytest -q tests/process tests/supervision tests/simulation tests/actors/issues tests/api
 
 clean:
 	rm -rf $(VENV) .venv313 .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

@@ -16,7 +16,7 @@ import trio
 from actors.agents.coordinator import AgentSpec
 from actors.agents.protocol import Agent
 from actors.bus import NO_END, Subscribe, logged_fact
-from actors.clock import system_clock
+from actors.clock import Clock, system_clock
 from actors.coordination.messages import GetResults, GetWorkflow, StartWorkflow, WorkflowRecord
 from actors.facts import ENDS, LoggedFact
 from actors.stores import Stores, open_stores
@@ -26,6 +26,7 @@ from actors.workflows.definition import Definitions
 from storage.coordination.queries import EVENTS
 from storage.home import DataDir
 from supervision import ActorDeadError, ActorRestarting, ChildSpec, Event, System, ask
+from supervision.events import Observer
 
 DEADLINE_S = 20.0
 
@@ -103,15 +104,32 @@ async def running_system(
     seed: int = 1,
     drives_all: bool = True,
     doors: Callable[[System, World], Sequence[ChildSpec]] | None = None,
+    inline: bool = False,
+    latency_s: float = 0.0,
+    clock: Clock = system_clock,
+    incarnation: str | None = None,
+    on_event: Observer | None = None,
 ) -> AsyncIterator[Running]:
-    """Run the tree on a directory until the block ends; then it is stopped in order."""
+    """Run the tree on a directory until the block ends; then it is stopped in order.
+
+    With `inline`, nothing of it runs off the trio thread, and whoever writes takes up to
+    `latency_s` of trio's clock for it.
+    """
     chance = random.Random(seed)
     meters = Meters()
     events: list[Event] = []
+
+    def observe(event: Event) -> None:
+        events.append(event)
+        if on_event is not None:
+            on_event(event)
+
     with DataDir.resolve(repo, data_dir) as data:
         async with (
-            open_stores(data, chance=chance, observe=meters.observe_query) as stores,
-            System.open(events.append, random=random.Random(seed)) as system,
+            open_stores(data, chance=chance, observe=meters.observe_query, inline=inline) as stores,
+            System.open(
+                observe, random=random.Random(seed), inline=inline, latency_s=latency_s
+            ) as system,
         ):
             world = World(
                 data=data,
@@ -122,9 +140,9 @@ async def running_system(
                     AgentSpec(agent_id=f"{kind.agent_type}-1", agent_class=kind) for kind in agents
                 ],
                 meters=meters,
-                clock=system_clock,
+                clock=clock,
                 chance=chance,
-                incarnation=f"life-{random.SystemRandom().random()}",
+                incarnation=incarnation or f"life-{random.SystemRandom().random()}",
                 poison=poison,
                 drives_all=drives_all,
             )

@@ -1,0 +1,155 @@
+"""What has to hold when a simulation is over, whatever happened in it."""
+
+import json
+import threading
+from collections import Counter
+from typing import Any
+
+from pykka import ActorRegistry
+
+from actors.facts import ENDS, STEP_COMPLETED, STEP_FAILED
+from storage import payload
+from storage.issues.file import PUBLISHED
+from tests.simulation.flows import AGENTS, outcome
+from tests.simulation.ledger import ENDED, Attempt, Outcome, Workload
+from tests.simulation.remains import Remains, Rows
+from tests.simulation.simulation import Simulation
+
+CLOSED = {"completed": "Completed", "failed": "Failed: ValueError"}
+
+
+def check(simulation: Simulation) -> None:
+    """Raises AssertionError with what does not hold."""
+    remains = Remains.of(simulation.repo)
+    _every_acknowledged_workflow_has_ended_as_it_must(simulation, remains)
+    _no_key_started_two_workflows(remains)
+    _every_workflow_is_one_closed_issue(remains)
+    _the_published_file_says_what_the_database_says(simulation, remains)
+    _every_outcome_is_recorded_once_and_told_once(remains)
+    _no_number_is_missing(remains)
+    _nothing_is_left_to_do(remains)
+    _no_step_ran_again_once_its_outcome_was_recorded(simulation)
+    _no_agent_had_more_than_it_takes(simulation)
+    _the_last_life_has_changed_nothing(simulation)
+    _whoever_followed_has_seen_the_log(simulation)
+    _nothing_is_left_running()
+
+
+def _every_acknowledged_workflow_has_ended_as_it_must(
+    simulation: Simulation, remains: Remains
+) -> None:
+    mappings = {row["tempolite_workflow_id"]: row for row in remains.mappings}
+    outputs = {row["workflow_id"]: row for row in remains.results if row["step"] == "output"}
+    for request in simulation.clients.acknowledged:
+        assert request.record is not None
+        workflow_id = request.record.id
+        row = mappings[workflow_id]
+        status, done = outcome(request.message.workflow_type, request.plan)
+        assert (workflow_id, row["status"]) == (workflow_id, status)
+        assert row["beads_issue_id"] == request.record.beads_issue_id
+        if status == "completed":
+            assert payload.decode(outputs[workflow_id]["result_data"])["done"] == done
+
+
+def _no_key_started_two_workflows(remains: Remains) -> None:
+    keys = Counter(row["idempotency_key"] for row in remains.mappings)
+    del keys[None]
+    assert _more_than_once(keys) == {}
+
+
+def _every_workflow_is_one_closed_issue(remains: Remains) -> None:
+    statuses = {row["tempolite_workflow_id"]: row["status"] for row in remains.mappings}
+    assert statuses == {row["workflow_id"]: row["status"] for row in remains.instances}
+    issues = {issue["id"]: issue for issue in remains.issues}
+    assert issues.keys() == {row["beads_issue_id"] for row in remains.mappings}
+    for row in remains.mappings:
+        issue = issues[row["beads_issue_id"]]
+        assert issue["metadata"]["beadflow"]["workflow_id"] == row["tempolite_workflow_id"]
+        assert (issue["status"], issue["close_reason"]) == ("closed", CLOSED[row["status"]])
+        assert len(issue["comments"]) == 1, issue
+
+
+def _the_published_file_says_what_the_database_says(
+    simulation: Simulation, remains: Remains
+) -> None:
+    assert [json.loads(line) for line in simulation.trace.issues.splitlines()] == remains.issues
+    place = (simulation.repo / PUBLISHED).parent
+    assert [path.name for path in place.iterdir()] == [PUBLISHED.name]
+
+
+def _every_outcome_is_recorded_once_and_told_once(remains: Remains) -> None:
+    recorded = Counter(
+        (row["workflow_id"], row["op"]) for row in remains.history if row["kind"] in ENDED
+    )
+    assert _more_than_once(recorded) == {}
+    told = Counter(
+        (row["workflow_id"], payload.decode(row["data"])["step"])
+        for row in remains.events
+        if row["type"] in (STEP_COMPLETED, STEP_FAILED)
+    )
+    assert told == recorded
+    ends = Counter(row["workflow_id"] for row in remains.events if row["type"] in ENDS)
+    assert ends == Counter(row["tempolite_workflow_id"] for row in remains.mappings)
+
+
+def _no_number_is_missing(remains: Remains) -> None:
+    assert _numbers(remains.events, "seq") == _up_to(len(remains.events))
+    assert _numbers(remains.history, "position") == _up_to(len(remains.history))
+    for row in remains.instances:
+        own = [h for h in remains.history if h["workflow_id"] == row["workflow_id"]]
+        assert _numbers(own, "seq") == _up_to(len(own))
+
+
+def _nothing_is_left_to_do(remains: Remains) -> None:
+    assert remains.intents == []
+    assert [row for row in remains.assignments if row["status"] != "completed"] == []
+    assert [row for row in remains.tasks if row["state"] != "consumed"] == []
+    cursors = {row["source"]: row["position"] for row in remains.cursors}
+    assert cursors["tempolite"] == remains.history[-1]["position"]
+    assert cursors["beads"] == remains.journal[-1]["seq"]
+
+
+def _no_step_ran_again_once_its_outcome_was_recorded(simulation: Simulation) -> None:
+    ran, over = set(), set()
+    for entry in simulation.trace.ledger:
+        match entry:
+            case Attempt(step=step):
+                assert step not in over, entry
+                ran.add(step)
+            case Outcome(step=step):
+                over.add(step)
+    assert ran == over
+
+
+def _no_agent_had_more_than_it_takes(simulation: Simulation) -> None:
+    limits = {f"{kind.agent_type}-1": kind.max_workload for kind in AGENTS}
+    for entry in simulation.trace.ledger:
+        if isinstance(entry, Workload):
+            assert entry.workflows <= limits[entry.agent_id], entry
+
+
+def _the_last_life_has_changed_nothing(simulation: Simulation) -> None:
+    assert simulation.trace.issues == simulation.issues_before_the_last_life
+
+
+def _whoever_followed_has_seen_the_log(simulation: Simulation) -> None:
+    """Without a gap and without a double, over all lives and all that cut it off."""
+    seen = simulation.clients.followed
+    assert seen == simulation.trace.log[: len(seen)]
+
+
+def _nothing_is_left_running() -> None:
+    assert ActorRegistry.get_all() == []
+    assert [t.name for t in threading.enumerate() if t.name.startswith("root")] == []
+
+
+def _more_than_once(counted: Counter[Any]) -> dict[Any, int]:
+    return {key: count for key, count in counted.items() if count > 1}
+
+
+def _numbers(rows: Rows, column: str) -> list[int]:
+    return [row[column] for row in rows]
+
+
+def _up_to(count: int) -> list[int]:
+    return list(range(1, count + 1))
