@@ -2,8 +2,9 @@ import logging
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from supervision import (
     Delivery,
     MailboxFull,
     Named,
+    Reply,
     StartError,
     System,
     UnexpectedMessage,
@@ -143,9 +145,14 @@ class Running:
     def restarts(self) -> int:
         return sum(isinstance(event, ActorRestarted) for event in self.events)
 
+    @property
+    def before(self) -> list[int]:
+        """The batches that come before those of `in_one_batch`."""
+        return [] if self.system.inline else [1]
+
     @asynccontextmanager
     async def kept_busy(self) -> AsyncIterator[None]:
-        """Keeps the writer in a batch of its own until the body ends."""
+        """Keeps a writer's thread in a batch of its own until the body ends."""
         command = Wait(until=threading.Event(), begun=threading.Event())
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ask, self.name, command)
@@ -156,20 +163,18 @@ class Running:
                 command.until.set()
 
     async def in_one_batch(self, *commands: Command[Any]) -> list[object]:
-        """Sends commands while the writer is busy; gives the answer or the error of each."""
-        answers: dict[int, object] = {}
+        """Sends commands before the writer takes any; gives the answer or the error of each."""
+        async with nullcontext() if self.system.inline else self.kept_busy():
+            assert self.name.ref is not None
+            replies = [self.name.ref.ask(command, block=False) for command in commands]
+        return [await outcome(reply) for reply in replies]
 
-        async def send(index: int, command: Command[Any]) -> None:
-            try:
-                answers[index] = await ask(self.name, command)
-            except Exception as err:  # noqa: BLE001 - the test looks at it
-                answers[index] = err
 
-        async with trio.open_nursery() as nursery, self.kept_busy():
-            for index, command in enumerate(commands):
-                nursery.start_soon(send, index, command)
-                await trio.testing.wait_all_tasks_blocked()
-        return [answers[index] for index in range(len(commands))]
+async def outcome(reply: Reply[Any]) -> object:
+    try:
+        return await reply
+    except Exception as err:  # noqa: BLE001 - the test looks at it
+        return err
 
 
 @pytest.fixture
@@ -180,47 +185,56 @@ def schema(tmp_path: Path) -> Path:
     return tmp_path / "schema"
 
 
+Opening = Callable[..., AbstractAsyncContextManager[Running]]
+
+
+@pytest.fixture(params=["thread", "inline"])
+def running(request: pytest.FixtureRequest, schema: Path) -> Opening:
+    """Runs a writer in its thread, and on a task: what holds for one holds for its twin."""
+    return partial(a_writer_runs, schema, inline=request.param == "inline")
+
+
 @asynccontextmanager
-async def running(schema: Path, **options: Any) -> AsyncIterator[Running]:
+async def a_writer_runs(schema: Path, *, inline: bool, **options: Any) -> AsyncIterator[Running]:
     path = schema.parent / "things.db"
     events: list[object] = []
 
     def build() -> DatabaseWriter:
         return DatabaseWriter(path, schema, HANDLERS, database="things", **options)
 
-    async with System.open(on_event=events.append) as system:
+    async with System.open(on_event=events.append, inline=inline) as system:
         backoff = Backoff(initial_s=0.01, jitter=0.0)
         children = [ChildSpec(id="writer", build=build, name="things_writer")]
         await system.start(supervisor("root", "one_for_one", children, backoff=backoff))
         yield Running(system, system.named("things_writer"), path, events)
 
 
-async def test_an_answer_means_that_it_is_written(schema: Path) -> None:
-    async with running(schema) as writer:
+async def test_an_answer_means_that_it_is_written(running: Opening) -> None:
+    async with running() as writer:
         assert await write(writer.name, AddThing(name="a")) == 1
         assert writer.names() == ["a"]
 
 
-async def test_what_waits_is_committed_at_once_and_in_order(schema: Path) -> None:
+async def test_what_waits_is_committed_at_once_and_in_order(running: Opening) -> None:
     commits: list[int] = []
-    async with running(schema, observe_commit=lambda rows, _: commits.append(rows)) as writer:
+    async with running(observe_commit=lambda rows, _: commits.append(rows)) as writer:
         names = [f"n{index:02}" for index in range(20)]
         answers = await writer.in_one_batch(*(AddThing(name=name) for name in names))
         assert answers == list(range(1, 21))
         assert writer.names() == names
-    assert commits == [1, 20]
+    assert commits == [*writer.before, 20]
 
 
-async def test_a_batch_has_a_bound(schema: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_batch_has_a_bound(running: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DatabaseWriter, "batch_bound", 4)
     commits: list[int] = []
-    async with running(schema, observe_commit=lambda rows, _: commits.append(rows)) as writer:
+    async with running(observe_commit=lambda rows, _: commits.append(rows)) as writer:
         await writer.in_one_batch(*(AddThing(name=str(index)) for index in range(10)))
-    assert commits == [1, 4, 4, 2]
+    assert commits == [*writer.before, 4, 4, 2]
 
 
-async def test_a_refused_command_leaves_nothing_and_its_neighbours_stay(schema: Path) -> None:
-    async with running(schema) as writer:
+async def test_a_refused_command_leaves_nothing_and_its_neighbours_stay(running: Opening) -> None:
+    async with running() as writer:
         first, refused, last = await writer.in_one_batch(
             AddThing(name="a"), AddAndRefuse(name="b"), AddThing(name="c")
         )
@@ -230,8 +244,8 @@ async def test_a_refused_command_leaves_nothing_and_its_neighbours_stay(schema: 
         assert writer.restarts == 0
 
 
-async def test_a_violated_constraint_is_a_conflict_of_its_asker_alone(schema: Path) -> None:
-    async with running(schema) as writer:
+async def test_a_violated_constraint_is_a_conflict_of_its_asker_alone(running: Opening) -> None:
+    async with running() as writer:
         await write(writer.name, Insert(name="a"))
         conflict, other = await writer.in_one_batch(Insert(name="a"), Insert(name="b"))
         assert isinstance(conflict, Conflict)
@@ -240,9 +254,9 @@ async def test_a_violated_constraint_is_a_conflict_of_its_asker_alone(schema: Pa
 
 
 async def test_a_failing_handler_fails_its_command_alone(
-    schema: Path, caplog: pytest.LogCaptureFixture
+    running: Opening, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running(schema) as writer:
+    async with running() as writer:
         failed, added = await writer.in_one_batch(AddAndFail(name="secret"), AddThing(name="b"))
         assert isinstance(failed, DatabaseError)
         assert failed.operation == "add_and_fail"
@@ -253,30 +267,30 @@ async def test_a_failing_handler_fails_its_command_alone(
     assert [r.levelno for r in caplog.records if r.name == "actors.batch"] == [logging.ERROR]
 
 
-async def test_a_command_without_a_handler_is_refused(schema: Path) -> None:
-    async with running(schema) as writer:
+async def test_a_command_without_a_handler_is_refused(running: Opening) -> None:
+    async with running() as writer:
         with pytest.raises(UnexpectedMessage, match=r"things writer .* Unknown"):
             await write(writer.name, Unknown())
         assert writer.restarts == 0
 
 
-async def test_a_told_command_is_written_and_its_refusal_crashes_nobody(schema: Path) -> None:
-    async with running(schema) as writer:
+async def test_a_told_command_is_written_and_its_refusal_crashes_nobody(running: Opening) -> None:
+    async with running() as writer:
         writer.name.tell(AddThing(name="a"))
         writer.name.tell(AddAndRefuse(name="b"))
         assert await write(writer.name, AddThing(name="c")) == 2
         assert writer.restarts == 0
 
 
-async def test_poison_is_refused_by_a_writer_in_service(schema: Path) -> None:
-    async with running(schema) as writer:
+async def test_poison_is_refused_by_a_writer_in_service(running: Opening) -> None:
+    async with running() as writer:
         with pytest.raises(Forbidden):
             await write(writer.name, Poison())
         assert writer.restarts == 0
 
 
-async def test_a_crash_takes_back_its_batch_and_the_next_writer_goes_on(schema: Path) -> None:
-    async with running(schema, poison=True) as writer:
+async def test_a_crash_takes_back_its_batch_and_the_next_writer_goes_on(running: Opening) -> None:
+    async with running(poison=True) as writer:
         added, poisoned = await writer.in_one_batch(AddThing(name="a"), Poison())
         assert isinstance(added, ActorDeadError)
         assert isinstance(poisoned, ActorDeadError)
@@ -285,8 +299,9 @@ async def test_a_crash_takes_back_its_batch_and_the_next_writer_goes_on(schema: 
         assert writer.restarts == 1
 
 
-async def test_write_repeats_a_command_that_a_crash_took_along(schema: Path) -> None:
-    async with running(schema, poison=True) as writer:
+@pytest.mark.parametrize("running", ["thread"], indirect=True)
+async def test_write_repeats_a_command_that_a_crash_took_along(running: Opening) -> None:
+    async with running(poison=True) as writer:
         counts: list[int] = []
 
         async def add() -> None:
@@ -302,7 +317,7 @@ async def test_write_repeats_a_command_that_a_crash_took_along(schema: Path) -> 
 
 
 async def test_a_repetition_that_is_refused_for_want_of_room_says_nothing_of_the_first_attempt(
-    schema: Path, monkeypatch: pytest.MonkeyPatch
+    running: Opening, schema: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer, outcomes = DatabaseWriter._answer, []
 
@@ -316,7 +331,7 @@ async def test_a_repetition_that_is_refused_for_want_of_room_says_nothing_of_the
             answer(self, delivery, outcome)
 
     monkeypatch.setattr(DatabaseWriter, "_answer", answer_badly)
-    async with running(schema) as writer:
+    async with running() as writer:
         assert await write(writer.name, AddThing(name="a")) == 1
     assert outcomes == [1, 1, 1]
 
@@ -361,10 +376,10 @@ def fail_first_commit(
 
 @pytest.mark.parametrize("after", [False, True])
 async def test_a_commit_that_fails_is_unknown_until_it_is_repeated(
-    schema: Path, monkeypatch: pytest.MonkeyPatch, after: bool
+    running: Opening, monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:
     made = fail_first_commit(monkeypatch, sqlite3.SQLITE_IOERR_FSYNC, after=after)
-    async with running(schema) as writer:
+    async with running() as writer:
         with pytest.raises(ActorDeadError):
             await ask(writer.name, AddThing(name="a"))
         assert await write(writer.name, AddThing(name="a")) == 1
@@ -373,8 +388,8 @@ async def test_a_commit_that_fails_is_unknown_until_it_is_repeated(
     assert len(made) == 2
 
 
-async def test_a_full_disk_refuses_the_batch_and_the_writer_lives(schema: Path) -> None:
-    async with running(schema) as writer:
+async def test_a_full_disk_refuses_the_batch_and_the_writer_lives(running: Opening) -> None:
+    async with running() as writer:
         await write(writer.name, AddThing(name="a"))
         await write(writer.name, LimitPages(pages=20))
         added, full = await writer.in_one_batch(AddThing(name="b"), Fill(size_bytes=200_000))
@@ -387,57 +402,57 @@ async def test_a_full_disk_refuses_the_batch_and_the_writer_lives(schema: Path) 
 
 
 async def test_a_disk_that_is_full_at_commit_is_the_same(
-    schema: Path, monkeypatch: pytest.MonkeyPatch
+    running: Opening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail_first_commit(monkeypatch, sqlite3.SQLITE_FULL)
-    async with running(schema) as writer:
+    async with running() as writer:
         with pytest.raises(StorageFull, match="add_thing was not written"):
             await write(writer.name, AddThing(name="a"))
         assert writer.names() == []
         assert writer.restarts == 0
 
 
-async def test_those_who_copy_are_woken_after_the_answers(schema: Path) -> None:
+async def test_those_who_copy_are_woken_after_the_answers(running: Opening) -> None:
     happened: list[str] = []
-    async with running(schema, on_commit=lambda: happened.append("hint")) as writer:
+    async with running(on_commit=lambda: happened.append("hint")) as writer:
         await write(writer.name, AddThing(name="a"))
         await write(writer.name, AddThing(name="b"))
     assert happened == ["hint", "hint"]
 
 
-async def test_a_hint_that_cannot_be_delivered_harms_nobody(schema: Path) -> None:
+async def test_a_hint_that_cannot_be_delivered_harms_nobody(running: Opening) -> None:
     def hint() -> None:
         raise MailboxFull("the bus is busy")
 
-    async with running(schema, on_commit=hint) as writer:
+    async with running(on_commit=hint) as writer:
         await write(writer.name, AddThing(name="a"))
         await write(writer.name, AddThing(name="b"))
         assert writer.restarts == 0
 
 
-async def test_each_command_is_observed_also_when_it_fails(schema: Path) -> None:
+async def test_each_command_is_observed_also_when_it_fails(running: Opening) -> None:
     seen: list[tuple[str, str]] = []
 
     def observe(database: str, operation: str, seconds: float) -> None:
         assert seconds >= 0
         seen.append((database, operation))
 
-    async with running(schema, observe=observe) as writer:
+    async with running(observe=observe) as writer:
         await write(writer.name, AddThing(name="a"))
         with pytest.raises(NotFound):
             await write(writer.name, AddAndRefuse(name="b"))
     assert seen == [("things", "add_thing"), ("things", "add_and_refuse")]
 
 
-async def test_a_stopped_writer_leaves_one_file_and_no_log(schema: Path) -> None:
-    async with running(schema) as writer:
+async def test_a_stopped_writer_leaves_one_file_and_no_log(running: Opening) -> None:
+    async with running() as writer:
         await write(writer.name, AddThing(name="a"))
         path = writer.path
     assert [p.name for p in path.parent.glob("things.db*")] == ["things.db"]
 
 
-async def test_stopping_does_not_wait_for_a_reader(schema: Path) -> None:
-    async with running(schema) as writer:
+async def test_stopping_does_not_wait_for_a_reader(running: Opening) -> None:
+    async with running() as writer:
         await write(writer.name, AddThing(name="a"))
         reader = open_reader(writer.path)
         reader.execute("BEGIN")
@@ -448,33 +463,34 @@ async def test_stopping_does_not_wait_for_a_reader(schema: Path) -> None:
     reader.close()
 
 
-async def test_a_schema_that_does_not_fit_stops_the_start(schema: Path) -> None:
+async def test_a_schema_that_does_not_fit_stops_the_start(running: Opening, schema: Path) -> None:
     (schema / "0002_bad.up.sql").write_text("NONSENSE;")
     with pytest.raises(StartError) as raised:
-        async with running(schema):
+        async with running():
             pytest.fail("started")
     assert isinstance(raised.value.cause, SchemaError)
 
 
-async def test_write_gives_up_at_its_deadline_and_names_what_it_tried(schema: Path) -> None:
-    async with running(schema) as writer:
+async def test_write_gives_up_at_its_deadline_and_names_what_it_tried(running: Opening) -> None:
+    async with running() as writer:
         nobody = writer.system.named("nobody")
         with pytest.raises(DatabaseUnavailable, match=r"add_thing: nobody .* 0\.05 s") as raised:
             await write(nobody, AddThing(name="a"), deadline_s=0.05)
         assert isinstance(raised.value.cause, ActorDeadError)
 
 
-async def test_write_gives_up_on_a_writer_that_hangs(schema: Path) -> None:
-    async with running(schema) as writer, writer.kept_busy():
+@pytest.mark.parametrize("running", ["thread"], indirect=True)
+async def test_write_gives_up_on_a_writer_that_hangs(running: Opening) -> None:
+    async with running() as writer, writer.kept_busy():
         with pytest.raises(DatabaseUnavailable):
             await write(writer.name, AddThing(name="a"), deadline_s=0.05)
 
 
 async def test_persist_waits_until_there_is_room(
-    schema: Path, monkeypatch: pytest.MonkeyPatch
+    running: Opening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(actors.writer, "PERSIST_PAUSE_S", 0.001)
-    async with running(schema) as writer:
+    async with running() as writer:
         await write(writer.name, LimitPages(pages=20))
         with pytest.raises(StorageFull):
             await write(writer.name, Fill(size_bytes=200_000))
@@ -484,8 +500,8 @@ async def test_persist_waits_until_there_is_room(
         assert len(writer.names()) == 1
 
 
-async def test_persist_passes_on_what_waiting_does_not_mend(schema: Path) -> None:
-    async with running(schema) as writer:
+async def test_persist_passes_on_what_waiting_does_not_mend(running: Opening) -> None:
+    async with running() as writer:
         with pytest.raises(NotFound):
             await persist(writer.name, AddAndRefuse(name="a"))
 

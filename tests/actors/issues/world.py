@@ -1,7 +1,7 @@
 """A small world for the issues: a real database and a real file, with no thread in it.
 
-The writer and the Git worker run their real code inside task actors, so that tests may use a clock
-that jumps: it would jump past every deadline while a thread is at work.
+The Git worker runs inline, and the writer's real code inside a task actor, so that tests may use a
+clock that jumps: it would jump past every deadline while a thread is at work.
 """
 
 import sqlite3
@@ -86,9 +86,12 @@ class World:
         self.run(CreateIssue(row=make(issue_id, **more)))
 
     def ask_files(self, message: object) -> Any:
+        self.see(message)
+        return self.files.on_receive(message)
+
+    def see(self, message: object) -> None:
         self.asked.append(type(message).__name__)
         self.before(message)
-        return self.files.on_receive(message)
 
     def holds(self, issue_id: str = "x-1") -> bool:
         return queries.get_line(self.conn, issue_id) is not None
@@ -107,13 +110,13 @@ class World:
 
     @asynccontextmanager
     async def running(self, settings: PublisherSettings) -> AsyncIterator[System]:
-        async with System.open() as system:
+        async with System.open(inline=True) as system:
             publisher = system.named("publisher")
             parts = {
                 "beads_writer": lambda: InlineWriter(
                     self, lambda: hint(publisher, JournalAdvanced())
                 ),
-                "git_worker": lambda: InlineFiles(self),
+                "git_worker": lambda: WatchedFiles(self),
                 "publisher": lambda: IssuePublisher(
                     writer=system.named("beads_writer"),
                     files=system.named("git_worker"),
@@ -141,13 +144,14 @@ class InlineWriter(Actor):
             self._on_commit()
 
 
-class InlineFiles(Actor):
+class WatchedFiles(GitWorker):
     def __init__(self, world: World) -> None:
-        super().__init__()
+        super().__init__(world.database, world.path, repository=world.repository)
         self._world = world
 
-    async def on_receive(self, message: object) -> object:
-        return self._world.ask_files(message)
+    def on_receive(self, message: object) -> object:
+        self._world.see(message)
+        return super().on_receive(message)
 
 
 @contextmanager
