@@ -6,7 +6,6 @@ intent makes it, and making it twice is making it once: each part has its natura
 
 import contextlib
 from dataclasses import asdict
-from typing import Any
 
 import structlog
 import trio
@@ -14,16 +13,16 @@ import trio
 from actors.agents.messages import GrantQueued
 from actors.clock import Clock, rfc3339
 from actors.coordination.messages import CloseIntent, IntentOpen, StartPlan
-from actors.errors import Conflict, DatabaseUnavailable, StorageFull, WorkflowError
+from actors.errors import Conflict, DatabaseUnavailable, StorageFull
 from actors.hints import hint
 from actors.issues.messages import CreateIssue
 from actors.workflows.history import HistoryEvent, Kind
 from actors.workflows.messages import AppendHistory, CreateInstance, Launch
-from actors.writer import Command, Settle, persist, write
+from actors.writer import Settle, persist, write
 from storage import payload
 from storage.coordination import queries
 from storage.pool import ReadPool
-from supervision import Actor, MailboxFull, Named, Refused
+from supervision import Actor, MailboxFull, Named
 
 RETRY_S = 5.0
 
@@ -40,28 +39,26 @@ def plan_from_text(text: str) -> StartPlan:
 
 
 async def make(plan: StartPlan, *, beads: Named, tempolite: Named) -> None:
-    """Make a decided start: the issue and the instance, at once. Idempotent.
+    """Make a decided start: the issue, then the instance. Idempotent.
+
+    In this order, since a workflow runs once its instance is there, and what happens to it cannot
+    be said on an issue that is not there yet.
 
     Raises:
-        Conflict: another issue has taken the id since it was chosen; the start cannot be made.
+        Conflict: another issue has taken the id since it was chosen; the start cannot be made. Its
+            instance is there, so that it can be abandoned.
         StorageFull: the disk is full; the intent stays open.
         MailboxFull: a writer has more work than room for it; the intent stays open.
         DatabaseUnavailable: a writer gave no answer in time; the intent stays open.
     """
-    failures: list[WorkflowError | Refused] = []
-
-    async def part(writer: Named, command: Command[Any]) -> None:
-        try:
-            await write(writer, command)
-        except (WorkflowError, Refused) as error:
-            failures.append(error)
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(part, beads, CreateIssue(row=plan.issue, key=plan.workflow_id))
-        nursery.start_soon(part, tempolite, _instance(plan))
-    if failures:
-        # What may yet be made comes first: only a start that is otherwise whole can be abandoned.
-        raise max(failures, key=lambda error: error.retryable)
+    taken: Conflict | None = None
+    try:
+        await write(beads, CreateIssue(row=plan.issue, key=plan.workflow_id))
+    except Conflict as error:
+        taken = error
+    await write(tempolite, _instance(plan))
+    if taken is not None:
+        raise taken
 
 
 def _instance(plan: StartPlan) -> CreateInstance:

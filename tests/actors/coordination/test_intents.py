@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
+import trio.testing
 
 from actors.coordination import intents, store
 from actors.coordination.intents import make, plan_from_text, plan_to_text
@@ -17,6 +19,7 @@ from actors.coordination.messages import (
     WorkflowRecord,
 )
 from actors.errors import Conflict, StorageFull
+from actors.issues import store as issues_store
 from actors.issues.issue import new_issue
 from actors.issues.messages import CreateIssue, GetIssue
 from actors.issues.store import HANDLERS as ISSUES
@@ -39,12 +42,16 @@ from tests.support.faults import until
 from tests.support.starts import start_plan
 from tests.support.world import Running, running_system
 
+CLOSED = "issues WHERE status = 'closed'"
+
 runs: list[str] = []
 
 
 @pytest.fixture(autouse=True)
 def _nothing_ran() -> None:
     runs.clear()
+    Helper.gate = trio.Event()
+    Helper.gate.set()
 
 
 @activity
@@ -62,9 +69,12 @@ class Helper(Agent):
     agent_type = "helper"
     max_workload = 1
 
+    gate = trio.Event()
+
     @activity
     async def help(self, task: Task) -> str:
         runs.append(task.workflow_id)
+        await self.gate.wait()
         return self.agent_id
 
 
@@ -222,6 +232,31 @@ async def test_a_full_disk_at_the_start_leaves_the_intent_open_until_there_is_ro
         assert record.status == "completed"
 
 
+async def test_a_workflow_does_not_run_before_it_has_its_issue(
+    repo: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Found by a simulation: its issue, made when there was room, never heard of its end."""
+    room = trio.Event()
+    create = ISSUES[CreateIssue]
+
+    def create_if_there_is_room(connection: Any, command: CreateIssue) -> Any:
+        if command.key != "w-1" and not room.is_set():
+            raise StorageFull("the disk is full")
+        return create(connection, command)
+
+    monkeypatch.setattr(issues_store, "HANDLERS", {**ISSUES, CreateIssue: create_if_there_is_room})
+    cut(repo, [decide], start_plan("helped", agent_type="helper", agent_id="helper-1"))
+    Helper.gate = trio.Event()
+    async with running_system(repo, workflows=[helped], agents=[Helper], inline=True) as running:
+        await until(lambda: runs == ["w-1"])
+        with pytest.raises(StorageFull):
+            await running.start("helped")
+        Helper.gate.set()
+        await trio.sleep(30.0)  # of the test's clock: it could have run and ended by now
+        room.set()
+        await until(lambda: count(running, "beads", CLOSED) == 2)
+
+
 # --- making, against writers that refuse
 
 
@@ -260,16 +295,16 @@ async def outcome(beads: Exception | None, tempolite: Exception | None) -> tuple
     return None, taken
 
 
-async def test_both_parts_are_made_at_once() -> None:
+async def test_the_issue_is_made_before_the_instance() -> None:
     error, taken = await outcome(None, None)
     assert error is None
-    assert {type(command) for command in taken} == {CreateIssue, CreateInstance}
+    assert [type(command) for command in taken] == [CreateIssue, CreateInstance]
 
 
-async def test_a_part_that_is_refused_does_not_stop_the_other() -> None:
+async def test_without_its_issue_no_instance_is_made() -> None:
     error, taken = await outcome(StorageFull("full"), None)
     assert isinstance(error, StorageFull)
-    assert [type(command) for command in taken] == [CreateInstance]
+    assert taken == []
 
 
 async def test_a_writer_with_no_room_refuses_as_it_is() -> None:
