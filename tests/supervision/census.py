@@ -42,7 +42,7 @@ class Census:
             threads=frozenset(thread.name for thread in threading.enumerate()),
             files=_open_files(),
             actors=len(pykka.ActorRegistry.get_all()),
-            objects=sum(type(thing).__module__.startswith(OURS) for thing in gc.get_objects()),
+            objects=sum(str(type(thing).__module__).startswith(OURS) for thing in gc.get_objects()),
             resident_bytes=resident_bytes(),
         )
 

@@ -2,6 +2,7 @@
 
 import contextvars
 import gc
+import weakref
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -342,12 +343,14 @@ async def test_an_actor_is_in_pykkas_registry_as_long_as_it_lives(system: System
 
 async def test_a_dead_actor_is_released(system: System) -> None:
     await system.start(supervisor("root", "one_for_one", [probe(restart="temporary")]))
+    kept: list[weakref.ref[Probe]] = []
+    await ask(system.named("probe"), Run(function=lambda actor: kept.append(weakref.ref(actor))))
     await ask(system.named("probe"), Run(function=lambda actor: actor.stop()))
     with suppress(ActorDeadError):
         await ask(system.named("probe"), Echo())
     await wait_all_tasks_blocked()
     gc.collect()
-    assert not [thing for thing in gc.get_objects() if type(thing) is Probe]
+    assert [ref() for ref in kept] == [None]
 
 
 async def test_starting_is_told_before_ending(system: System, events: Events) -> None:
