@@ -18,7 +18,7 @@ from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 from cli.exits import ExitCode
 from cli.output import Form, Output
 from cli.problem import Problem, usage
-from storage.errors import StorageError, StoreLocked
+from storage.errors import SchemaError, StorageError, StoreLocked
 
 _EPILOGUE = (
     "Examples:\n\n"
@@ -54,6 +54,11 @@ app.command(
     "cli.workflow:app",
     name="workflow",
     help="Start workflows, and see what they do and what they found.",
+)
+app.command(
+    "cli.db:app",
+    name="db",
+    help="Look after the databases: their versions, backups, integrity and size.",
 )
 app.command(
     "cli.actors:actors",
@@ -160,6 +165,13 @@ def _unusable(err: StorageError) -> Problem:
     """The store's own words: they are written for a person at a terminal."""
     if isinstance(err, StoreLocked):
         return Problem(str(err), code="store_locked", exit_code=ExitCode.CONFLICT, retryable=True)
+    if isinstance(err, SchemaError):
+        return Problem(
+            str(err),
+            code="schema",
+            exit_code=ExitCode.FAILED,
+            hint="`beadflow db status` shows what was applied to which database",
+        )
     return Problem(str(err), code="storage", exit_code=ExitCode.FAILED)
 
 

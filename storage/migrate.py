@@ -6,12 +6,13 @@ run one by one: `executescript` would commit first.
 
 A database is refused, with the way out in the message, when it was migrated by a newer program,
 when a file it was migrated with has been changed since, or when a version is missing in between.
-Called by the database writers at start, and by the offline command `db`.
+The message names the database, because there are three. Called by the database writers at start,
+and by the offline command `db`.
 """
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources.abc import Traversable
@@ -77,15 +78,52 @@ def rollback(conn: sqlite3.Connection, schema: Path | Traversable, *, to: int) -
     Raises:
         SchemaError: as `migrate`; also when a step has no down file (checked before the first).
     """
+    undo = undoable(conn, schema, to=to)
+    known = {m.version: m for m in load(schema)}
+    for row in undo:
+        _step_down(conn, known[row.version])
+    return undo
+
+
+def undoable(conn: sqlite3.Connection, schema: Path | Traversable, *, to: int) -> list[Applied]:
+    """Says which steps `rollback` would take back, newest first, and changes nothing.
+
+    Raises:
+        SchemaError: as `rollback`.
+    """
     migrations = load(schema)
     undo = [row for row in reversed(_checked(conn, migrations)) if row.version > to]
     known = {m.version: m for m in migrations}
     for row in undo:
         if known[row.version].down is None:
-            raise SchemaError(f"{known[row.version].label} has no down file: restore a backup")
-    for row in undo:
-        _step_down(conn, known[row.version])
+            raise SchemaError(
+                f"{_name(conn)}: {known[row.version].label} has no down file: restore a backup"
+            )
     return undo
+
+
+def refuse_misfit(conn: sqlite3.Connection, schema: Path | Traversable) -> None:
+    """Does nothing when `migrate` would take the database; works on a reader too.
+
+    Raises:
+        SchemaError: the database does not fit (see the module).
+    """
+    _checked(conn, load(schema))
+
+
+def shape(conn: sqlite3.Connection) -> dict[str, str]:
+    """Gives the statement of every table, index and trigger, by its name."""
+    rows = conn.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
+    return {name: sql for name, sql in rows if not name.startswith("sqlite_")}
+
+
+def expected_shape(schema: Path | Traversable, version: int) -> dict[str, str]:
+    """Gives the `shape` of a database that the migrations have brought to a version."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as conn:
+        for migration in load(schema):
+            if migration.version <= version:
+                _step_up(conn, migration)
+        return shape(conn)
 
 
 def applied(conn: sqlite3.Connection) -> list[Applied]:
@@ -107,21 +145,28 @@ def _checked(conn: sqlite3.Connection, migrations: list[Migration]) -> list[Appl
     newest = migrations[-1].version if migrations else 0
     if rows and rows[-1].version > newest:
         raise SchemaError(
-            f"the database is at version {rows[-1].version} ({rows[-1].name}), this program knows"
+            f"{_name(conn)} is at version {rows[-1].version} ({rows[-1].name}), this program knows"
             f" versions up to {newest}: use the newer program, or let it roll back to {newest}"
         )
     if [row.version for row in rows] != [m.version for m in migrations[: len(rows)]]:
         missing = sorted(
             {m.version for m in migrations[: rows[-1].version]} - {r.version for r in rows}
         )
-        raise SchemaError(f"the database lacks versions {missing} in between: restore a backup")
+        raise SchemaError(f"{_name(conn)} lacks versions {missing} in between: restore a backup")
     for row, migration in zip(rows, migrations, strict=False):
         if row.checksum != migration.checksum:
             raise SchemaError(
-                f"{migration.label} was changed after it was applied on {row.applied_at:%Y-%m-%d}:"
-                " restore that file, and put the change into a new version"
+                f"{migration.label} was changed after it was applied to {_name(conn)} on"
+                f" {row.applied_at:%Y-%m-%d}: restore that file, and put the change into a new"
+                " version"
             )
     return rows
+
+
+def _name(conn: sqlite3.Connection) -> str:
+    """Gives the file's name, for messages."""
+    path = conn.execute("PRAGMA database_list").fetchone()[2]
+    return Path(path).name or "the database"
 
 
 def _status(migration: Migration | None, row: Applied | None) -> Status:
@@ -170,10 +215,15 @@ def _one_transaction(conn: sqlite3.Connection, label: str) -> Iterator[None]:
         conn.execute("BEGIN IMMEDIATE")
         yield
         if broken := conn.execute("PRAGMA foreign_key_check").fetchall():
-            raise SchemaError(f"{label} leaves {len(broken)} rows without what they refer to")
+            raise SchemaError(
+                f"{label} leaves {len(broken)} rows without what they refer to, in {_name(conn)}"
+            )
         conn.execute("COMMIT")
     except sqlite3.Error as err:
-        raise SchemaError(f"{label} failed: {err}") from err
+        raise SchemaError(
+            f"{label} failed on {_name(conn)} and left nothing: {err} (mend what it names, or go on"
+            " with the program that wrote the database)"
+        ) from err
     finally:
         if conn.in_transaction:
             conn.execute("ROLLBACK")

@@ -1,0 +1,252 @@
+"""`beadflow db …`: look after the databases of a data directory, as files.
+
+These commands need no server. Looking (`status`, `check`) and copying (`backup`) take no lock and
+also work beside one; whatever changes the files takes the lock of the data directory, and is
+refused with the name of its holder while somebody has it. The work is done in `storage`; here are
+the commands and what they print.
+"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from cli import table, when
+from cli.exits import ExitCode
+from cli.output import Output
+from cli.problem import Problem
+from storage.database import open_reader, open_writer
+from storage.databases import Database, databases
+from storage.errors import StorageError
+from storage.home import DataDir
+from storage.integrity import Finding, inspect
+from storage.invariants import broken
+from storage.lock import Holder
+from storage.migrate import Applied, Status, migrate, status
+from storage.snapshot import snapshot
+
+_REPO_HELP = "The Git repository whose data is meant; by default the one around you."
+_DATA_HELP = "The data directory; by default beadflow/ in the repository's Git directory."
+
+Repo = Annotated[Path | None, Parameter(help=_REPO_HELP)]
+Data = Annotated[Path | None, Parameter(env_var="WORKFLOW_DATA_DIR", help=_DATA_HELP)]
+Given = Annotated[Output, Parameter(parse=False)]
+
+_STATUS_COLUMNS = (
+    table.Column("database"),
+    table.Column("state", toned=True),
+    table.Column("version", right=True),
+    table.Column("newest", right=True),
+    table.Column("bytes", right=True),
+    table.Column("log bytes", right=True),
+    table.Column("migrated"),
+)
+_STEP_COLUMNS = (
+    table.Column("database"),
+    table.Column("version", right=True),
+    table.Column("name"),
+)
+_FINDING_COLUMNS = (
+    table.Column("database"),
+    table.Column("table"),
+    table.Column("place"),
+    table.Column("what"),
+)
+_UNFIT = ("damaged", "newer", "changed")
+
+app = App(
+    name="db",
+    help="Look after the databases: their versions, backups, integrity and size.",
+    help_epilogue="Example:\n\n  beadflow db backup /mnt/backups/project-monday",
+)
+
+
+@app.command(name="status", help_epilogue="Example:\n\n  beadflow db status -o json")
+def status_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
+    """Show the databases: version, size, and who holds them.
+
+    Works beside a server. The exit code is 1 when this program could not open one.
+    """
+    data = _existing(repo, data_dir)
+    found = [_described(database) for database in databases(data.path)]
+    if out.json:
+        holder = data.read_holder()
+        shown = {"data": str(data.path), "holder": _holder_fields(holder), "databases": found}
+        out.envelope("db.status", shown)
+    else:
+        out.table(_STATUS_COLUMNS, [_status_row(database) for database in found])
+        out.text("")
+        out.fields({"data": str(data.path), "held by": _holder_words(data.read_holder())})
+    unfit = any(database["state"] in _UNFIT for database in found)
+    return ExitCode.FAILED if unfit else ExitCode.OK
+
+
+@app.command(help_epilogue="Example:\n\n  beadflow db check && echo whole")
+def check(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
+    """Check the databases: every page, and what their rows owe each other.
+
+    Works beside a server, and reads all there is. What is wrong is listed with its
+    place, and the exit code is then 1; nothing is mended.
+    """
+    data = _existing(repo, data_dir)
+    found = _findings(data.path)
+    if out.json:
+        out.envelope("db.check", [_finding_fields(finding) for finding in found])
+    else:
+        out.table(_FINDING_COLUMNS, [(f.database, f.table, f.place, f.what) for f in found])
+    if not found:
+        out.note("nothing is wrong")
+        return ExitCode.OK
+    out.note(f"{len(found)} found; `beadflow db restore` puts a backup in their place", "red")
+    return ExitCode.FAILED
+
+
+@app.command(name="migrate", help_epilogue="Example:\n\n  beadflow db migrate")
+def migrate_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
+    """Bring the databases to this program's newest schema.
+
+    A server does so by itself when it starts. Each step is one transaction.
+    """
+    done: list[tuple[Database, Applied]] = []
+    with _existing(repo, data_dir) as data:
+        for database in filter(_is_there, databases(data.path)):
+            with closing(open_writer(database.path)) as connection:
+                done += [(database, step) for step in migrate(connection, database.schema)]
+    _print_steps(out, "db.migrate", done, "every database is at the newest version")
+    return ExitCode.OK
+
+
+def _existing(repo: Path | None, data_dir: Path | None) -> DataDir:
+    """The data directory that is meant.
+
+    Raises:
+        Problem: there is no data in it.
+    """
+    data = DataDir.resolve(repo, data_dir)
+    if not any(map(_is_there, databases(data.path))):
+        raise Problem(
+            "There is no data yet",
+            f"no database in {data.path}",
+            code="no_data",
+            exit_code=ExitCode.NOT_FOUND,
+            hint="--repo or --data-dir name another place",
+        )
+    return data
+
+
+def _is_there(database: Database) -> bool:
+    return database.path.exists()
+
+
+def _described(database: Database) -> dict[str, Any]:
+    """One database as `db.status` shows it; what cannot be read is said, not raised."""
+    fields: dict[str, Any] = {
+        "name": database.name,
+        "path": str(database.path),
+        "state": "missing",
+        "version": None,
+        "newest": database.newest,
+        "bytes": None,
+        "log_bytes": database.log.stat().st_size if database.log.exists() else 0,
+        "migrations": [],
+        "problem": None,
+    }
+    if not _is_there(database):
+        return fields
+    fields["bytes"] = database.path.stat().st_size
+    try:
+        with closing(open_reader(database.path)) as connection:
+            found = status(connection, database.schema)
+    except (StorageError, sqlite3.Error) as err:
+        return {**fields, "state": "damaged", "problem": str(err)}
+    applied = [line.version for line in found if line.applied_at]
+    shown = [_migration_fields(line) for line in found]
+    return {
+        **fields,
+        "state": _state(found),
+        "version": max(applied, default=0),
+        "migrations": shown,
+    }
+
+
+def _state(found: list[Status]) -> str:
+    if not all(line.known for line in found):
+        return "newer"
+    if any(line.changed for line in found):
+        return "changed"
+    pending = sum(line.applied_at is None for line in found)
+    return f"{pending} pending" if pending else "current"
+
+
+def _migration_fields(line: Status) -> dict[str, Any]:
+    return {
+        "version": line.version,
+        "name": line.name,
+        "applied_at": line.applied_at.isoformat() if line.applied_at else None,
+        "known": line.known,
+        "changed": line.changed,
+    }
+
+
+def _status_row(fields: dict[str, Any]) -> tuple[str, ...]:
+    applied = [line["applied_at"] for line in fields["migrations"] if line["applied_at"]]
+    cells = (fields[name] for name in ("name", "state", "version", "newest", "bytes", "log_bytes"))
+    return (
+        *("" if cell is None else str(cell) for cell in cells),
+        when.moment(max(applied, default="")),
+    )
+
+
+def _holder_fields(holder: Holder | None) -> dict[str, Any] | None:
+    if holder is None:
+        return None
+    return {
+        "pid": holder.pid,
+        "host": holder.host,
+        "started_at": holder.started_at,
+        "url": holder.url,
+    }
+
+
+def _holder_words(holder: Holder | None) -> str:
+    if holder is None:
+        return "nobody"
+    if holder.pid is None:
+        return "a process that has just begun"
+    at = f", serving {holder.url}" if holder.url else ""
+    return f"process {holder.pid} on {holder.host} since {holder.started_at}{at}"
+
+
+def _findings(directory: Path) -> list[Finding]:
+    """What is wrong with each file; with whole files, also what their rows contradict."""
+    found = [finding for database in databases(directory) for finding in inspect(database)]
+    if found:
+        return found
+    with snapshot(directory) as held:
+        return broken(held)
+
+
+def _finding_fields(finding: Finding) -> dict[str, str]:
+    return {
+        "database": finding.database,
+        "table": finding.table,
+        "place": finding.place,
+        "what": finding.what,
+    }
+
+
+def _print_steps(
+    out: Output, shape: str, done: list[tuple[Database, Applied]], nothing: str
+) -> None:
+    if out.json:
+        steps = [
+            {"database": database.name, "version": step.version, "name": step.name}
+            for database, step in done
+        ]
+        out.envelope(shape, steps)
+        return
+    out.table(_STEP_COLUMNS, [(d.name, str(step.version), step.name) for d, step in done])
+    if not done:
+        out.note(nothing)

@@ -1,0 +1,59 @@
+"""The three databases of a data directory: their names, files and schemas.
+
+For those who handle them as files, all alike: the operator's tools. What each of them means is said
+by its own room.
+"""
+
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Final
+
+from storage.migration import load
+
+NAMES: Final = ("coordination", "tempolite", "beads")
+"""In the order in which everything that is done to all of them is done."""
+
+_SCHEMAS: Final = {
+    "coordination": resources.files("storage.coordination") / "schema",
+    "tempolite": resources.files("storage.workflows") / "schema",
+    "beads": resources.files("storage.issues") / "schema",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """One database file and the migrations that this program has for it."""
+
+    name: str
+    path: Path
+    schema: Path | Traversable
+
+    @property
+    def newest(self) -> int:
+        """The version that this program brings it to."""
+        return load(self.schema)[-1].version
+
+    @property
+    def log(self) -> Path:
+        """The write-ahead log beside it; there is none while nobody has it open."""
+        return self.path.with_name(f"{self.path.name}-wal")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What SQLite keeps of it; the log first, since it means nothing without the rest."""
+        index = self.path.with_name(f"{self.path.name}-shm")
+        return (self.log, index, self.path)
+
+
+def file_name(name: str) -> str:
+    return f"{name}.db"
+
+
+def databases(directory: Path) -> tuple[Database, ...]:
+    """The databases of a data directory, or of a backup, whether they are there or not."""
+    return tuple(
+        Database(name=name, path=directory / file_name(name), schema=_SCHEMAS[name])
+        for name in NAMES
+    )

@@ -1,0 +1,245 @@
+"""What the rows of the three databases owe each other, as queries that find whoever breaks it.
+
+Each rule is one SELECT of places, empty while all is well. They are asked of one moment of the
+databases (`storage.snapshot`), so that what is on its way from one to the other is not taken for a
+fault. Two states look broken and are not:
+
+- a start with an open intent, which may lack its issue or its instance: it rolls forward;
+- a workflow that is being archived (`storage.retention`): its history goes first, from its
+  beginning, its mapping last.
+
+That an ended workflow's issue is gone is no fault either: whoever deletes it in the published file
+may do so.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from storage.integrity import MOST, Finding
+from storage.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule of one database.
+
+    Args:
+        find: gives one column, the places where the rule is broken.
+        what: what is wrong there.
+    """
+
+    database: str
+    table: str
+    find: str
+    what: str
+
+
+_BREAKS: Final = (
+    Rule(
+        database="tempolite",
+        table="history",
+        what="the history has a gap",
+        find="""SELECT h.workflow_id FROM history h
+            LEFT JOIN instances i ON i.workflow_id = h.workflow_id
+            GROUP BY h.workflow_id
+            HAVING max(seq) - min(seq) + 1 <> count(*)
+                OR (min(seq) <> 1 AND coalesce(i.status, '') NOT IN ('completed', 'failed'))""",
+    ),
+    Rule(
+        database="tempolite",
+        table="history",
+        what="the history belongs to no instance",
+        find="""SELECT DISTINCT workflow_id FROM history
+            WHERE workflow_id NOT IN (SELECT workflow_id FROM instances)""",
+    ),
+    Rule(
+        database="tempolite",
+        table="instances",
+        what="the instance has no history",
+        find="""SELECT workflow_id FROM instances
+            WHERE workflow_id NOT IN (SELECT workflow_id FROM history)""",
+    ),
+    Rule(
+        database="tempolite",
+        table="instances",
+        what="the status is not the one that the history ends with",
+        find="""SELECT i.workflow_id FROM instances i
+            JOIN history h ON h.workflow_id = i.workflow_id
+                AND h.seq = (SELECT max(seq) FROM history WHERE workflow_id = i.workflow_id)
+            WHERE coalesce(i.status <> CASE h.kind
+                    WHEN 'workflow_completed' THEN 'completed'
+                    WHEN 'workflow_failed' THEN 'failed'
+                    WHEN 'workflow_dead_lettered' THEN 'dead_letter'
+                    WHEN 'workflow_stalled' THEN 'stalled'
+                END, i.status IN ('completed', 'failed', 'dead_letter', 'stalled'))""",
+    ),
+    Rule(
+        database="tempolite",
+        table="tasks",
+        what="the task belongs to no instance",
+        find="""SELECT workflow_id || '/' || op FROM tasks
+            WHERE workflow_id NOT IN (SELECT workflow_id FROM instances)""",
+    ),
+    Rule(
+        database="tempolite",
+        table="history",
+        what="the payload cannot be read",
+        find="SELECT workflow_id || '/' || seq FROM history WHERE NOT json_valid(payload)",
+    ),
+    Rule(
+        database="coordination",
+        table="intents",
+        what="the intent has no mapping",
+        find="""SELECT workflow_id FROM intents WHERE workflow_id NOT IN
+            (SELECT tempolite_workflow_id FROM workflow_mappings)""",
+    ),
+    Rule(
+        database="coordination",
+        table="agent_assignments",
+        what="the assignment belongs to no workflow",
+        find="""SELECT DISTINCT workflow_id FROM agent_assignments WHERE workflow_id NOT IN
+            (SELECT tempolite_workflow_id FROM workflow_mappings)""",
+    ),
+    Rule(
+        database="coordination",
+        table="workflow_results",
+        what="the result belongs to no workflow",
+        find="""SELECT DISTINCT workflow_id FROM workflow_results WHERE workflow_id NOT IN
+            (SELECT tempolite_workflow_id FROM workflow_mappings)""",
+    ),
+    Rule(
+        database="coordination",
+        table="events",
+        what="the event cannot be read",
+        find="SELECT seq FROM events WHERE NOT json_valid(data)",
+    ),
+    Rule(
+        database="beads",
+        table="issues",
+        what="the columns do not repeat what the line says",
+        find="""SELECT id FROM issues WHERE CASE WHEN json_valid(line)
+            THEN json_extract(line, '$.id') IS NOT id
+                OR coalesce(nullif(json_extract(line, '$.status'), ''), 'open') IS NOT status
+            ELSE 1 END""",
+    ),
+    Rule(
+        database="beads",
+        table="journal",
+        what="the change is of an issue that is not there",
+        find="""SELECT DISTINCT issue_id FROM journal j
+            WHERE issue_id NOT IN (SELECT id FROM issues) AND NOT EXISTS
+                (SELECT 1 FROM journal r WHERE r.issue_id = j.issue_id AND r.kind = 'removed')""",
+    ),
+    Rule(
+        database="beads",
+        table="publication",
+        what="the file is said to hold more changes than there are",
+        find="""SELECT flushed_seq FROM publication WHERE flushed_seq >
+            coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'journal'), 0)""",
+    ),
+)
+
+
+def broken(held: Snapshot) -> list[Finding]:
+    """Everything in which the rows of the three databases contradict each other."""
+    return [*_within(held), *_between(held)]
+
+
+def _within(held: Snapshot) -> Iterator[Finding]:
+    for rule in _BREAKS:
+        for row in held[rule.database].execute(rule.find).fetchmany(MOST):
+            yield Finding(
+                database=rule.database, table=rule.table, place=str(row[0]), what=rule.what
+            )
+
+
+def _between(held: Snapshot) -> Iterator[Finding]:
+    coordination, tempolite, beads = (held[n] for n in ("coordination", "tempolite", "beads"))
+    yield from _cursors(coordination, tempolite, beads)
+    mapped = _pairs(coordination, "SELECT tempolite_workflow_id, status FROM workflow_mappings")
+    issues = _pairs(
+        coordination, "SELECT tempolite_workflow_id, beads_issue_id FROM workflow_mappings"
+    )
+    instances = _pairs(tempolite, "SELECT workflow_id, status FROM instances")
+    decided = _pairs(coordination, "SELECT workflow_id, kind FROM intents")
+    for workflow_id in sorted(instances.keys() - mapped.keys()):
+        yield _of_mapping(workflow_id, "the instance is no workflow here", "tempolite", "instances")
+    missing = mapped.keys() - instances.keys() - decided.keys()
+    for workflow_id in sorted(missing - _emptied(coordination, missing)):
+        yield _of_mapping(workflow_id, "the workflow has no instance in tempolite.db")
+    yield from _statuses(held, mapped, instances)
+    there = {
+        row[0] for row in beads.execute("SELECT id FROM issues UNION SELECT issue_id FROM journal")
+    }
+    for workflow_id in sorted(mapped.keys() - decided.keys()):
+        ended = mapped[workflow_id] in ("completed", "failed")
+        if issues[workflow_id] not in there and not ended:
+            yield _of_mapping(workflow_id, f"its issue {issues[workflow_id]} is not in beads.db")
+
+
+def _cursors(
+    coordination: sqlite3.Connection, tempolite: sqlite3.Connection, beads: sqlite3.Connection
+) -> Iterator[Finding]:
+    """Nobody has read further than there is: what comes next would be taken for known."""
+    read = _pairs(coordination, "SELECT source, position FROM outbox_cursors")
+    ends = {
+        "tempolite": _number(tempolite, "SELECT max(position) FROM history"),
+        "beads": _number(beads, "SELECT max(seq) FROM journal"),
+    }
+    for source, end in ends.items():
+        if int(read.get(source, 0)) > end:
+            what = f"has read {source}.db up to {read[source]}, which ends at {end}"
+            yield Finding(database="coordination", table="outbox_cursors", place=source, what=what)
+    end = _number(coordination, "SELECT max(seq) FROM events")
+    for consumer, position in _pairs(beads, "SELECT consumer, position FROM cursors").items():
+        if int(position) > end:
+            what = f"has read the event log up to {position}, which ends at {end}"
+            yield Finding(database="beads", table="cursors", place=consumer, what=what)
+
+
+def _statuses(
+    held: Snapshot, mapped: Mapping[str, str], instances: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Where the bus has copied a whole history, the mapping says what the instance says."""
+    read = _number(
+        held["coordination"], "SELECT position FROM outbox_cursors WHERE source = 'tempolite'"
+    )
+    behind = {
+        row[0]
+        for row in held["tempolite"].execute(
+            "SELECT DISTINCT workflow_id FROM history WHERE position > ?", (read,)
+        )
+    }
+    for workflow_id in sorted(mapped.keys() & instances.keys() - behind):
+        said = {"running": "active"}.get(instances[workflow_id], instances[workflow_id])
+        if mapped[workflow_id] != said:
+            what = f"is {mapped[workflow_id]}, its instance in tempolite.db is {said}"
+            yield _of_mapping(workflow_id, what)
+
+
+def _emptied(coordination: sqlite3.Connection, workflow_ids: set[str]) -> set[str]:
+    """Those of which only the mapping is left: their archiving was cut off before its last step."""
+    query = """SELECT status IN ('completed', 'failed')
+            AND NOT EXISTS (SELECT 1 FROM events WHERE workflow_id = tempolite_workflow_id)
+        FROM workflow_mappings WHERE tempolite_workflow_id = ?"""
+    return {w for w in workflow_ids if coordination.execute(query, (w,)).fetchone()[0]}
+
+
+def _of_mapping(
+    workflow_id: str,
+    what: str,
+    database: str = "coordination",
+    table: str = "workflow_mappings",
+) -> Finding:
+    return Finding(database=database, table=table, place=workflow_id, what=what)
+
+
+def _pairs(connection: sqlite3.Connection, sql: str) -> dict[str, str]:
+    return {row[0]: row[1] for row in connection.execute(sql)}
+
+
+def _number(connection: sqlite3.Connection, sql: str) -> int:
+    row = connection.execute(sql).fetchone()
+    return int(row[0] or 0) if row else 0

@@ -1,0 +1,171 @@
+"""`beadflow db`: looking after the databases, without a server and beside one."""
+
+import os
+import shutil
+import sqlite3
+import stat
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from storage.database import open_reader, open_writer
+from storage.databases import databases
+from storage.home import DataDir
+from storage.migrate import applied
+from tests.cli.run import Run
+from tests.support.golden import golden_file
+
+Db = Callable[..., object]
+
+
+@pytest.fixture
+def home(repo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The data directory of the repository around, with a set that has seen some life."""
+    monkeypatch.chdir(repo)
+    data = DataDir.resolve(repo)
+    data.path.mkdir(mode=0o700)
+    for database in databases(data.path):
+        shutil.copy(golden_file(database.name, 1), database.path)
+    return data.path
+
+
+def states(beadflow: Run) -> list[str]:
+    found = beadflow("db", "status", "-o", "json").json["data"]["databases"]
+    return [database["state"] for database in found]
+
+
+def newer(path: Path) -> None:
+    with closing(open_writer(path)) as connection:
+        connection.execute("INSERT INTO schema_migrations VALUES (99, 'x', 'x', '2030-01-01')")
+
+
+def test_status_shows_versions_sizes_and_that_nobody_holds_them(home: Path, beadflow: Run) -> None:
+    beadflow("db", "migrate")
+    ran = beadflow("db", "status")
+    assert ran.code == 0
+    assert [line.split()[:2] for line in ran.out.splitlines()[1:4]] == [
+        ["coordination", "current"],
+        ["tempolite", "current"],
+        ["beads", "current"],
+    ]
+    assert "held by  nobody" in ran.out
+    assert str(home) in ran.out
+
+
+def test_status_names_the_holder_and_is_answered_beside_it(home: Path, beadflow: Run) -> None:
+    with DataDir.resolve() as data:
+        data.announce("http://127.0.0.1:1")
+        ran = beadflow("db", "status")
+        holder = beadflow("db", "status", "-o", "json").json["data"]["holder"]
+    assert ran.code == 0
+    assert f"process {os.getpid()} on {os.uname().nodename} since" in ran.out
+    assert "serving http://127.0.0.1:1" in ran.out
+    assert holder["pid"] == os.getpid()
+
+
+def test_status_says_what_is_missing_damaged_newer_or_changed(home: Path, beadflow: Run) -> None:
+    (home / "coordination.db").unlink()
+    (home / "tempolite.db").write_bytes(b"rubbish" * 1000)
+    newer(home / "beads.db")
+    assert states(beadflow) == ["missing", "damaged", "newer"]
+    assert beadflow("db", "status").code == 1
+    with closing(open_writer(home / "beads.db")) as connection:
+        connection.execute("DELETE FROM schema_migrations WHERE version = 99")
+        connection.execute("UPDATE schema_migrations SET checksum = 'x'")
+    assert states(beadflow)[2] == "changed"
+
+
+def test_status_counts_the_steps_that_wait(home: Path, beadflow: Run) -> None:
+    for database in databases(home):
+        database.path.unlink()
+        with closing(open_writer(database.path)):
+            pass
+    newest = [database.newest for database in databases(home)]
+    assert states(beadflow) == [f"{count} pending" for count in newest]
+
+
+@pytest.mark.parametrize("command", ["status", "check", "migrate"])
+def test_without_data_a_command_says_where_it_looked(
+    repo: Path, monkeypatch: pytest.MonkeyPatch, beadflow: Run, command: str
+) -> None:
+    monkeypatch.chdir(repo)
+    ran = beadflow("db", command)
+    assert ran.code == 6
+    assert str(repo / ".git" / "beadflow") in ran.err
+    assert not (repo / ".git" / "beadflow").exists()
+
+
+def test_check_is_silent_about_a_whole_set(home: Path, beadflow: Run) -> None:
+    beadflow("db", "migrate")
+    ran = beadflow("db", "check")
+    assert (ran.code, ran.out) == (0, "")
+    assert "nothing is wrong" in ran.err
+
+
+def test_check_lists_what_rows_contradict(home: Path, beadflow: Run) -> None:
+    with closing(open_writer(home / "tempolite.db")) as connection:
+        connection.execute("DELETE FROM history WHERE seq = 2")
+    ran = beadflow("db", "check", "-o", "json")
+    assert ran.code == 1
+    assert ("tempolite", "history", "the history has a gap") in [
+        (found["database"], found["table"], found["what"]) for found in ran.json["data"]
+    ]
+
+
+def test_check_lists_damage_with_its_page_and_no_traceback(home: Path, beadflow: Run) -> None:
+    with closing(sqlite3.connect(home / "tempolite.db")) as connection:
+        sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'tasks'"
+        page = connection.execute(sql).fetchone()[0]
+    with (home / "tempolite.db").open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(bytes(4096))
+    ran = beadflow("db", "check")
+    assert ran.code == 1
+    assert f"page {page}" in ran.out
+    assert "Traceback" not in ran.err
+
+
+def test_check_works_beside_a_holder(home: Path, beadflow: Run) -> None:
+    beadflow("db", "migrate")
+    with DataDir.resolve():
+        assert beadflow("db", "check").code == 0
+
+
+def test_migrate_brings_every_database_to_the_newest_schema(home: Path, beadflow: Run) -> None:
+    for database in databases(home):
+        database.path.unlink()
+        with closing(open_writer(database.path)):
+            pass
+    ran = beadflow("db", "migrate", "-o", "json")
+    assert ran.code == 0
+    done = [(step["database"], step["version"]) for step in ran.json["data"]]
+    wanted = [(d.name, v) for d in databases(home) for v in range(1, d.newest + 1)]
+    assert done == wanted
+    assert beadflow("db", "migrate", "-o", "json").json["data"] == []
+    for database in databases(home):
+        with closing(open_reader(database.path)) as connection:
+            assert applied(connection)[-1].version == database.newest
+        assert stat.S_IMODE(database.path.stat().st_mode) == 0o600
+
+
+def test_migrate_is_refused_while_somebody_holds_the_data(home: Path, beadflow: Run) -> None:
+    with DataDir.resolve():
+        ran = beadflow("db", "migrate")
+    assert ran.code == 7
+    assert f"process {os.getpid()} on {os.uname().nodename} since" in ran.err
+
+
+def test_migrate_refuses_a_newer_database_and_says_what_to_do(home: Path, beadflow: Run) -> None:
+    newer(home / "beads.db")
+    ran = beadflow("db", "migrate")
+    assert ran.code == 1
+    assert "beads.db is at version 99" in ran.err
+    assert "use the newer program" in ran.err
+
+
+def test_migrate_makes_no_database_that_was_lost(home: Path, beadflow: Run) -> None:
+    (home / "tempolite.db").unlink()
+    assert beadflow("db", "migrate").code == 0
+    assert not (home / "tempolite.db").exists()

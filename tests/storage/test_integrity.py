@@ -1,0 +1,105 @@
+"""What is wrong with a file is found, with its place."""
+
+import random
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from storage.database import open_writer
+from storage.databases import Database, databases
+from storage.integrity import inspect
+from tests.support.golden import golden_file
+
+PAGE = 4096
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Database:
+    database = databases(tmp_path)[1]
+    shutil.copy(golden_file("tempolite", 1), database.path)
+    return database
+
+
+def root_of(database: Database, name: str) -> int:
+    with closing(sqlite3.connect(database.path)) as connection:
+        sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?"
+        return int(connection.execute(sql, (name,)).fetchone()[0])
+
+
+def overwrite(path: Path, offset: int, data: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+def test_nothing_is_wrong_with_a_whole_file(engine: Database) -> None:
+    assert inspect(engine) == []
+
+
+def test_a_page_that_was_zeroed_is_reported_with_its_table_and_number(engine: Database) -> None:
+    page = root_of(engine, "history_of_workflow")
+    overwrite(engine.path, (page - 1) * PAGE, bytes(PAGE))
+    found = inspect(engine)
+    assert ("history_of_workflow", f"page {page}") in [(f.table, f.place) for f in found]
+
+
+def test_an_index_that_lacks_a_row_is_reported_by_its_name(engine: Database) -> None:
+    with closing(sqlite3.connect(engine.path)) as connection:
+        connection.execute("PRAGMA writable_schema=ON")
+        sql = "DELETE FROM sqlite_schema WHERE name = 'tasks_ended' RETURNING *"
+        row = connection.execute(sql).fetchone()
+        connection.commit()
+    with closing(sqlite3.connect(engine.path)) as connection:
+        connection.execute("UPDATE tasks SET state = 'done'")
+        connection.commit()
+        connection.execute("PRAGMA writable_schema=ON")
+        connection.execute("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", row)
+        connection.commit()
+    assert "tasks_ended" in {finding.table for finding in inspect(engine)}
+
+
+def test_a_file_cut_short_is_reported(engine: Database) -> None:
+    with engine.path.open("r+b") as file:
+        file.truncate(engine.path.stat().st_size - 2 * PAGE)
+    assert inspect(engine)
+
+
+def test_a_file_that_is_no_database_is_reported(engine: Database) -> None:
+    engine.path.write_bytes(b"no database at all, but long enough to be one" * 100)
+    (finding,) = inspect(engine)
+    assert "not a database" in finding.what
+
+
+def test_a_missing_file_is_reported(engine: Database) -> None:
+    engine.path.unlink()
+    (finding,) = inspect(engine)
+    assert "cannot be read" in finding.what
+
+
+def test_a_schema_that_no_migration_made_is_reported(engine: Database) -> None:
+    with closing(open_writer(engine.path)) as connection:
+        connection.execute("CREATE TABLE mine (a)")
+        connection.execute("DROP INDEX tasks_open")
+    found = {finding.table: finding.what for finding in inspect(engine)}
+    assert found == {"mine": "belongs to no migration", "tasks_open": "is missing from the schema"}
+
+
+def test_a_newer_schema_is_reported(engine: Database) -> None:
+    with closing(open_writer(engine.path)) as connection:
+        connection.execute("INSERT INTO schema_migrations VALUES (99, 'x', 'x', '2030-01-01')")
+    (finding,) = inspect(engine)
+    assert "use the newer program" in finding.what
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_damage_anywhere_is_found_or_changes_nothing_and_never_raises(
+    engine: Database, seed: int
+) -> None:
+    chance = random.Random(seed)
+    size = engine.path.stat().st_size
+    overwrite(engine.path, chance.randrange(size), chance.randbytes(chance.choice([1, 64, PAGE])))
+    for finding in inspect(engine):
+        assert finding.what

@@ -1,0 +1,177 @@
+"""Rows that contradict each other are found; what is merely on its way is not."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from storage.database import open_writer
+from storage.databases import databases
+from storage.invariants import broken
+from storage.migrate import migrate
+from storage.snapshot import snapshot
+from tests.support.golden import golden_file
+
+Change = Callable[[str, str], None]
+LIVE = "(SELECT tempolite_workflow_id FROM workflow_mappings WHERE status = 'active')"
+INTENT = (
+    "INSERT INTO intents SELECT tempolite_workflow_id, 'start', '{}', created_at"
+    " FROM workflow_mappings"
+)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    for database in databases(tmp_path):
+        shutil.copy(golden_file(database.name, 1), database.path)
+        with closing(open_writer(database.path)) as connection:
+            migrate(connection, database.schema)
+    return tmp_path
+
+
+def change(home: Path, database: str, sql: str) -> None:
+    with closing(open_writer(home / f"{database}.db")) as connection:
+        assert connection.execute(sql).rowcount, "the test changes nothing"
+
+
+def drop(home: Path, workflow_id: str, *tables: str, database: str = "tempolite") -> None:
+    for table in tables:
+        change(home, database, f"DELETE FROM {table} WHERE workflow_id = '{workflow_id}'")  # noqa: S608 - constants
+
+
+def found(home: Path) -> set[tuple[str, str, str]]:
+    with snapshot(home) as held:
+        return {(f.database, f.table, f.what) for f in broken(held)}
+
+
+def ids(home: Path, status: str) -> str:
+    with closing(sqlite3.connect(home / "coordination.db")) as connection:
+        sql = "SELECT tempolite_workflow_id FROM workflow_mappings WHERE status = ?"
+        return str(connection.execute(sql, (status,)).fetchone()[0])
+
+
+def test_nothing_is_wrong_with_a_whole_set(home: Path) -> None:
+    assert found(home) == set()
+
+
+@pytest.mark.parametrize(
+    ("database", "sql", "where", "what"),
+    [
+        ("tempolite", "DELETE FROM history WHERE seq = 2", "tempolite.history", "gap"),
+        (
+            "tempolite",
+            "DELETE FROM instances WHERE status = 'completed'",
+            "tempolite.history",
+            "belongs to no instance",
+        ),
+        ("tempolite", "DELETE FROM history", "tempolite.instances", "has no history"),
+        (
+            "tempolite",
+            "UPDATE instances SET status = 'running' WHERE status = 'completed'",
+            "tempolite.instances",
+            "not the one",
+        ),
+        (
+            "tempolite",
+            "UPDATE instances SET status = 'completed' WHERE status = 'running'",
+            "tempolite.instances",
+            "not the one",
+        ),
+        (
+            "tempolite",
+            "UPDATE tasks SET workflow_id = 'x' || workflow_id",
+            "tempolite.tasks",
+            "no instance",
+        ),
+        (
+            "tempolite",
+            "UPDATE history SET payload = '[1,' WHERE position = 1",
+            "tempolite.history",
+            "cannot be read",
+        ),
+        (
+            "coordination",
+            "UPDATE workflow_results SET workflow_id = 'x' || id",
+            "coordination.workflow_results",
+            "no workflow",
+        ),
+        (
+            "coordination",
+            "UPDATE agent_assignments SET workflow_id = 'x' || id",
+            "coordination.agent_assignments",
+            "no workflow",
+        ),
+        (
+            "coordination",
+            "UPDATE events SET data = '{' WHERE seq = 1",
+            "coordination.events",
+            "cannot be read",
+        ),
+        (
+            "coordination",
+            "INSERT INTO intents VALUES ('x', 'start', '{}', '')",
+            "coordination.intents",
+            "no mapping",
+        ),
+        (
+            "coordination",
+            "DELETE FROM workflow_mappings",
+            "tempolite.instances",
+            "is no workflow here",
+        ),
+        (
+            "coordination",
+            "UPDATE workflow_mappings SET status = 'active' WHERE status = 'completed'",
+            "coordination.workflow_mappings",
+            "its instance in tempolite.db is completed",
+        ),
+        (
+            "coordination",
+            "UPDATE outbox_cursors SET position = 1000",
+            "coordination.outbox_cursors",
+            "which ends at",
+        ),
+        ("beads", "UPDATE cursors SET position = 1000", "beads.cursors", "which ends at"),
+        ("beads", "UPDATE issues SET status = 'odd'", "beads.issues", "do not repeat"),
+        ("beads", "UPDATE issues SET line = '{'", "beads.issues", "do not repeat"),
+        ("beads", "DELETE FROM issues", "beads.journal", "not there"),
+        ("beads", "UPDATE publication SET flushed_seq = 1000", "beads.publication", "more changes"),
+    ],
+)
+def test_what_contradicts_the_rest_is_found_with_its_table(
+    home: Path, database: str, sql: str, where: str, what: str
+) -> None:
+    change(home, database, sql)
+    assert any(f"{d}.{t}" == where and what in w for d, t, w in found(home)), found(home)
+
+
+def test_a_live_workflow_without_its_instance_is_found(home: Path) -> None:
+    active = ids(home, "active")
+    drop(home, active, "instances", "history", "tasks")
+    assert any("no instance in tempolite.db" in what for _, _, what in found(home))
+
+
+def test_a_start_that_is_not_made_yet_is_no_fault(home: Path) -> None:
+    active = ids(home, "active")
+    change(home, "coordination", INTENT)
+    drop(home, active, "instances", "history", "tasks")
+    change(home, "coordination", "UPDATE outbox_cursors SET position = 0")
+    assert found(home) == set()
+
+
+def test_a_workflow_that_is_being_archived_is_no_fault(home: Path) -> None:
+    done = ids(home, "completed")
+    change(home, "tempolite", f"DELETE FROM history WHERE workflow_id = '{done}' AND seq < 3")  # noqa: S608 - constants
+    drop(home, done, "events", "workflow_results", database="coordination")
+    assert found(home) == set()
+    drop(home, done, "history", "tasks", "instances")
+    assert found(home) == set()
+
+
+def test_an_ended_workflow_whose_instance_was_lost_is_found(home: Path) -> None:
+    done = ids(home, "completed")
+    drop(home, done, "history", "tasks", "instances")
+    assert any("no instance in tempolite.db" in what for _, _, what in found(home))
