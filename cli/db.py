@@ -8,28 +8,39 @@ the commands and what they print.
 
 import sqlite3
 from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
 from cli import table, when
 from cli.exits import ExitCode
 from cli.output import Output
-from cli.problem import Problem
+from cli.problem import Problem, usage
+from storage.backup import take
 from storage.database import open_reader, open_writer
 from storage.databases import Database, databases
 from storage.errors import StorageError
 from storage.home import DataDir
 from storage.integrity import Finding, inspect
 from storage.invariants import broken
+from storage.issues.file import PUBLISHED
 from storage.lock import Holder
-from storage.migrate import Applied, Status, migrate, status
+from storage.manifest import Manifest
+from storage.migrate import Applied, Status, migrate, status, undoable
+from storage.migrate import rollback as undo
+from storage.restore import refuse_unfinished, restore
 from storage.snapshot import snapshot
 
 _REPO_HELP = "The Git repository whose data is meant; by default the one around you."
 _DATA_HELP = "The data directory; by default beadflow/ in the repository's Git directory."
 
+_TO_HELP = "The version that none shall be above, 1 or more."
+
+Name = Literal["coordination", "tempolite", "beads"]
 Repo = Annotated[Path | None, Parameter(help=_REPO_HELP)]
 Data = Annotated[Path | None, Parameter(env_var="WORKFLOW_DATA_DIR", help=_DATA_HELP)]
 Given = Annotated[Output, Parameter(parse=False)]
@@ -53,6 +64,12 @@ _FINDING_COLUMNS = (
     table.Column("table"),
     table.Column("place"),
     table.Column("what"),
+)
+_FILE_COLUMNS = (
+    table.Column("file"),
+    table.Column("version", right=True),
+    table.Column("bytes", right=True),
+    table.Column("sha256"),
 )
 _UNFIT = ("damaged", "newer", "changed")
 
@@ -91,6 +108,7 @@ def check(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
     place, and the exit code is then 1; nothing is mended.
     """
     data = _existing(repo, data_dir)
+    refuse_unfinished(data.path)
     found = _findings(data.path)
     if out.json:
         out.envelope("db.check", [_finding_fields(finding) for finding in found])
@@ -115,6 +133,108 @@ def migrate_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
             with closing(open_writer(database.path)) as connection:
                 done += [(database, step) for step in migrate(connection, database.schema)]
     _print_steps(out, "db.migrate", done, "every database is at the newest version")
+    return ExitCode.OK
+
+
+@app.command(help_epilogue="Example:\n\n  beadflow db rollback --to 1")
+def rollback(
+    *,
+    to: Annotated[int, Parameter(help=_TO_HELP)],
+    database: Annotated[Name | None, Parameter(help="Only this database.")] = None,
+    repo: Repo = None,
+    data_dir: Data = None,
+    out: Given,
+) -> int:
+    """Take the databases back to an older schema, after a backup.
+
+    For going back to an older program: this one would migrate them again. What only
+    the newer schema can hold is lost, and stays in the backup.
+    """
+    if to < 1:
+        raise usage(
+            "A database has version 1 at least",
+            f"--to {to}",
+            hint="to begin anew, move the data directory away",
+        )
+    done: list[tuple[Database, Applied]] = []
+    kept = ""
+    with _existing(repo, data_dir) as data:
+        chosen = [d for d in databases(data.path) if _is_there(d) and database in (None, d.name)]
+        if sum(_count_undoable(found, to) for found in chosen):
+            kept = str(_backup_before_rollback(data, repo))
+        for found in chosen:
+            with closing(open_writer(found.path)) as connection:
+                done += [(found, step) for step in undo(connection, found.schema, to=to)]
+    _print_steps(out, "db.rollback", done, f"no database is above version {to}", backup=kept)
+    return ExitCode.OK
+
+
+@app.command(help_epilogue="Example:\n\n  beadflow db backup /mnt/backups/monday")
+def backup(
+    directory: Annotated[Path, Parameter(name="DIR", help="The backup's directory, a new one.")],
+    /,
+    *,
+    repo: Repo = None,
+    data_dir: Data = None,
+    out: Given,
+) -> int:
+    """Back up the databases and the issues' file, also beside a server that writes.
+
+    All three are of one moment. Each copy is checked, and a manifest lists the
+    hashes; the directory appears when everything in it is on the disk.
+    """
+    data = _existing(repo, data_dir)
+    refuse_unfinished(data.path)
+    target = directory.expanduser().absolute()
+    taken = take(data.path, _published(data, repo), target, program=_program())
+    if out.json:
+        out.envelope("db.backup", {"backup": str(target), **asdict(taken)})
+    else:
+        out.table(_FILE_COLUMNS, _file_rows(taken))
+        out.text("")
+        out.fields({"backup": str(target), "taken": when.moment(taken.taken_at)})
+    return ExitCode.OK
+
+
+@app.command(name="restore", help_epilogue="Example:\n\n  beadflow db restore /mnt/backups/monday")
+def restore_(
+    directory: Annotated[Path, Parameter(name="DIR", help="A directory that `db backup` made.")],
+    /,
+    *,
+    repo: Repo = None,
+    data_dir: Data = None,
+    out: Given,
+) -> int:
+    """Put a backup in the place of the databases.
+
+    It is verified first, and brought to this program's schema; until then nothing is
+    touched. The databases that were there are kept, in a directory that is named.
+    """
+    data = DataDir.resolve(repo, data_dir)
+    source = directory.expanduser().absolute()
+    with data:
+        done = restore(data.path, source, _published(data, repo))
+    facts = {
+        "backup": str(source),
+        "taken_at": done.taken.taken_at,
+        "data": str(data.path),
+        "replaced": str(done.aside) if done.aside else None,
+        "migrated": [f"{name} {step.version}" for name, step in done.steps],
+        "issues_file": "put back" if done.published else "left as it is",
+    }
+    if out.json:
+        out.envelope("db.restore", facts)
+    else:
+        out.fields(
+            {
+                "restored": str(source),
+                "taken": when.moment(done.taken.taken_at),
+                "data": str(data.path),
+                "replaced": str(done.aside or ""),
+                "migrated": ", ".join(f"{name} {step.version}" for name, step in done.steps),
+                "issues file": str(facts["issues_file"]),
+            }
+        )
     return ExitCode.OK
 
 
@@ -237,16 +357,48 @@ def _finding_fields(finding: Finding) -> dict[str, str]:
     }
 
 
+def _count_undoable(database: Database, to: int) -> int:
+    """How many steps a rollback takes back; it refuses here, before anything is done."""
+    with closing(open_reader(database.path)) as connection:
+        return len(undoable(connection, database.schema, to=to))
+
+
+def _backup_before_rollback(data: DataDir, repo: Path | None) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    target = data.path / "backups" / f"before-rollback-{stamp}"
+    take(data.path, _published(data, repo), target, program=_program())
+    return target
+
+
+def _published(data: DataDir, repo: Path | None) -> Path:
+    """The issues' file of the work tree that is meant."""
+    tree = data.git.work_tree if data.git else None
+    return (tree or (repo or Path.cwd()).resolve()) / PUBLISHED
+
+
+def _program() -> str:
+    return metadata.version("beadflow")
+
+
+def _file_rows(taken: Manifest) -> list[tuple[str, str, str, str]]:
+    return [
+        (name, str(file.schema_version or ""), str(file.bytes), file.sha256)
+        for name, file in sorted(taken.files.items())
+    ]
+
+
 def _print_steps(
-    out: Output, shape: str, done: list[tuple[Database, Applied]], nothing: str
+    out: Output, shape: str, done: list[tuple[Database, Applied]], nothing: str, backup: str = ""
 ) -> None:
     if out.json:
         steps = [
             {"database": database.name, "version": step.version, "name": step.name}
             for database, step in done
         ]
-        out.envelope(shape, steps)
+        out.envelope(shape, steps, **({"backup": backup} if backup else {}))
         return
     out.table(_STEP_COLUMNS, [(d.name, str(step.version), step.name) for d, step in done])
+    if backup:
+        out.note(f"what was there before is in {backup}")
     if not done:
         out.note(nothing)

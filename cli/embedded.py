@@ -29,6 +29,7 @@ from cli.running import (
     running,
 )
 from cli.settings import Settings
+from storage.restore import refuse_unfinished
 from supervision import ChildSpec, System
 
 LOG_LEVEL = "error"
@@ -89,6 +90,7 @@ def read(path: str, params: dict[str, Any], *, repo: Path, data_dir: Path | None
     """
     configure_logging(LOG_LEVEL)
     where = place(repo, data_dir)
+    refuse_unfinished(where.data.path)
     if not where.data.coordination_db.exists():
         if path == WORKFLOWS:
             return {"data": [], "next_cursor": None}

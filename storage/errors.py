@@ -70,6 +70,34 @@ class SchemaError(StorageError):
     """A database's schema and the program's migrations do not fit together."""
 
 
+class BackupFailed(StorageError):
+    """A backup was not taken; nothing is left of it."""
+
+    def __init__(self, target: Path, detail: str) -> None:
+        super().__init__(f"no backup was made in {target}: {detail}")
+        self.target = target
+
+
+class BackupUnusable(StorageError):
+    """A backup is not whole, or does not fit; nothing was touched."""
+
+    def __init__(self, path: Path, detail: str) -> None:
+        super().__init__(f"{path} cannot be restored: {detail}")
+        self.path = path
+        self.detail = detail
+
+
+class RestoreUnfinished(StorageError):
+    """The databases are being exchanged, or were when a process died."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(
+            f"a restore into {directory} is under way or was cut off: the next command that holds"
+            " the data directory finishes it, such as `beadflow up` or `beadflow db migrate`"
+        )
+        self.directory = directory
+
+
 class PoolClosed(StorageError):
     def __init__(self, database: str) -> None:
         super().__init__(f"the read pool of {database} is not open")

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from storage import restore
 from storage.database import make_private_directory
 from storage.errors import StorageError, UnsafePath
 from storage.gitdir import GitDir, find_git_dir
@@ -74,9 +75,12 @@ class DataDir:
     def acquire(self) -> None:
         """Makes the directories and takes the locks, until `release` or the process's death.
 
+        Whoever has them finishes a restore that was cut off, before anybody looks at the databases.
+
         Raises:
             StoreLocked: another process holds the store or the repository's issues.
             UnsafePath: the directory is not ours alone.
+            OSError: a restore that was cut off cannot be finished.
         """
         for directory in (self.path, self.artifacts, self.socket.parent):
             make_private_directory(directory)
@@ -85,8 +89,9 @@ class DataDir:
         try:
             if self._issues_lock:
                 self._issues_lock.acquire()
-        except StorageError:
-            self._lock.release()
+            restore.finish(self.path)
+        except (StorageError, OSError):
+            self.release()
             raise
 
     def release(self) -> None:

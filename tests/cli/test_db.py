@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import storage.databases
 from storage.database import open_reader, open_writer
 from storage.databases import databases
 from storage.home import DataDir
@@ -169,3 +170,111 @@ def test_migrate_makes_no_database_that_was_lost(home: Path, beadflow: Run) -> N
     (home / "tempolite.db").unlink()
     assert beadflow("db", "migrate").code == 0
     assert not (home / "tempolite.db").exists()
+
+
+def test_a_backup_is_taken_beside_a_holder_and_restored_without_one(
+    home: Path, beadflow: Run, tmp_path: Path
+) -> None:
+    beadflow("db", "migrate")
+    target = tmp_path / "backups" / "monday"
+    with DataDir.resolve():
+        ran = beadflow("db", "backup", str(target), "-o", "json")
+        assert ran.code == 0
+        assert ran.json["data"]["backup"] == str(target)
+        refused = beadflow("db", "restore", str(target))
+        assert refused.code == 7
+        assert f"process {os.getpid()}" in refused.err
+    (home / "tempolite.db").write_bytes(b"rubbish" * 1000)
+    done = beadflow("db", "restore", str(target))
+    assert done.code == 0
+    assert f"{home}/replaced-" in done.out
+    assert beadflow("db", "check").code == 0
+
+
+def test_a_backup_that_is_not_whole_is_refused_in_words(
+    home: Path, beadflow: Run, tmp_path: Path
+) -> None:
+    ran = beadflow("db", "restore", str(tmp_path / "nowhere"), "-o", "json")
+    assert ran.code == 1
+    assert ran.json["error"]["code"] == "storage"
+    assert "no whole backup" in ran.err
+
+
+def test_a_restore_that_was_cut_off_is_told_to_who_reads_and_finished_by_who_writes(
+    home: Path, beadflow: Run
+) -> None:
+    beadflow("db", "migrate")
+    (home / "restore.json").write_text('{"aside": "replaced-x"}')
+    for argv in (["db", "check"], ["db", "backup", "b"], ["workflow", "list"]):
+        ran = beadflow(*argv)
+        assert ran.code == 1
+        assert "was cut off" in ran.err
+    assert beadflow("db", "status").code == 0
+    assert beadflow("db", "migrate").code == 0
+    assert beadflow("db", "check").code == 0
+
+
+@pytest.fixture
+def second(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A next version of the engine's schema, and the data at it."""
+    engine = databases(home)[1]
+    schema = tmp_path / "schema"
+    shutil.copytree(str(engine.schema), schema)
+    version = engine.newest + 1
+    (schema / f"{version:04d}_next.up.sql").write_text("ALTER TABLE meta ADD COLUMN n TEXT;")
+    (schema / f"{version:04d}_next.down.sql").write_text("ALTER TABLE meta DROP COLUMN n;")
+    monkeypatch.setitem(storage.databases._SCHEMAS, "tempolite", schema)
+    return schema
+
+
+def test_a_rollback_takes_a_backup_first_and_then_each_step_back(
+    home: Path, second: Path, beadflow: Run
+) -> None:
+    beadflow("db", "migrate")
+    version = databases(home)[1].newest
+    ran = beadflow("db", "rollback", "--to", str(version - 1), "-o", "json")
+    assert ran.code == 0
+    assert ("tempolite", version) in [(s["database"], s["version"]) for s in ran.json["data"]]
+    backup = Path(ran.json["backup"])
+    assert backup.parent == home / "backups"
+    with closing(open_reader(home / "tempolite.db")) as connection:
+        assert applied(connection)[-1].version == version - 1
+    assert beadflow("db", "check").code == 0
+    assert beadflow("db", "restore", str(backup)).code == 0
+    with closing(open_reader(home / "tempolite.db")) as connection:
+        assert applied(connection)[-1].version == version
+
+
+def test_a_rollback_of_one_database_leaves_the_others(
+    home: Path, second: Path, beadflow: Run
+) -> None:
+    beadflow("db", "migrate")
+    version = databases(home)[1].newest
+    ran = beadflow("db", "rollback", "--to", str(version - 1), "--database", "beads", "-o", "json")
+    assert "tempolite" not in {step["database"] for step in ran.json["data"]}
+    with closing(open_reader(home / "tempolite.db")) as connection:
+        assert applied(connection)[-1].version == version
+
+
+def test_a_rollback_without_its_down_file_is_refused_before_anything_is_done(
+    home: Path, second: Path, beadflow: Run
+) -> None:
+    beadflow("db", "migrate")
+    version = databases(home)[1].newest
+    (second / f"{version:04d}_next.down.sql").unlink()
+    ran = beadflow("db", "rollback", "--to", str(version - 1))
+    assert ran.code == 1
+    assert "has no down file: restore a backup" in ran.err
+    assert not (home / "backups").exists()
+
+
+def test_a_rollback_with_nothing_to_take_back_makes_no_backup(home: Path, beadflow: Run) -> None:
+    beadflow("db", "migrate")
+    ran = beadflow("db", "rollback", "--to", "50")
+    assert ran.code == 0
+    assert "no database is above version 50" in ran.err
+    assert not (home / "backups").exists()
+
+
+def test_a_rollback_to_nothing_is_refused(home: Path, beadflow: Run) -> None:
+    assert beadflow("db", "rollback", "--to", "0").code == 2

@@ -72,6 +72,26 @@ def test_others_are_never_seen_ahead_of_what_coordination_has_taken_in(home: Pat
                 assert others <= ({coordination} if whole else {coordination, coordination - 1})
 
 
+def test_a_commit_between_two_beginnings_is_noticed(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the second try tempolite and beads would be seen ahead of coordination."""
+    begin, begun = storage.snapshot._begin, []
+
+    def begin_late(connection: sqlite3.Connection) -> None:
+        if len(begun) == 1:
+            for database in databases(home):
+                with closing(open_writer(database.path)) as writer:
+                    writer.execute("INSERT INTO t VALUES (7)")
+        begun.append(connection)
+        begin(connection)
+
+    monkeypatch.setattr(storage.snapshot, "_begin", begin_late)
+    with snapshot(home) as held:
+        assert [count(connection) for connection in held.values()] == [7, 7, 7]
+    assert len(begun) == 6
+
+
 def test_what_is_committed_later_is_not_seen(home: Path) -> None:
     with snapshot(home) as held, closing(open_writer(home / "beads.db")) as writer:
         writer.execute("INSERT INTO t VALUES (7)")

@@ -1,0 +1,134 @@
+"""Backups: the three databases of one moment, the published file, and a manifest, in a directory.
+
+It is taken beside a server that goes on writing: the databases are copied by SQLite's backup API
+out of the read transactions of one `storage.snapshot`. (`VACUUM INTO` would copy less, but begins a
+transaction of its own for each file, and so would give three moments.) The published file is read
+after that moment and may be newer than `beads.db`: a server takes such a file in when it starts.
+
+The directory gets its name last, when everything in it is on the disk: what is cut off leaves a
+hidden directory called `.NAME.partial-…`, never something that looks like a backup. Each copy is
+checked before that, so that a damaged database is noticed now, while there are older backups.
+"""
+
+import shutil
+import sqlite3
+import tempfile
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from storage import durable, manifest
+from storage.coordination import queries as coordination
+from storage.database import PRIVATE_FILE, make_private_directory
+from storage.databases import Database, databases
+from storage.errors import BackupFailed, database_failure
+from storage.integrity import inspect
+from storage.issues import queries as issues
+from storage.issues.file import read as read_published
+from storage.manifest import File, Manifest
+from storage.migrate import applied
+from storage.snapshot import Snapshot, snapshot
+from storage.workflows import queries as workflows
+
+PUBLISHED: Final = "issues.jsonl"
+"""The published file's name in a backup."""
+
+
+def take(directory: Path, published: Path, target: Path, *, program: str) -> Manifest:
+    """Backs up a data directory. When it returns, the backup survives a power cut.
+
+    Args:
+        directory: the data directory; nothing in it is changed, and its lock is not needed.
+        published: the issues' file in the work tree; it may be missing.
+        target: the backup's directory, which must not be there yet, or be empty.
+        program: this program's version, for the manifest.
+
+    Raises:
+        BackupFailed: the target is taken, or a database is damaged.
+        DatabaseFailure: a database is missing or cannot be read, or the target's disk is full.
+        OSError: the target cannot be written.
+    """
+    if target.is_symlink() or (target.exists() and not _is_empty_directory(target)):
+        raise BackupFailed(target, "it is there already, and a backup is never overwritten")
+    make_private_directory(target.parent)
+    partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
+    try:
+        taken = _fill(partial, directory, published, program)
+        durable.sync(partial)
+        partial.rename(target)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    durable.sync(target.parent)
+    return taken
+
+
+def _fill(partial: Path, directory: Path, published: Path, program: str) -> Manifest:
+    copies = databases(partial)
+    with snapshot(directory) as held:
+        taken_at = datetime.now(UTC).isoformat(timespec="seconds")
+        positions = _positions(held)
+        home = coordination.meta(held["coordination"], "home") or ""
+        repository = coordination.meta(held["coordination"], "repository") or ""
+        file = read_published(published)
+        for copy in copies:
+            _copy(held[copy.name], copy.path)
+    files = {copy.path.name: _checked(copy) for copy in copies}
+    if file is not None:
+        durable.write_new(partial / PUBLISHED, file)
+        files[PUBLISHED] = File(sha256=durable.sha256_of(partial / PUBLISHED), bytes=len(file))
+    taken = Manifest(
+        taken_at=taken_at,
+        program=program,
+        home=home,
+        repository=repository,
+        positions=positions,
+        files=files,
+    )
+    manifest.write(partial, taken)
+    return taken
+
+
+def _positions(held: Snapshot) -> dict[str, int]:
+    return {
+        "events": coordination.last_event(held["coordination"]),
+        "history": workflows.last_position(held["tempolite"]),
+        "history_copied": coordination.cursor(held["coordination"], "tempolite"),
+        "journal": issues.last_seq(held["beads"]),
+        "journal_copied": coordination.cursor(held["coordination"], "beads"),
+    }
+
+
+def _copy(held: sqlite3.Connection, target: Path) -> None:
+    """Copies the state that a read transaction sees into one file, without a log beside it."""
+    target.touch(PRIVATE_FILE)
+    try:
+        with closing(sqlite3.connect(target, isolation_level=None)) as copy:
+            held.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")
+    except sqlite3.Error as err:
+        raise database_failure(target, err) from err
+    durable.sync(target)
+
+
+def _checked(copy: Database) -> File:
+    found = inspect(copy)
+    if found:
+        first = " ".join(part for part in (found[0].table, found[0].place) if part)
+        raise BackupFailed(
+            copy.path.parent,
+            f"{copy.path.name} is damaged ({first + ': ' if first else ''}{found[0].what});"
+            " `beadflow db check` says more",
+        )
+    with closing(sqlite3.connect(copy.path)) as connection:
+        version = max((row.version for row in applied(connection)), default=0)
+    return File(
+        sha256=durable.sha256_of(copy.path),
+        bytes=copy.path.stat().st_size,
+        schema_version=version,
+    )
+
+
+def _is_empty_directory(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())

@@ -1,0 +1,56 @@
+"""Files that are there, whole, once a function has returned: fsync of file and directory."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from storage.database import PRIVATE_FILE
+
+_CHUNK_BYTES = 1 << 20
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Makes a private file, or replaces one of ours that a crash has left, durably but its name.
+
+    The caller syncs the directory, once for all that it has put there.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, PRIVATE_FILE), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Puts a file in its place in one step: at every instant it is the old one or the new one."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    write_new(temporary, data)
+    temporary.replace(path)
+    sync(path.parent)
+
+
+def copy_new(source: Path, target: Path) -> str:
+    """Copies a file as `write_new` makes one; gives the SHA-256 of what was copied."""
+    digest = hashlib.sha256()
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with source.open("rb") as read, os.fdopen(os.open(target, flags, PRIVATE_FILE), "wb") as write:
+        while chunk := read.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            write.write(chunk)
+        write.flush()
+        os.fsync(write.fileno())
+    return digest.hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Makes what a file holds, or which names a directory has, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
