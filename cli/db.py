@@ -34,6 +34,7 @@ from storage.migrate import Applied, Status, migrate, status, undoable
 from storage.migrate import rollback as undo
 from storage.restore import refuse_unfinished, restore
 from storage.snapshot import snapshot
+from storage.vacuum import vacuum
 
 _REPO_HELP = "The Git repository whose data is meant; by default the one around you."
 _DATA_HELP = "The data directory; by default beadflow/ in the repository's Git directory."
@@ -70,6 +71,11 @@ _FILE_COLUMNS = (
     table.Column("version", right=True),
     table.Column("bytes", right=True),
     table.Column("sha256"),
+)
+_SIZE_COLUMNS = (
+    table.Column("database"),
+    table.Column("bytes before", right=True),
+    table.Column("bytes after", right=True),
 )
 _UNFIT = ("damaged", "newer", "changed")
 
@@ -235,6 +241,22 @@ def restore_(
                 "issues file": str(facts["issues_file"]),
             }
         )
+    return ExitCode.OK
+
+
+@app.command(name="vacuum", help_epilogue="Example:\n\n  beadflow db vacuum")
+def vacuum_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
+    """Give the room that deleted rows have left back to the disk.
+
+    Takes as much free space, for a while, as twice the largest database.
+    """
+    with _existing(repo, data_dir) as data:
+        sizes = {d.name: vacuum(d) for d in databases(data.path) if _is_there(d)}
+    if out.json:
+        shown = [{"database": n, "before": b, "after": a} for n, (b, a) in sizes.items()]
+        out.envelope("db.vacuum", shown)
+    else:
+        out.table(_SIZE_COLUMNS, [(n, str(b), str(a)) for n, (b, a) in sizes.items()])
     return ExitCode.OK
 
 

@@ -87,7 +87,7 @@ def test_status_counts_the_steps_that_wait(home: Path, beadflow: Run) -> None:
     assert states(beadflow) == [f"{count} pending" for count in newest]
 
 
-@pytest.mark.parametrize("command", ["status", "check", "migrate"])
+@pytest.mark.parametrize("command", ["status", "check", "migrate", "vacuum"])
 def test_without_data_a_command_says_where_it_looked(
     repo: Path, monkeypatch: pytest.MonkeyPatch, beadflow: Run, command: str
 ) -> None:
@@ -278,3 +278,14 @@ def test_a_rollback_with_nothing_to_take_back_makes_no_backup(home: Path, beadfl
 
 def test_a_rollback_to_nothing_is_refused(home: Path, beadflow: Run) -> None:
     assert beadflow("db", "rollback", "--to", "0").code == 2
+
+
+def test_vacuum_shows_the_sizes_and_is_refused_while_somebody_holds_the_data(
+    home: Path, beadflow: Run
+) -> None:
+    ran = beadflow("db", "vacuum", "-o", "json")
+    assert ran.code == 0
+    assert [line["database"] for line in ran.json["data"]] == [d.name for d in databases(home)]
+    assert all(0 < line["after"] <= line["before"] for line in ran.json["data"])
+    with DataDir.resolve():
+        assert beadflow("db", "vacuum").code == 7
