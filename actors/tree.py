@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from actors import bus
+from actors import bus, retention
 from actors.agents.coordinator import AgentCoordinator, AgentSpec, CoordinatorParts
 from actors.agents.messages import AgentGone
 from actors.bus import EventBus
@@ -27,6 +27,7 @@ from actors.issues.git_worker import GitWorker
 from actors.issues.messages import JournalAdvanced
 from actors.issues.publisher import IssuePublisher
 from actors.issues.tracker import IssueTracker
+from actors.keeper import Keeper
 from actors.stores import Readers, Stores
 from actors.telemetry import Meters, Telemetry
 from actors.workflows import store as workflows_store
@@ -67,6 +68,7 @@ class World:
         incarnation: names this life of the process.
         poison: database writers accept `Poison`, a message that kills them (tests only).
         drives_all: False leaves workflows alone that this process did not start.
+        retention_days: how long ended workflows are kept; 0 keeps them for ever.
     """
 
     data: DataDir
@@ -80,6 +82,7 @@ class World:
     incarnation: str
     poison: bool = False
     drives_all: bool = True
+    retention_days: int = 0
 
 
 def tree(system: System, world: World, doors: Sequence[ChildSpec] = ()) -> ChildSpec:
@@ -101,6 +104,7 @@ def tree(system: System, world: World, doors: Sequence[ChildSpec] = ()) -> Child
         ]),
         supervisor("coordination", "one_for_one", [
             child("manager", parts.manager),
+            child("keeper", parts.keeper),
         ]),
         supervisor("agents", "rest_for_one", [
             child("agent_instances", parts.agent_instances, shutdown_s=math.inf),
@@ -139,12 +143,14 @@ class _Parts:
 
     def coordination_writer(self) -> DatabaseWriter:
         readers = self._world.stores.coordination
-        return self._writer("coordination", readers, coordination_store.HANDLERS, None)
+        handlers = {**coordination_store.HANDLERS, **retention.COORDINATION}
+        return self._writer("coordination", readers, handlers, None)
 
     def tempolite_writer(self) -> DatabaseWriter:
         wake = partial(bus.ring, self._name("event_bus"))
         readers = self._world.stores.tempolite
-        return self._writer("tempolite", readers, workflows_store.HANDLERS, wake)
+        handlers = {**workflows_store.HANDLERS, **retention.TEMPOLITE}
+        return self._writer("tempolite", readers, handlers, wake)
 
     def beads_writer(self) -> DatabaseWriter:
         event_bus, publisher = self._name("event_bus"), self._name("publisher")
@@ -233,6 +239,15 @@ class _Parts:
             intents=self._name("intents"),
             clock=self._world.clock,
             chance=self._world.chance,
+        )
+
+    def keeper(self) -> Keeper:
+        return Keeper(
+            directory=self._world.data.path,
+            days=self._world.retention_days,
+            coordination=self._name("coordination_writer"),
+            tempolite=self._name("tempolite_writer"),
+            clock=self._world.clock,
         )
 
     def agent_instances(self) -> DynamicSupervisor:

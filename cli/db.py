@@ -10,7 +10,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +20,8 @@ from cli import table, when
 from cli.exits import ExitCode
 from cli.output import Output
 from cli.problem import Problem, usage
+from cli.settings import Settings
+from storage.archive import DIRECTORY as ARCHIVE
 from storage.backup import take
 from storage.database import open_reader, open_writer
 from storage.databases import Database, databases
@@ -39,6 +41,8 @@ from storage.vacuum import vacuum
 _REPO_HELP = "The Git repository whose data is meant; by default the one around you."
 _DATA_HELP = "The data directory; by default beadflow/ in the repository's Git directory."
 
+_DAYS_HELP = "Keep what ended in the last so many days; by default the settings' retention_days."
+_CONFIG = "The settings file."
 _TO_HELP = "The version that none shall be above, 1 or more."
 
 Name = Literal["coordination", "tempolite", "beads"]
@@ -257,6 +261,34 @@ def vacuum_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
         out.envelope("db.vacuum", shown)
     else:
         out.table(_SIZE_COLUMNS, [(n, str(b), str(a)) for n, (b, a) in sizes.items()])
+    return ExitCode.OK
+
+
+@app.command(name="archive", help_epilogue="Example:\n\n  beadflow db archive --days 90")
+def archive_(
+    *,
+    days: Annotated[int | None, Parameter(help=_DAYS_HELP)] = None,
+    config: Annotated[Path | None, Parameter(env_var="WORKFLOW_CONFIG_PATH", help=_CONFIG)] = None,
+    repo: Repo = None,
+    data_dir: Data = None,
+    out: Given,
+) -> int:
+    """Move workflows that ended long ago out of the databases, into files of JSON lines.
+
+    A server does so by itself when its settings say retention_days. `db vacuum`
+    then gives their room back.
+    """
+    settings = Settings.read(config).override(retention_days=days).checked()
+    if not settings.retention_days:
+        raise usage("Nothing says how long to keep workflows", hint="say --days, 1 or more")
+    aging = import_module("cli.aging")  # brings the engine along, which only this command needs
+    with _existing(repo, data_dir) as data:
+        retired = aging.retire(data.path, settings.retention_days)
+    facts = {**asdict(retired), "archive": str(data.path / ARCHIVE)}
+    if out.json:
+        out.envelope("db.archive", facts)
+    else:
+        out.fields({name: str(value) for name, value in facts.items()})
     return ExitCode.OK
 
 

@@ -154,6 +154,7 @@ async def running(
                 chance=chance,
                 incarnation=secrets.token_hex(8),
                 drives_all=drives_all,
+                retention_days=settings.retention_days if drives_all else 0,
             )
             doors = doors_of(system, where)
             specs = doors_specs(doors, meters.registry, http=sockets.http, metrics=sockets.metrics)

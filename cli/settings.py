@@ -1,4 +1,4 @@
-"""Settings of the server: what it listens on, where its data is, and which plugins it loads.
+"""Settings of the server: what it listens on, which plugins it loads, how long it keeps things.
 
 From the command line, then the environment, then the settings file, then the defaults. The file is
 TOML and is only ever named by the operator: a repository cannot bring code of its own to run.
@@ -14,6 +14,7 @@ from cli.exits import ExitCode
 from cli.problem import Problem
 
 PORTS = range(65536)
+DAYS = range(36_501)
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -27,6 +28,7 @@ class Settings:
         metrics_port: of /metrics; 0 picks a free one.
         log_level: "debug", "info", "warning" or "error".
         plugins: Python files with workflows and agents, relative to the settings file.
+        retention_days: days for which ended workflows stay in the databases; 0 keeps them for ever.
     """
 
     host: str = "127.0.0.1"
@@ -34,6 +36,7 @@ class Settings:
     metrics_port: int = 9090
     log_level: str = "info"
     plugins: tuple[Path, ...] = ()
+    retention_days: int = 0
 
     @classmethod
     def read(cls, path: Path | None) -> Self:
@@ -70,6 +73,11 @@ class Settings:
             value = getattr(self, name)
             if type(value) is not int or value not in PORTS:
                 raise _bad(source, f"{name} is a port number, 0 to 65535, not {value!r}")
+        if type(self.retention_days) is not int or self.retention_days not in DAYS:
+            raise _bad(
+                source,
+                f"retention_days is a number of days, 0 to {DAYS[-1]}, not {self.retention_days!r}",
+            )
         if type(self.host) is not str or not self.host:
             raise _bad(source, f"host is an address, not {self.host!r}")
         if self.log_level not in LEVELS:

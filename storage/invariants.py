@@ -220,9 +220,10 @@ def _statuses(
 
 
 def _emptied(coordination: sqlite3.Connection, workflow_ids: set[str]) -> set[str]:
-    """Those of which only the mapping is left: their archiving was cut off before its last step."""
+    """Those whose archiving was cut off: the event of the start is gone, and it goes first."""
     query = """SELECT status IN ('completed', 'failed')
-            AND NOT EXISTS (SELECT 1 FROM events WHERE workflow_id = tempolite_workflow_id)
+            AND NOT EXISTS (SELECT 1 FROM events WHERE workflow_id = tempolite_workflow_id
+                            AND type IN ('workflow_queued', 'workflow_started'))
         FROM workflow_mappings WHERE tempolite_workflow_id = ?"""
     return {w for w in workflow_ids if coordination.execute(query, (w,)).fetchone()[0]}
 

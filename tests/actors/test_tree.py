@@ -46,6 +46,7 @@ TREE = [
     "root/issues/publisher",
     "root/coordination",
     "root/coordination/manager",
+    "root/coordination/keeper",
     "root/agents",
     "root/agents/agent_instances",
     "root/agents/coordinator",

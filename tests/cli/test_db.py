@@ -289,3 +289,47 @@ def test_vacuum_shows_the_sizes_and_is_refused_while_somebody_holds_the_data(
     assert all(0 < line["after"] <= line["before"] for line in ran.json["data"])
     with DataDir.resolve():
         assert beadflow("db", "vacuum").code == 7
+
+
+def test_archive_moves_out_what_ended_long_ago(home: Path, beadflow: Run) -> None:
+    beadflow("db", "migrate")
+    with closing(open_writer(home / "coordination.db")) as connection:
+        old = "'2020-01-01T00:00:00.000000Z'"
+        connection.execute(f"UPDATE workflow_mappings SET created_at = {old}")  # noqa: S608 - constants
+        connection.execute(
+            f"UPDATE workflow_mappings SET completed_at = {old} WHERE completed_at IS NOT NULL"  # noqa: S608 - constants
+        )
+    with closing(open_writer(home / "beads.db")) as connection:
+        connection.execute("UPDATE cursors SET position = 20")
+    ran = beadflow("db", "archive", "--days", "30", "-o", "json")
+    assert ran.code == 0
+    assert ran.json["data"]["workflows"] == 2
+    assert (home / "archive" / "2020-01.jsonl").exists()
+    assert beadflow("db", "check").code == 0
+    assert beadflow("db", "vacuum").code == 0
+    assert beadflow("db", "archive", "--days", "30", "-o", "json").json["data"]["workflows"] == 0
+
+
+def test_archive_takes_the_days_of_the_settings(home: Path, beadflow: Run, tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text("retention_days = 30\n")
+    assert beadflow("db", "archive", "--config", str(tmp_path / "s.toml")).code == 0
+    assert "retention_days" in beadflow("db", "archive", "--help").out
+
+
+@pytest.mark.parametrize("argv", [[], ["--days", "0"], ["--days", "-1"]])
+def test_archive_without_days_is_refused(home: Path, beadflow: Run, argv: list[str]) -> None:
+    assert beadflow("db", "archive", *argv).code == 2
+    assert not (home / "archive").exists()
+
+
+def test_archive_takes_no_lost_database_for_an_empty_one(home: Path, beadflow: Run) -> None:
+    (home / "tempolite.db").unlink()
+    ran = beadflow("db", "archive", "--days", "1")
+    assert ran.code == 1
+    assert "tempolite.db could not be opened" in ran.err
+    assert not (home / "tempolite.db").exists()
+
+
+def test_archive_is_refused_while_somebody_holds_the_data(home: Path, beadflow: Run) -> None:
+    with DataDir.resolve():
+        assert beadflow("db", "archive", "--days", "1").code == 7

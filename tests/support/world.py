@@ -103,6 +103,8 @@ async def running_system(
     poison: bool = True,
     seed: int = 1,
     drives_all: bool = True,
+    retention_days: int = 0,
+    clock: Clock = system_clock,
     doors: Callable[[System, World], Sequence[ChildSpec]] | None = None,
     inline: bool = False,
     latency_s: float = 0.0,
@@ -145,6 +147,7 @@ async def running_system(
                 incarnation=incarnation or f"life-{random.SystemRandom().random()}",
                 poison=poison,
                 drives_all=drives_all,
+                retention_days=retention_days,
             )
             await system.start(tree(system, world, doors(system, world) if doors else ()))
             yield Running(system=system, stores=stores, world=world, events=events)

@@ -1,0 +1,210 @@
+"""The SQL of retention: which workflows and events nothing needs any more, and taking them out.
+
+What `due` and `loose_events` give is chosen so that nobody misses it:
+
+- a live or recoverable workflow keeps all it has. Only `completed` and `failed` ones are final;
+  queued, running, stalled and dead-lettered ones are never touched, however old;
+- an open intent rolls its start forward, so its workflow stays;
+- the bus has copied the whole history (its cursor is past it), and every event has been applied to
+  the issue (the reconciler's cursor is past it), so neither ever asks for these rows;
+- the last row of the history and the last event stay, whosever they are: both numbers are
+  `max() + 1`, and a number given out a second time would lie behind the cursors. With the last row
+  of the history its workflow stays, and so its mapping: `open_stores` takes a history without any
+  mapping for a lost database;
+- a workflow whose instance is missing while the event of its start is there was not archived but
+  has lost its history: that is for `db check` to report;
+- a task that runs may still end, so its workflow waits for it;
+- an idempotency key answers with its workflow for at least `KEY_DAYS` after the start.
+
+The issue itself is Git's and is left alone; so is the issues' journal. Deleting goes from the
+events and results, over tasks and history, to the mapping: by the mapping, a workflow whose removal
+was cut off is found again, and what is left of it is archived and deleted once more.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from storage.coordination.queries import cursor as copied_to
+from storage.issues.queries import cursor as applied_to
+
+KEY_DAYS: Final = 7
+BATCH: Final = 500
+"""Rows deleted in one transaction, and workflows looked at with one query."""
+
+_DUE = """
+    SELECT tempolite_workflow_id, created_at, completed_at,
+           EXISTS (SELECT 1 FROM events e WHERE e.workflow_id = m.tempolite_workflow_id
+                   AND e.type IN ('workflow_queued', 'workflow_started')) AS is_whole
+    FROM workflow_mappings m
+    WHERE status IN ('completed', 'failed') AND completed_at < :before AND created_at < :before
+      AND (created_at, tempolite_workflow_id) > (:after_at, :after_id)
+      AND (idempotency_key IS NULL OR created_at < :keyed_before)
+      AND NOT EXISTS (SELECT 1 FROM intents i WHERE i.workflow_id = m.tempolite_workflow_id)
+      AND NOT EXISTS (SELECT 1 FROM events e
+                      WHERE e.workflow_id = m.tempolite_workflow_id AND e.seq > :known)
+    ORDER BY created_at, tempolite_workflow_id LIMIT :limit"""
+_ENDED_INSTANCE = """
+    SELECT coalesce((SELECT status IN ('completed', 'failed')
+                     FROM instances WHERE workflow_id = :id), NOT :is_whole)
+       AND coalesce((SELECT max(position) FROM history WHERE workflow_id = :id), 0) <= :copied
+       AND coalesce((SELECT max(position) FROM history WHERE workflow_id = :id), 0)
+               < coalesce((SELECT max(position) FROM history), 1)
+       AND NOT EXISTS (SELECT 1 FROM tasks WHERE workflow_id = :id AND state = 'running')"""
+_LOOSE = """
+    SELECT * FROM events WHERE seq > :after AND seq <= :known AND at < :before
+      AND (workflow_id IS NULL OR workflow_id NOT IN
+           (SELECT tempolite_workflow_id FROM workflow_mappings))
+    ORDER BY seq LIMIT :limit"""
+
+_ROWS: Final = (
+    (
+        "coordination",
+        "workflow_mappings",
+        "SELECT * FROM workflow_mappings WHERE tempolite_workflow_id = ?",
+    ),
+    (
+        "coordination",
+        "agent_assignments",
+        "SELECT * FROM agent_assignments WHERE workflow_id = ? ORDER BY id",
+    ),
+    (
+        "coordination",
+        "workflow_results",
+        "SELECT * FROM workflow_results WHERE workflow_id = ? ORDER BY id",
+    ),
+    ("coordination", "events", "SELECT * FROM events WHERE workflow_id = ? ORDER BY seq"),
+    ("tempolite", "instances", "SELECT * FROM instances WHERE workflow_id = ?"),
+    ("tempolite", "tasks", "SELECT * FROM tasks WHERE workflow_id = ? ORDER BY op"),
+    ("tempolite", "history", "SELECT * FROM history WHERE workflow_id = ? ORDER BY seq"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readers:
+    """Read-only connections to the three databases."""
+
+    coordination: sqlite3.Connection
+    tempolite: sqlite3.Connection
+    beads: sqlite3.Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """A workflow that nothing needs any more."""
+
+    workflow_id: str
+    completed_at: str
+
+
+def due(readers: Readers, *, before: str, keyed_before: str) -> Iterator[Due]:
+    """The workflows that ended before a moment and may go, oldest first.
+
+    Args:
+        readers: outside of any transaction.
+        before: RFC 3339 as stored, UTC with "Z"; ended later, a workflow stays.
+        keyed_before: the same, for the start of one with an idempotency key.
+    """
+    after = ("", "")
+    while True:
+        copied = copied_to(readers.coordination, "tempolite")
+        rows = readers.coordination.execute(
+            _DUE,
+            {
+                "before": before,
+                "keyed_before": keyed_before,
+                "after_at": after[0],
+                "after_id": after[1],
+                "known": _known(readers),
+                "limit": BATCH,
+            },
+        ).fetchall()
+        for row in rows:
+            found = {
+                "id": row["tempolite_workflow_id"],
+                "copied": copied,
+                "is_whole": row["is_whole"],
+            }
+            if readers.tempolite.execute(_ENDED_INSTANCE, found).fetchone()[0]:
+                yield Due(workflow_id=found["id"], completed_at=row["completed_at"])
+        if len(rows) < BATCH:
+            return
+        after = (rows[-1]["created_at"], rows[-1]["tempolite_workflow_id"])
+
+
+def rows_of(readers: Readers, workflow_id: str) -> Iterator[tuple[str, str, sqlite3.Row]]:
+    """Every row that is stored of a workflow, as (database, table, row)."""
+    for database, table, sql in _ROWS:
+        connection: sqlite3.Connection = getattr(readers, database)
+        for row in connection.execute(sql, (workflow_id,)):
+            yield database, table, row
+
+
+def loose_events(readers: Readers, *, before: str, after: int) -> list[sqlite3.Row]:
+    """A stretch of events that belong to no workflow, or to one that was archived."""
+    asked = {"before": before, "after": after, "known": _known(readers), "limit": BATCH}
+    return readers.coordination.execute(_LOOSE, asked).fetchall()
+
+
+def has_ended(connection: sqlite3.Connection, workflow_id: str) -> bool:
+    """In tempolite.db: whether an instance is final, or is gone already."""
+    sql = "SELECT status IN ('completed', 'failed') FROM instances WHERE workflow_id = ?"
+    row = connection.execute(sql, (workflow_id,)).fetchone()
+    return row is None or bool(row[0])
+
+
+def is_settled(connection: sqlite3.Connection, workflow_id: str) -> bool:
+    """In coordination.db: whether a workflow is final and no intent is open, or it is gone."""
+    sql = """SELECT status IN ('completed', 'failed')
+            AND NOT EXISTS (SELECT 1 FROM intents WHERE workflow_id = tempolite_workflow_id)
+        FROM workflow_mappings WHERE tempolite_workflow_id = ?"""
+    row = connection.execute(sql, (workflow_id,)).fetchone()
+    return row is None or bool(row[0])
+
+
+def delete_events(connection: sqlite3.Connection, seqs: Sequence[int]) -> None:
+    connection.executemany(
+        "DELETE FROM events WHERE seq = ? AND seq < (SELECT max(seq) FROM events)",
+        [(seq,) for seq in seqs],
+    )
+
+
+def delete_results(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
+    connection.executemany("DELETE FROM workflow_results WHERE id = ?", [(n,) for n in ids])
+
+
+def delete_tasks(connection: sqlite3.Connection, workflow_id: str, ops: Sequence[str]) -> None:
+    connection.executemany(
+        "DELETE FROM tasks WHERE workflow_id = ? AND op = ?", [(workflow_id, op) for op in ops]
+    )
+
+
+def delete_history(connection: sqlite3.Connection, workflow_id: str, seqs: Sequence[int]) -> None:
+    connection.executemany(
+        "DELETE FROM history WHERE workflow_id = ? AND seq = ?"
+        " AND position < (SELECT max(position) FROM history)",
+        [(workflow_id, seq) for seq in seqs],
+    )
+
+
+def delete_instance(connection: sqlite3.Connection, workflow_id: str) -> None:
+    connection.execute(
+        "DELETE FROM instances WHERE workflow_id = ?"
+        " AND NOT EXISTS (SELECT 1 FROM history h WHERE h.workflow_id = instances.workflow_id)",
+        (workflow_id,),
+    )
+
+
+def delete_mapping(connection: sqlite3.Connection, workflow_id: str) -> None:
+    connection.execute("DELETE FROM agent_assignments WHERE workflow_id = ?", (workflow_id,))
+    connection.execute(
+        "DELETE FROM workflow_mappings WHERE tempolite_workflow_id = ?", (workflow_id,)
+    )
+
+
+def _known(readers: Readers) -> int:
+    """The last event that everybody has applied and that is not the last there is."""
+    applied = applied_to(readers.beads, "reconciler")
+    row = readers.coordination.execute("SELECT max(seq) FROM events").fetchone()
+    return min(applied, int(row[0] or 1) - 1)
