@@ -6,17 +6,16 @@ refused with the name of its holder while somebody has it. The work is done in `
 the commands and what they print.
 """
 
-import sqlite3
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from cli import table, when
+from cli import inventory, table, when
 from cli.exits import ExitCode
 from cli.output import Output
 from cli.problem import Problem, usage
@@ -25,14 +24,12 @@ from storage.archive import DIRECTORY as ARCHIVE
 from storage.backup import take
 from storage.database import open_reader, open_writer
 from storage.databases import Database, databases
-from storage.errors import StorageError
 from storage.home import DataDir
 from storage.integrity import Finding, inspect
 from storage.invariants import broken
 from storage.issues.file import PUBLISHED
-from storage.lock import Holder
 from storage.manifest import Manifest
-from storage.migrate import Applied, Status, migrate, status, undoable
+from storage.migrate import Applied, migrate, undoable
 from storage.migrate import rollback as undo
 from storage.restore import refuse_unfinished, restore
 from storage.snapshot import snapshot
@@ -50,15 +47,6 @@ Repo = Annotated[Path | None, Parameter(help=_REPO_HELP)]
 Data = Annotated[Path | None, Parameter(env_var="WORKFLOW_DATA_DIR", help=_DATA_HELP)]
 Given = Annotated[Output, Parameter(parse=False)]
 
-_STATUS_COLUMNS = (
-    table.Column("database"),
-    table.Column("state", toned=True),
-    table.Column("version", right=True),
-    table.Column("newest", right=True),
-    table.Column("bytes", right=True),
-    table.Column("log bytes", right=True),
-    table.Column("migrated"),
-)
 _STEP_COLUMNS = (
     table.Column("database"),
     table.Column("version", right=True),
@@ -81,7 +69,6 @@ _SIZE_COLUMNS = (
     table.Column("bytes before", right=True),
     table.Column("bytes after", right=True),
 )
-_UNFIT = ("damaged", "newer", "changed")
 
 app = App(
     name="db",
@@ -97,16 +84,20 @@ def status_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
     Works beside a server. The exit code is 1 when this program could not open one.
     """
     data = _existing(repo, data_dir)
-    found = [_described(database) for database in databases(data.path)]
+    found = [inventory.described(database) for database in databases(data.path)]
     if out.json:
         holder = data.read_holder()
-        shown = {"data": str(data.path), "holder": _holder_fields(holder), "databases": found}
+        shown = {
+            "data": str(data.path),
+            "holder": inventory.holder_fields(holder),
+            "databases": found,
+        }
         out.envelope("db.status", shown)
     else:
-        out.table(_STATUS_COLUMNS, [_status_row(database) for database in found])
+        out.table(inventory.COLUMNS, [inventory.row(database) for database in found])
         out.text("")
-        out.fields({"data": str(data.path), "held by": _holder_words(data.read_holder())})
-    unfit = any(database["state"] in _UNFIT for database in found)
+        out.fields({"data": str(data.path), "held by": inventory.holder_words(data.read_holder())})
+    unfit = any(database["state"] in inventory.UNFIT for database in found)
     return ExitCode.FAILED if unfit else ExitCode.OK
 
 
@@ -139,7 +130,7 @@ def migrate_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
     """
     done: list[tuple[Database, Applied]] = []
     with _existing(repo, data_dir) as data:
-        for database in filter(_is_there, databases(data.path)):
+        for database in _present(data.path):
             with closing(open_writer(database.path)) as connection:
                 done += [(database, step) for step in migrate(connection, database.schema)]
     _print_steps(out, "db.migrate", done, "every database is at the newest version")
@@ -169,7 +160,7 @@ def rollback(
     done: list[tuple[Database, Applied]] = []
     kept = ""
     with _existing(repo, data_dir) as data:
-        chosen = [d for d in databases(data.path) if _is_there(d) and database in (None, d.name)]
+        chosen = [d for d in _present(data.path) if database in (None, d.name)]
         if sum(_count_undoable(found, to) for found in chosen):
             kept = str(_backup_before_rollback(data, repo))
         for found in chosen:
@@ -255,7 +246,7 @@ def vacuum_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
     Takes as much free space, for a while, as twice the largest database.
     """
     with _existing(repo, data_dir) as data:
-        sizes = {d.name: vacuum(d) for d in databases(data.path) if _is_there(d)}
+        sizes = {d.name: vacuum(d) for d in _present(data.path)}
     if out.json:
         shown = [{"database": n, "before": b, "after": a} for n, (b, a) in sizes.items()]
         out.envelope("db.vacuum", shown)
@@ -299,7 +290,7 @@ def _existing(repo: Path | None, data_dir: Path | None) -> DataDir:
         Problem: there is no data in it.
     """
     data = DataDir.resolve(repo, data_dir)
-    if not any(map(_is_there, databases(data.path))):
+    if not _present(data.path):
         raise Problem(
             "There is no data yet",
             f"no database in {data.path}",
@@ -310,87 +301,8 @@ def _existing(repo: Path | None, data_dir: Path | None) -> DataDir:
     return data
 
 
-def _is_there(database: Database) -> bool:
-    return database.path.exists()
-
-
-def _described(database: Database) -> dict[str, Any]:
-    """One database as `db.status` shows it; what cannot be read is said, not raised."""
-    fields: dict[str, Any] = {
-        "name": database.name,
-        "path": str(database.path),
-        "state": "missing",
-        "version": None,
-        "newest": database.newest,
-        "bytes": None,
-        "log_bytes": database.log.stat().st_size if database.log.exists() else 0,
-        "migrations": [],
-        "problem": None,
-    }
-    if not _is_there(database):
-        return fields
-    fields["bytes"] = database.path.stat().st_size
-    try:
-        with closing(open_reader(database.path)) as connection:
-            found = status(connection, database.schema)
-    except (StorageError, sqlite3.Error) as err:
-        return {**fields, "state": "damaged", "problem": str(err)}
-    applied = [line.version for line in found if line.applied_at]
-    shown = [_migration_fields(line) for line in found]
-    return {
-        **fields,
-        "state": _state(found),
-        "version": max(applied, default=0),
-        "migrations": shown,
-    }
-
-
-def _state(found: list[Status]) -> str:
-    if not all(line.known for line in found):
-        return "newer"
-    if any(line.changed for line in found):
-        return "changed"
-    pending = sum(line.applied_at is None for line in found)
-    return f"{pending} pending" if pending else "current"
-
-
-def _migration_fields(line: Status) -> dict[str, Any]:
-    return {
-        "version": line.version,
-        "name": line.name,
-        "applied_at": line.applied_at.isoformat() if line.applied_at else None,
-        "known": line.known,
-        "changed": line.changed,
-    }
-
-
-def _status_row(fields: dict[str, Any]) -> tuple[str, ...]:
-    applied = [line["applied_at"] for line in fields["migrations"] if line["applied_at"]]
-    cells = (fields[name] for name in ("name", "state", "version", "newest", "bytes", "log_bytes"))
-    return (
-        *("" if cell is None else str(cell) for cell in cells),
-        when.moment(max(applied, default="")),
-    )
-
-
-def _holder_fields(holder: Holder | None) -> dict[str, Any] | None:
-    if holder is None:
-        return None
-    return {
-        "pid": holder.pid,
-        "host": holder.host,
-        "started_at": holder.started_at,
-        "url": holder.url,
-    }
-
-
-def _holder_words(holder: Holder | None) -> str:
-    if holder is None:
-        return "nobody"
-    if holder.pid is None:
-        return "a process that has just begun"
-    at = f", serving {holder.url}" if holder.url else ""
-    return f"process {holder.pid} on {holder.host} since {holder.started_at}{at}"
+def _present(directory: Path) -> list[Database]:
+    return [database for database in databases(directory) if database.path.exists()]
 
 
 def _findings(directory: Path) -> list[Finding]:

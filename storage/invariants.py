@@ -156,33 +156,42 @@ def _within(held: Snapshot) -> Iterator[Finding]:
 
 
 def _between(held: Snapshot) -> Iterator[Finding]:
+    yield from _cursors(held)
     coordination, tempolite, beads = (held[n] for n in ("coordination", "tempolite", "beads"))
-    yield from _cursors(coordination, tempolite, beads)
     mapped = _pairs(coordination, "SELECT tempolite_workflow_id, status FROM workflow_mappings")
-    issues = _pairs(
-        coordination, "SELECT tempolite_workflow_id, beads_issue_id FROM workflow_mappings"
-    )
     instances = _pairs(tempolite, "SELECT workflow_id, status FROM instances")
     decided = _pairs(coordination, "SELECT workflow_id, kind FROM intents")
     for workflow_id in sorted(instances.keys() - mapped.keys()):
-        yield _of_mapping(workflow_id, "the instance is no workflow here", "tempolite", "instances")
+        yield Finding(
+            database="tempolite",
+            table="instances",
+            place=workflow_id,
+            what="the instance is no workflow in coordination.db",
+        )
     missing = mapped.keys() - instances.keys() - decided.keys()
     for workflow_id in sorted(missing - _emptied(coordination, missing)):
         yield _of_mapping(workflow_id, "the workflow has no instance in tempolite.db")
     yield from _statuses(held, mapped, instances)
-    there = {
-        row[0] for row in beads.execute("SELECT id FROM issues UNION SELECT issue_id FROM journal")
-    }
-    for workflow_id in sorted(mapped.keys() - decided.keys()):
-        ended = mapped[workflow_id] in ("completed", "failed")
-        if issues[workflow_id] not in there and not ended:
-            yield _of_mapping(workflow_id, f"its issue {issues[workflow_id]} is not in beads.db")
+    yield from _issues(coordination, beads, mapped.keys() - decided.keys())
 
 
-def _cursors(
-    coordination: sqlite3.Connection, tempolite: sqlite3.Connection, beads: sqlite3.Connection
+def _issues(
+    coordination: sqlite3.Connection, beads: sqlite3.Connection, made: set[str]
 ) -> Iterator[Finding]:
+    """Every workflow that goes on has its issue, or had it."""
+    there = _pairs(beads, "SELECT issue_id, 1 FROM journal") | _pairs(
+        beads, "SELECT id, 1 FROM issues"
+    )
+    live = """SELECT tempolite_workflow_id, beads_issue_id FROM workflow_mappings
+        WHERE status NOT IN ('completed', 'failed')"""
+    for workflow_id, issue_id in sorted(_pairs(coordination, live).items()):
+        if workflow_id in made and issue_id not in there:
+            yield _of_mapping(workflow_id, f"its issue {issue_id} is not in beads.db")
+
+
+def _cursors(held: Snapshot) -> Iterator[Finding]:
     """Nobody has read further than there is: what comes next would be taken for known."""
+    coordination, tempolite, beads = (held[n] for n in ("coordination", "tempolite", "beads"))
     read = _pairs(coordination, "SELECT source, position FROM outbox_cursors")
     ends = {
         "tempolite": _number(tempolite, "SELECT max(position) FROM history"),
@@ -228,13 +237,8 @@ def _emptied(coordination: sqlite3.Connection, workflow_ids: set[str]) -> set[st
     return {w for w in workflow_ids if coordination.execute(query, (w,)).fetchone()[0]}
 
 
-def _of_mapping(
-    workflow_id: str,
-    what: str,
-    database: str = "coordination",
-    table: str = "workflow_mappings",
-) -> Finding:
-    return Finding(database=database, table=table, place=workflow_id, what=what)
+def _of_mapping(workflow_id: str, what: str) -> Finding:
+    return Finding(database="coordination", table="workflow_mappings", place=workflow_id, what=what)
 
 
 def _pairs(connection: sqlite3.Connection, sql: str) -> dict[str, str]:

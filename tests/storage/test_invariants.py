@@ -120,7 +120,7 @@ def test_nothing_is_wrong_with_a_whole_set(home: Path) -> None:
             "coordination",
             "DELETE FROM workflow_mappings",
             "tempolite.instances",
-            "is no workflow here",
+            "is no workflow in coordination",
         ),
         (
             "coordination",
@@ -175,3 +175,10 @@ def test_an_ended_workflow_whose_instance_was_lost_is_found(home: Path) -> None:
     done = ids(home, "completed")
     drop(home, done, "history", "tasks", "instances")
     assert any("no instance in tempolite.db" in what for _, _, what in found(home))
+
+
+def test_a_live_workflow_without_its_issue_is_found(home: Path) -> None:
+    change(home, "beads", "DELETE FROM issues")
+    change(home, "beads", "DELETE FROM journal")
+    change(home, "coordination", "UPDATE outbox_cursors SET position = 0")
+    assert any("is not in beads.db" in what for _, _, what in found(home))

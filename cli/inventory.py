@@ -1,0 +1,107 @@
+"""What `beadflow db status` says of each database, and of whoever holds them.
+
+Nothing here fails: what cannot be read is a state like the others.
+"""
+
+import sqlite3
+from contextlib import closing
+from typing import Any, Final
+
+from cli import table, when
+from storage.database import open_reader
+from storage.databases import Database
+from storage.errors import StorageError
+from storage.lock import Holder
+from storage.migrate import Status, status
+
+COLUMNS: Final = (
+    table.Column("database"),
+    table.Column("state", toned=True),
+    table.Column("version", right=True),
+    table.Column("newest", right=True),
+    table.Column("bytes", right=True),
+    table.Column("log bytes", right=True),
+    table.Column("migrated"),
+)
+
+UNFIT: Final = ("damaged", "newer", "changed")
+"""States of a database that this program cannot open."""
+
+
+def described(database: Database) -> dict[str, Any]:
+    """One database as `db.status` shows it; what cannot be read is said, not raised."""
+    fields: dict[str, Any] = {
+        "name": database.name,
+        "path": str(database.path),
+        "state": "missing",
+        "version": None,
+        "newest": database.newest,
+        "bytes": None,
+        "log_bytes": database.log.stat().st_size if database.log.exists() else 0,
+        "migrations": [],
+        "problem": None,
+    }
+    if not database.path.exists():
+        return fields
+    fields["bytes"] = database.path.stat().st_size
+    try:
+        with closing(open_reader(database.path)) as connection:
+            found = status(connection, database.schema)
+    except (StorageError, sqlite3.Error) as err:
+        return {**fields, "state": "damaged", "problem": str(err)}
+    applied = [line.version for line in found if line.applied_at]
+    shown = [_migration_fields(line) for line in found]
+    return {
+        **fields,
+        "state": _state(found),
+        "version": max(applied, default=0),
+        "migrations": shown,
+    }
+
+
+def _state(found: list[Status]) -> str:
+    if not all(line.known for line in found):
+        return "newer"
+    if any(line.changed for line in found):
+        return "changed"
+    pending = sum(line.applied_at is None for line in found)
+    return f"{pending} pending" if pending else "current"
+
+
+def _migration_fields(line: Status) -> dict[str, Any]:
+    return {
+        "version": line.version,
+        "name": line.name,
+        "applied_at": line.applied_at.isoformat() if line.applied_at else None,
+        "known": line.known,
+        "changed": line.changed,
+    }
+
+
+def row(fields: dict[str, Any]) -> tuple[str, ...]:
+    applied = [line["applied_at"] for line in fields["migrations"] if line["applied_at"]]
+    cells = (fields[name] for name in ("name", "state", "version", "newest", "bytes", "log_bytes"))
+    return (
+        *("" if cell is None else str(cell) for cell in cells),
+        when.moment(max(applied, default="")),
+    )
+
+
+def holder_fields(holder: Holder | None) -> dict[str, Any] | None:
+    if holder is None:
+        return None
+    return {
+        "pid": holder.pid,
+        "host": holder.host,
+        "started_at": holder.started_at,
+        "url": holder.url,
+    }
+
+
+def holder_words(holder: Holder | None) -> str:
+    if holder is None:
+        return "nobody"
+    if holder.pid is None:
+        return "a process that has just begun"
+    at = f", serving {holder.url}" if holder.url else ""
+    return f"process {holder.pid} on {holder.host} since {holder.started_at}{at}"
