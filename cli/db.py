@@ -24,6 +24,7 @@ from storage.archive import DIRECTORY as ARCHIVE
 from storage.backup import take
 from storage.database import open_reader, open_writer
 from storage.databases import Database, databases
+from storage.exchange import refuse_unfinished
 from storage.home import DataDir
 from storage.integrity import Finding, inspect
 from storage.invariants import broken
@@ -31,7 +32,7 @@ from storage.issues.file import PUBLISHED
 from storage.manifest import Manifest
 from storage.migrate import Applied, migrate, undoable
 from storage.migrate import rollback as undo
-from storage.restore import refuse_unfinished, restore
+from storage.restore import restore
 from storage.snapshot import snapshot
 from storage.vacuum import vacuum
 

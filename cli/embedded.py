@@ -29,7 +29,7 @@ from cli.running import (
     running,
 )
 from cli.settings import Settings
-from storage.restore import refuse_unfinished
+from storage.exchange import refuse_unfinished
 from supervision import ChildSpec, System
 
 LOG_LEVEL = "error"

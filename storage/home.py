@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from storage import restore
+from storage import exchange
 from storage.database import make_private_directory
 from storage.errors import StorageError, UnsafePath
 from storage.gitdir import GitDir, find_git_dir
@@ -89,7 +89,7 @@ class DataDir:
         try:
             if self._issues_lock:
                 self._issues_lock.acquire()
-            restore.finish(self.path)
+            exchange.finish(self.path)
         except (StorageError, OSError):
             self.release()
             raise

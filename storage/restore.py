@@ -1,45 +1,31 @@
 """Putting a backup in the place of a data directory's databases, whole or not at all.
 
 Everything that can refuse comes first and touches nothing: the manifest, the hashes, SQLite's check
-of each file, the schema versions, whose data it is. Then the files are copied into `restoring/`,
-brought to the present schema and checked together. Writing `restore.json` decides: before it, the
-old databases stand and `restoring/` is rubbish; after it, whoever takes the lock next finishes, by
-the same steps as the restore itself. Per database: the old file and its log move into
-`replaced-<time>/`, then the new one moves out of `restoring/`. A database that is no longer in
-`restoring/` is done, so that being cut off anywhere and begun again comes to the same.
+of each file, the schema versions, whose data it is. Then the files are copied beside the databases,
+brought to the present schema and checked together. Only then `storage.exchange` decides, and puts
+them in their place.
 
-Nothing is deleted: what was replaced stays in its directory until somebody removes it. The
-published file is put back only where there is none: one that is there may hold what people wrote
-since, and a server takes it in when it starts.
-
-The caller holds the data directory's lock (`DataDir.acquire` calls `finish` itself).
+The published file is put back only where there is none: one that is there may hold what people
+wrote since, and a server takes it in when it starts.
 """
 
-import json
-import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
-from storage import durable, manifest
+from storage import durable, exchange, manifest
 from storage.backup import PUBLISHED
 from storage.coordination import queries as coordination
-from storage.database import make_private_directory, open_reader, open_writer
+from storage.database import open_reader, open_writer
 from storage.databases import Database, databases
-from storage.errors import BackupUnusable, RestoreUnfinished, StorageError
+from storage.errors import BackupUnusable, StorageError
 from storage.integrity import inspect
 from storage.invariants import broken
 from storage.issues import file
 from storage.manifest import Manifest
 from storage.migrate import Applied, migrate
 from storage.snapshot import snapshot
-
-STAGED: Final = "restoring"
-DECISION: Final = "restore.json"
-ASIDE: Final = "replaced"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,47 +80,14 @@ def restore(directory: Path, backup: Path, published: Path) -> Restored:
     taken = verify(backup)
     _refuse_another_home(directory, backup, taken)
     steps = _stage(directory, backup, taken)
-    aside = _free_name(directory)
-    _decide(directory, aside)
-    finish(directory)
+    aside = exchange.decide(directory)
+    exchange.finish(directory)
     return Restored(
         taken=taken,
         aside=aside if aside.exists() else None,
         steps=steps,
         published=_put_back(backup, taken, published),
     )
-
-
-def finish(directory: Path) -> bool:
-    """Finishes a restore that was decided, or removes what one left that was not.
-
-    Answers whether there was one to finish. The data directory's lock is held.
-
-    Raises:
-        BackupUnusable: the decision cannot be read.
-        OSError: a file cannot be moved; it can be tried again.
-    """
-    decision, staged = directory / DECISION, directory / STAGED
-    if not decision.exists():
-        _remove(staged)
-        return False
-    aside = _read_decision(directory)
-    for database in databases(directory):
-        _exchange(database, staged / database.path.name, aside)
-    decision.unlink()
-    durable.sync(directory)
-    _remove(staged)
-    return True
-
-
-def refuse_unfinished(directory: Path) -> None:
-    """For those who read without the lock: the databases may be of two sets.
-
-    Raises:
-        RestoreUnfinished: a restore is under way, or was cut off.
-    """
-    if (directory / DECISION).exists():
-        raise RestoreUnfinished(directory)
 
 
 def _refuse_changed(backup: Path, name: str, facts: manifest.File) -> None:
@@ -165,9 +118,7 @@ def _refuse_another_home(directory: Path, backup: Path, taken: Manifest) -> None
 
 def _stage(directory: Path, backup: Path, taken: Manifest) -> tuple[tuple[str, Applied], ...]:
     """Copies the databases into the data directory's file system, migrates and checks them."""
-    staged = directory / STAGED
-    _remove(staged)
-    make_private_directory(staged)
+    staged = exchange.stage(directory)
     steps: list[tuple[str, Applied]] = []
     for database in databases(staged):
         name = database.path.name
@@ -190,45 +141,6 @@ def _settle(database: Database) -> None:
     with closing(open_writer(database.path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
     durable.sync(database.path)
-
-
-def _free_name(directory: Path) -> Path:
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    names = (f"{ASIDE}-{stamp}{suffix}" for suffix in ("", *(f"-{n}" for n in range(2, 1000))))
-    return directory / next(name for name in names if not (directory / name).exists())
-
-
-def _decide(directory: Path, aside: Path) -> None:
-    durable.replace(directory / DECISION, json.dumps({"aside": aside.name}).encode())
-
-
-def _read_decision(directory: Path) -> Path:
-    try:
-        name = json.loads((directory / DECISION).read_bytes())["aside"]
-    except (ValueError, KeyError, TypeError) as err:
-        raise BackupUnusable(directory, f"its {DECISION} cannot be read ({err})") from err
-    if not isinstance(name, str) or not name.startswith(ASIDE) or Path(name).name != name:
-        raise BackupUnusable(directory, f"its {DECISION} names {name!r}")
-    return directory / name
-
-
-def _exchange(database: Database, staged: Path, aside: Path) -> None:
-    """Moves one database aside and the new one into its place; does nothing when that is done."""
-    if not staged.exists():
-        return
-    for old in database.files:
-        if old.exists():
-            make_private_directory(aside)
-            old.rename(aside / old.name)
-            durable.sync(aside)
-    durable.sync(database.path.parent)
-    staged.rename(database.path)
-    durable.sync(database.path.parent)
-
-
-def _remove(staged: Path) -> None:
-    if staged.exists():
-        shutil.rmtree(staged)
 
 
 def _put_back(backup: Path, taken: Manifest, published: Path) -> bool:

@@ -333,3 +333,13 @@ def test_archive_takes_no_lost_database_for_an_empty_one(home: Path, beadflow: R
 def test_archive_is_refused_while_somebody_holds_the_data(home: Path, beadflow: Run) -> None:
     with DataDir.resolve():
         assert beadflow("db", "archive", "--days", "1").code == 7
+
+
+@pytest.mark.parametrize("days", ["-1", "1.5", '"30"', "true", "40000"])
+def test_a_number_of_days_that_is_none_is_refused_by_its_name(
+    home: Path, beadflow: Run, tmp_path: Path, days: str
+) -> None:
+    (tmp_path / "s.toml").write_text(f"retention_days = {days}\n")
+    ran = beadflow("db", "archive", "--config", str(tmp_path / "s.toml"))
+    assert ran.code == 2
+    assert "retention_days is a number of days, 0 to 36500" in ran.err

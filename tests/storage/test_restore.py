@@ -17,10 +17,11 @@ from storage.backup import take
 from storage.database import open_writer
 from storage.databases import databases
 from storage.errors import BackupUnusable, RestoreUnfinished
+from storage.exchange import refuse_unfinished
 from storage.home import DataDir
 from storage.manifest import File
 from storage.migrate import migrate
-from storage.restore import refuse_unfinished, restore, verify
+from storage.restore import restore, verify
 from tests.support.golden import golden_file
 
 OLD, NEW = 1, 2
