@@ -24,7 +24,8 @@ from storage.archive import DIRECTORY as ARCHIVE
 from storage.backup import take
 from storage.database import open_reader, open_writer
 from storage.databases import Database, databases
-from storage.exchange import refuse_unfinished
+from storage.errors import RestoreUnfinished
+from storage.exchange import is_unfinished, refuse_unfinished
 from storage.home import DataDir
 from storage.integrity import Finding, inspect
 from storage.invariants import broken
@@ -91,6 +92,7 @@ def status_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
         shown = {
             "data": str(data.path),
             "holder": inventory.holder_fields(holder),
+            "restore_unfinished": is_unfinished(data.path),
             "databases": found,
         }
         out.envelope("db.status", shown)
@@ -98,6 +100,8 @@ def status_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
         out.table(inventory.COLUMNS, [inventory.row(database) for database in found])
         out.text("")
         out.fields({"data": str(data.path), "held by": inventory.holder_words(data.read_holder())})
+    if is_unfinished(data.path):
+        out.note(str(RestoreUnfinished(data.path)), "yellow")
     unfit = any(database["state"] in inventory.UNFIT for database in found)
     return ExitCode.FAILED if unfit else ExitCode.OK
 

@@ -63,13 +63,18 @@ def finish(directory: Path) -> bool:
     return True
 
 
+def is_unfinished(directory: Path) -> bool:
+    """Says whether a restore is under way, or was cut off after its decision."""
+    return (directory / DECISION).exists()
+
+
 def refuse_unfinished(directory: Path) -> None:
     """For those who read without the lock: the databases may be of two sets.
 
     Raises:
         RestoreUnfinished: a restore is under way, or was cut off.
     """
-    if (directory / DECISION).exists():
+    if is_unfinished(directory):
         raise RestoreUnfinished(directory)
 
 

@@ -151,5 +151,10 @@ def _schema(connection: sqlite3.Connection, database: Database) -> Iterator[Find
             yield Finding(database=database.name, table=name, what="is missing from the schema")
         elif name not in wanted:
             yield Finding(database=database.name, table=name, what="belongs to no migration")
-        elif there[name] != wanted[name]:
+        elif _plain(there[name]) != _plain(wanted[name]):
             yield Finding(database=database.name, table=name, what="is not as its migration says")
+
+
+def _plain(sql: str) -> str:
+    """A statement without what SQLite changes when it alters or renames a table."""
+    return re.sub(r'--[^\n]*|[\s"]+', "", sql)

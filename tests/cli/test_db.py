@@ -209,7 +209,9 @@ def test_a_restore_that_was_cut_off_is_told_to_who_reads_and_finished_by_who_wri
         ran = beadflow(*argv)
         assert ran.code == 1
         assert "was cut off" in ran.err
-    assert beadflow("db", "status").code == 0
+    told = beadflow("db", "status", "-o", "json")
+    assert (told.code, told.json["data"]["restore_unfinished"]) == (0, True)
+    assert "was cut off" in beadflow("db", "status").err
     assert beadflow("db", "migrate").code == 0
     assert beadflow("db", "check").code == 0
 

@@ -103,3 +103,16 @@ def test_damage_anywhere_is_found_or_changes_nothing_and_never_raises(
     overwrite(engine.path, chance.randrange(size), chance.randbytes(chance.choice([1, 64, PAGE])))
     for finding in inspect(engine):
         assert finding.what
+
+
+def test_a_table_that_was_altered_is_reported_and_one_that_was_only_rebuilt_is_not(
+    engine: Database,
+) -> None:
+    with closing(open_writer(engine.path)) as connection:
+        (sql,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'meta'").fetchone()
+        connection.execute(sql.replace("TABLE meta", "TABLE other"))
+        connection.execute("DROP TABLE meta")
+        connection.execute("ALTER TABLE other RENAME TO meta")
+        connection.execute("ALTER TABLE tasks ADD COLUMN mine TEXT")
+    found = {finding.table: finding.what for finding in inspect(engine)}
+    assert found == {"tasks": "is not as its migration says"}
