@@ -60,7 +60,7 @@ def replace(path: Path, data: bytes, *, expected_sha256: str | None) -> None:
     signature = _signature(target)
     if present_sha256(target) != expected_sha256:
         raise FileChangedError(f"{path} was written by someone else")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_directory(target.parent)
     temporary = target.with_name(_TEMPORARY.format(target.name))
     try:
         _write_durably(temporary, data, _mode_of(target))
@@ -114,6 +114,14 @@ def _signature(path: Path) -> tuple[int, ...] | None:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _make_directory(path: Path) -> None:
+    """Make a directory whose way survives a power cut: each new name is synced above it."""
+    missing = [place for place in (path, *path.parents) if not place.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for made in reversed(missing):
+        _sync_directory(made.parent)
 
 
 def _sync_directory(path: Path) -> None:

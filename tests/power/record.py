@@ -19,7 +19,7 @@ from tests.support import noted
 from tests.support.ledger import Ledger
 from tests.support.server import BEADFLOW
 
-DURABLE = (".beadflow", ".beadflow/artifacts", ".beads")
+DURABLE = (".beadflow", ".beadflow/artifacts")
 DEADLINE_S = 60.0
 _MEMORY = Path("/dev/shm")  # noqa: S108
 
