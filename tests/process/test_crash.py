@@ -6,6 +6,8 @@ import json
 import os
 import random
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from http import HTTPStatus
@@ -18,6 +20,29 @@ import pytest
 from tests.support.server import Server
 
 pytestmark = pytest.mark.process
+
+SEED = int(os.environ.get("BEADFLOW_SEED", str(random.randrange(2**32))))
+STORMS = 2  # at once: as many as CI has cores
+
+
+def test_a_storm_of_kills_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    """BEADFLOW_KILLS lives of the tree end by kill -9, half of them within 20 ms of an answer."""
+    kills = int(os.environ.get("BEADFLOW_KILLS", "200"))
+    print(f"replay with BEADFLOW_SEED={SEED} BEADFLOW_KILLS={kills}")
+    storms = [
+        _storm(tmp_path / f"storm-{n}", f"{SEED}:{n}", kills // STORMS) for n in range(STORMS)
+    ]
+    found = [json.loads(storm.communicate()[0].splitlines()[-1]) for storm in storms]
+    for storm in found:
+        print(f"killed {storm['kills']}, {storm['acknowledged']} starts acknowledged")
+        assert not storm["lost"], "\n".join(storm["lost"])
+        assert storm["late"] < sum(storm["kills"].values()) / 4
+        assert storm["kills"]["acknowledged"] * 2 >= sum(storm["kills"].values())
+
+
+def _storm(directory: Path, seed: str, kills: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.process.storm", str(directory), seed, str(kills)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 
 def test_a_workflow_killed_after_its_first_result_finishes_in_the_next_life(
@@ -63,11 +88,10 @@ def test_a_workflow_killed_after_its_first_result_finishes_in_the_next_life(
 def test_no_acknowledged_workflow_is_lost_however_often_the_server_is_killed(
     server: Server, tmp_path: Path
 ) -> None:
-    """BEADFLOW_KILLS lives end by kill -9, at moments drawn from BEADFLOW_SEED."""
-    kills = int(os.environ.get("BEADFLOW_KILLS", "4"))
-    seed = int(os.environ.get("BEADFLOW_SEED", str(random.randrange(2**32))))
-    print(f"replay with BEADFLOW_SEED={seed} BEADFLOW_KILLS={kills}")
-    chance = random.Random(seed)
+    """BEADFLOW_SERVER_KILLS lives end by kill -9, at moments drawn from BEADFLOW_SEED."""
+    kills = int(os.environ.get("BEADFLOW_SERVER_KILLS", "4"))
+    print(f"replay with BEADFLOW_SEED={SEED} BEADFLOW_SERVER_KILLS={kills}")
+    chance = random.Random(SEED)
     ledger = str(tmp_path / "ledger")
     (tmp_path / "gate").touch()
     acknowledged: list[str] = []

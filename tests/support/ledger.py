@@ -33,13 +33,16 @@ class Ledger:
 
     @classmethod
     def read(cls, lines: Iterable[bytes]) -> Self:
-        """Reads what `tests.support.life` said, or a server; the last may have been cut off."""
         ledger = cls()
+        ledger.hear(lines)
+        return ledger
+
+    def hear(self, lines: Iterable[bytes]) -> None:
+        """Takes what `tests.support.life` said, or a server; the last may have been cut off."""
         for line in lines:
             if found := _OBJECT.search(line):
                 with contextlib.suppress(ValueError):
-                    ledger.add(json.loads(found[0]))
-        return ledger
+                    self.add(json.loads(found[0]))
 
     def add(self, said: dict[str, Any]) -> None:
         match said:
