@@ -126,7 +126,8 @@ async def _booted(root: Path, ledger: Ledger) -> list[str]:
     async with system as running:
         ended = await running.ended(*ledger.started)
     lost = [f"{r.id} is {r.status} after a boot" for r in ended if r.status != "completed"]
-    return lost + await losses(root, ledger)
+    ledger.ended.update({record.id: record.status for record in ended})
+    return lost + await losses(root, ledger, settled=True)
 
 
 def rebuild(record: Record, seed: int, count: int, number: int, place: Path) -> Ledger:

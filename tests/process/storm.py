@@ -129,7 +129,7 @@ class Storm:
             self.lost.append(f"the last life in {root} ended with {status}: {text[-3000:]!r}")
         missing = ledger.started.keys() - ledger.ended.keys()
         self.lost += [f"{workflow_id} in {root} never ended" for workflow_id in missing]
-        self._judge(root, ledger, "stopped in order")
+        self._judge(root, ledger, "stopped in order", settled=True)
         if not self.lost:
             shutil.rmtree(root)
 
@@ -146,9 +146,9 @@ class Storm:
             else:
                 self.lost.append(f"a life in {root} ended with {status}: {text[-3000:]!r}")
 
-    def _judge(self, root: Path, ledger: Ledger, when: str) -> None:
+    def _judge(self, root: Path, ledger: Ledger, when: str, settled: bool = False) -> None:
         try:
-            lost = trio.run(losses, root, ledger)
+            lost = trio.run(losses, root, ledger, settled)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
             lost = ["".join(traceback.format_exception(error))]
         if lost:

@@ -65,8 +65,11 @@ class Ledger:
         )
 
 
-async def losses(repo: Path, ledger: Ledger) -> list[str]:
+async def losses(repo: Path, ledger: Ledger, settled: bool = False) -> list[str]:
     """Opens the stores as the program does, and lists everything that is not as it must be.
+
+    Args:
+        settled: the system was stopped in order, so the issues of what has ended are closed.
 
     Raises:
         StorageError: they cannot be opened.
@@ -74,7 +77,8 @@ async def losses(repo: Path, ledger: Ledger) -> list[str]:
     with DataDir.resolve(repo, repo / ".beadflow") as data:
         opened = open_stores(data, chance=random.Random(1), observe=_unobserved, inline=True)
         async with opened as stores:
-            return [*_found(stores, repo, ledger)]
+            found = [*_found(stores, repo, ledger)]
+            return [*found, *_unclosed(stores, ledger)] if settled else found
 
 
 def _found(stores: Stores, repo: Path, ledger: Ledger) -> Iterator[str]:
@@ -201,6 +205,16 @@ def _published(beads: sqlite3.Connection, path: Path, ledger: Ledger) -> Iterato
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def _unclosed(stores: Stores, ledger: Ledger) -> Iterator[str]:
+    """The issue of a workflow that has ended is closed, with its summary said once."""
+    issues = _pairs(stores.beads.inline, "SELECT id, line FROM issues")
+    for workflow_id in ledger.ended.keys() & ledger.started.keys():
+        row = json.loads(issues.get(ledger.started[workflow_id]["issue"], ("{}",))[0])
+        comments = [comment["text"] for comment in row.get("comments", ())]
+        if row.get("status") != "closed" or len(comments) != 1:
+            yield f"{workflow_id} has ended, its issue is {row.get('status')} with {comments}"
 
 
 def _pairs(database: sqlite3.Connection, sql: str) -> dict[str, tuple[Any, ...]]:

@@ -18,7 +18,7 @@ import trio
 
 from actors.issues.messages import Flush
 from storage import database
-from supervision import ActorDeadError, ActorRestarting, Refused
+from supervision import ActorDeadError, ActorRestarting, AskTimeout, Refused
 from tests.support.noted import Clerk, noted
 from tests.support.world import Running, running_system
 
@@ -49,6 +49,7 @@ class Plan:
     unsynced_file: bool = False
 
 
+UNANSWERED = (Refused, ActorDeadError, ActorRestarting, AskTimeout)
 WORKFLOWS = (noted,)
 AGENTS = (Clerk,)
 
@@ -66,22 +67,35 @@ def apply(plan: Plan) -> None:
 
 
 async def live(plan: Plan, life: int = 0) -> None:
-    """One life: from the lock to the end of an orderly stop."""
+    """One life: from the lock to the end of an orderly stop, also of a system that gave up."""
     async with running_system(
         Path(plan.repo), workflows=WORKFLOWS, agents=AGENTS, poison=False
     ) as running:
         say(ready=life)
-        numbers = iter(range(1_000_000 if plan.load_s else plan.starts))
-        with trio.move_on_after(plan.load_s or 60.0):
-            async with trio.open_nursery() as nursery:
-                for _ in range(plan.clients):
-                    nursery.start_soon(_client, running, life, numbers)
+        async with trio.open_nursery() as watched:
+            watched.start_soon(_watch, running, watched.cancel_scope)
+            await _work(running, plan, life)
+            watched.cancel_scope.cancel()
         if plan.abandon and life == plan.lives - 1:
             os._exit(0)
-        if plan.settle:
-            await _settle(running)
         say(stopping=life)
     say(stopped=life)
+
+
+async def _watch(running: Running, scope: trio.CancelScope) -> None:
+    reason = await running.system.wait()
+    say(gave_up=str(reason))
+    scope.cancel()
+
+
+async def _work(running: Running, plan: Plan, life: int) -> None:
+    numbers = iter(range(1_000_000 if plan.load_s else plan.starts))
+    with trio.move_on_after(plan.load_s or 60.0):
+        async with trio.open_nursery() as nursery:
+            for _ in range(plan.clients):
+                nursery.start_soon(_client, running, life, numbers)
+    if plan.settle and not plan.abandon:
+        await _settle(running)
 
 
 async def _client(running: Running, life: int, numbers: Any) -> None:
@@ -90,7 +104,7 @@ async def _client(running: Running, life: int, numbers: Any) -> None:
             record = await running.start(
                 "noted", f"number {number} of life {life}", variables={"number": number}
             )
-        except (Refused, ActorDeadError, ActorRestarting) as error:
+        except UNANSWERED as error:
             say(refused=type(error).__name__, number=number)
             await trio.sleep(0.01)
             continue
@@ -102,7 +116,7 @@ async def _client(running: Running, life: int, numbers: Any) -> None:
 async def _flush(running: Running) -> None:
     try:
         done = await running.ask("publisher", Flush())
-    except (Refused, ActorDeadError, ActorRestarting) as error:
+    except UNANSWERED as error:
         say(refused=type(error).__name__)
     else:
         say(flushed=done.seq, sha256=done.sha256)
