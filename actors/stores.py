@@ -23,6 +23,7 @@ from storage.database import open_reader, open_writer
 from storage.errors import RepositoryMismatch, StoresDisagree
 from storage.home import DataDir
 from storage.hosts import InlineHost, ThreadHost
+from storage.issues.queries import last_applied
 from storage.issues.queries import last_seq as last_journal_seq
 from storage.migrate import migrate
 from storage.pool import ReadPool
@@ -106,24 +107,31 @@ def _refuse_strangers(data: DataDir) -> None:
 
     `beads.db` may be lost: it is rebuilt from the published file, and its journal begins anew.
 
+    A database that has lost its last commits (SQLite takes a damaged log for one that ends early)
+    is caught here, too, as far as another one has heard of them.
+
     Raises:
-        StoresDisagree: one is missing, or older than the other.
+        StoresDisagree: one is missing, or older than another.
     """
-    with (
-        closing(open_reader(data.coordination_db)) as coordination,
-        closing(open_reader(data.tempolite_db)) as tempolite,
-    ):
+    with _reading(data.coordination_db) as coordination:
         copied = coordination_queries.cursor(coordination, "tempolite")
-        known = coordination_queries.count_mappings(coordination)
+        mapped = coordination_queries.workflow_ids(coordination)
+        logged = coordination_queries.last_event(coordination)
+    with _reading(data.tempolite_db) as tempolite:
         written = workflow_queries.last_position(tempolite)
+        made = workflow_queries.workflow_ids(tempolite)
+    with _reading(data.beads_db) as beads:
+        applied = last_applied(beads)
     if copied > written:
         raise StoresDisagree(data.tempolite_db, data.coordination_db)
-    if written and not known:
+    if made - mapped:
         raise StoresDisagree(data.coordination_db, data.tempolite_db)
+    if applied > logged:
+        raise StoresDisagree(data.coordination_db, data.beads_db)
 
 
 def _begin_journal_anew(data: DataDir) -> None:
-    with closing(open_reader(data.beads_db)) as beads:
+    with _reading(data.beads_db) as beads:
         last = last_journal_seq(beads)
     with _writing(data.coordination_db) as coordination:
         if coordination_queries.cursor(coordination, "beads") > last:
@@ -140,9 +148,8 @@ async def _open_readers(
 
 def _identity(data: DataDir, chance: random.Random, *, prepare: bool) -> Identity:
     repository = str(data.repository)
-    opened = (
-        _writing(data.coordination_db) if prepare else closing(open_reader(data.coordination_db))
-    )
+    path = data.coordination_db
+    opened = _writing(path) if prepare else closing(open_reader(path))
     with opened as connection:
         identity = claim_home(connection, home=ids.home_id(chance), repository=repository)
         if identity.repository != repository:
@@ -161,6 +168,12 @@ def _refuse_another(data: DataDir, recorded: Path) -> None:
     inside = data.path.is_relative_to(data.repository)
     if not inside and recorded.exists():
         raise RepositoryMismatch(recorded, data.repository)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(open_reader(path)) as connection:
+        yield connection
 
 
 @contextmanager

@@ -181,9 +181,10 @@ def last_event(connection: sqlite3.Connection) -> int:
     return int(row[0] or 0)
 
 
-def count_mappings(connection: sqlite3.Connection) -> int:
-    row = connection.execute("SELECT count(*) FROM workflow_mappings").fetchone()
-    return int(row[0])
+def workflow_ids(connection: sqlite3.Connection) -> set[str]:
+    """Give every workflow that was ever decided here."""
+    rows = connection.execute("SELECT tempolite_workflow_id FROM workflow_mappings")
+    return {row[0] for row in rows}
 
 
 def issue_of(connection: sqlite3.Connection, workflow_id: str) -> str | None:

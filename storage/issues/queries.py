@@ -201,6 +201,11 @@ def cursor(conn: sqlite3.Connection, consumer: str) -> int:
     return int(row[0]) if row is not None else 0
 
 
+def last_applied(conn: sqlite3.Connection) -> int:
+    """Return the last event that was applied here, of whichever consumer; 0 when none was."""
+    return int(conn.execute("SELECT coalesce(max(position), 0) FROM cursors").fetchone()[0])
+
+
 def advance_cursor(conn: sqlite3.Connection, consumer: str, position: int) -> None:
     conn.execute(_ADVANCE, {"consumer": consumer, "position": position})
 

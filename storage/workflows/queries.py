@@ -97,6 +97,11 @@ def last_position(connection: sqlite3.Connection) -> int:
     return int(row[0] or 0)
 
 
+def workflow_ids(connection: sqlite3.Connection) -> set[str]:
+    """Give every workflow that was ever made here."""
+    return {row[0] for row in connection.execute("SELECT workflow_id FROM instances")}
+
+
 def set_status(connection: sqlite3.Connection, workflow_id: str, status: str, at: str) -> None:
     connection.execute(
         "UPDATE instances SET status = ?, updated_at = ? WHERE workflow_id = ?",

@@ -166,6 +166,34 @@ async def test_a_database_that_was_lost_is_refused_and_named(repo: Path, lost: s
             pass
 
 
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "DELETE FROM workflow_mappings WHERE title = 'the last'",
+        "DELETE FROM events WHERE seq > 1",
+    ],
+    ids=["a workflow", "events"],
+)
+async def test_a_coordination_database_that_lost_its_last_commits_is_refused(
+    repo: Path, lost: str
+) -> None:
+    """What others rely on would be missing, and the numbers of its events would come again."""
+
+    @workflow
+    async def flow(ctx: Context) -> str:
+        del ctx
+        return "done"
+
+    async with running_system(repo, workflows=[flow]) as running:
+        started = [await running.start("flow", title) for title in ("the first", "the last")]
+        await running.ended(*(record.id for record in started))
+    with closing(open_writer(DataDir.resolve(repo).coordination_db)) as coordination:
+        coordination.execute(lost)
+    with pytest.raises(StoresDisagree, match="coordination"):
+        async with opened(repo):
+            pass
+
+
 async def test_issues_whose_database_was_lost_come_back_from_their_file(repo: Path) -> None:
     @workflow
     async def flow(ctx: Context) -> str:
