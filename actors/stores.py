@@ -20,7 +20,13 @@ from actors.coordination.store import claim_home
 from storage.coordination import queries as coordination_queries
 from storage.coordination.queries import set_meta
 from storage.database import open_reader, open_writer
-from storage.errors import RepositoryMismatch, StoresDisagree
+from storage.errors import (
+    Corrupt,
+    RepositoryMismatch,
+    SchemaError,
+    StoresDisagree,
+    database_failure,
+)
 from storage.home import DataDir
 from storage.hosts import InlineHost, ThreadHost
 from storage.issues.queries import last_applied
@@ -86,7 +92,7 @@ async def open_stores(
     }
     if prepare:
         for path, schema in places.values():
-            with _writing(path) as connection:
+            with _naming(path), _writing(path) as connection:
                 migrate(connection, schema)
         _refuse_strangers(data)
         _begin_journal_anew(data)
@@ -133,7 +139,7 @@ def _refuse_strangers(data: DataDir) -> None:
 def _begin_journal_anew(data: DataDir) -> None:
     with _reading(data.beads_db) as beads:
         last = last_journal_seq(beads)
-    with _writing(data.coordination_db) as coordination:
+    with _naming(data.coordination_db), _writing(data.coordination_db) as coordination:
         if coordination_queries.cursor(coordination, "beads") > last:
             coordination_queries.set_cursor(coordination, "beads", last)
 
@@ -150,7 +156,7 @@ def _identity(data: DataDir, chance: random.Random, *, prepare: bool) -> Identit
     repository = str(data.repository)
     path = data.coordination_db
     opened = _writing(path) if prepare else closing(open_reader(path))
-    with opened as connection:
+    with _naming(path), opened as connection:
         identity = claim_home(connection, home=ids.home_id(chance), repository=repository)
         if identity.repository != repository:
             _refuse_another(data, Path(identity.repository))
@@ -171,8 +177,24 @@ def _refuse_another(data: DataDir, recorded: Path) -> None:
 
 
 @contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Names the file in whatever its content makes of a start: an operator has to find it.
+
+    A damaged page may hold anything: text that is none, or a null where none can be.
+    """
+    try:
+        yield
+    except sqlite3.Error as err:
+        raise database_failure(path, err) from err
+    except SchemaError as err:
+        raise SchemaError(f"{path}: {err}") from err
+    except (TypeError, ValueError) as err:
+        raise Corrupt(path, f"{type(err).__name__}: {err}") from err
+
+
+@contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(open_reader(path)) as connection:
+    with _naming(path), closing(open_reader(path)) as connection:
         yield connection
 
 

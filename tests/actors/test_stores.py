@@ -194,6 +194,21 @@ async def test_a_coordination_database_that_lost_its_last_commits_is_refused(
             pass
 
 
+@pytest.mark.parametrize("database", ["coordination_db", "tempolite_db", "beads_db"])
+async def test_a_database_whose_schema_is_no_text_is_refused_and_named(
+    repo: Path, database: str
+) -> None:
+    async with opened(repo):
+        pass
+    path: Path = getattr(DataDir.resolve(repo), database)
+    content = path.read_bytes()
+    assert content.count(b"CREATE TABLE schema_migrations") == 1
+    path.write_bytes(content.replace(b"CREATE TABLE schema_", b"CREATE TABLE \xd4\xd4hema_"))
+    with pytest.raises(StorageError, match=path.name):
+        async with opened(repo):
+            pass
+
+
 async def test_issues_whose_database_was_lost_come_back_from_their_file(repo: Path) -> None:
     @workflow
     async def flow(ctx: Context) -> str:
