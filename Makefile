@@ -45,8 +45,10 @@ bench: setup
 
 # The long settings of storms, fuzz runs and simulations.
 soak: setup
-	BEADFLOW_STORM=10000 BEADFLOW_KILLS=60 BEADFLOW_SEEDS=300 HYPOTHESIS_PROFILE=soak \
-	  $(BIN)/pytest -q tests/process tests/supervision tests/simulation tests/actors/issues tests/api
+	BEADFLOW_STORM=10000 BEADFLOW_SEEDS=300 BEADFLOW_KILLS=1000 BEADFLOW_SERVER_KILLS=60 \
+	  BEADFLOW_IMAGES=10000 BEADFLOW_FAULT_STEP=1 HYPOTHESIS_PROFILE=soak \
+	  $(BIN)/pytest -q tests/process tests/power tests/faults tests/supervision tests/simulation \
+	  tests/actors/issues tests/api
 
 clean:
 	rm -rf $(VENV) .venv313 .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
