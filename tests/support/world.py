@@ -104,7 +104,6 @@ async def running_system(
     seed: int = 1,
     drives_all: bool = True,
     retention_days: int = 0,
-    clock: Clock = system_clock,
     doors: Callable[[System, World], Sequence[ChildSpec]] | None = None,
     inline: bool = False,
     latency_s: float = 0.0,
