@@ -1,4 +1,4 @@
-"""Many commands in one transaction, each in a savepoint of its own.
+"""Many commands in one transaction, of which a bad one fails alone.
 
 What happens to a command that fails is decided here:
 
@@ -9,13 +9,27 @@ What happens to a command that fails is decided here:
 - SQLite reports that the disk is full or cannot be read or written: that is nobody's own fault, so
   it is raised for the whole batch.
 
+Taking back needs a savepoint around each command, which is two statements more than most commands
+have themselves, and each statement lets go of the interpreter's lock. So a batch is first run
+without: most failures are refusals that come before anything was written (SQLite counts the rows
+it changes, and takes a failing statement back by itself). When a command fails that has written
+something, the transaction is rolled back and the batch runs again, each command in a savepoint.
+Handlers are functions of the database and the command, and change rows only, so it makes no
+difference how often they ran before.
+
+A transaction is bounded: by the bytes its commands carry and by the time its handlers have taken.
+The first command always gets in, the rest of the batch goes into the next transaction.
+
 No actor is needed to run it: the writer gives it a connection.
 """
 
 import logging
 import re
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from itertools import chain
+from operator import attrgetter
 from time import perf_counter
 from typing import Any
 
@@ -25,6 +39,7 @@ from supervision import Refused, UnexpectedMessage
 
 Handler = Callable[[sqlite3.Connection, Any], object]
 Observe = Callable[[str, str, float], None]
+Clock = Callable[[], float]
 
 # After these the state of the transaction, or of the file, is not what the handler thinks it is.
 _NOT_THE_COMMANDS_FAULT = frozenset(
@@ -40,67 +55,187 @@ class Poisoned(Exception):  # noqa: N818 - the reason a poisoned writer gives fo
     """The writer was told to crash."""
 
 
+class _WroteAndFailed(Exception):  # noqa: N818 - it never leaves this module
+    """A command has to be taken back, and there is no savepoint to go back to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Where a transaction ends although more commands wait.
+
+    Args:
+        bytes: of the texts in its commands; longer ones would make everybody wait for one commit,
+            and a full disk refuse more than it must.
+        seconds: that its handlers have taken, so that the first in a batch is not answered long
+            after it was done; infinity where no time may decide.
+    """
+
+    bytes: int = 4 * 1024 * 1024
+    seconds: float = 0.005
+
+
 class Batches:
     """Runs batches with the handlers of one database.
 
     Args:
         handlers: what each type of command does; see `actors.writer`.
         database: its name in logs, metrics and errors.
-        observe: called with (database, command in snake case, seconds) after each command.
+        observe: called with (database, command in snake case, seconds) for each command, after its
+            commit.
+        bounds: of one transaction.
+        now: the clock that handlers are timed with.
     """
 
-    def __init__(self, handlers: Mapping[type, Handler], database: str, observe: Observe) -> None:
+    def __init__(
+        self,
+        handlers: Mapping[type, Handler],
+        database: str,
+        observe: Observe,
+        bounds: Bounds,
+        now: Clock = perf_counter,
+    ) -> None:
         self._handlers = {kind: (operation_name(kind), run) for kind, run in handlers.items()}
         self._database = database
         self._observe = observe
+        self._bounds = bounds
+        self._now = now
 
-    def commit(self, conn: sqlite3.Connection, commands: list[object]) -> list[object]:
-        """Runs the commands in order and commits; gives the answer, or the error, of each.
+    def commit(self, conn: sqlite3.Connection, commands: Sequence[object]) -> list[object]:
+        """Runs the first commands, in order and as many as the bounds allow, and commits.
+
+        Returns:
+            Of each of them the answer, or the error for its asker; at least one.
 
         Raises:
             sqlite3.Error: of the batch as a whole. Unless it says that the disk is full, the
                 transaction may or may not have been committed.
         """
         conn.execute("BEGIN IMMEDIATE")
-        outcomes = [self._apply(conn, command) for command in commands]
+        try:
+            outcomes, times = self._run(conn, commands, savepoints=False)
+        except _WroteAndFailed:
+            conn.execute("ROLLBACK")
+            conn.execute("BEGIN IMMEDIATE")
+            outcomes, times = self._run(conn, commands, savepoints=True)
         conn.execute("COMMIT")
+        for operation, seconds in times:
+            self._observe(self._database, operation, seconds)
         return outcomes
 
-    def _apply(self, conn: sqlite3.Connection, command: object) -> object:
+    def _run(
+        self, conn: sqlite3.Connection, commands: Sequence[object], *, savepoints: bool
+    ) -> tuple[list[object], list[tuple[str, float]]]:
+        outcomes: list[object] = []
+        times: list[tuple[str, float]] = []
+        room = self._bounds.bytes
+        began = last = self._now()
+        for command in commands:
+            room -= weigh(command)
+            if outcomes and (room < 0 or last - began > self._bounds.seconds):
+                break
+            known = self._handlers.get(type(command))
+            if known is None:
+                kind = type(command).__name__
+                text = f"the {self._database} writer has no handler for {kind}"
+                outcomes.append(UnexpectedMessage(text))
+                continue
+            operation, handler = known
+            run = self._in_savepoint if savepoints else self._run_bare
+            outcomes.append(run(conn, operation, handler, command))
+            before, last = last, self._now()
+            times.append((operation, last - before))
+        return outcomes, times
+
+    def _run_bare(
+        self, conn: sqlite3.Connection, operation: str, handler: Handler, command: object
+    ) -> object:
+        """Runs one command; gives its answer, or its error when it has written nothing."""
+        changes = conn.total_changes
+        try:
+            return handler(conn, command)
+        except Exception as err:  # this is the loop that runs handlers
+            _raise_what_is_nobodys_fault(err)
+            if conn.total_changes != changes:
+                raise _WroteAndFailed from err
+            return self._verdict(operation, err)
+
+    def _in_savepoint(
+        self, conn: sqlite3.Connection, operation: str, handler: Handler, command: object
+    ) -> object:
         """Runs one command in its savepoint; gives its answer, or the error for its asker."""
-        known = self._handlers.get(type(command))
-        if known is None:
-            kind = type(command).__name__
-            return UnexpectedMessage(f"the {self._database} writer has no handler for {kind}")
-        operation, handler = known
-        started = perf_counter()
         conn.execute("SAVEPOINT command")
         try:
             answer = handler(conn, command)
         except Exception as err:  # noqa: BLE001 - this is the loop that runs handlers
+            _raise_what_is_nobodys_fault(err)
             answer = self._verdict(operation, err)
             conn.execute("ROLLBACK TO command")
-        finally:
-            self._observe(self._database, operation, perf_counter() - started)
         conn.execute("RELEASE command")
         return answer
 
     def _verdict(self, operation: str, error: Exception) -> Exception:
-        """Says what the asker of a failed command is told; raises what concerns the whole batch."""
+        """Says what the asker of a failed command is told."""
         match error:
-            case Poisoned():
-                raise error
             case Refused():
                 return error
             case sqlite3.IntegrityError():
                 return Conflict(f"{operation}: {error}", cause=error)
-            case sqlite3.Error() if primary_code(error) in _NOT_THE_COMMANDS_FAULT:
-                raise error
         logger.error("%s failed in the %s writer", operation, self._database, exc_info=error)
         text = f"{operation} failed in the {self._database} database: {type(error).__name__}"
         return DatabaseError(text, operation=operation, cause=error)
 
 
+def _raise_what_is_nobodys_fault(error: Exception) -> None:
+    match error:
+        case Poisoned():
+            raise error
+        case sqlite3.Error() if primary_code(error) in _NOT_THE_COMMANDS_FAULT:
+            raise error
+
+
 def operation_name(command: type) -> str:
     """Gives a command's name in metrics and errors: `AppendHistory` is `append_history`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", command.__name__).lower()
+
+
+def weigh(value: object) -> int:
+    """Estimates how many bytes a command carries: the texts in it, and a little for all else."""
+    kind = type(value)
+    parts = _PARTS.get(kind)
+    if parts is None:
+        parts = _PARTS[kind] = _parts_of(kind)
+    size = _FLAT
+    for part in parts(value):
+        kind = type(part)
+        if kind is str or kind is bytes:
+            size += len(part)  # type: ignore[arg-type]
+        elif kind not in _SMALL:
+            size += weigh(part)
+    return size
+
+
+_FLAT = 64
+_SMALL = frozenset({int, float, bool, type(None)})
+
+
+def _nothing(value: object) -> Iterable[object]:
+    del value
+    return ()
+
+
+def _parts_of(kind: type) -> Callable[[Any], Iterable[object]]:
+    names = [field.name for field in fields(kind)] if is_dataclass(kind) else []
+    if len(names) > 1:
+        parts: Callable[[Any], Iterable[object]] = attrgetter(*names)
+        return parts
+    if names:
+        return lambda value: (getattr(value, names[0]),)
+    if issubclass(kind, list | tuple | set | frozenset):
+        return iter
+    if issubclass(kind, Mapping):
+        return lambda value: chain(value.keys(), value.values())
+    return _nothing
+
+
+_PARTS: dict[type, Callable[[Any], Iterable[object]]] = {}
+"""How to take a value of each type apart; found out once for each."""

@@ -151,6 +151,14 @@ class DatabaseUnavailable(DatabaseError):
     hint = "look the id up before you repeat the request, or repeat it with its idempotency key"
 
 
+class StoreDamaged(DatabaseError, Refused):
+    """A database is damaged: nothing is written to it any more, and reads may fail."""
+
+    code = "store_damaged"
+    status = 500
+    hint = "stop the server, keep a copy of the data directory, and restore a backup"
+
+
 class AgentError(WorkflowError):
     """An agent could not do what it was asked to."""
 

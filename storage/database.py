@@ -16,12 +16,13 @@ same on every Python we run on.
 import os
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from storage.errors import CannotOpen, DatabaseFailure, UnsafePath, database_failure
+from storage.errors import CannotOpen, Corrupt, DatabaseFailure, UnsafePath, database_failure
+from storage.tuning import DEFAULTS, MIB, Tuning
 
-BUSY_TIMEOUT_S = 5.0
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
 
@@ -31,10 +32,14 @@ _COMMON_PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
     "PRAGMA mmap_size=268435456",  # 256 MiB
 )
-_WRITER_PRAGMAS = ("PRAGMA synchronous=FULL", "PRAGMA wal_autocheckpoint=1000")
+_WRITER_PRAGMAS = (
+    "PRAGMA synchronous=FULL",
+    "PRAGMA wal_autocheckpoint=1000",
+    f"PRAGMA journal_size_limit={16 * MIB}",  # a log that once grew is cut when it starts anew
+)
 
 
-def open_writer(path: Path) -> sqlite3.Connection:
+def open_writer(path: Path, tuning: Tuning = DEFAULTS) -> sqlite3.Connection:
     """Opens the one writing connection of a database, and creates the file when it is missing.
 
     The connection may be used by one thread at a time, not only by the one that opened it.
@@ -46,7 +51,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         DatabaseFailure: anything else SQLite objects to.
     """
     _prepare(path)
-    conn = _connect(path, "rw")
+    conn = _connect(path, "rw", tuning)
     try:
         _use_write_ahead_log(conn, path)
         _apply(conn, _COMMON_PRAGMAS + _WRITER_PRAGMAS)
@@ -59,7 +64,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     return conn
 
 
-def open_reader(path: Path) -> sqlite3.Connection:
+def open_reader(path: Path, tuning: Tuning = DEFAULTS) -> sqlite3.Connection:
     """Opens a connection that cannot write, usable by one thread at a time.
 
     For single rows by key it may be used inline on the event loop's thread; anything longer
@@ -67,7 +72,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
     Raises: as `open_writer`; a missing file is `CannotOpen`.
     """
-    conn = _connect(path, "ro")
+    conn = _connect(path, "ro", tuning)
     try:
         _apply(conn, (*_COMMON_PRAGMAS, "PRAGMA query_only=ON"))
         conn.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()  # reads the file's header
@@ -77,22 +82,81 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return conn
 
 
+def find_damage(path: Path, *, most: int = 5) -> list[str]:
+    """Says where a database is damaged, in SQLite's words; nothing when it is sound.
+
+    It reads the whole file, except what only indexes could tell (`PRAGMA quick_check`).
+
+    Args:
+        path: the database.
+        most: how many places to name.
+    """
+    try:
+        with closing(open_reader(path)) as conn:
+            try:
+                rows = conn.execute(f"PRAGMA quick_check({most:d})").fetchall()
+            except sqlite3.DatabaseError:
+                # The module drops the row it has when the next step fails: ask for one only.
+                rows = conn.execute("PRAGMA quick_check(1)").fetchall()
+    except (sqlite3.Error, DatabaseFailure) as err:
+        return [getattr(err, "detail", str(err))]
+    found = [" ".join(str(text).split()) for (text,) in rows]
+    return [] if found == ["ok"] else found
+
+
+def located(failure: DatabaseFailure) -> DatabaseFailure:
+    """Looks for the place when SQLite said no more than that a file is damaged."""
+    if not isinstance(failure, Corrupt):
+        return failure
+    return Corrupt(failure.path, "; ".join(find_damage(failure.path)) or failure.detail)
+
+
+def empty_log(conn: sqlite3.Connection, *, patience_s: float) -> bool:
+    """Moves the whole write-ahead log into the database file, syncs that, and empties the log.
+
+    Args:
+        conn: the writing connection, outside of a transaction.
+        patience_s: seconds to wait for readers that need the log.
+
+    Returns:
+        False when a reader still needs it; the log is then as long as it was.
+
+    Raises:
+        sqlite3.Error: something could not be read, written or synced.
+    """
+    (before,) = conn.execute("PRAGMA busy_timeout").fetchone()
+    conn.execute(f"PRAGMA busy_timeout={int(patience_s * 1000)}").close()
+    try:
+        (busy, _, _) = conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        conn.execute(f"PRAGMA busy_timeout={int(before)}").close()
+    return not busy
+
+
+def log_bytes(path: Path) -> int:
+    """The size of a database's write-ahead log; 0 when there is none."""
+    try:
+        return path.with_name(f"{path.name}-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def make_private_directory(path: Path) -> None:
     """Makes a directory only its owner may enter; parents that are missing get the same mode."""
     for missing in reversed([p for p in (path, *path.parents) if not p.exists()]):
         missing.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def _connect(path: Path, mode: str, tuning: Tuning) -> sqlite3.Connection:
     uri = f"file:{quote(str(path.absolute()))}?mode={mode}"  # quote: ? # and % would end the path
     try:
         conn = sqlite3.connect(
             uri,
             uri=True,
-            timeout=BUSY_TIMEOUT_S,
+            timeout=tuning.busy_timeout_s,
             isolation_level=None,
             check_same_thread=False,
-            cached_statements=256,
+            cached_statements=tuning.cached_statements,
         )
     except sqlite3.Error as err:
         raise database_failure(path, err) from err

@@ -1,9 +1,10 @@
 import logging
+import re
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, nullcontext
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ from actors.errors import (
     Forbidden,
     NotFound,
     StorageFull,
+    StoreDamaged,
 )
-from actors.writer import Command, DatabaseWriter, Poison, operation_name, persist, write
-from storage.database import open_reader, open_writer
-from storage.errors import SchemaError
-from storage.migrate import migrate
+from actors.writer import Bounds, Command, DatabaseWriter, Poison, operation_name, persist, write
+from storage.database import open_reader
+from storage.errors import Corrupt, SchemaError
+from storage.tuning import Tuning
 from supervision import (
     ActorDeadError,
     ActorRestarted,
@@ -32,6 +34,7 @@ from supervision import (
     Delivery,
     MailboxFull,
     Named,
+    Refused,
     Reply,
     StartError,
     System,
@@ -39,6 +42,8 @@ from supervision import (
     ask,
     supervisor,
 )
+from tests.support.disk import Disk
+from tests.support.faults import until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +89,21 @@ class Unknown(Command[None]):
     pass
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Command[None]):
+    """Does something inside the transaction that is no write."""
+
+    function: Callable[[], None]
+
+
+def _refuse() -> None:
+    raise NotFound("nothing was written")
+
+
+def call(conn: sqlite3.Connection, command: Call) -> None:
+    command.function()
+
+
 def add(conn: sqlite3.Connection, command: AddThing | AddAndRefuse | AddAndFail) -> int:
     conn.execute("INSERT OR IGNORE INTO things (name) VALUES (?)", (command.name,))
     (count,) = conn.execute("SELECT count(*) FROM things").fetchone()
@@ -125,6 +145,7 @@ HANDLERS: dict[type, Callable[[sqlite3.Connection, Any], object]] = {
     Fill: fill,
     LimitPages: limit_pages,
     Wait: wait,
+    Call: call,
 }
 
 
@@ -209,6 +230,11 @@ async def a_writer_runs(schema: Path, *, inline: bool, **options: Any) -> AsyncI
         yield Running(system, system.named("things_writer"), path, events)
 
 
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(monkeypatch)
+
+
 async def test_an_answer_means_that_it_is_written(running: Opening) -> None:
     async with running() as writer:
         assert await write(writer.name, AddThing(name="a")) == 1
@@ -231,6 +257,76 @@ async def test_a_batch_has_a_bound(running: Opening, monkeypatch: pytest.MonkeyP
     async with running(observe_commit=lambda rows, _: commits.append(rows)) as writer:
         await writer.in_one_batch(*(AddThing(name=str(index)) for index in range(10)))
     assert commits == [*writer.before, 4, 4, 2]
+
+
+async def test_a_transaction_is_bounded_by_the_bytes_of_its_commands(running: Opening) -> None:
+    commits: list[int] = []
+    observed = {"observe_commit": lambda rows, _: commits.append(rows)}
+    async with running(bounds=Bounds(bytes=1000), **observed) as writer:
+        long = [AddThing(name=str(number) * 400) for number in range(5)]
+        answers = await writer.in_one_batch(*long, AddThing(name="x" * 5000), AddThing(name="y"))
+        assert answers == [1, 2, 3, 4, 5, 6, 7]
+    assert commits == [*writer.before, 2, 2, 1, 1, 1]
+
+
+async def test_a_transaction_is_bounded_by_the_time_its_handlers_take_except_in_a_simulation(
+    running: Opening,
+) -> None:
+    commits: list[int] = []
+    observed = {"observe_commit": lambda rows, _: commits.append(rows)}
+    async with running(bounds=Bounds(seconds=0.0), **observed) as writer:
+        await writer.in_one_batch(*(AddThing(name=str(index)) for index in range(3)))
+    assert commits == ([3] if writer.system.inline else [1, 1, 1, 1])
+
+
+async def test_what_a_batch_had_committed_stays_when_its_rest_fails(
+    running: Opening, disk: Disk
+) -> None:
+    async with running(bounds=Bounds(bytes=0)) as writer:
+        fill_the_disk = Call(function=lambda: disk.break_("COMMIT", sqlite3.SQLITE_FULL))
+        first, full, rest = await writer.in_one_batch(
+            AddThing(name="a"), fill_the_disk, AddThing(name="b")
+        )
+        assert first == 1
+        assert isinstance(full, StorageFull)
+        assert isinstance(rest, StorageFull)
+        assert writer.names() == ["a"]
+
+
+async def test_most_batches_need_no_savepoint(running: Opening, disk: Disk) -> None:
+    async with running() as writer:
+        disk.break_("SAVEPOINT", sqlite3.SQLITE_IOERR, times=1000)
+        await write(writer.name, Insert(name="a"))
+        refused = Call(function=_refuse)
+        outcomes = await writer.in_one_batch(Insert(name="a"), refused, AddThing(name="b"))
+        assert isinstance(outcomes[0], Conflict)
+        assert isinstance(outcomes[1], NotFound)
+        assert outcomes[2] == 2
+
+
+async def test_a_slow_writer_lets_its_askers_wait_in_line_until_their_deadline(
+    schema: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DatabaseWriter, "mailbox_bound", 2)
+    async with a_writer_runs(schema, inline=False) as writer, trio.open_nursery() as nursery:
+        late: list[object] = []
+
+        async def too_late() -> None:
+            with pytest.raises(MailboxFull):
+                await write(writer.name, AddThing(name="late"), deadline_s=0.05)
+            late.append(True)
+
+        async with writer.kept_busy():
+            for number in range(6):
+                nursery.start_soon(write, writer.name, AddThing(name=str(number)))
+            await trio.testing.wait_all_tasks_blocked()
+            await too_late()
+        nursery.cancel_scope.deadline = trio.current_time() + 10
+    assert late
+    conn = open_reader(writer.path)
+    rows = conn.execute("SELECT name FROM things ORDER BY name").fetchall()
+    conn.close()
+    assert [row["name"] for row in rows] == list("012345")
 
 
 async def test_a_refused_command_leaves_nothing_and_its_neighbours_stay(running: Opening) -> None:
@@ -336,56 +432,74 @@ async def test_a_repetition_that_is_refused_for_want_of_room_says_nothing_of_the
     assert outcomes == [1, 1, 1]
 
 
-class Faulty:
-    """A connection whose next COMMIT fails, before or after it has been made."""
-
-    def __init__(self, conn: sqlite3.Connection, code: int, *, after: bool) -> None:
-        self._conn = conn
-        self._code = code
-        self._after = after
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._conn, name)
-
-    def execute(self, sql: str, *params: Any) -> sqlite3.Cursor:
-        if sql != "COMMIT":
-            return self._conn.execute(sql, *params)
-        if self._after:
-            self._conn.execute(sql)
-        error = sqlite3.OperationalError("injected")
-        error.sqlite_errorcode = self._code
-        raise error
-
-
-def fail_first_commit(
-    monkeypatch: pytest.MonkeyPatch, code: int, *, after: bool = False
-) -> list[object]:
-    """Lets the first writer's connection be faulty, its successors' sound."""
-    made: list[object] = []
-
-    def open_faulty(path: Path) -> object:
-        conn = open_writer(path)
-        if not made:
-            migrate(conn, path.parent / "schema")
-        made.append(Faulty(conn, code, after=after) if not made else conn)
-        return made[-1]
-
-    monkeypatch.setattr(actors.writer, "open_writer", open_faulty)
-    return made
-
-
 @pytest.mark.parametrize("after", [False, True])
-async def test_a_commit_that_fails_is_unknown_until_it_is_repeated(
-    running: Opening, monkeypatch: pytest.MonkeyPatch, after: bool
+@pytest.mark.parametrize(
+    "code",
+    [sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_READONLY],
+)
+async def test_a_commit_that_fails_is_looked_up_and_answered_truthfully(
+    running: Opening, disk: Disk, code: int, after: bool
 ) -> None:
-    made = fail_first_commit(monkeypatch, sqlite3.SQLITE_IOERR_FSYNC, after=after)
     async with running() as writer:
-        with pytest.raises(ActorDeadError):
-            await ask(writer.name, AddThing(name="a"))
-        assert await write(writer.name, AddThing(name="a")) == 1
+        disk.break_("COMMIT", code, after=after)
+        assert await ask(writer.name, AddThing(name="a")) == 1
         assert writer.names() == ["a"]
-        assert writer.restarts == 1
-    assert len(made) == 2
+        assert writer.restarts == 0
+    assert disk.opened == 2
+
+
+async def test_what_a_failed_sync_left_in_the_log_is_written_again(
+    running: Opening, disk: Disk
+) -> None:
+    """The system may count pages as written that never were: they must not stay in the log."""
+    async with running() as writer:
+        disk.break_("COMMIT", sqlite3.SQLITE_IOERR_FSYNC, after=True)
+        await ask(writer.name, AddThing(name="a"))
+        copy = writer.path.with_name("copy.db")
+        copy.write_bytes(writer.path.read_bytes())  # without its log
+    with closing(open_reader(copy)) as conn:
+        assert [row["name"] for row in conn.execute("SELECT name FROM things")] == ["a"]
+
+
+async def test_a_reader_in_the_log_keeps_the_outcome_unknown(running: Opening, disk: Disk) -> None:
+    async with running(tuning=Tuning(busy_timeout_s=0.0)) as writer:
+        await write(writer.name, AddThing(name="a"))
+        with closing(open_reader(writer.path)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM things").fetchall()
+            disk.break_("COMMIT", sqlite3.SQLITE_IOERR_FSYNC, after=True)
+            with pytest.raises(DatabaseUnavailable, match="a reader needs the log"):
+                await ask(writer.name, AddThing(name="b"))
+        assert await write(writer.name, AddThing(name="b")) == 2
+
+
+async def test_askers_of_a_disk_that_stays_broken_learn_that_the_outcome_is_unknown(
+    running: Opening, disk: Disk
+) -> None:
+    async with running() as writer:
+        disk.break_("COMMIT", sqlite3.SQLITE_IOERR_FSYNC, times=2)
+        with pytest.raises(DatabaseUnavailable, match="whether add_thing was written is not known"):
+            await ask(writer.name, AddThing(name="a"))
+        assert writer.restarts == 0, "no restart would mend the disk"
+        assert await ask(writer.name, AddThing(name="a")) == 1
+
+
+async def test_write_outlasts_a_disk_that_cannot_even_be_opened(
+    running: Opening, disk: Disk
+) -> None:
+    async with running() as writer:
+        disk.break_("COMMIT", sqlite3.SQLITE_IOERR_FSYNC)
+        disk.broken["open"] = sqlite3.SQLITE_CANTOPEN
+        disk.times = 6
+        assert await write(writer.name, AddThing(name="a")) == 1
+        assert writer.restarts == 0
+
+
+async def test_write_gives_up_on_a_disk_that_stays_broken(running: Opening, disk: Disk) -> None:
+    async with running() as writer:
+        disk.break_("COMMIT", sqlite3.SQLITE_IOERR, times=1000)
+        with pytest.raises(DatabaseUnavailable, match=r"things_writer gave no answer within 0\.1"):
+            await write(writer.name, AddThing(name="a"), deadline_s=0.1)
 
 
 async def test_a_full_disk_refuses_the_batch_and_the_writer_lives(running: Opening) -> None:
@@ -401,15 +515,148 @@ async def test_a_full_disk_refuses_the_batch_and_the_writer_lives(running: Openi
         assert writer.restarts == 0
 
 
-async def test_a_disk_that_is_full_at_commit_is_the_same(
-    running: Opening, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("statement", ["BEGIN", "INSERT", "COMMIT"])
+async def test_a_full_disk_is_the_same_at_every_statement_and_writing_goes_on_by_itself(
+    running: Opening, disk: Disk, statement: str
 ) -> None:
-    fail_first_commit(monkeypatch, sqlite3.SQLITE_FULL)
     async with running() as writer:
+        disk.break_(statement, sqlite3.SQLITE_FULL)
         with pytest.raises(StorageFull, match="add_thing was not written"):
             await write(writer.name, AddThing(name="a"))
         assert writer.names() == []
+        assert await write(writer.name, AddThing(name="a")) == 1
         assert writer.restarts == 0
+
+
+async def test_a_full_disk_that_cannot_even_be_rolled_back_on_is_opened_anew(
+    running: Opening, disk: Disk
+) -> None:
+    async with running() as writer:
+        disk.break_("COMMIT", sqlite3.SQLITE_FULL, times=2)
+        disk.broken["ROLLBACK"] = sqlite3.SQLITE_IOERR
+        assert await write(writer.name, AddThing(name="a")) == 1
+    assert disk.opened == 2
+
+
+async def test_a_full_disk_says_nothing_of_an_attempt_whose_outcome_is_unknown(
+    running: Opening, disk: Disk
+) -> None:
+    """The commit came through and its sync failed; the second attempt finds no room to look."""
+    async with running() as writer:
+        disk.break_("COMMIT", sqlite3.SQLITE_IOERR_FSYNC, times=2, after=True)
+        disk.broken["open"] = sqlite3.SQLITE_FULL
+        with pytest.raises(DatabaseUnavailable, match="is not known"):
+            await ask(writer.name, AddThing(name="a"))
+        assert await ask(writer.name, AddThing(name="a")) == 1
+
+
+async def test_a_damaged_database_refuses_every_write_and_names_the_place(
+    running: Opening, disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running() as writer:
+        await write(writer.name, AddThing(name="a"))
+        disk.break_("INSERT", sqlite3.SQLITE_CORRUPT)
+        for said in ("whether add_thing was written is not known", "add_thing was refused"):
+            with pytest.raises(StoreDamaged, match=rf"{said}: .*things\.db") as caught:
+                await write(writer.name, AddThing(name="b"))
+            assert isinstance(caught.value, Refused), "it crashes nobody"
+        assert writer.names() == ["a"], "reads go on"
+        assert writer.restarts == 0
+    assert disk.opened == 1, "nothing is written to it any more"
+    assert [r.levelno for r in caplog.records if r.name == "actors.writer"] == [logging.CRITICAL]
+
+
+def overwrite(path: Path, table: str) -> int:
+    """Damages the first page of a table; says which page that is."""
+    with closing(open_reader(path)) as conn:
+        sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?"
+        (page,) = conn.execute(sql, (table,)).fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(bytes(range(256)) * 16)
+    return int(page)
+
+
+async def test_damage_that_sqlite_finds_in_a_command_is_located(running: Opening) -> None:
+    async with running() as writer:
+        await write(writer.name, AddThing(name="a"))
+    page = overwrite(writer.path, "things")
+    async with running() as writer:
+        with pytest.raises(StoreDamaged, match=rf"[Pp]age {page}\b"):
+            await write(writer.name, AddThing(name="a"))
+
+
+async def test_damage_that_is_found_at_the_start_is_located_too(running: Opening) -> None:
+    async with running() as writer:
+        await write(writer.name, AddThing(name="a"))
+    page = overwrite(writer.path, "schema_migrations")
+    with pytest.raises(StartError) as raised:
+        async with running():
+            pytest.fail("started")
+    assert isinstance(raised.value.cause, Corrupt)
+    assert re.search(rf"things\.db .*[Pp]age {page}\b", str(raised.value.cause))
+
+
+@dataclass
+class LogSeen:
+    """What a writer said about its write-ahead log."""
+
+    said: list[tuple[int, bool]] = field(default_factory=list)
+
+    def __call__(self, size_bytes: int, held: bool) -> None:
+        self.said.append((size_bytes, held))
+
+
+LITTLE = Tuning(wal_limit_bytes=100_000)
+
+
+@pytest.fixture
+def looking_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actors.writer, "LOG_LOOK_S", 0.0)
+    monkeypatch.setattr(actors.writer, "LOG_PATIENCE_S", 0.0)
+
+
+@pytest.mark.usefixtures("looking_always")
+async def test_a_log_that_grew_too_long_is_emptied(running: Opening) -> None:
+    seen = LogSeen()
+    async with running(tuning=LITTLE, observe_log=seen) as writer:
+        await write(writer.name, AddThing(name="a"))
+        await write(writer.name, Fill(size_bytes=200_000))
+        await write(writer.name, AddThing(name="b"))
+    (small, _), (emptied, held), _ = seen.said
+    assert 0 < small < 100_000
+    assert (emptied, held) == (0, False)
+
+
+@pytest.mark.usefixtures("looking_always")
+async def test_a_reader_that_lets_the_log_grow_is_an_alarm_until_it_ends(
+    running: Opening, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    seen = LogSeen()
+    async with running(tuning=LITTLE, observe_log=seen) as writer:
+        await write(writer.name, AddThing(name="a"))
+        with closing(open_reader(writer.path)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM things").fetchall()
+            for number in range(3):
+                await write(writer.name, Fill(size_bytes=200_000 + number))
+            await until(lambda: len(seen.said) == 4)
+        await write(writer.name, AddThing(name="b"))
+    assert [held for _, held in seen.said] == [False, True, True, True, False]
+    assert seen.said[3][0] > 1_000_000
+    assert seen.said[4][0] == 0
+    said = [r.getMessage() for r in caplog.records if r.name == "actors.writer"]
+    assert ["readers keep it" in text for text in said] == [True, False], "once each"
+
+
+@pytest.mark.usefixtures("looking_always")
+async def test_a_limit_of_zero_leaves_the_log_alone(running: Opening) -> None:
+    seen = LogSeen()
+    async with running(tuning=Tuning(wal_limit_bytes=0), observe_log=seen) as writer:
+        await write(writer.name, Fill(size_bytes=200_000))
+    assert seen.said[0][0] > 400_000
+    assert seen.said[0][1] is False
 
 
 async def test_those_who_copy_are_woken_after_the_answers(running: Opening) -> None:

@@ -10,6 +10,7 @@ import trio
 from actors.writer import Poison
 from api.app import create_app
 from storage.database import open_writer
+from storage.tuning import Tuning
 from supervision import ActorDeadError, System
 from tests.api.asgi import call
 from tests.api.site import Site, nowhere, site
@@ -47,9 +48,9 @@ async def test_it_is_not_ready_while_a_writer_is_down_and_ready_when_it_is_back(
 ) -> None:
     mended = threading.Event()
 
-    def held(path: Path) -> Any:
+    def held(path: Path, tuning: Tuning) -> Any:
         mended.wait(20)
-        return open_writer(path)
+        return open_writer(path, tuning)
 
     async with site(repo) as there:
         monkeypatch.setattr("actors.writer.open_writer", held)

@@ -1,0 +1,115 @@
+"""Batches without a writer: what runs twice, what is counted, what a command weighs."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.batch import Batches, Bounds, weigh
+from actors.errors import NotFound
+from storage.database import open_writer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Add:
+    name: str
+    then_refuse: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    lines: tuple[str, ...]
+    data: dict[str, Any]
+    of: Add | None = None
+
+
+@pytest.fixture
+def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(open_writer(tmp_path / "x.db")) as opened:
+        opened.execute("CREATE TABLE things (name TEXT NOT NULL UNIQUE)")
+        yield opened
+
+
+class Runs:
+    """Batches over one table; writes down what ran, what was observed and what SQLite was told."""
+
+    def __init__(self, conn: sqlite3.Connection, **bounds: Any) -> None:
+        self.ran: list[str] = []
+        self.observed: list[str] = []
+        self.told: list[str] = []
+        self._conn = conn
+        conn.set_trace_callback(self.told.append)
+        self._batches = Batches({Add: self._add}, "x", self._observe, Bounds(**bounds))
+
+    def commit(self, *commands: object) -> list[object]:
+        return self._batches.commit(self._conn, commands)
+
+    def names(self) -> list[str]:
+        return [name for (name,) in self._conn.execute("SELECT name FROM things ORDER BY name")]
+
+    def _add(self, conn: sqlite3.Connection, command: Add) -> str:
+        self.ran.append(command.name)
+        conn.execute("INSERT INTO things (name) VALUES (?)", (command.name,))
+        if command.then_refuse:
+            raise NotFound(command.name)
+        return command.name
+
+    def _observe(self, database: str, operation: str, seconds: float) -> None:
+        assert seconds >= 0
+        self.observed.append(f"{database} {operation}")
+
+
+def test_a_batch_in_which_all_goes_well_takes_one_statement_for_each_command(
+    conn: sqlite3.Connection,
+) -> None:
+    runs = Runs(conn)
+    assert runs.commit(Add(name="a"), Add(name="b")) == ["a", "b"]
+    assert [text.split()[0] for text in runs.told] == ["BEGIN", "INSERT", "INSERT", "COMMIT"]
+
+
+def test_a_command_that_failed_before_it_wrote_costs_its_neighbours_nothing(
+    conn: sqlite3.Connection,
+) -> None:
+    runs = Runs(conn)
+    runs.commit(Add(name="a"))
+    taken, added = runs.commit(Add(name="a"), Add(name="b"))
+    assert isinstance(taken, Exception)
+    assert added == "b"
+    assert runs.ran == ["a", "a", "b"], "nothing ran twice"
+
+
+def test_a_command_that_wrote_and_failed_is_taken_back_alone(conn: sqlite3.Connection) -> None:
+    runs = Runs(conn)
+    first, refused, last = runs.commit(
+        Add(name="a"), Add(name="b", then_refuse=True), Add(name="c")
+    )
+    assert (first, last) == ("a", "c")
+    assert isinstance(refused, NotFound)
+    assert runs.names() == ["a", "c"]
+
+
+def test_a_batch_that_ran_twice_is_observed_once(conn: sqlite3.Connection) -> None:
+    runs = Runs(conn)
+    runs.commit(Add(name="a"), Add(name="b", then_refuse=True))
+    assert runs.ran == ["a", "b", "a", "b"]
+    assert runs.observed == ["x add", "x add"]
+
+
+def test_the_first_command_gets_in_however_much_it_carries(conn: sqlite3.Connection) -> None:
+    runs = Runs(conn, bytes=100)
+    assert runs.commit(Add(name="a" * 1000), Add(name="b")) == ["a" * 1000]
+    assert runs.commit(Add(name="b"), Add(name="c" * 1000)) == ["b"]
+
+
+def test_a_command_weighs_what_its_texts_do_however_deep_they_are() -> None:
+    empty = weigh(Letter(lines=(), data={}))
+    full = Letter(
+        lines=("x" * 1000, "y" * 1000),
+        data={"k" * 1000: [b"z" * 1000, {"deep": "w" * 1000}], "n": 1},
+        of=Add(name="v" * 1000),
+    )
+    assert 6000 < weigh(full) - empty < 7000
