@@ -19,7 +19,7 @@ from actors.coordination.messages import Identity
 from actors.coordination.store import claim_home
 from storage.coordination import queries as coordination_queries
 from storage.coordination.queries import set_meta
-from storage.database import open_reader, open_writer
+from storage.database import find_damage, located, open_reader, open_writer
 from storage.errors import (
     Corrupt,
     RepositoryMismatch,
@@ -33,6 +33,7 @@ from storage.issues.queries import last_applied
 from storage.issues.queries import last_seq as last_journal_seq
 from storage.migrate import migrate
 from storage.pool import ReadPool
+from storage.tuning import DEFAULTS, MIB, Tuning
 from storage.workflows import queries as workflow_queries
 
 Observe = Callable[[str, str, float], None]
@@ -40,6 +41,9 @@ Observe = Callable[[str, str, float], None]
 COORDINATION_SCHEMA = resources.files("storage.coordination") / "schema"
 TEMPOLITE_SCHEMA = resources.files("storage.workflows") / "schema"
 BEADS_SCHEMA = resources.files("storage.issues") / "schema"
+
+LOOKED_THROUGH_BYTES = 64 * MIB
+"""SQLite looks through a gigabyte in a second: so much costs a start 60 ms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,7 @@ class Readers:
     schema: Traversable
     inline: sqlite3.Connection
     pool: ReadPool
+    tuning: Tuning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +75,7 @@ async def open_stores(
     observe: Observe,
     prepare: bool = True,
     inline: bool = False,
+    tuning: Tuning = DEFAULTS,
 ) -> AsyncIterator[Stores]:
     """Open the databases of a data directory.
 
@@ -79,8 +85,10 @@ async def open_stores(
         observe: told (database, operation, seconds) after each query of a pool.
         prepare: migrate and claim first; False opens what is there, without writing.
         inline: let the pools read on the trio thread too, which is what a simulation needs.
+        tuning: of every connection, the writers' too.
 
     Raises:
+        Corrupt: a database is damaged; the place is named. Large ones are not looked through here.
         RepositoryMismatch: the data belongs to another repository.
         StoresDisagree: a database was lost, or put back from another time than the others.
         StorageError: a database cannot be opened or migrated; it says which and why.
@@ -92,8 +100,9 @@ async def open_stores(
     }
     if prepare:
         for path, schema in places.values():
-            with _naming(path), _writing(path) as connection:
-                migrate(connection, schema)
+            _refuse_damaged(path)
+            with _naming(path):
+                _migrate(path, schema)
         _refuse_strangers(data)
         _begin_journal_anew(data)
     identity = _identity(data, chance, prepare=prepare)
@@ -101,11 +110,35 @@ async def open_stores(
     async with AsyncExitStack() as stack:
         readers = {
             name: await _open_readers(
-                stack, path, schema, ReadPool(path, name, observe=observe, host=new_host())
+                stack, path, schema, ReadPool(path, name, tuning, observe, new_host())
             )
             for name, (path, schema) in places.items()
         }
         yield Stores(identity=identity, **readers)
+
+
+def _refuse_damaged(path: Path) -> None:
+    """Look through a database that is small enough for it to cost a start next to nothing.
+
+    Damage in a larger one is found by the offline check, or by whoever comes across it.
+
+    Raises:
+        Corrupt: it is damaged; the place is named.
+    """
+    if (
+        path.exists()
+        and path.stat().st_size <= LOOKED_THROUGH_BYTES
+        and (places := find_damage(path))
+    ):
+        raise Corrupt(path, "; ".join(places))
+
+
+def _migrate(path: Path, schema: Traversable) -> None:
+    with _writing(path) as connection:
+        try:
+            migrate(connection, schema)
+        except sqlite3.Error as err:
+            raise located(database_failure(path, err)) from err
 
 
 def _refuse_strangers(data: DataDir) -> None:
@@ -147,9 +180,9 @@ def _begin_journal_anew(data: DataDir) -> None:
 async def _open_readers(
     stack: AsyncExitStack, path: Path, schema: Traversable, pool: ReadPool
 ) -> Readers:
-    inline = stack.enter_context(closing(open_reader(path)))
+    inline = stack.enter_context(closing(open_reader(path, pool.tuning)))
     await stack.enter_async_context(pool.open())
-    return Readers(path=path, schema=schema, inline=inline, pool=pool)
+    return Readers(path=path, schema=schema, inline=inline, pool=pool, tuning=pool.tuning)
 
 
 def _identity(data: DataDir, chance: random.Random, *, prepare: bool) -> Identity:

@@ -14,6 +14,8 @@ from actors import facts
 from actors.facts import FactsLogged, LoggedFact
 from supervision import Actor
 
+COMMIT_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 512)
 AGENT_TASK_BUCKETS_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 _ENDED_AS = {
@@ -30,6 +32,7 @@ class Meters:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._query_durations: dict[tuple[str, str], Histogram] = {}
         self.workflows_started = Counter(
             "workflow_system_workflows_started",
             "Workflows started",
@@ -73,6 +76,32 @@ class Meters:
             ["database", "operation"],
             registry=self.registry,
         )
+        self.commit_duration = Histogram(
+            "workflow_system_database_commit_duration_seconds",
+            "Time of one transaction of a writer",
+            ["database"],
+            buckets=COMMIT_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.commit_commands = Histogram(
+            "workflow_system_database_commit_commands",
+            "Commands in one transaction of a writer",
+            ["database"],
+            buckets=BATCH_BUCKETS,
+            registry=self.registry,
+        )
+        self.wal_bytes = Gauge(
+            "workflow_system_database_wal_bytes",
+            "Size of the write-ahead log",
+            ["database"],
+            registry=self.registry,
+        )
+        self.wal_alarms = Counter(
+            "workflow_system_database_wal_alarms",
+            "Looks at a write-ahead log that was too long while readers kept it from being emptied",
+            ["database"],
+            registry=self.registry,
+        )
         self.actors_up = Gauge(
             "workflow_system_actors_up",
             "Actors that have started and not ended",
@@ -111,7 +140,22 @@ class Meters:
         )
 
     def observe_query(self, database: str, operation: str, seconds: float) -> None:
-        self.query_duration.labels(database, operation).observe(seconds)
+        # `labels` takes a lock and makes texts; writers come here with each command
+        child = self._query_durations.get((database, operation))
+        if child is None:
+            child = self.query_duration.labels(database, operation)
+            self._query_durations[database, operation] = child
+        child.observe(seconds)
+
+    def observe_commit(self, database: str, commands: int, seconds: float) -> None:
+        self.commit_duration.labels(database).observe(seconds)
+        self.commit_commands.labels(database).observe(commands)
+
+    def observe_log(self, database: str, size_bytes: int, held: bool) -> None:
+        """Notes a look at a write-ahead log; `held`: too long, and readers need it."""
+        self.wal_bytes.labels(database).set(size_bytes)
+        if held:
+            self.wal_alarms.labels(database).inc()
 
     def observe_workload(self, agent_id: str, agent_type: str, workload: int) -> None:
         self.agent_workload.labels(agent_id, agent_type).set(workload)

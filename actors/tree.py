@@ -169,13 +169,17 @@ class _Parts:
         handlers: Mapping[type, Handler],
         on_commit: Callable[[], None] | None,
     ) -> DatabaseWriter:
+        meters = self._world.meters
         return DatabaseWriter(
             readers.path,
             readers.schema,
             handlers,
             database=database,
-            observe=self._world.meters.observe_query,
+            observe=meters.observe_query,
+            observe_commit=partial(meters.observe_commit, database),
+            observe_log=partial(meters.observe_log, database),
             on_commit=on_commit,
+            tuning=readers.tuning,
             poison=self._world.poison,
         )
 

@@ -139,7 +139,10 @@ async def running(
     chance = random.SystemRandom()
     meters = Meters()
     found = load_plugins(settings.plugins)
-    async with open_stores(where.data, chance=chance, observe=meters.observe_query) as stores:
+    opening = open_stores(
+        where.data, chance=chance, observe=meters.observe_query, tuning=settings.tuning
+    )
+    async with opening as stores:
         _watch_connections(meters, stores)
         async with System.open(Lifecycle(meters)) as system:
             meters.registry.register(Mailboxes(system.snapshot))

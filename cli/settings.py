@@ -12,10 +12,30 @@ from typing import Any, Self
 
 from cli.exits import ExitCode
 from cli.problem import Problem
+from storage.tuning import DEFAULTS, MIB, Tuning
 
 PORTS = range(65536)
 DAYS = range(36_501)
 LEVELS = ("debug", "info", "warning", "error")
+WHOLE = {
+    "port": PORTS,
+    "metrics_port": PORTS,
+    "retention_days": DAYS,
+    "database_connections": range(1, 65),
+    "database_cached_statements": range(100_001),
+    "database_wal_limit_mib": range(1024 * 1024 + 1),
+}
+"""What settings may be that are whole numbers."""
+
+SECONDS = {
+    "database_idle_s": 0.0,
+    "database_lifetime_s": 0.0,
+    "database_query_timeout_s": 0.001,
+    "database_busy_timeout_s": 0.0,
+}
+"""The least that settings may be that are times."""
+
+LONGEST_S = 366 * 86400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +49,13 @@ class Settings:
         log_level: "debug", "info", "warning" or "error".
         plugins: Python files with workflows and agents, relative to the settings file.
         retention_days: days for which ended workflows stay in the databases; 0 keeps them for ever.
+        database_connections: that read each database beside each other, 1 to 64.
+        database_idle_s: seconds after which a connection nobody uses is closed; 0 never.
+        database_lifetime_s: seconds after which a connection is replaced; 0 never.
+        database_query_timeout_s: seconds after which a read is interrupted, 0.001 or more.
+        database_busy_timeout_s: seconds to wait for another process's lock; 0 not at all.
+        database_cached_statements: compiled statements kept by each connection; 0 none.
+        database_wal_limit_mib: MiB of a write-ahead log above which the alarm is raised; 0 never.
     """
 
     host: str = "127.0.0.1"
@@ -37,6 +64,26 @@ class Settings:
     log_level: str = "info"
     plugins: tuple[Path, ...] = ()
     retention_days: int = 0
+    database_connections: int = DEFAULTS.connections
+    database_idle_s: float = DEFAULTS.idle_s
+    database_lifetime_s: float = DEFAULTS.lifetime_s
+    database_query_timeout_s: float = DEFAULTS.query_timeout_s
+    database_busy_timeout_s: float = DEFAULTS.busy_timeout_s
+    database_cached_statements: int = DEFAULTS.cached_statements
+    database_wal_limit_mib: int = DEFAULTS.wal_limit_bytes // MIB
+
+    @property
+    def tuning(self) -> Tuning:
+        """What the databases are opened with."""
+        return Tuning(
+            connections=self.database_connections,
+            idle_s=self.database_idle_s,
+            lifetime_s=self.database_lifetime_s,
+            query_timeout_s=self.database_query_timeout_s,
+            busy_timeout_s=self.database_busy_timeout_s,
+            cached_statements=self.database_cached_statements,
+            wal_limit_bytes=self.database_wal_limit_mib * MIB,
+        )
 
     @classmethod
     def read(cls, path: Path | None) -> Self:
@@ -69,19 +116,20 @@ class Settings:
         Raises:
             Problem: the first that cannot, by its name.
         """
-        for name in ("port", "metrics_port"):
-            value = getattr(self, name)
-            if type(value) is not int or value not in PORTS:
-                raise _bad(source, f"{name} is a port number, 0 to 65535, not {value!r}")
-        if type(self.retention_days) is not int or self.retention_days not in DAYS:
-            raise _bad(
-                source,
-                f"retention_days is a number of days, 0 to {DAYS[-1]}, not {self.retention_days!r}",
-            )
         if type(self.host) is not str or not self.host:
             raise _bad(source, f"host is an address, not {self.host!r}")
         if self.log_level not in LEVELS:
             raise _bad(source, f"log_level is one of {', '.join(LEVELS)}, not {self.log_level!r}")
+        for name, allowed in WHOLE.items():
+            value = getattr(self, name)
+            if type(value) is not int or value not in allowed:
+                least, most = allowed[0], allowed[-1]
+                raise _bad(source, f"{name} is a whole number, {least} to {most}, not {value!r}")
+        for name, least_s in SECONDS.items():
+            value = getattr(self, name)
+            if type(value) not in {int, float} or not least_s <= value <= LONGEST_S:
+                limits = f"{least_s:g} to {LONGEST_S:g}"
+                raise _bad(source, f"{name} is a number of seconds, {limits}, not {value!r}")
         return self
 
 

@@ -21,7 +21,9 @@ import aiosqlite
 import trio
 import trio_asyncio  # type: ignore[import-untyped]
 
-from storage.database import open_reader
+from storage.database import located, open_reader
+from storage.errors import DatabaseFailure
+from storage.tuning import Tuning
 
 Parameters = Sequence[object] | Mapping[str, object]
 
@@ -52,8 +54,15 @@ class Host(Protocol):
     async def start(self) -> None:
         """Makes ready to connect."""
 
-    async def connect(self, path: Path) -> Connection:
-        """Opens one more connection to a database file."""
+    async def connect(self, path: Path, tuning: Tuning) -> Connection:
+        """Opens one more connection to a database file.
+
+        Raises:
+            DatabaseFailure: it cannot be opened or read.
+        """
+
+    async def locate(self, failure: DatabaseFailure) -> DatabaseFailure:
+        """Looks for the place of a damage; see `storage.database.located`."""
 
     async def stop(self) -> None:
         """Ends what `start` began; every connection is closed by then."""
@@ -72,8 +81,11 @@ class ThreadHost:
         trio.lowlevel.spawn_system_task(self._serve)
         await self._ready.wait()
 
-    async def connect(self, path: Path) -> Connection:
-        return _ThreadConnection(self, await self.run(_connect(path)))
+    async def connect(self, path: Path, tuning: Tuning) -> Connection:
+        return _ThreadConnection(self, await self.run(_connect(path, tuning)))
+
+    async def locate(self, failure: DatabaseFailure) -> DatabaseFailure:
+        return await trio.to_thread.run_sync(located, failure)
 
     async def stop(self) -> None:
         self._stop.set()
@@ -103,8 +115,8 @@ class _ThreadConnection:
         await self._host.run(_interrupt_and_close(self._connection))
 
 
-async def _connect(path: Path) -> aiosqlite.Connection:
-    return await aiosqlite.Connection(lambda: open_reader(path), iter_chunk_size=64)
+async def _connect(path: Path, tuning: Tuning) -> aiosqlite.Connection:
+    return await aiosqlite.Connection(lambda: open_reader(path, tuning), iter_chunk_size=64)
 
 
 async def _query(
@@ -136,9 +148,13 @@ class InlineHost:
     async def start(self) -> None:
         await trio.lowlevel.checkpoint()
 
-    async def connect(self, path: Path) -> Connection:
+    async def connect(self, path: Path, tuning: Tuning) -> Connection:
         await trio.lowlevel.checkpoint()
-        return _InlineConnection(open_reader(path))
+        return _InlineConnection(open_reader(path, tuning))
+
+    async def locate(self, failure: DatabaseFailure) -> DatabaseFailure:
+        await trio.lowlevel.checkpoint()
+        return located(failure)
 
     async def stop(self) -> None:
         await trio.lowlevel.checkpoint()

@@ -15,8 +15,9 @@ from actors.stores import Stores, open_stores
 from beadflow import Context, workflow
 from storage.coordination import queries
 from storage.database import open_reader, open_writer
-from storage.errors import RepositoryMismatch, StorageError, StoresDisagree
+from storage.errors import Corrupt, RepositoryMismatch, StorageError, StoresDisagree
 from storage.home import DataDir
+from storage.tuning import Tuning
 from tests.support.world import git_repository, running_system
 
 
@@ -230,3 +231,29 @@ async def test_issues_whose_database_was_lost_come_back_from_their_file(repo: Pa
         )
         issue = await running.ask("tracker", GetIssue(issue_id=started.beads_issue_id))
         assert (issue.status, issue.close_reason) == ("closed", "Completed")
+
+
+@pytest.mark.parametrize("database", ["coordination_db", "tempolite_db", "beads_db"])
+async def test_a_damaged_database_is_refused_with_its_place(repo: Path, database: str) -> None:
+    async with opened(repo):
+        pass
+    path: Path = getattr(DataDir.resolve(repo), database)
+    with path.open("r+b") as file:
+        file.seek(2 * 4096)
+        file.write(bytes(range(256)) * 16)
+    with pytest.raises(Corrupt, match=rf"{path.name} .*[Pp]age 3\b"):
+        async with opened(repo):
+            pass
+
+
+async def test_all_connections_are_tuned_as_it_is_said(repo: Path) -> None:
+    tuning = Tuning(connections=3, busy_timeout_s=0.25)
+    with DataDir.resolve(repo) as held:
+        chance = random.Random(1)
+        opening = open_stores(held, chance=chance, observe=lambda *_: None, tuning=tuning)
+        async with opening as stores:
+            assert stores.beads.tuning is tuning
+            assert stores.beads.pool.connections == 3
+            rows = await stores.beads.pool.fetch("timeout", "PRAGMA busy_timeout")
+            assert rows[0][0] == 250
+            assert stores.beads.inline.execute("PRAGMA busy_timeout").fetchone()[0] == 250

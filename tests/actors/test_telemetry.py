@@ -105,3 +105,21 @@ async def test_what_is_no_batch_of_facts_is_refused() -> None:
         message: Any = "hello"
         with pytest.raises(UnexpectedMessage):
             await ask(system.named("t"), message)
+
+
+async def test_transactions_are_counted_by_size_and_time() -> None:
+    meters = Meters()
+    meters.observe_commit("beads", 7, 0.003)
+    name = "database_commit"
+    assert value(meters, f"{name}_duration_seconds_sum", database="beads") == 0.003
+    assert value(meters, f"{name}_commands_bucket", database="beads", le="5.0") == 0
+    assert value(meters, f"{name}_commands_bucket", database="beads", le="10.0") == 1
+
+
+async def test_a_log_that_is_held_is_an_alarm() -> None:
+    meters = Meters()
+    meters.observe_log("beads", 1000, held=False)
+    assert value(meters, "database_wal_alarms_total", database="beads") is None
+    meters.observe_log("beads", 2000, held=True)
+    assert value(meters, "database_wal_bytes", database="beads") == 2000
+    assert value(meters, "database_wal_alarms_total", database="beads") == 1

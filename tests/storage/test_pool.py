@@ -1,11 +1,14 @@
 """The pool of readers. What holds wherever its connections run comes first, once for each host."""
 
 import gc
+import logging
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import perf_counter
+from typing import Any
 
 import pytest
 import trio
@@ -14,6 +17,7 @@ from storage.database import open_writer
 from storage.errors import CannotOpen, PoolClosed, QueryFailed, QueryTimeout
 from storage.hosts import Host, InlineHost, ThreadHost
 from storage.pool import ReadPool
+from storage.tuning import Tuning
 
 NewHost = Callable[[], Host]
 
@@ -56,9 +60,9 @@ def workers_after_the_last_word() -> list[threading.Thread]:
 
 @asynccontextmanager
 async def opened(
-    path: Path, host: NewHost = ThreadHost, connections: int = 2
+    path: Path, host: NewHost = ThreadHost, connections: int = 2, **knobs: Any
 ) -> AsyncIterator[ReadPool]:
-    pool = ReadPool(path, "x", connections, host=host())
+    pool = ReadPool(path, "x", Tuning(connections=connections, **knobs), host=host())
     async with pool.open():
         yield pool
 
@@ -168,6 +172,121 @@ async def test_a_closed_pool_says_so(path: Path, host: NewHost) -> None:
         pass
     with pytest.raises(PoolClosed):
         await pool.fetch("late", "SELECT 1")
+
+
+async def test_connections_take_turns(path: Path, host: NewHost) -> None:
+    async with opened(path, host, connections=3) as pool:
+        lent = Lent(pool)
+        for _ in range(6):
+            await pool.fetch("one", "SELECT 1")
+    assert lent.connections[:3] == lent.connections[3:]
+    assert len(set(lent.connections)) == 3
+
+
+class Lent:
+    """Writes down which connection each query gets."""
+
+    def __init__(self, pool: ReadPool) -> None:
+        self.connections: list[object] = []
+        self._connected = pool._connected
+        pool._connected = self.connected  # type: ignore[method-assign]
+
+    async def connected(self, place: Any) -> Any:
+        connection = await self._connected(place)
+        self.connections.append(connection)
+        return connection
+
+
+async def test_a_query_without_a_deadline_has_the_pools(path: Path, host: NewHost) -> None:
+    async with opened(path, host, query_timeout_s=0.02) as pool:
+        with pytest.raises(QueryTimeout, match=r"0\.02 s"):
+            await pool.fetch("endless", ENDLESS)
+
+
+async def test_an_old_connection_is_replaced(
+    path: Path, host: NewHost, mock_clock: trio.testing.MockClock
+) -> None:
+    async with opened(path, host, connections=1, lifetime_s=60.0, idle_s=0.0) as pool:
+        lent = Lent(pool)
+        for _ in range(2):
+            await pool.fetch("one", "SELECT 1")
+            mock_clock.jump(40.0)
+        await pool.fetch("one", "SELECT 1")
+        assert pool.connections == 1
+    first, second, third = lent.connections
+    assert first is second
+    assert third is not first
+
+
+async def test_an_idle_connection_is_closed_and_comes_back_when_it_is_needed(
+    path: Path, host: NewHost, mock_clock: trio.testing.MockClock
+) -> None:
+    async with opened(path, host, connections=2, idle_s=60.0) as pool:
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(59.0)
+        await trio.testing.wait_all_tasks_blocked()
+        assert pool.connections == 2
+        mock_clock.jump(1.0)
+        await until(lambda: pool.connections == 0)
+        assert await pool.fetch("one", "SELECT 1")
+        assert pool.connections == 1
+    assert pool.connections == 0
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let other tasks and threads go on until it holds; the clock stands still."""
+    give_up = perf_counter() + 10
+    while not condition():
+        assert perf_counter() < give_up
+        await trio.lowlevel.checkpoint()
+
+
+async def test_a_connection_that_cannot_read_is_replaced(
+    path: Path, host: NewHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(path, host, connections=1) as pool:
+        lent = Lent(pool)
+        await pool.fetch("one", "SELECT 1")
+
+        async def broken(*_: object) -> list[sqlite3.Row]:
+            await trio.lowlevel.checkpoint()
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+            raise error
+
+        with monkeypatch.context() as patched:
+            patched.setattr(type(lent.connections[0]), "query", broken)
+            with pytest.raises(QueryFailed, match="disk I/O error"):
+                await pool.fetch("one", "SELECT 1")
+        assert pool.connections == 0
+        assert await pool.fetch("one", "SELECT 1")
+        assert pool.connections == 1
+
+
+async def test_a_database_that_went_away_fails_the_query_and_may_come_back(
+    path: Path, host: NewHost
+) -> None:
+    async with opened(path, host, connections=1, lifetime_s=1e-9) as pool:
+        aside = path.rename(path.with_suffix(".aside"))
+        with pytest.raises(QueryFailed, match=r"x\.db could not be opened"):
+            await pool.fetch("one", "SELECT a FROM t")
+        aside.rename(path)
+        assert await pool.fetch("one", "SELECT a FROM t")
+
+
+async def test_damage_is_located_in_the_log_once(
+    path: Path, host: NewHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(bytes(range(256)) * 16)
+    async with opened(path, host) as pool:
+        for _ in range(2):
+            with pytest.raises(QueryFailed, match="malformed"):
+                await pool.fetch("list", "SELECT a FROM t")
+    (said,) = [r for r in caplog.records if r.name == "storage.pool"]
+    assert said.levelno == logging.CRITICAL
+    assert "Page 2:" in said.getMessage()
 
 
 async def test_an_error_in_the_body_comes_out_as_it_is(path: Path, host: NewHost) -> None:

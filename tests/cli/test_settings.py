@@ -1,0 +1,60 @@
+"""The settings file, as far as no command has to run for it."""
+
+from pathlib import Path
+
+import pytest
+
+from cli.problem import Problem
+from cli.settings import Settings
+from storage.tuning import DEFAULTS, MIB
+
+
+def read(tmp_path: Path, text: str) -> Settings:
+    file = tmp_path / "beadflow.toml"
+    file.write_text(text)
+    return Settings.read(file)
+
+
+def test_without_settings_the_databases_are_tuned_as_the_stores_say() -> None:
+    assert Settings().tuning == DEFAULTS
+
+
+def test_every_knob_of_the_databases_can_be_set(tmp_path: Path) -> None:
+    tuning = read(
+        tmp_path,
+        """
+        database_connections = 4
+        database_idle_s = 10
+        database_lifetime_s = 0
+        database_query_timeout_s = 1.5
+        database_busy_timeout_s = 0.5
+        database_cached_statements = 10
+        database_wal_limit_mib = 8
+        """,
+    ).tuning
+    assert tuning.connections == 4
+    assert (tuning.idle_s, tuning.lifetime_s) == (10, 0)
+    assert (tuning.query_timeout_s, tuning.busy_timeout_s) == (1.5, 0.5)
+    assert tuning.cached_statements == 10
+    assert tuning.wal_limit_bytes == 8 * MIB
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("database_connections", "0"),
+        ("database_connections", "65"),
+        ("database_connections", "true"),
+        ("database_idle_s", "-1"),
+        ("database_lifetime_s", "nan"),
+        ("database_lifetime_s", "inf"),
+        ("database_query_timeout_s", "0"),
+        ("database_busy_timeout_s", '"5"'),
+        ("database_cached_statements", "-1"),
+        ("database_wal_limit_mib", "1.5"),
+    ],
+)
+def test_a_wrong_knob_is_refused_by_its_name(tmp_path: Path, key: str, value: str) -> None:
+    with pytest.raises(Problem) as raised:
+        read(tmp_path, f"{key} = {value}")
+    assert key in raised.value.detail
