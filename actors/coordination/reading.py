@@ -57,11 +57,12 @@ async def get_workflow(pool: ReadPool, workflow_id: str) -> WorkflowRecord:
 async def list_workflows(pool: ReadPool, request: ListWorkflows) -> WorkflowPage:
     """Raises `ValidationError` for a wrong limit, and for a cursor that is not one of ours."""
     _check_limit(request.limit, PAGE_LIMIT)
-    before_at, before_id = _parse_cursor(request.cursor) if request.cursor else (None, None)
+    before = _parse_cursor(request.cursor) if request.cursor else queries.BEFORE_ALL
+    before_at, before_id = before
     rows = await _fetch(
         pool,
         "list_workflows",
-        queries.MAPPINGS,
+        _listing(request),
         {
             "status": request.status,
             "type": request.workflow_type,
@@ -73,6 +74,17 @@ async def list_workflows(pool: ReadPool, request: ListWorkflows) -> WorkflowPage
     records = tuple(workflow_record(row) for row in rows[: request.limit])
     more = len(rows) > request.limit
     return WorkflowPage(records=records, next_cursor=_cursor(records[-1]) if more else None)
+
+
+def _listing(request: ListWorkflows) -> str:
+    match request.status is not None, request.workflow_type is not None:
+        case True, True:
+            return queries.MAPPINGS_OF_TYPE_AND_STATUS
+        case True, False:
+            return queries.MAPPINGS_OF_STATUS
+        case False, True:
+            return queries.MAPPINGS_OF_TYPE
+    return queries.MAPPINGS
 
 
 async def get_results(pool: ReadPool, request: GetResults) -> tuple[ResultRecord, ...]:

@@ -13,12 +13,21 @@ _MAPPING = """
 
 MAPPING = f"SELECT {_MAPPING} FROM workflow_mappings m WHERE m.tempolite_workflow_id = ?"  # noqa: S608 - constants
 MAPPING_OF_KEY = f"SELECT {_MAPPING} FROM workflow_mappings m WHERE m.idempotency_key = ?"  # noqa: S608 - constants
-MAPPINGS = f"""
-    SELECT {_MAPPING} FROM workflow_mappings m
-    WHERE (:status IS NULL OR m.status = :status) AND (:type IS NULL OR m.workflow_type = :type)
-      AND (:before_at IS NULL
-           OR (m.created_at, m.tempolite_workflow_id) < (:before_at, :before_id))
-    ORDER BY m.created_at DESC, m.tempolite_workflow_id DESC LIMIT :limit"""  # noqa: S608 - constants
+_NEWEST_FIRST = """
+      AND (m.created_at, m.tempolite_workflow_id) < (:before_at, :before_id)
+    ORDER BY m.created_at DESC, m.tempolite_workflow_id DESC LIMIT :limit"""
+_LISTED = f"SELECT {_MAPPING} FROM workflow_mappings m WHERE"  # noqa: S608 - constants
+
+# One statement for each question: with "or the filter is null" no index would help.
+MAPPINGS = f"{_LISTED} true {_NEWEST_FIRST}"
+MAPPINGS_OF_STATUS = f"{_LISTED} m.status = :status {_NEWEST_FIRST}"
+MAPPINGS_OF_TYPE = f"{_LISTED} m.workflow_type = :type {_NEWEST_FIRST}"
+MAPPINGS_OF_TYPE_AND_STATUS = (
+    f"{_LISTED} m.workflow_type = :type AND m.status = :status {_NEWEST_FIRST}"
+)
+BEFORE_ALL = ("~", "~")
+"""A place before the newest: every time and every id sorts below it."""
+
 RESULTS = """
     SELECT id, workflow_id, step, result_type, agent_type, agent_id, result_data,
            confidence_score, created_at

@@ -16,7 +16,9 @@ OUTBOX = """
 HISTORY = """
     SELECT position, workflow_id, seq, kind, op, name, payload, at
     FROM history WHERE workflow_id = ? ORDER BY seq"""
-LIVE = f"SELECT {_INSTANCE} FROM instances WHERE status IN ('queued', 'running', 'stalled') ORDER BY created_at"  # noqa: E501, S608 - constants
+_IS_LIVE = "status IN ('queued', 'running', 'stalled')"  # the words of the index of live ones
+_RUNNING = f"{_IS_LIVE} AND status = 'running'"
+LIVE = f"SELECT {_INSTANCE} FROM instances WHERE {_IS_LIVE} ORDER BY created_at"  # noqa: S608 - constants
 INSTANCE = f"SELECT {_INSTANCE} FROM instances WHERE workflow_id = ?"  # noqa: S608 - constants
 TASK = f"SELECT {_TASK} FROM tasks WHERE workflow_id = ? AND op = ?"  # noqa: S608 - constants
 OPEN_TASKS = f"SELECT {_TASK} FROM tasks WHERE state IN ('ready', 'running') ORDER BY created_at"  # noqa: S608 - constants
@@ -219,13 +221,14 @@ def set_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
 def count_recovery(connection: sqlite3.Connection, at: str) -> None:
     """Every instance that was live when the last life ended uncleanly has one recovery more."""
     connection.execute(
-        "UPDATE instances SET recoveries = recoveries + 1, updated_at = ? WHERE status = 'running'",
+        f"UPDATE instances SET recoveries = recoveries + 1, updated_at = ? WHERE {_RUNNING}",  # noqa: S608 - constants
         (at,),
     )
 
 
 def poisoned(connection: sqlite3.Connection, limit: int) -> list[str]:
     rows = connection.execute(
-        "SELECT workflow_id FROM instances WHERE status = 'running' AND recoveries > ?", (limit,)
+        f"SELECT workflow_id FROM instances WHERE {_RUNNING} AND recoveries > ?",  # noqa: S608 - constants
+        (limit,),
     )
     return [row[0] for row in rows]

@@ -344,4 +344,4 @@ def test_a_number_of_days_that_is_none_is_refused_by_its_name(
     (tmp_path / "s.toml").write_text(f"retention_days = {days}\n")
     ran = beadflow("db", "archive", "--config", str(tmp_path / "s.toml"))
     assert ran.code == 2
-    assert "retention_days is a number of days, 0 to 36500" in ran.err
+    assert "retention_days is a whole number, 0 to 36500" in ran.err

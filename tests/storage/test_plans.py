@@ -1,0 +1,267 @@
+"""How SQLite answers every statement of the three databases: none reads a table it need not.
+
+Every function of a `queries` module is called, and what it executes is explained; every constant of
+such a module that is a statement is explained too. A new one has to be added here.
+"""
+
+import inspect
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from importlib import import_module, resources
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from storage.database import open_writer
+from storage.migrate import migrate
+
+ROOMS = ("coordination", "workflows", "issues")
+MAPPING = {
+    "issue_id": "x-1",
+    "workflow_id": "w-1",
+    "workflow_type": "t",
+    "version": 1,
+    "title": "T",
+    "status": "active",
+    "priority": 2,
+    "agent_type": None,
+    "variables": "",
+    "at": "t",
+    "idempotency_key": None,
+    "request_sha256": "",
+}
+INSTANCE = {
+    "workflow_id": "w",
+    "name": "n",
+    "version": 1,
+    "status": "running",
+    "input": "",
+    "at": "t",
+}
+TASK = {"workflow_id": "w", "op": "1", "fence": 0, "at": "t"}
+
+Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]
+
+CALLS: dict[str, Arguments] = {
+    "coordination.meta": (("home",), {}),
+    "coordination.set_meta": (("home", "h"), {}),
+    "coordination.mapping": (("w",), {}),
+    "coordination.mapping_of_key": (("k",), {}),
+    "coordination.insert_mapping": ((MAPPING,), {}),
+    "coordination.insert_intent": (("w", "{}", "t"), {}),
+    "coordination.delete_intent": (("w",), {}),
+    "coordination.insert_assignment": (
+        (),
+        {"workflow_id": "w", "agent_type": "a", "agent_id": None, "at": "t"},
+    ),
+    "coordination.assign": (("w", "a", "t"), {}),
+    "coordination.complete_assignments": (("w", "t"), {}),
+    "coordination.set_status": (("w", "active"), {}),
+    "coordination.insert_result": ((("w", "1", "step", None, None, "{}", None, "t"),), {}),
+    "coordination.cursor": (("beads",), {}),
+    "coordination.set_cursor": (("beads", 1), {}),
+    "coordination.insert_event": ((("step", "w", None, "t", "{}"),), {}),
+    "coordination.last_event": ((), {}),
+    "coordination.holds_mappings": ((), {}),
+    "coordination.issue_of": (("w",), {}),
+    "coordination.workflow_of": (("x-1",), {}),
+    "workflows.instance": (("w",), {}),
+    "workflows.status": (("w",), {}),
+    "workflows.live_instances": ((), {}),
+    "workflows.task": (("w", "1"), {}),
+    "workflows.open_tasks": ((), {}),
+    "workflows.ready_tasks": (("a", 10), {}),
+    "workflows.ended_tasks": ((), {}),
+    "workflows.insert_instance": ((), INSTANCE),
+    "workflows.last_position": ((), {}),
+    "workflows.set_status": (("w", "running", "t"), {}),
+    "workflows.last_seq": (("w",), {}),
+    "workflows.stored_events": (("w", 1, 2), {}),
+    "workflows.insert_events": (("w", [(1, "k", "", "", "{}", "t")]), {}),
+    "workflows.note_progress": (("w",), {}),
+    "workflows.insert_task": ((("w", "1", "a", "dig", "", "", "t"),), {}),
+    "workflows.consume_task": (("w", "1", "t"), {}),
+    "workflows.start_task": ((), {**TASK, "agent_id": "a-1"}),
+    "workflows.end_attempt": ((), {**TASK, "state": "done", "outcome": None}),
+    "workflows.meta": (("epoch",), {}),
+    "workflows.set_meta": (("epoch", "1"), {}),
+    "workflows.count_recovery": (("t",), {}),
+    "workflows.poisoned": ((5,), {}),
+    "issues.get_line": (("x-1",), {}),
+    "issues.put_row": (({"id": "x-1", "title": "T"},), {}),
+    "issues.delete_row": (("x-1",), {}),
+    "issues.all_lines": ((), {}),
+    "issues.lines_by_id": ((), {}),
+    "issues.all_ids": ((), {}),
+    "issues.holds_nothing": ((), {}),
+    "issues.append_journal": (("x-1", "created"), {"detail": {}, "base": None, "at": "t"}),
+    "issues.read_journal": ((0, 10), {}),
+    "issues.last_seq": ((), {}),
+    "issues.last_seq_of": (("x-1",), {}),
+    "issues.published_line": (("x-1",), {}),
+    "issues.published_lines": ((), {}),
+    "issues.publication": ((), {}),
+    "issues.mark_intent": ((1, "s"), {}),
+    "issues.mark_flushed": ((1, "s"), {}),
+    "issues.mark_adopted": (("s",), {}),
+    "issues.cursor": (("c",), {}),
+    "issues.advance_cursor": (("c", 1), {}),
+}
+"""The arguments that each function is called with, after its connection."""
+
+WHOLE = {
+    "SCAN publication": "a table of one row",
+    "SCAN CONSTANT ROW": "no table at all",
+    "SCAN intents": "holds open starts only, and all of them are wanted",
+    "SCAN tasks USING INDEX tasks_open": "an index of open tasks, and all of them are wanted",
+    "SCAN tasks USING INDEX tasks_ended": "an index of outcomes, and all are wanted",
+    "SCAN instances USING INDEX instances_live": "an index of live workflows, and all are wanted",
+    "SCAN agent_assignments USING INDEX agent_assignments_assigned": (
+        "an index of assignments in force, and all are wanted"
+    ),
+    "SCAN issues USING INDEX sqlite_autoindex_issues_1": "the published file, all lines in order",
+    "SCAN issues": "the published file, all lines",
+    "SCAN issues USING INDEX issues_by_time": "the newest, in order, up to a limit",
+}
+"""What may be read from end to end, and why."""
+
+WHETHER_ANY = {"coordination.holds_mappings", "issues.holds_nothing"}
+"""These begin to read a table, and stop at its first row."""
+
+STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
+PARAMETER = re.compile(r":(\w+)")
+
+
+@dataclass(frozen=True)
+class Statement:
+    where: str
+    sql: str
+
+    def plan(self, conn: sqlite3.Connection) -> list[str]:
+        named = dict.fromkeys(PARAMETER.findall(self.sql), 1)
+        given: Any = named or (1,) * self.sql.count("?")
+        return [row["detail"] for row in conn.execute(f"EXPLAIN QUERY PLAN {self.sql}", given)]
+
+
+def module(room: str) -> ModuleType:
+    return import_module(f"storage.{room}.queries")
+
+
+def functions(room: str) -> dict[str, Callable[..., Any]]:
+    """The functions of a room's queries that take a connection."""
+    found = inspect.getmembers(module(room), inspect.isfunction)
+    return {
+        f"{room}.{name}": function
+        for name, function in found
+        if function.__module__ == module(room).__name__
+        and set(inspect.signature(function).parameters) & {"conn", "connection"}
+    }
+
+
+@pytest.fixture(params=ROOMS)
+def room(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def conn(tmp_path: Path, room: str) -> Iterator[sqlite3.Connection]:
+    with closing(open_writer(tmp_path / "x.db")) as opened:
+        migrate(opened, resources.files(f"storage.{room}") / "schema")
+        yield opened
+
+
+def statements(conn: sqlite3.Connection, room: str) -> list[Statement]:
+    """All that a room's queries hold as constants, and all that its functions execute."""
+    constants = [
+        Statement(f"{room}.{name}", value)
+        for name, value in vars(module(room)).items()
+        if isinstance(value, str) and STATEMENT.match(value) and not name.startswith("_")
+    ]
+    executed: list[Statement] = []
+    for name, function in functions(room).items():
+        if name in CALLS:
+            heard: list[str] = []
+            positional, named = CALLS[name]
+            conn.set_trace_callback(heard.append)
+            conn.execute("BEGIN")
+            function(conn, *positional, **named)
+            conn.set_trace_callback(None)
+            conn.execute("ROLLBACK")
+            executed += [Statement(name, sql) for sql in heard if STATEMENT.match(sql)]
+    return constants + executed
+
+
+def test_every_function_of_the_queries_is_called_here(room: str) -> None:
+    assert {name for name in CALLS if name.startswith(f"{room}.")} == set(functions(room))
+
+
+def test_no_statement_reads_more_than_it_must(conn: sqlite3.Connection, room: str) -> None:
+    found = statements(conn, room)
+    assert len({one.where for one in found}) >= len(functions(room))
+    offending = [
+        (one.where, step)
+        for one in found
+        for step in one.plan(conn)
+        if step.startswith("SCAN") and step.replace("COVERING ", "") not in WHOLE
+        if one.where not in WHETHER_ANY
+    ]
+    assert offending == []
+
+
+def test_nothing_is_sorted_but_the_few_rows_of_what_is_open(
+    conn: sqlite3.Connection, room: str
+) -> None:
+    sorting = {
+        (one.where, step)
+        for one in statements(conn, room)
+        for step in one.plan(conn)
+        if "TEMP B-TREE" in step
+    }
+    assert sorting <= {
+        ("coordination.INTENTS", "USE TEMP B-TREE FOR ORDER BY"),
+        ("issues.LIST_BY_STATUS", "USE TEMP B-TREE FOR RIGHT PART OF ORDER BY"),
+        ("issues.LIST_ALL", "USE TEMP B-TREE FOR RIGHT PART OF ORDER BY"),
+        ("issues.published_lines", "USE TEMP B-TREE FOR DISTINCT"),
+    }
+
+
+COVERED = ("ASSIGNED", "QUEUED")
+
+
+@pytest.mark.parametrize("room", ["coordination"])
+@pytest.mark.parametrize("name", COVERED)
+def test_narrow_rows_are_read_from_the_index_alone(
+    conn: sqlite3.Connection, room: str, name: str
+) -> None:
+    plan = Statement(name, getattr(module(room), name)).plan(conn)
+    assert len(plan) == 1
+    assert "COVERING INDEX" in plan[0]
+
+
+@pytest.mark.parametrize("room", ["coordination"])
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("MAPPINGS", "workflow_mappings_newest ("),
+        ("MAPPINGS_OF_STATUS", "workflow_mappings_of_status (status=? AND "),
+        ("MAPPINGS_OF_TYPE", "workflow_mappings_of_type (workflow_type=? AND "),
+        (
+            "MAPPINGS_OF_TYPE_AND_STATUS",
+            "workflow_mappings_of_type_and_status (workflow_type=? AND status=? AND ",
+        ),
+    ],
+)
+def test_each_list_of_workflows_has_its_index_and_its_agents_too(
+    conn: sqlite3.Connection, room: str, name: str, index: str
+) -> None:
+    plan = Statement(name, getattr(module(room), name)).plan(conn)
+    assert plan == [
+        f"SEARCH m USING INDEX {index}(created_at,tempolite_workflow_id)<(?,?))",
+        "CORRELATED SCALAR SUBQUERY 1",
+        "SEARCH a USING COVERING INDEX agent_assignments_agent (workflow_id=?)",
+    ]
