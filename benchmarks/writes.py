@@ -12,12 +12,11 @@ from pathlib import Path
 
 import trio
 
-from actors.writer import Command, DatabaseWriter, write
+from actors.writer import Command, write
 from benchmarks import floor, load
-from benchmarks.machine import as_served
 from benchmarks.report import Report, Samples, Scale, main
+from benchmarks.writing import writer_of
 from storage.database import open_reader
-from supervision import ChildSpec, System, supervisor
 
 NAME = "writes"
 CALLERS = (1, 10, 100, 1000)
@@ -78,19 +77,12 @@ def _round(size: Size, directory: Path, number: int, samples: Samples) -> None:
 
 
 async def _measure(path: Path, callers: int, writes: int, samples: Samples) -> None:
-    def build() -> DatabaseWriter:
-        return DatabaseWriter(path, floor.SCHEMA, {WriteNote: write_note}, database="notes")
-
-    async with System.open() as system:
-        spec = ChildSpec(id="writer", name="writer", build=build)
-        await system.start(supervisor("root", "one_for_one", [spec]))
-        writer = system.named("writer")
-        with as_served():
-            timing = await load.call(
-                lambda number: write(writer, WriteNote(id=number, text=floor.TEXT)),
-                calls=writes,
-                callers=callers,
-            )
+    async with writer_of(path, floor.SCHEMA, {WriteNote: write_note}) as writer:
+        timing = await load.call(
+            lambda number: write(writer, WriteNote(id=number, text=floor.TEXT)),
+            calls=writes,
+            callers=callers,
+        )
     _verify(path, writes)
     prefix = f"callers_{callers}"
     samples.add(f"{prefix}_writes_per_s", timing.per_s)
