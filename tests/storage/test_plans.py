@@ -67,10 +67,11 @@ CALLS: dict[str, Arguments] = {
     "coordination.set_cursor": (("beads", 1), {}),
     "coordination.insert_event": ((("step", "w", None, "t", "{}"),), {}),
     "coordination.last_event": ((), {}),
-    "coordination.holds_mappings": ((), {}),
+    "coordination.workflow_ids": ((), {}),
     "coordination.issue_of": (("w",), {}),
     "coordination.workflow_of": (("x-1",), {}),
     "workflows.instance": (("w",), {}),
+    "workflows.workflow_ids": ((), {}),
     "workflows.status": (("w",), {}),
     "workflows.live_instances": ((), {}),
     "workflows.task": (("w", "1"), {}),
@@ -110,11 +111,16 @@ CALLS: dict[str, Arguments] = {
     "issues.mark_flushed": ((1, "s"), {}),
     "issues.mark_adopted": (("s",), {}),
     "issues.cursor": (("c",), {}),
+    "issues.last_applied": ((), {}),
     "issues.advance_cursor": (("c", 1), {}),
 }
 """The arguments that each function is called with, after its connection."""
 
 WHOLE = {
+    "SCAN workflow_mappings USING COVERING INDEX sqlite_autoindex_workflow_mappings_2": (
+        "the ids of all workflows, once at the start"
+    ),
+    "SCAN instances": "the ids of all workflows, once at the start",
     "SCAN publication": "a table of one row",
     "SCAN CONSTANT ROW": "no table at all",
     "SCAN intents": "holds open starts only, and all of them are wanted",
@@ -130,7 +136,7 @@ WHOLE = {
 }
 """What may be read from end to end, and why."""
 
-WHETHER_ANY = {"coordination.holds_mappings", "issues.holds_nothing"}
+WHETHER_ANY = {"issues.holds_nothing"}
 """These begin to read a table, and stop at its first row."""
 
 STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
