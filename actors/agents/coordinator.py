@@ -110,6 +110,7 @@ class _State:
     Args:
         undecided: reservations whose start is not in the database yet.
         doubtful: those of them that nobody may be going to start any more.
+        granting: queued workflows whose reservation is on its way to the database.
         own: the workflows that this process started, where it drives no others.
         seen: the last event of the log that was followed.
     """
@@ -117,6 +118,7 @@ class _State:
     roster: Roster
     undecided: set[str] = field(default_factory=set)
     doubtful: set[str] = field(default_factory=set)
+    granting: set[str] = field(default_factory=set)
     own: set[str] = field(default_factory=set)
     seen: int = 0
     assignments_changed: bool = True
@@ -289,7 +291,7 @@ class AgentCoordinator(Actor):
         }
         decided = {w for w in self._state.undecided if coordination.mapping(reader, w) is not None}
         self._state.undecided -= decided
-        for workflow_id in self._state.undecided:
+        for workflow_id in self._state.undecided | self._state.granting:
             holder = self._state.roster.holder(workflow_id)
             if holder is not None:
                 assigned.setdefault(workflow_id, holder.agent_id)
@@ -354,7 +356,10 @@ class AgentCoordinator(Actor):
                 return
             self._show(agent_id)
             command = AssignQueued(workflow_id=workflow_id, agent_id=agent_id, at=self._now())
-            if not await persist(self._parts.coordination, command):
+            self._state.granting.add(workflow_id)
+            granted = await persist(self._parts.coordination, command)
+            self._state.granting.discard(workflow_id)
+            if not granted:
                 self._release(workflow_id)
 
     def _launch_activated(self) -> None:

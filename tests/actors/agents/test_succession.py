@@ -7,9 +7,10 @@ import pytest
 import trio
 import trio.testing
 
-from actors.agents.messages import AgentUp, Introduce, ReserveAgent
+from actors.agents.messages import AgentUp, AssignQueued, Introduce, ReserveAgent
 from actors.coordination import store as bridge
 from actors.coordination.messages import RecordStart, StartWorkflow
+from actors.facts import FactsLogged, LoggedFact
 from actors.workflows import store as engine
 from actors.workflows.messages import StartTask
 from beadflow import Agent, Context, Task, activity, workflow
@@ -17,6 +18,10 @@ from tests.support.faults import crash, hold_up, restarts, until
 from tests.support.world import Running, running_system
 
 COORDINATOR = "root/agents/coordinator"
+A_LATER_FACT = LoggedFact(
+    seq=1000, type="log", workflow_id=None, issue_id=None, at="2026-03-01T00:00:00Z", data={}
+)
+"""Whoever is told of it has missed some, and looks at the rows again."""
 
 
 class Shy(Agent):
@@ -112,3 +117,20 @@ async def test_an_agent_that_a_coordinator_which_died_gave_is_not_given_twice(
         disk.free.set()
         await until(lambda: restarts(running, COORDINATOR) == 1)
         assert await reserve(running) is None
+
+
+async def test_an_agent_that_is_just_being_given_is_not_given_twice(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by a simulation: a look at the reservations forgot the one that was on its way."""
+    async with running_system(repo, workflows=[shy], agents=[Shy]) as running:
+        assert await reserve(running) == "shy-1"
+        queued = await running.start("shy")
+        assert queued.status == "queued"
+    disk = hold_up(monkeypatch, bridge, AssignQueued)
+    async with running_system(repo, workflows=[shy], agents=[Shy]) as running:
+        await until(disk.busy.is_set)
+        running.system.named("coordinator").tell(FactsLogged(facts=(A_LATER_FACT,)))
+        assert await reserve(running) is None
+        disk.free.set()
+        await running.ended(queued.id)
