@@ -4,7 +4,9 @@ It is polite: it leaves every supervisor the restarts that its budget has, so th
 given up, and whatever was acknowledged has to end as if nothing had happened.
 """
 
+import errno
 import random
+import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,7 +32,9 @@ from supervision import (
 )
 from tests.support.world import Running
 
-WRITERS = ("coordination_writer", "tempolite_writer", "beads_writer")
+DATABASES = ("coordination", "tempolite", "beads")
+FILE = "file"
+WRITERS = tuple(f"{database}_writer" for database in DATABASES)
 ACTORS = {
     "telemetry": "root",
     "event_bus": "root",
@@ -55,6 +59,7 @@ INSTANCES = {
 """Dynamic supervisors, and what the names of their children begin with."""
 
 KILL = 0.2
+FULL = 0.2
 PERIOD_S = 60.0
 ROOT_BUDGET = 2
 BUDGET = 3
@@ -89,16 +94,19 @@ class Chaos:
         chance: decides when, whom and how.
         pause_s: the longest pause between two crashes, in virtual seconds.
         at_seams: how likely a crash is at each seam.
+        full_s: the longest time for which a disk is full; 0 for never.
         kill: called at the first seam once it is set.
     """
 
     chance: random.Random
     pause_s: float
     at_seams: float
+    full_s: float
     running: Running | None = None
     kill: Callable[[], None] | None = None
     crashes: int = 0
     muted: set[str] = field(default_factory=set)
+    full_until: dict[str, float] = field(default_factory=dict)
     living: dict[str, str] = field(default_factory=dict)
     restarts: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
@@ -119,12 +127,16 @@ class Chaos:
         while trio.current_time() < until_s:
             await trio.sleep(self.chance.uniform(0.0, self.pause_s))
             self._strike(running)
+            if self.full_s and self.chance.random() < FULL:
+                disk = self.chance.choice([*DATABASES, FILE])
+                self.full_until[disk] = trio.current_time() + self.chance.uniform(0.0, self.full_s)
         self.rest()
 
     def rest(self) -> None:
         """Hit nobody until the next `run`."""
         self.running = self.kill = None
         self.muted.clear()
+        self.full_until.clear()
 
     def _pass_seam(self) -> None:
         if self.kill is not None and self.chance.random() < KILL:
@@ -136,7 +148,7 @@ class Chaos:
     @contextmanager
     def armed(self) -> Iterator[None]:
         """Make actors do what `Crash` says, and writers die between commit and answer."""
-        answer = DatabaseWriter._answer
+        answer, commit, write = DatabaseWriter._answer, Batches.commit, file._write_durably
 
         def answer_or_die(writer: DatabaseWriter, delivery: Delivery, outcome: object) -> None:
             if writer._database in self.muted:
@@ -144,13 +156,30 @@ class Chaos:
                 raise Injected("died before it could answer")
             answer(writer, delivery, outcome)
 
+        def commit_or_not(batches: Batches, *args: Any) -> Any:
+            if self._is_full(batches._database):
+                error = sqlite3.OperationalError("database or disk is full")
+                error.sqlite_errorcode = sqlite3.SQLITE_FULL
+                raise error
+            return commit(batches, *args)
+
+        def write_or_not(*args: Any) -> None:
+            if self._is_full(FILE):
+                raise OSError(errno.ENOSPC, "no space left")
+            write(*args)
+
         with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Batches, "commit", commit_or_not)
+            patch.setattr(file, "_write_durably", write_or_not)
             for place, name in SEAMS:
                 patch.setattr(place, name, self._seamed(getattr(place, name)))
             patch.setattr(Actor, "on_receive", _or_crash(Actor.on_receive))
             patch.setattr(BlockingActor, "on_receive", _or_crash(BlockingActor.on_receive))
             patch.setattr(DatabaseWriter, "_answer", answer_or_die)
             yield
+
+    def _is_full(self, disk: str) -> bool:
+        return trio.current_time() < self.full_until.get(disk, 0.0)
 
     def _seamed(self, function: Any) -> Any:
         def with_seams(*args: Any, **kwargs: Any) -> Any:

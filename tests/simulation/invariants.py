@@ -9,7 +9,9 @@ from pykka import ActorRegistry
 
 from actors.facts import ENDS, STEP_COMPLETED, STEP_FAILED
 from storage import payload
+from storage.git import Repository
 from storage.issues.file import PUBLISHED
+from tests.simulation.editor import NAME
 from tests.simulation.flows import AGENTS, outcome
 from tests.simulation.ledger import ENDED, Attempt, Outcome, Workload
 from tests.simulation.remains import Remains, Rows
@@ -23,7 +25,8 @@ def check(simulation: Simulation) -> None:
     remains = Remains.of(simulation.repo)
     _every_acknowledged_workflow_has_ended_as_it_must(simulation, remains)
     _no_key_started_two_workflows(remains)
-    _every_workflow_is_one_closed_issue(remains)
+    _every_workflow_is_one_closed_issue(simulation, remains)
+    _nothing_that_was_written_by_hand_is_lost(simulation, remains)
     _the_published_file_says_what_the_database_says(simulation, remains)
     _every_outcome_is_recorded_once_and_told_once(remains)
     _no_number_is_missing(remains)
@@ -57,16 +60,27 @@ def _no_key_started_two_workflows(remains: Remains) -> None:
     assert _more_than_once(keys) == {}
 
 
-def _every_workflow_is_one_closed_issue(remains: Remains) -> None:
+def _every_workflow_is_one_closed_issue(simulation: Simulation, remains: Remains) -> None:
+    made = simulation.editor.issues
     statuses = {row["tempolite_workflow_id"]: row["status"] for row in remains.mappings}
     assert statuses == {row["workflow_id"]: row["status"] for row in remains.instances}
     issues = {issue["id"]: issue for issue in remains.issues}
-    assert issues.keys() == {row["beads_issue_id"] for row in remains.mappings}
+    assert issues.keys() == {row["beads_issue_id"] for row in remains.mappings} | made.keys()
     for row in remains.mappings:
         issue = issues[row["beads_issue_id"]]
         assert issue["metadata"]["beadflow"]["workflow_id"] == row["tempolite_workflow_id"]
         assert (issue["status"], issue["close_reason"]) == ("closed", CLOSED[row["status"]])
-        assert len(issue["comments"]) == 1, issue
+        assert sum(comment["author"] != NAME for comment in issue["comments"]) == 1, issue
+
+
+def _nothing_that_was_written_by_hand_is_lost(simulation: Simulation, remains: Remains) -> None:
+    issues = {issue["id"]: issue for issue in remains.issues}
+    made = simulation.editor.issues
+    assert {issue_id: issues[issue_id]["title"] for issue_id in made} == made
+    for issue_id, word in simulation.editor.words:
+        issue = issues[issue_id]
+        texts = [comment["text"] for comment in issue.get("comments", ())]
+        assert [*issue.get("labels", ()), *texts].count(word) == 1, (issue_id, word)
 
 
 def _the_published_file_says_what_the_database_says(
@@ -75,6 +89,9 @@ def _the_published_file_says_what_the_database_says(
     assert [json.loads(line) for line in simulation.trace.issues.splitlines()] == remains.issues
     place = (simulation.repo / PUBLISHED).parent
     assert [path.name for path in place.iterdir()] == [PUBLISHED.name]
+    if repository := Repository.discover(simulation.repo):
+        with repository:
+            assert repository.read() == simulation.trace.issues
 
 
 def _every_outcome_is_recorded_once_and_told_once(remains: Remains) -> None:

@@ -12,7 +12,6 @@ import random
 import shutil
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import trio
@@ -23,13 +22,14 @@ from supervision import Event
 from tests.simulation import flows
 from tests.simulation.chaos import Chaos
 from tests.simulation.clients import Clients
+from tests.simulation.editor import Editor
 from tests.simulation.ledger import ledger, witnessed
 from tests.simulation.script import Script
 from tests.simulation.seeded import run_seeded
+from tests.simulation.time import now
 from tests.simulation.trace import Trace, published
-from tests.support.world import Running, running_system
+from tests.support.world import Running, git_repository, running_system
 
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 REPO = "repo"
 KILLED = 0.7
 """The share of lives that are killed; the others are stopped in order."""
@@ -49,6 +49,7 @@ class Simulation:
     seed: int
     repo: Path
     clients: Clients
+    editor: Editor
     chaos: Chaos
     trace: Trace
     issues_before_the_last_life: bytes
@@ -75,7 +76,8 @@ class _Run:
         self._clients = Clients.of(
             self._chance("clients"), workflows=script.workflows, within_s=script.busy_s
         )
-        self.chaos = Chaos(self._chance("chaos"), script.pause_s, script.at_seams)
+        self._editor = Editor(self._chance("editor"), script.edits_s)
+        self.chaos = Chaos(self._chance("chaos"), script.pause_s, script.at_seams, script.full_s)
 
     def _chance(self, purpose: str) -> random.Random:
         return random.Random(f"{self._seed}/{purpose}")
@@ -84,7 +86,10 @@ class _Run:
         return self._directory / f"life-{life}" / REPO
 
     async def run(self) -> Simulation:
-        self._repo(0).mkdir(parents=True)
+        if self._script.git:
+            git_repository(self._repo(0))
+        else:
+            self._repo(0).mkdir(parents=True)
         busy_s, lives = self._script.busy_s, self._script.lives
         ends = sorted(self._plan.uniform(0.0, busy_s) for _ in range(lives - 1))
         while not await self._live(ends.pop(0) if ends else math.inf):
@@ -99,6 +104,7 @@ class _Run:
             seed=self._seed,
             repo=repo,
             clients=self._clients,
+            editor=self._editor,
             chaos=self.chaos,
             trace=self._trace,
             issues_before_the_last_life=ended,
@@ -114,6 +120,7 @@ class _Run:
         async with self._running() as running, trio.open_nursery() as nursery:
             nursery.start_soon(self._clients.run, running)
             nursery.start_soon(self.chaos.run, running, self._script.busy_s)
+            nursery.start_soon(self._editor.run, self._repo(self._life), self._script.busy_s)
             nursery.start_soon(_end_with, running, nursery)
             done = await self._wait(running, end_s)
             if killed and not done:
@@ -138,7 +145,7 @@ class _Run:
             seed=self._plan.getrandbits(32),
             inline=True,
             latency_s=self._script.latency_s,
-            clock=_now,
+            clock=now,
             incarnation=f"life-{self._life}",
             on_event=self._observe,
         )
@@ -154,6 +161,7 @@ class _Run:
         with trio.move_on_at(self._script.busy_s + CALM_S if last else end_s):
             while trio.current_time() < self._script.busy_s or not self._is_quiet(running):
                 await trio.sleep(1.0)
+            await trio.sleep(IDLE_S)  # the issues follow
         return last
 
     def _is_quiet(self, running: Running) -> bool:
@@ -189,7 +197,3 @@ async def _end_with(running: Running, nursery: trio.Nursery) -> None:
     """Failures that escalate to the root end the process; then somebody starts it again."""
     await running.system.wait()
     nursery.cancel_scope.cancel()
-
-
-def _now() -> datetime:
-    return EPOCH + timedelta(seconds=trio.current_time())
