@@ -117,7 +117,7 @@ CALLS: dict[str, Arguments] = {
 """The arguments that each function is called with, after its connection."""
 
 WHOLE = {
-    "SCAN workflow_mappings USING COVERING INDEX sqlite_autoindex_workflow_mappings_2": (
+    "SCAN workflow_mappings USING INDEX sqlite_autoindex_workflow_mappings_2": (
         "the ids of all workflows, once at the start"
     ),
     "SCAN instances": "the ids of all workflows, once at the start",

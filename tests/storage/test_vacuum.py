@@ -2,6 +2,7 @@
 
 import shutil
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from storage.databases import Database, databases
 from storage.errors import Corrupt, DatabaseBusy
 from storage.integrity import inspect
 from storage.migrate import migrate
+from storage.tuning import Tuning
 from storage.vacuum import vacuum
 from tests.support.golden import golden_file
 
@@ -49,7 +51,8 @@ def test_a_database_that_is_none_is_refused(bridge: Database) -> None:
 def test_a_database_that_somebody_writes_is_left_alone(
     bridge: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.database.BUSY_TIMEOUT_S", 0.01)
+    patience = Tuning(busy_timeout_s=0.01)
+    monkeypatch.setattr("storage.vacuum.open_writer", partial(open_writer, tuning=patience))
     with closing(open_writer(bridge.path)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(DatabaseBusy):
