@@ -33,7 +33,7 @@ from tests.support.ledger import Ledger, losses
 from tests.support.life import Plan
 
 STARTS = 5
-PATIENCE_S = 40.0
+PATIENCE_S = 60.0
 DATABASES = ("coordination.db", "tempolite.db", "beads.db")
 PUBLISHED = ("", "issues.jsonl", ".issues.jsonl.beadflow-tmp")
 PAGE_BYTES = 4096
@@ -121,7 +121,12 @@ def counted(root: Path) -> dict[str, int]:
 
 
 def run(
-    root: Path, options: Sequence[str] = (), *, limit: int | None = None, once: bool = False
+    root: Path,
+    options: Sequence[str] = (),
+    *,
+    limit: int | None = None,
+    once: bool = False,
+    plan: Plan | None = None,
 ) -> tuple[bytes, bytes, int]:
     """One life, with strace attached where it is given options.
 
@@ -134,7 +139,8 @@ def run(
     if child == 0:
         for end in (go, said, traced, tracing):
             os.close(end)
-        _live(root, waiting, saying, limit, once or not options)
+        usual = Plan(repo=str(root), starts=STARTS, settle=once or not options)
+        _live(plan or usual, waiting, saying, limit)
     tracer = _attached(child, root, options, tracing) if options else None
     for end in (waiting, saying, tracing):
         os.close(end)
@@ -170,7 +176,7 @@ def _attached(
     return tracer
 
 
-def _live(root: Path, go: int, speaking: int, limit: int | None, settles: bool) -> NoReturn:
+def _live(plan: Plan, go: int, speaking: int, limit: int | None) -> NoReturn:
     ctypes.CDLL(None).prctl(_PR_SET_PTRACER, _ANYBODY, 0, 0, 0)
     os.dup2(speaking, 1)
     os.dup2(speaking, 2)
@@ -181,7 +187,7 @@ def _live(root: Path, go: int, speaking: int, limit: int | None, settles: bool) 
     try:
         if limit is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-        trio.run(life.live, Plan(repo=str(root), starts=STARTS, settle=settles))
+        trio.run(life.live, plan)
         status = 0
     except BaseException:  # noqa: BLE001 - it is said, and ends this process
         traceback.print_exc()

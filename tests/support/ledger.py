@@ -30,6 +30,8 @@ class Ledger:
     started: dict[str, dict[str, Any]] = field(default_factory=dict)
     ended: dict[str, str] = field(default_factory=dict)
     flushed_seq: int = 0
+    looked: dict[str, tuple[str, str, int | None]] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
 
     @classmethod
     def read(cls, lines: Iterable[bytes]) -> Self:
@@ -50,6 +52,11 @@ class Ledger:
                 self.started[workflow_id] = said
             case {"ended": workflow_id, "status": status}:
                 self.ended[workflow_id] = status
+            case {"looked": workflow_id, "issue": issue_id, "title": title, "output": output}:
+                number = output["number"] if output else None
+                self.looked[workflow_id] = (issue_id, title, number)
+            case {"unread": what}:
+                self.unread.add(what)
             case {"flushed": seq}:
                 self.flushed_seq = max(self.flushed_seq, seq)
             case {"id": workflow_id, "beads_issue_id": issue_id, "title": title}:  # a server's body

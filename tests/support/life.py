@@ -10,15 +10,18 @@ and by one system call: whoever traces the process sees it in its place among th
 import json
 import os
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import trio
 
-from actors.issues.messages import Flush
+from actors.coordination.messages import GetResults, ListWorkflows, ReadEvents
+from actors.issues.messages import Flush, GetIssue
 from storage import database
-from supervision import ActorDeadError, ActorRestarting, AskTimeout, Refused
+from storage.errors import StorageError
+from supervision import ActorDeadError, ActorRestarted, ActorRestarting, AskTimeout, Refused
 from tests.support.noted import Clerk, noted
 from tests.support.world import Running, running_system
 
@@ -35,6 +38,8 @@ class Plan:
         pragmas: applied to each writing connection after our own.
         settle: whether all workflows are waited for and the file is flushed before the stop.
         abandon: end the process in the middle of the last life, as kill -9 does.
+        patience_s: how long work may take before the stop comes all the same.
+        look: read all that is stored before anything is started.
         unsynced_file: publish without any sync, to show that this is noticed.
     """
 
@@ -46,10 +51,13 @@ class Plan:
     pragmas: tuple[str, ...] = ()
     settle: bool = True
     abandon: bool = False
+    patience_s: float = 60.0
+    look: bool = False
     unsynced_file: bool = False
 
 
 UNANSWERED = (Refused, ActorDeadError, ActorRestarting, AskTimeout)
+UNREAD = (*UNANSWERED, StorageError)
 WORKFLOWS = (noted,)
 AGENTS = (Clerk,)
 
@@ -74,12 +82,14 @@ async def live(plan: Plan, life: int = 0) -> None:
         say(ready=life)
         async with trio.open_nursery() as watched:
             watched.start_soon(_watch, running, watched.cancel_scope)
-            await _work(running, plan, life)
+            with trio.move_on_after(plan.patience_s):
+                await _work(running, plan, life)
             watched.cancel_scope.cancel()
         if plan.abandon and life == plan.lives - 1:
             os._exit(0)
         say(stopping=life)
-    say(stopped=life)
+    crashes = Counter(e.path for e in running.events if isinstance(e, ActorRestarted))
+    say(stopped=life, restarts=max(crashes.values(), default=0))
 
 
 async def _watch(running: Running, scope: trio.CancelScope) -> None:
@@ -89,6 +99,8 @@ async def _watch(running: Running, scope: trio.CancelScope) -> None:
 
 
 async def _work(running: Running, plan: Plan, life: int) -> None:
+    if plan.look:
+        await _look(running)
     numbers = iter(range(1_000_000 if plan.load_s else plan.starts))
     with trio.move_on_after(plan.load_s or 60.0):
         async with trio.open_nursery() as nursery:
@@ -96,6 +108,25 @@ async def _work(running: Running, plan: Plan, life: int) -> None:
                 nursery.start_soon(_client, running, life, numbers)
     if plan.settle and not plan.abandon:
         await _settle(running)
+
+
+async def _look(running: Running) -> None:
+    """Says what the system shows of each workflow, or why it does not."""
+    try:
+        page = await running.ask("manager", ListWorkflows(limit=200))
+    except UNREAD as error:
+        say(unread="workflows", why=str(error))
+        return
+    for record in page.records:
+        try:
+            issue = await running.ask("tracker", GetIssue(issue_id=record.beads_issue_id))
+            results = await running.ask("manager", GetResults(workflow_id=record.id))
+            await running.ask("manager", ReadEvents(workflow_id=record.id))
+        except UNREAD as error:
+            say(unread=record.id, why=str(error))
+            continue
+        output = next((r.result_data for r in results if r.step == "output"), None)
+        say(looked=record.id, issue=issue.id, title=issue.title, output=output)
 
 
 async def _client(running: Running, life: int, numbers: Any) -> None:
@@ -128,8 +159,11 @@ async def _settle(running: Running) -> None:
         "SELECT tempolite_workflow_id FROM workflow_mappings"
     )
     known = [row[0] for row in rows]
-    for record in await running.ended(*known):
-        say(ended=record.id, status=record.status)
+    try:
+        for record in await running.ended(*known):
+            say(ended=record.id, status=record.status)
+    except trio.TooSlowError:
+        say(refused="TooSlowError")  # what cannot be written never ends
     await _flush(running)
 
 
