@@ -128,7 +128,7 @@ def _refuse_damaged(path: Path) -> None:
     if (
         path.exists()
         and path.stat().st_size <= LOOKED_THROUGH_BYTES
-        and (places := find_damage(path))
+        and (places := find_damage(path, opened=open_writer))
     ):
         raise Corrupt(path, "; ".join(places))
 

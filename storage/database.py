@@ -16,6 +16,7 @@ same on every Python we run on.
 import os
 import sqlite3
 import stat
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
@@ -82,7 +83,9 @@ def open_reader(path: Path, tuning: Tuning = DEFAULTS) -> sqlite3.Connection:
     return conn
 
 
-def find_damage(path: Path, *, most: int = 5) -> list[str]:
+def find_damage(
+    path: Path, *, most: int = 5, opened: Callable[[Path], sqlite3.Connection] | None = None
+) -> list[str]:
     """Says where a database is damaged, in SQLite's words; nothing when it is sound.
 
     It reads the whole file, except what only indexes could tell (`PRAGMA quick_check`).
@@ -90,16 +93,26 @@ def find_damage(path: Path, *, most: int = 5) -> list[str]:
     Args:
         path: the database.
         most: how many places to name.
+        opened: how to open it; as a reader when None. After a crash the log has to be recovered
+            first, which a reader may not.
+
+    Raises:
+        DatabaseFailure: it cannot be looked at, for another reason than damage.
     """
     try:
-        with closing(open_reader(path)) as conn:
+        with closing((opened or open_reader)(path)) as conn:
             try:
                 rows = conn.execute(f"PRAGMA quick_check({most:d})").fetchall()
             except sqlite3.DatabaseError:
                 # The module drops the row it has when the next step fails: ask for one only.
                 rows = conn.execute("PRAGMA quick_check(1)").fetchall()
-    except (sqlite3.Error, DatabaseFailure) as err:
-        return [getattr(err, "detail", str(err))]
+    except sqlite3.Error as err:
+        failure = database_failure(path, err)
+        if not isinstance(failure, Corrupt):
+            raise failure from err
+        return [failure.detail]
+    except Corrupt as err:
+        return [err.detail]
     found = [" ".join(str(text).split()) for (text,) in rows]
     return [] if found == ["ok"] else found
 
