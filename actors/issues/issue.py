@@ -5,7 +5,7 @@ the format that apply to whoever writes: the length of a title, the range of a p
 an issue is closed exactly when it has a closing time. Rows that others wrote may break them and
 are left as they are.
 
-As in bd, labels and comments do not touch `updated_at`; everything else sets it, and never back.
+As in bd, labels and comments do not touch `updated_at`; everything else moves it on.
 
 Pure. Refusals are `ValidationError` and `Conflict`.
 """
@@ -68,7 +68,7 @@ def new_issue(
         "updated_at": created_at,
     }
     row = set_labels(row, labels)
-    row = set_work(row, work or {}, created_at)
+    row = set_work(row, work or {}, created_at) | {"updated_at": created_at}
     check(row)
     return row
 
@@ -234,10 +234,12 @@ def view(row: Row) -> Issue:
 
 
 def _touched(row: Row, at: str) -> Row:
-    # Never back: a clone whose clock runs ahead may have written the row, and an edit that looks
-    # older than what it edits would lose against it in the next merge.
+    # Always later than what it changes: a clone whose clock runs ahead may have written the row, or
+    # what is told now happened before. Else the edit would lose against what it edits in the next
+    # merge, and a file from before it would not be known for an older one.
     before = row.get("updated_at") or instants.ZERO
-    return row | {"updated_at": before if instants.to_ns(before) > instants.to_ns(at) else at}
+    ahead = instants.to_ns(before) >= instants.to_ns(at)
+    return row | {"updated_at": instants.just_after(before) if ahead else at}
 
 
 def _without(row: Row, *names: str) -> Row:

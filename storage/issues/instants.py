@@ -7,7 +7,7 @@ because `datetime` stops at microseconds.
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 _PATTERN = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII
@@ -42,6 +42,12 @@ def from_datetime(moment: datetime) -> str:
     """Write an aware moment in UTC, the fraction's trailing zeros trimmed."""
     utc = moment.astimezone(UTC).replace(tzinfo=None)
     return trim(f"{utc.isoformat(timespec='microseconds')}Z")
+
+
+def just_after(text: str) -> str:
+    """Return the time a microsecond later, in UTC."""
+    microseconds = to_ns(text) // 1000 + 1
+    return from_datetime(_EPOCH + timedelta(microseconds=microseconds))
 
 
 def trim(text: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from actors.errors import Conflict, ValidationError
 from actors.issues import issue
 from actors.issues.messages import AddComment, Assign, ChangeLabels, SetStatus, SetWork
-from storage.issues import jsonl
+from storage.issues import instants, jsonl
 from storage.issues.jsonl import Row
 
 AT = "2026-01-01T00:00:00Z"
@@ -82,10 +82,13 @@ def test_closing_twice_changes_nothing_but_another_reason_does() -> None:
     assert (again["closed_at"], again["close_reason"]) == (AT, "Failed: x")
 
 
-def test_a_status_sets_the_time_of_the_last_update_but_never_back() -> None:
+def test_a_status_moves_the_time_of_the_last_update_on_whatever_the_clock_says() -> None:
     assert issue.set_status(new(), "blocked", LATER)["updated_at"] == LATER
     ahead = new() | {"updated_at": "2030-01-01T00:00:00Z"}
-    assert issue.set_status(ahead, "blocked", LATER)["updated_at"] == "2030-01-01T00:00:00Z"
+    after = "2030-01-01T00:00:00.000001Z"
+    assert issue.set_status(ahead, "blocked", LATER)["updated_at"] == after
+    same = issue.set_status(new(), "blocked", AT)
+    assert same["updated_at"] == instants.just_after(AT)
 
 
 def test_labels_and_comments_do_not_touch_the_time_of_the_last_update() -> None:

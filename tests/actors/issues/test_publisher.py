@@ -154,6 +154,25 @@ async def test_an_older_file_that_is_put_back_is_somebodys_write(
     assert "labels" not in world.row()
 
 
+async def test_a_file_from_before_an_issue_was_closed_does_not_open_it_again(
+    world: World, autojump_clock: MockClock
+) -> None:
+    """Found by a simulation: whoever wrote the row last had a clock that was ahead of the close."""
+    world.create()
+    async with world.running(SETTINGS) as system:
+        world.write_outside(make() | {"notes": "by hand", "updated_at": "2026-01-09T00:00:00Z"})
+        await flush(system)
+        before = world.path.read_bytes()
+        closing = SetStatus(status="closed", reason="Completed")
+        command = ApplyChange(issue_id="x-1", changes=(closing,), at=LATER)
+        await ask(system.named("beads_writer"), command)
+        await flush(system)
+        world.path.write_bytes(before)
+        await flush(system)
+    assert world.published()["x-1"]["close_reason"] == "Completed"
+    assert world.row()["notes"] == "by hand"
+
+
 async def test_rows_missing_from_the_file_of_another_work_tree_are_published_again(
     world: World, autojump_clock: MockClock
 ) -> None:

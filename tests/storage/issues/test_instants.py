@@ -44,3 +44,16 @@ def test_what_is_written_reads_as_the_same_instant() -> None:
 def test_a_text_that_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"time|day|month"):
         instants.to_ns(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000001Z"),
+        ("2026-01-01T00:59:59.999999999+01:00", "2026-01-01T00:00:00Z"),
+        (instants.ZERO, "0001-01-01T00:00:00.000001Z"),
+    ],
+)
+def test_the_time_just_after_is_later_by_a_microsecond_at_most(text: str, after: str) -> None:
+    assert instants.just_after(text) == after
+    assert 0 < instants.to_ns(after) - instants.to_ns(text) <= 1000
