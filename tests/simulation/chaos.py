@@ -1,7 +1,7 @@
 """Crashes at random times, in whatever actor of the tree.
 
-It is polite: it leaves every supervisor the restarts that its budget has, so that nothing may be
-given up, and whatever was acknowledged has to end as if nothing had happened.
+When it is polite, it leaves every supervisor the restarts that its budget has, so that nothing may
+be given up, and whatever was acknowledged has to end as if nothing had happened.
 """
 
 import errno
@@ -94,6 +94,7 @@ class Chaos:
         chance: decides when, whom and how.
         pause_s: the longest pause between two crashes, in virtual seconds.
         at_seams: how likely a crash is at each seam.
+        polite: see the module.
         full_s: the longest time for which a disk is full; 0 for never.
         kill: called at the first seam once it is set.
     """
@@ -101,6 +102,7 @@ class Chaos:
     chance: random.Random
     pause_s: float
     at_seams: float
+    polite: bool
     full_s: float
     running: Running | None = None
     kill: Callable[[], None] | None = None
@@ -206,6 +208,8 @@ class Chaos:
 
     def _may(self, owner: str) -> bool:
         """Whether its supervisor has a restart left, beside one for what a crash brings with it."""
+        if not self.polite:
+            return True
         since = trio.current_time() - PERIOD_S
         taken = sum(at > since for at in self.restarts[owner])
         return taken < (ROOT_BUDGET if owner == "root" else BUDGET) - 1

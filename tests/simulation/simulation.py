@@ -52,6 +52,7 @@ class Simulation:
     editor: Editor
     chaos: Chaos
     trace: Trace
+    polite: bool
     issues_before_the_last_life: bytes
 
 
@@ -77,7 +78,13 @@ class _Run:
             self._chance("clients"), workflows=script.workflows, within_s=script.busy_s
         )
         self._editor = Editor(self._chance("editor"), script.edits_s)
-        self.chaos = Chaos(self._chance("chaos"), script.pause_s, script.at_seams, script.full_s)
+        self.chaos = Chaos(
+            chance=self._chance("chaos"),
+            pause_s=script.pause_s,
+            at_seams=script.at_seams,
+            polite=script.polite,
+            full_s=script.full_s,
+        )
 
     def _chance(self, purpose: str) -> random.Random:
         return random.Random(f"{self._seed}/{purpose}")
@@ -92,6 +99,8 @@ class _Run:
             self._repo(0).mkdir(parents=True)
         busy_s, lives = self._script.busy_s, self._script.lives
         ends = sorted(self._plan.uniform(0.0, busy_s) for _ in range(lives - 1))
+        if not self._script.polite:
+            ends.append(busy_s)  # whom a life has given up comes back in the next one
         while not await self._live(ends.pop(0) if ends else math.inf):
             del ledger[self._kept :]
             self._life += 1
@@ -107,6 +116,7 @@ class _Run:
             editor=self._editor,
             chaos=self.chaos,
             trace=self._trace,
+            polite=self._script.polite,
             issues_before_the_last_life=ended,
         )
 

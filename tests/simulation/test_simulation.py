@@ -12,7 +12,7 @@ import pytest
 from tests.simulation.invariants import check
 from tests.simulation.simulation import simulate
 
-SEEDS = range(1, int(os.environ.get("BEADFLOW_SEEDS", "8")) + 1)
+SEEDS = range(1, int(os.environ.get("BEADFLOW_SEEDS", "6")) + 1)
 
 
 def seeds() -> list[int]:
