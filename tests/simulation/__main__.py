@@ -9,4 +9,4 @@ from tests.simulation.simulation import simulate
 
 with tempfile.TemporaryDirectory() as directory:
     trace = simulate(int(sys.argv[1]), Path(directory)).trace
-print(hashlib.sha256(repr(trace).encode()).hexdigest())
+print(hashlib.sha256(repr(trace.plain()).encode()).hexdigest())

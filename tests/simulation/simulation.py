@@ -73,7 +73,7 @@ class _Run:
         self._life = 0
         self._kept = 0
         self._plan = self._chance("lives")
-        self._trace = Trace()
+        self._trace = Trace(place=directory)
         self._clients = Clients.of(
             self._chance("clients"), workflows=script.workflows, within_s=script.busy_s
         )

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 from actors.bus import NO_END, logged_fact
@@ -15,9 +16,10 @@ from storage.issues.file import PUBLISHED
 
 @dataclass(slots=True, kw_only=True)
 class Trace:
-    """All that is compared.
+    """All that is compared, but for the place where it happened.
 
     Args:
+        place: the simulation's directory, which differs from run to run.
         lifecycle: what the kernel told of every actor, with the time and the life.
         log: the numbered events, as they are at the end.
         ledger: what really happened, in order.
@@ -26,6 +28,7 @@ class Trace:
         issues: the published file, at the end.
     """
 
+    place: Path
     lifecycle: list[str] = field(default_factory=list)
     log: list[LoggedFact] = field(default_factory=list)
     ledger: list[object] = field(default_factory=list)
@@ -40,16 +43,28 @@ class Trace:
         self.log.extend(_log(data))
         self.issues = published(repo)
 
+    def plain(self) -> dict[str, list[str]]:
+        """Everything as texts, as if it had happened nowhere."""
+        parts = {
+            "lifecycle": self.lifecycle,
+            "log": self.log,
+            "ledger": self.ledger,
+            "rows": self.rows,
+            "lines": self.lines,
+            "issues": self.issues.decode().splitlines(),
+        }
+        place = str(self.place.resolve())
+        return {
+            name: [str(item).replace(place, "") for item in part] for name, part in parts.items()
+        }
+
     def first_difference(self, other: "Trace") -> str | None:
         """Where two traces part, in one line; None when they do not."""
-        for part in fields(self):
-            left, right = getattr(self, part.name), getattr(other, part.name)
-            if left != right:
-                pairs = enumerate(zip(left, right, strict=False))
-                end = min(len(left), len(right))
-                where = next((number for number, (one, two) in pairs if one != two), end)
-                here, there = left[where : where + 1], right[where : where + 1]
-                return f"{part.name} {where} of {len(left)} and {len(right)}: {here} {there}"
+        theirs = other.plain()
+        for name, mine in self.plain().items():
+            for number, (one, two) in enumerate(zip_longest(mine, theirs[name])):
+                if one != two:
+                    return f"{name} {number}: {one} | {two}"
         return None
 
 
