@@ -13,6 +13,12 @@ WORKFLOW_QUEUED: Final = "workflow_queued"
 WORKFLOW_STARTED: Final = "workflow_started"
 WORKFLOW_STALLED: Final = "workflow_stalled"
 WORKFLOW_RESUMED: Final = "workflow_resumed"
+WORKFLOW_PAUSED: Final = "workflow_paused"
+WORKFLOW_SIGNALED: Final = "workflow_signaled"
+WORKFLOW_CANCEL_REQUESTED: Final = "workflow_cancel_requested"
+WORKFLOW_CONTINUED_AS_NEW: Final = "workflow_continued_as_new"
+WORKFLOW_CANCELLED: Final = "workflow_cancelled"
+WORKFLOW_TERMINATED: Final = "workflow_terminated"
 WORKFLOW_COMPLETED: Final = "workflow_completed"
 WORKFLOW_FAILED: Final = "workflow_failed"
 WORKFLOW_DEAD_LETTERED: Final = "workflow_dead_lettered"
@@ -22,13 +28,29 @@ STEP_PROGRESS: Final = "step_progress"
 STEP_COMPLETED: Final = "step_completed"
 STEP_FAILED: Final = "step_failed"
 STEP_RETRIED: Final = "step_retried"
+STEP_CANCELLED: Final = "step_cancelled"
+TIMER_STARTED: Final = "timer_started"
+TIMER_FIRED: Final = "timer_fired"
+SIGNAL_CONSUMED: Final = "signal_consumed"
+CHILD_STARTED: Final = "child_started"
+CHILD_COMPLETED: Final = "child_completed"
+CHILD_FAILED: Final = "child_failed"
+COMPENSATION_STARTED: Final = "compensation_started"
 AGENT_ASSIGNED: Final = "agent_assigned"
 LOG: Final = "log"
 ISSUE_CREATED: Final = "issue_created"
 ISSUE_UPDATED: Final = "issue_updated"
 ISSUE_CLOSED: Final = "issue_closed"
 
-ENDS: Final = frozenset({WORKFLOW_COMPLETED, WORKFLOW_FAILED, WORKFLOW_DEAD_LETTERED})
+ENDS: Final = frozenset(
+    {
+        WORKFLOW_COMPLETED,
+        WORKFLOW_FAILED,
+        WORKFLOW_CANCELLED,
+        WORKFLOW_TERMINATED,
+        WORKFLOW_DEAD_LETTERED,
+    }
+)
 """After one of these the workflow does nothing more unless somebody asks it to."""
 
 

@@ -35,6 +35,7 @@ from actors.workflows.definition import Definitions
 from actors.workflows.dispatcher import Dispatcher
 from actors.workflows.facts import workflow_outbox
 from actors.workflows.messages import WorkflowGaveUp
+from actors.workflows.timers import Timers
 from actors.workflows.workflow import EngineParts
 from actors.writer import DatabaseWriter, Handler
 from storage.home import DataDir
@@ -113,6 +114,7 @@ def tree(system: System, world: World, doors: Sequence[ChildSpec] = ()) -> Child
         supervisor("engine", "rest_for_one", [
             child("workflow_instances", parts.workflow_instances, shutdown_s=math.inf),
             child("dispatcher", parts.dispatcher),
+            child("timers", parts.timers),
         ]),
         child("reconciler", parts.reconciler),
         *([supervisor("doors", "one_for_one", doors)] if doors else []),
@@ -300,11 +302,23 @@ class _Parts:
                 definitions=self._world.definitions,
                 writer=self._name("tempolite_writer"),
                 coordinator=self._name("coordinator"),
+                dispatcher=self._name("dispatcher"),
+                timers=self._name("timers"),
                 bus=self._name("event_bus"),
                 reader=self._world.stores.tempolite.inline,
                 pool=self._world.stores.tempolite.pool,
                 clock=self._world.clock,
+                parks=self._world.drives_all,
             ),
+        )
+
+    def timers(self) -> Timers:
+        return Timers(
+            writer=self._name("tempolite_writer"),
+            dispatcher=self._name("dispatcher"),
+            reader=self._world.stores.tempolite.inline,
+            clock=self._world.clock,
+            drives_all=self._world.drives_all,
         )
 
     def reconciler(self) -> Reconciler:

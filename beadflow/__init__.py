@@ -5,19 +5,38 @@ Everything else in this distribution is the system itself and may change.
 
 from actors.agents.protocol import Agent, Task
 from actors.workflows.activities import ActivityInfo, activity_info
-from actors.workflows.context import ActivityError, Context
-from actors.workflows.definition import ActivityFailure, RetryPolicy, activity, workflow
+from actors.workflows.branches import Selected
+from actors.workflows.context import Context
+from actors.workflows.definition import (
+    ActivityFailure,
+    NotDone,
+    RetryPolicy,
+    activity,
+    workflow,
+)
+from actors.workflows.execution import CancelledError
 from actors.workflows.replay import NonDeterminismError
+from actors.workflows.saga import CompensationError, Saga
+from actors.workflows.steps import ActivityError
+from actors.workflows.transaction import Transaction
+from actors.workflows.waits import ChildError
 
 __all__ = [
     "ActivityError",
     "ActivityFailure",
     "ActivityInfo",
     "Agent",
+    "CancelledError",
+    "ChildError",
+    "CompensationError",
     "Context",
     "NonDeterminismError",
+    "NotDone",
     "RetryPolicy",
+    "Saga",
+    "Selected",
     "Task",
+    "Transaction",
     "activity",
     "activity_info",
     "workflow",

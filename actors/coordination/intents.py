@@ -16,7 +16,7 @@ from actors.coordination.messages import CloseIntent, IntentOpen, StartPlan
 from actors.errors import Conflict, DatabaseUnavailable, StorageFull
 from actors.hints import hint
 from actors.issues.messages import CreateIssue
-from actors.workflows.history import HistoryEvent, Kind
+from actors.workflows.history import Kind, NewEvent
 from actors.workflows.messages import AppendHistory, CreateInstance, Launch
 from actors.writer import Settle, persist, write
 from storage import payload
@@ -160,13 +160,12 @@ class Intents(Actor):
 
     async def _abandon(self, plan: StartPlan, reason: str) -> None:
         """Close it by the road every end takes, so that all three databases agree on it."""
-        failed = HistoryEvent(
-            seq=2,
+        failed = NewEvent(
             kind=Kind.WORKFLOW_FAILED,
             name=plan.workflow_type,
             payload=payload.encode({"code": "start_failed", "message": reason, "attempts": 1}),
             at=rfc3339(self._clock()),
         )
-        command = AppendHistory(workflow_id=plan.workflow_id, events=(failed,))
+        command = AppendHistory(workflow_id=plan.workflow_id, after=1, events=(failed,))
         with contextlib.suppress(Conflict):  # it has gone on by itself, or was abandoned before
             await persist(self._tempolite, command)

@@ -119,9 +119,19 @@ def _follow(connection: sqlite3.Connection, fact: Fact) -> None:
     workflow_id, error = fact.workflow_id, (fact.data.get("code"), fact.data.get("message"))
     match fact.type:
         case facts.WORKFLOW_STARTED:
-            queries.set_status(connection, workflow_id, "active", started_at=fact.at)
+            status = "paused" if fact.data.get("paused") else "active"
+            queries.set_status(connection, workflow_id, status, started_at=fact.at)
         case facts.WORKFLOW_RESUMED:
+            status = "queued" if fact.data.get("queued") else "active"
+            queries.set_status(connection, workflow_id, status)
+        case facts.WORKFLOW_PAUSED:
+            queries.set_status(connection, workflow_id, "paused")
+        case facts.WORKFLOW_CANCEL_REQUESTED if fact.data.get("resumes"):
             queries.set_status(connection, workflow_id, "active")
+        case facts.WORKFLOW_CANCELLED:
+            queries.set_status(connection, workflow_id, "cancelled", completed_at=fact.at)
+        case facts.WORKFLOW_TERMINATED:
+            queries.set_status(connection, workflow_id, "terminated", completed_at=fact.at)
         case facts.WORKFLOW_STALLED:
             queries.set_status(connection, workflow_id, "stalled", error=_pair(error))
         case facts.WORKFLOW_COMPLETED:

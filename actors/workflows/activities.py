@@ -1,12 +1,13 @@
-"""Running one activity in the engine's own process: attempts, time limit, and its result as data.
+"""Running one attempt of an activity in the engine's own process, and its result as data.
 
 The result always goes through its stored form, so that the workflow sees the same value whether
 the activity ran just now or is answered from the history.
 """
 
+import math
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import trio
@@ -14,8 +15,7 @@ from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from actors.workflows.containment import contained
-from actors.workflows.definition import ActivityDefinition, ActivityFailure, RetryPolicy
-from actors.workflows.history import idempotency_key
+from actors.workflows.definition import ActivityDefinition, ActivityFailure
 from storage import payload
 from storage.errors import PayloadError
 
@@ -70,19 +70,53 @@ def failure_of(error: BaseException) -> ActivityFailure:
     return ActivityFailure(type(error).__name__, str(error) or type(error).__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityInfo:
-    """What an activity in the engine's process may ask about itself.
+    """What an activity in the engine's process may ask about itself, and say of itself.
 
     Args:
-        attempt: 1 for the first try of this life of the process.
+        attempt: 1 for the first try; counted over restarts of the process.
         idempotency_key: the same for each attempt of this step, in this life and the next.
+        heartbeat_details: what the attempt before said last; None when it said nothing.
     """
 
-    workflow_id: str
-    attempt: int
-    idempotency_key: str
+    def __init__(
+        self,
+        *,
+        workflow_id: str,
+        attempt: int,
+        idempotency_key: str,
+        heartbeat_details: Any = None,
+        keep: Callable[[str], None] | None = None,
+    ) -> None:
+        self.workflow_id = workflow_id
+        self.attempt = attempt
+        self.idempotency_key = idempotency_key
+        self.heartbeat_details = heartbeat_details
+        self.is_cancelled = False
+        self.beats = 0
+        self._keep = keep
+        self._kept_at = -math.inf
 
+    def heartbeat(self, details: Any = None) -> None:
+        """Say that it lives, and how far it is, from a task or a thread. Never blocks.
+
+        The next attempt finds the details in `heartbeat_details`. After a crash of the process they
+        may be up to a second old.
+
+        Raises:
+            PayloadError: the details are no JSON.
+        """
+        text = payload.encode(to_jsonable_python(details))
+        self.beats += 1
+        self.heartbeat_details = details
+        now = monotonic()
+        if self._keep is not None and now - self._kept_at >= KEEP_S:
+            self._kept_at = now
+            self._keep(text)
+
+
+KEEP_S = 1.0
+"""Heartbeats that come faster than this are kept in memory only."""
 
 _info: ContextVar[ActivityInfo] = ContextVar("beadflow_activity")
 
@@ -96,48 +130,73 @@ def activity_info() -> ActivityInfo:
     return _info.get()
 
 
-async def run_attempts(
-    definition: ActivityDefinition, value: Any, retry: RetryPolicy, workflow_id: str, op: str
+async def run_once(
+    definition: ActivityDefinition, value: Any, info: ActivityInfo, timeout_s: float
 ) -> str:
-    """Run an activity until it succeeds or its policy gives up; answers its stored result.
+    """Run one attempt of an activity; answers its stored result.
 
     Raises:
-        ActivityFailure: the last attempt's failure; `attempts` is set on it.
+        ActivityFailure: it failed; "start_to_close_timeout" and "heartbeat_timeout" are ours.
     """
-    attempt = 0
-    while True:
-        attempt += 1
-        info = ActivityInfo(
-            workflow_id=workflow_id,
-            attempt=attempt,
-            idempotency_key=idempotency_key(workflow_id, op),
+    _info.set(info)
+    try:
+        result = await _call(definition, value, info, timeout_s)
+        return encode_result(
+            result, f"the result of activity {definition.name!r}", attempts=info.attempt
         )
-        _info.set(info)
-        try:
-            result = await _once(definition, value)
-            return encode_result(
-                result, f"the result of activity {definition.name!r}", attempts=attempt
-            )
-        except (Exception, SystemExit) as error:
-            failure = failure_of(error)
-            failure.attempts = attempt
-            wait_s = retry.wait_s(attempt, failure.code, retryable=failure.retryable)
-            if wait_s is None:
-                raise failure from error
-        await trio.sleep(wait_s)
+    except (Exception, SystemExit) as error:
+        failure = failure_of(error)
+        failure.attempts = info.attempt
+        raise failure from error
+    except BaseException:
+        info.is_cancelled = True  # for a thread, which cannot be stopped
+        raise
 
 
-async def _once(definition: ActivityDefinition, value: Any) -> Any:
+async def _call(
+    definition: ActivityDefinition, value: Any, info: ActivityInfo, timeout_s: float
+) -> Any:
+    if definition.heartbeat_timeout_s is None:
+        return await _within(definition, value, info, timeout_s)
+    silent = False
+    result = None
+
+    async def watch() -> None:
+        nonlocal silent
+        beats = -1
+        while beats != info.beats:
+            beats = info.beats
+            await trio.sleep(definition.heartbeat_timeout_s or 0.0)
+        silent = True
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch)
+        result = await _within(definition, value, info, timeout_s)
+        nursery.cancel_scope.cancel()
+    if silent:
+        info.is_cancelled = True
+        raise ActivityFailure(
+            "heartbeat_timeout",
+            f"activity {definition.name!r} gave no heartbeat for {definition.heartbeat_timeout_s} s",
+        )
+    return result
+
+
+async def _within(
+    definition: ActivityDefinition, value: Any, info: ActivityInfo, timeout_s: float
+) -> Any:
     call: Callable[..., Any] = definition.function
     arguments = () if definition.input_type is None else (value,)
-    with trio.move_on_after(definition.timeout_s) as scope, contained():
+    with trio.move_on_after(timeout_s) as scope, contained():
         if definition.is_async:
             result = await call(*arguments)
         else:
             result = await trio.to_thread.run_sync(call, *arguments, abandon_on_cancel=True)
         if trio.current_time() <= scope.deadline:  # code that never waits is never cancelled
             return result
+    info.is_cancelled = True
     raise ActivityFailure(
         "start_to_close_timeout",
-        f"activity {definition.name!r} took longer than {definition.timeout_s} s",
+        f"activity {definition.name!r} took longer than {timeout_s} s",
     )

@@ -2,8 +2,8 @@
 
 Whatever that code raises is the outcome of an attempt or of a workflow. `Exception` is not enough:
 a library written in another language may panic, a script may exit, and none of it may take the
-process along. Two things pass: cancellation, which is trio's, and a divergence from the history,
-which is ours.
+process along. What passes is cancellation, trio's and the workflow's own, the end of a run, and a divergence from
+the history.
 """
 
 from collections.abc import Iterator
@@ -12,9 +12,10 @@ from contextlib import contextmanager
 import trio
 
 from actors.workflows.definition import ActivityFailure
+from actors.workflows.execution import CancelledError, ContinueAsNew
 from actors.workflows.replay import NonDeterminismError
 
-PASSES = (trio.Cancelled, NonDeterminismError, GeneratorExit)
+PASSES = (trio.Cancelled, NonDeterminismError, CancelledError, ContinueAsNew, GeneratorExit)
 
 
 @contextmanager

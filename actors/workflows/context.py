@@ -5,104 +5,56 @@ answered from the history where the history has it, and happens only once the co
 frontier. Nothing else in a workflow may read clocks, random numbers, files or sockets.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar, overload
+import inspect
+import random
+import uuid
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from typing import Any, NoReturn, TypeVar, overload
 
-import trio
 from pydantic import TypeAdapter
-from pydantic_core import to_jsonable_python
 
-from actors.workflows.activities import decode_result, encode_failure, encode_result, run_attempts
-from actors.workflows.definition import (
-    ActivityDefinition,
-    ActivityFailure,
-    RetryPolicy,
-    activity_of,
-)
-from actors.workflows.history import NOTHING, Kind
-from actors.workflows.journal import Journal
-from actors.workflows.messages import NewTask
-from actors.workflows.replay import NonDeterminismError, Recorded, Replay
-from actors.workflows.strand import Strand
+from actors.clock import rfc3339
+from actors.errors import ValidationError
+from actors.workflows import branches, steps, waits
+from actors.workflows.activities import decode_result, encode_result
+from actors.workflows.branches import Selected
+from actors.workflows.definition import RetryPolicy, WorkflowDefinition, workflow_of
+from actors.workflows.execution import ContinueAsNew, Execution
+from actors.workflows.history import Kind
+from actors.workflows.replay import SIDE_EFFECT, NonDeterminismError
+from actors.workflows.saga import Saga
+from actors.workflows.steps import MISSING
+from actors.workflows.strand import Strand, StrandError
 from storage import payload
-from storage.workflows.records import TaskRow
 
 T = TypeVar("T")
 
-_NOTHING: Any = object()
+PARENT_CLOSE = ("terminate", "cancel", "abandon")
 
 
-class ActivityError(Exception):
-    """An activity failed for good: what the workflow's function sees of it.
-
-    Args:
-        activity: its name.
-        code: the failure's stable code, e.g. an exception's class name.
-        message: one sentence.
-        attempts: how often it was tried.
-    """
-
-    def __init__(self, activity: str, code: str, message: str, attempts: int) -> None:
-        super().__init__(f"activity {activity!r} failed with {code}: {message}")
-        self.activity = activity
-        self.code = code
-        self.message = message
-        self.attempts = attempts
-
-
-class Surroundings(Protocol):
-    """What the context needs of the actor that runs the workflow."""
-
-    def offer_task(self) -> None:
-        """Hint that a task row is ready for an agent."""
-
-    async def task_outcome(self, op: str) -> TaskRow:
-        """Wait until the task of this operation is done or failed for good."""
-
-    def log(self, message: str, level: str) -> None:
-        """Put a line into the workflow's log."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One request for an activity, resolved."""
-
-    name: str
-    agent_type: str | None
-    retry: RetryPolicy
-    timeout_s: float
-    input: Any
-    output: TypeAdapter[Any] | None
-    definition: ActivityDefinition | None
-
-
-@dataclass(slots=True)
 class Context:
-    """Given to every workflow function as its first argument.
+    """Given to every workflow function as its first argument."""
 
-    Args:
-        workflow_id: this workflow.
-        issue_id: the issue it became.
-    """
+    __slots__ = ("_execution",)
 
-    workflow_id: str
-    issue_id: str
-    _replay: Replay
-    _journal: Journal
-    _surroundings: Surroundings
-    _stalled: bool = False
-    _waiting: dict[str, str] = field(default_factory=dict)
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
 
     @property
-    def stalled(self) -> bool:
-        """Whether it is recorded as stalled, and has not got further since."""
-        return self._stalled
+    def workflow_id(self) -> str:
+        """This workflow."""
+        return self._execution.workflow_id
 
     @property
-    def waiting_for(self) -> tuple[str, ...]:
-        """The operations in progress, as "op name"."""
-        return tuple(f"{op} {name}" for op, name in self._waiting.items())
+    def issue_id(self) -> str:
+        """The issue it became; "" for a child workflow, which makes none."""
+        return self._execution.issue_id
+
+    @property
+    def run(self) -> int:
+        """1, and one more for each time it continued as new."""
+        return self._execution.run
 
     @overload
     async def activity(
@@ -111,6 +63,10 @@ class Context:
         input: Any = ...,
         *,
         retry: RetryPolicy | None = None,
+        timeout_s: float | None = None,
+        schedule_to_start_s: float | None = None,
+        schedule_to_close_s: float | None = None,
+        heartbeat_timeout_s: float | None = None,
     ) -> T: ...
     @overload
     async def activity(
@@ -119,6 +75,10 @@ class Context:
         input: Any = ...,
         *,
         retry: RetryPolicy | None = None,
+        timeout_s: float | None = None,
+        schedule_to_start_s: float | None = None,
+        schedule_to_close_s: float | None = None,
+        heartbeat_timeout_s: float | None = None,
     ) -> T: ...
     @overload
     async def activity(
@@ -128,16 +88,22 @@ class Context:
         *,
         agent: str,
         retry: RetryPolicy | None = None,
-        timeout_s: float = 600.0,
+        timeout_s: float | None = None,
+        schedule_to_start_s: float | None = None,
+        schedule_to_close_s: float | None = None,
+        heartbeat_timeout_s: float | None = None,
     ) -> Any: ...
     async def activity(
         self,
         target: Callable[..., Any] | str,
-        input: Any = _NOTHING,  # noqa: A002
+        input: Any = MISSING,  # noqa: A002
         *,
         agent: str | None = None,
         retry: RetryPolicy | None = None,
-        timeout_s: float = 600.0,
+        timeout_s: float | None = None,
+        schedule_to_start_s: float | None = None,
+        schedule_to_close_s: float | None = None,
+        heartbeat_timeout_s: float | None = None,
     ) -> Any:
         """Have an activity done, and answer its result.
 
@@ -146,77 +112,232 @@ class Context:
                 method of an `Agent`; or the name of an agent's activity, with `agent` its type.
             input: its one input, a pydantic model or plain JSON; leave it out if it takes none.
             agent: the agent type, when `target` is a name.
-            retry: overrides the activity's own policy.
-            timeout_s: start to close of one attempt in seconds, when `target` is a name.
+            retry: overrides the activity's own policy, as do the times; see `@activity`.
+            timeout_s: start to close of one attempt, seconds; 600 when `target` is a name.
+            schedule_to_start_s: seconds it may wait for an agent.
+            schedule_to_close_s: seconds for all attempts and the waits between them.
+            heartbeat_timeout_s: seconds an attempt may be silent.
 
         Raises:
             ActivityError: it failed for good. The failure is recorded like a result.
+            CancelledError: the workflow was cancelled meanwhile; so was the activity.
 
         The result is durable before this workflow's next effect, answer or end. The activity may
         run again after a crash, with the same idempotency key, until its result is recorded.
         """
-        call = _resolve(target, input, agent, retry, timeout_s)
-        op = Strand.current().next_op()
-        record = self._replay.take(op, "activity", call.name)
-        if record is not None and record.outcome is not None:
-            return _answer(call, record.outcome.kind, record.outcome.payload)
-        self._waiting[op] = call.name
-        try:
-            kind, text = await self._perform(op, call, record)
-        finally:
-            del self._waiting[op]
-        return _answer(call, kind, text)
+        policies = {
+            "retry": retry,
+            "timeout_s": timeout_s,
+            "schedule_to_start_s": schedule_to_start_s,
+            "schedule_to_close_s": schedule_to_close_s,
+            "heartbeat_timeout_s": heartbeat_timeout_s,
+        }
+        call = steps.resolve(target, input, agent, policies)
+        return await steps.activity(self._execution, call)
 
-    async def gather(self, *branches: Coroutine[Any, Any, Any]) -> tuple[Any, ...]:
+    async def tx(self, function: Callable[[Any, Any], Any], value: Any = None) -> Any:
+        """Run a function on the engine's own database, exactly once, and answer its result.
+
+        Args:
+            function: a plain function `(transaction, value)`. `transaction.execute(sql, parameters)`
+                answers rows. It may make and use tables of its own; it must be quick (2 s), since
+                it runs on the thread that does all of this database's writing.
+            value: handed to it.
+
+        Raises:
+            ActivityError: it raised, and what it had written was taken back. That is recorded.
+
+        What it wrote and its result are one transaction: both are durable on return, or neither.
+        """
+        if inspect.iscoroutinefunction(function):
+            raise TypeError(f"tx takes a plain function, {function.__qualname__} is async")
+        return await steps.transaction(self._execution, function, value)
+
+    async def gather(self, *works: Coroutine[Any, Any, Any]) -> tuple[Any, ...]:
         """Run branches at once and answer their results in order.
 
         Every branch runs to its end, so that a replay sees the same; then the failure of the first
         one in order is raised, if any failed. Only a branch that differs from the history ends the
         others at once: the workflow stalls, and nothing more may happen.
         """
-        try:
-            op = Strand.current().next_op()
-            self._replay.fork(op)
-        except BaseException:
-            _close(branches)
-            raise
-        results: list[Any] = [None] * len(branches)
-        failures: dict[int, Exception] = {}
-        differing: list[NonDeterminismError] = []
+        return await branches.gather(self._execution, works)
 
-        async def run(index: int, branch: Awaitable[Any]) -> None:
-            Strand.enter(f"{op}.{index}")
-            try:
-                results[index] = await branch
-            except NonDeterminismError as error:
-                differing.append(error)
-                nursery.cancel_scope.cancel()
-            except Exception as error:  # noqa: BLE001 - kept, and raised below
-                failures[index] = error
+    async def first(self, *works: Coroutine[Any, Any, Any]) -> tuple[int, Any]:
+        """Run branches at once until one of them ends; answer its index and its result.
 
-        async with trio.open_nursery() as nursery:
-            for index, branch in enumerate(branches):
-                nursery.start_soon(run, index, branch)
-        if differing:
-            raise differing[0]
-        if failures:
-            raise failures[min(failures)]
-        return tuple(results)
+        Which one it was is recorded. The others are cancelled: their activities, timers and waits
+        end, children they have started are asked to. A branch that fails has ended, too: its
+        exception is raised.
+        """
+        return await branches.first(self._execution, works)
+
+    async def select(self, **works: Coroutine[Any, Any, Any]) -> Selected:
+        """Do as `first` does, with names: answers `(name, value)` of the branch that was first."""
+        names = list(works)
+        index, value = await branches.first(self._execution, tuple(works.values()))
+        return Selected(names[index], value)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; a restart does not begin the time anew.
+
+        A moment that passes while nothing runs is late, not lost. A long wait costs a row.
+
+        Raises:
+            CancelledError: the workflow was cancelled meanwhile.
+        """
+        await waits.sleep(self._execution, seconds)
+
+    async def signal(self, name: str, value_type: Any = None) -> Any:
+        """Wait for a signal, and answer its value.
+
+        Signals of a name are taken in the order in which they came, each once; those that came
+        before anybody waited have waited themselves. A long wait costs a row.
+
+        Args:
+            name: which signals.
+            value_type: what the value is turned into, e.g. a pydantic model; plain JSON without.
+
+        Raises:
+            CancelledError: the workflow was cancelled meanwhile.
+        """
+        adapter = None if value_type is None else TypeAdapter(value_type)
+        return await waits.signal(self._execution, name, adapter)
+
+    async def child(
+        self,
+        target: Callable[..., Any] | str,
+        variables: Any = None,
+        *,
+        on_parent_close: str = "terminate",
+    ) -> Any:
+        """Run another workflow as a part of this one, and answer its result.
+
+        Args:
+            target: a workflow function, or the name of a workflow type.
+            variables: what it is started with: a pydantic model or a mapping.
+            on_parent_close: what becomes of it when this workflow closes first: "terminate",
+                "cancel", or "abandon", which lets it go on.
+
+        Raises:
+            ChildError: it failed, or was cancelled or terminated. That is recorded.
+            NotFound: there is no such workflow type.
+            ValidationError: the variables do not fit it.
+            CancelledError: this workflow was cancelled meanwhile; so was the child.
+
+        The child is called `<this workflow's id>.<operation>` and makes no issue of its own.
+        """
+        if on_parent_close not in PARENT_CLOSE:
+            raise ValueError(f"on_parent_close is one of {PARENT_CLOSE}, not {on_parent_close!r}")
+        definition = self._definition(target)
+        return await waits.child(self._execution, definition, variables, on_parent_close)
+
+    def _definition(self, target: Callable[..., Any] | str) -> WorkflowDefinition:
+        if isinstance(target, str):
+            return self._execution.definitions.get(target)
+        found = workflow_of(target)
+        if found is None:
+            raise TypeError(f"{target!r} is not a workflow: decorate it with @workflow")
+        return self._execution.definitions.get(found.name, found.version)
+
+    def saga(self) -> Saga:
+        """Begin a saga: `async with ctx.saga() as saga`, then `await saga.step(…, undo=…)`."""
+        return Saga(self._execution, self.activity)
 
     async def side_effect(self, produce: Callable[[], T]) -> T:
         """Answer what `produce()` returned the first time, whenever the workflow runs again.
 
-        For a value that is cheap to make and differs each time: a date, a random number, an
-        environment variable. The value must be JSON.
+        For a value that is cheap to make and differs each time: an environment variable, a
+        setting. The value must be JSON.
         """
-        op = Strand.current().next_op()
-        record = self._replay.take(op, "side effect")
+        return self._recorded("", produce)  # type: ignore[no-any-return]
+
+    def now(self) -> datetime:
+        """What time it is, UTC; the same whenever the workflow runs again."""
+        text = self._recorded("now", lambda: rfc3339(self._execution.surroundings.now()))
+        return datetime.fromisoformat(text)
+
+    def _recorded(self, name: str, produce: Callable[[], Any]) -> Any:
+        op, record = self._execution.take(SIDE_EFFECT, name)
         if record is not None and record.outcome is not None:
-            return decode_result(record.outcome.payload, None)  # type: ignore[no-any-return]
+            return decode_result(record.outcome.payload, None)
         text = encode_result(produce(), f"side effect {op}")
-        self._go_live()
-        self._journal.append(Kind.SIDE_EFFECT_RECORDED, op=op, payload=text)
-        return decode_result(text, None)  # type: ignore[no-any-return]
+        self._execution.go_live()
+        self._execution.journal.append(Kind.SIDE_EFFECT_RECORDED, op=op, name=name, payload=text)
+        return decode_result(text, None)
+
+    def random(self) -> random.Random:
+        """Random numbers that are the same whenever the workflow runs again."""
+        seed = f"{self._execution.workflow_id}/{Strand.current().draw()}"
+        return random.Random(seed)  # noqa: S311 - no secret
+
+    def uuid4(self) -> uuid.UUID:
+        """A random UUID that is the same whenever the workflow runs again."""
+        return uuid.UUID(int=self.random().getrandbits(128), version=4)
+
+    def version(self, change: str, oldest: int, newest: int) -> int:
+        """Which version of a piece of code this run follows.
+
+        A run that gets here for the first time follows the newest, for good. One that had passed
+        this place before the call was written follows the oldest.
+
+        Args:
+            change: names the change.
+            oldest: the oldest version that the code still has.
+            newest: the newest.
+
+        Raises:
+            NonDeterminismError: the run follows a version that the code no longer has.
+        """
+        if not 0 <= oldest <= newest:
+            raise ValueError(f"version {change!r}: not 0 <= {oldest} <= {newest}")
+        replay = self._execution.replay
+        known = replay.version(change)
+        if known is None and replay.is_recorded(Strand.current().peek_op()):
+            known = oldest
+            replay.mark(change, known)
+        if known is None:
+            known = newest
+            replay.mark(change, known)
+            self._execution.go_live()
+            body = payload.encode({"version": known})
+            self._execution.journal.append(Kind.VERSION_MARKED, name=change, payload=body)
+        if not oldest <= known <= newest:
+            raise NonDeterminismError(
+                self._execution.workflow_id,
+                f"version {known} of {change!r}",
+                f"versions {oldest} to {newest}",
+                cause="support for a version was removed while a workflow still follows it",
+            )
+        return known
+
+    def continue_as_new(self, variables: Any = None) -> NoReturn:
+        """End this run and begin the workflow again with other variables and an empty history.
+
+        It keeps its id and its issue; signals that nobody has taken wait for the next run, which
+        follows the newest version of the workflow.
+
+        Args:
+            variables: a pydantic model or a mapping that the newest version accepts.
+
+        Raises:
+            StrandError: called in a branch; only the function itself can end.
+            ValidationError: the variables do not fit.
+        """
+        if Strand.current().parent is not None:
+            raise StrandError("continue_as_new ends the workflow's run: not from within a branch")
+        raise ContinueAsNew(variables)
+
+    def on_query(self, name: str, answer: Callable[..., Any]) -> None:
+        """Have a query answered, from now on.
+
+        Args:
+            name: what it is asked for by.
+            answer: a plain function of nothing, or of the query's argument. It reads the
+                workflow's variables and changes nothing; its answer is JSON.
+        """
+        if inspect.iscoroutinefunction(answer):
+            raise TypeError(f"query {name!r} is answered by a plain function, not an async one")
+        self._execution.queries[name] = answer
 
     def log(self, message: str, *, level: str = "info") -> None:
         """Put a line into the workflow's log.
@@ -224,103 +345,35 @@ class Context:
         A replay does not repeat it up to the last recorded operation; a line after that one may
         come twice.
         """
-        if not self._replay.behind:
-            self._surroundings.log(message, level)
+        if not self._execution.replay.behind:
+            self._execution.surroundings.log(message, level)
 
-    async def _perform(self, op: str, call: _Call, record: Recorded | None) -> tuple[Kind, str]:
-        await trio.lowlevel.checkpoint_if_cancelled()  # another branch may have stalled us
-        self._go_live()
-        if call.agent_type is None:
-            return await self._perform_here(op, call)
-        if record is None:
-            self._schedule(op, call)
-        await self._journal.barrier()
-        self._surroundings.offer_task()
-        row = await self._surroundings.task_outcome(op)
-        kind = Kind.ACTIVITY_COMPLETED if row.state == "done" else Kind.ACTIVITY_FAILED
-        text = row.outcome or NOTHING
-        self._journal.append(kind, op=op, name=call.name, payload=text, consumes_task=True)
-        return kind, text
 
-    async def _perform_here(self, op: str, call: _Call) -> tuple[Kind, str]:
-        assert call.definition is not None  # noqa: S101 - for mypy: only names have none
-        await self._journal.barrier()
-        try:
-            kind, text = (
-                Kind.ACTIVITY_COMPLETED,
-                await run_attempts(call.definition, call.input, call.retry, self.workflow_id, op),
-            )
-        except ActivityFailure as failure:
-            kind, text = Kind.ACTIVITY_FAILED, encode_failure(failure)
-        self._journal.append(kind, op=op, name=call.name, payload=text)
-        return kind, text
+def _argument_count(function: Callable[..., Any]) -> int:
+    return len(inspect.signature(function).parameters)
 
-    def _schedule(self, op: str, call: _Call) -> None:
-        assert call.agent_type is not None  # noqa: S101 - for mypy: the caller has checked
-        policy = payload.encode({"timeout_s": call.timeout_s, "retry": _policy(call.retry)})
-        self._journal.append(
-            Kind.ACTIVITY_SCHEDULED,
-            op=op,
-            name=call.name,
-            payload=payload.encode({"agent_type": call.agent_type}),
-            task=NewTask(
-                op=op,
-                agent_type=call.agent_type,
-                activity=call.name,
-                input=payload.encode(to_jsonable_python(call.input)),
-                policy=policy,
-            ),
+
+def answer_query(execution: Execution, name: str, argument: Any) -> Any:
+    """What the workflow's own function answers.
+
+    Raises:
+        ValidationError: there is no such query, or its function refused the argument.
+    """
+    function = execution.queries.get(name)
+    if function is None:
+        known = ", ".join(sorted(execution.queries)) or "none"
+        raise ValidationError(
+            f"workflow {execution.workflow_id} has no query {name!r}; it has: {known}",
+            field="name",
+            value=name,
         )
-
-    def _go_live(self) -> None:
-        if self._stalled:
-            self._stalled = False
-            self._journal.append(Kind.WORKFLOW_ACTIVATED)
-
-
-def _policy(retry: RetryPolicy) -> dict[str, Any]:
-    return {
-        "attempts": retry.attempts,
-        "initial_s": retry.initial_s,
-        "coefficient": retry.coefficient,
-        "maximum_s": retry.maximum_s,
-        "non_retryable": list(retry.non_retryable),
-    }
-
-
-def _resolve(
-    target: Callable[..., Any] | str,
-    value: Any,
-    agent: str | None,
-    retry: RetryPolicy | None,
-    timeout_s: float,
-) -> _Call:
-    given = None if value is _NOTHING else value
-    if isinstance(target, str):
-        if agent is None:
-            raise TypeError(f"activity {target!r} is given by name: say which agent=... does it")
-        return _Call(target, agent, retry or RetryPolicy(), timeout_s, given, None, None)
-    found = activity_of(target)
-    if found is None:
-        raise TypeError(f"{target!r} is not an activity: decorate it with @activity")
-    return _Call(
-        name=found.name,
-        agent_type=found.agent_type,
-        retry=retry or found.retry,
-        timeout_s=found.timeout_s,
-        input=given if found.agent_type else found.input.validate_python(given),
-        output=found.output,
-        definition=found,
-    )
-
-
-def _answer(call: _Call, kind: Kind, text: str) -> Any:
-    if kind is Kind.ACTIVITY_COMPLETED:
-        return decode_result(text, call.output)
-    failure = payload.decode(text)
-    raise ActivityError(call.name, failure["code"], failure["message"], failure["attempts"])
-
-
-def _close(branches: Iterable[Coroutine[Any, Any, Any]]) -> None:
-    for branch in branches:
-        branch.close()
+    try:
+        value = function(argument) if _argument_count(function) else function()
+        text = encode_result(value, f"the answer to query {name!r}")
+    except Exception as error:
+        raise ValidationError(
+            f"query {name!r} failed with {type(error).__name__}: {error}",
+            field="argument",
+            value=argument,
+        ) from error
+    return decode_result(text, None)

@@ -6,6 +6,7 @@ once, from entry points and the operator's settings, never from a request.
 """
 
 import inspect
+import random
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,17 +24,23 @@ _WORKFLOW = "__beadflow_workflow__"
 _ACTIVITY = "__beadflow_activity__"
 
 
+_HIGHEST_EXPONENT = 100
+"""No wait grows any more long before; larger powers overflow."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
     """How often an activity is tried, and how long the engine waits in between.
 
     Args:
-        attempts: tries in all, at least 1. 1 means that the first failure is final.
+        attempts: tries in all. 1 means that the first failure is final, 0 that none is.
         initial_s: seconds before the second try.
         coefficient: each wait is the one before times this, at least 1.0.
         maximum_s: no wait is longer, seconds.
         non_retryable: codes of failures that are final at once (an exception's class name, or the
             code an `ActivityFailure` carries).
+        jitter: each wait is shorter by a random part of itself, at most this share, 0.0 to 1.0, so
+            that what failed together is not tried again together.
     """
 
     attempts: int = 1
@@ -41,10 +48,13 @@ class RetryPolicy:
     coefficient: float = 2.0
     maximum_s: float = 60.0
     non_retryable: tuple[str, ...] = ()
+    jitter: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.attempts < 1:
-            raise ValueError(f"RetryPolicy.attempts is at least 1, not {self.attempts}")
+        if self.attempts < 0:
+            raise ValueError(f"RetryPolicy.attempts is not negative: {self.attempts}")
+        if not 0 <= self.jitter <= 1:
+            raise ValueError(f"RetryPolicy.jitter is 0.0 to 1.0, not {self.jitter}")
         if self.initial_s < 0 or self.maximum_s < 0 or self.coefficient < 1:
             raise ValueError(
                 "RetryPolicy waits are not negative and its coefficient is at least 1: "
@@ -54,9 +64,13 @@ class RetryPolicy:
 
     def wait_s(self, attempt: int, code: str, *, retryable: bool = True) -> float | None:
         """Seconds to wait after the failed try number `attempt` (from 1), None if it was final."""
-        if not retryable or attempt >= self.attempts or code in self.non_retryable:
+        if not retryable or code in self.non_retryable:
             return None
-        return float(min(self.maximum_s, self.initial_s * self.coefficient ** (attempt - 1)))
+        if self.attempts and attempt >= self.attempts:
+            return None
+        exponent = min(attempt - 1, _HIGHEST_EXPONENT)
+        wait_s = float(min(self.maximum_s, self.initial_s * self.coefficient**exponent))
+        return wait_s * (1.0 - self.jitter * random.random())  # noqa: S311 - no secret
 
 
 class ActivityFailure(Exception):  # noqa: N818 - Temporal's word for it
@@ -76,11 +90,22 @@ class ActivityFailure(Exception):  # noqa: N818 - Temporal's word for it
         self.attempts = 1
 
 
+class NotDone(Exception):  # noqa: N818 - an answer, not an error
+    """Raised by a reconcile hook: the attempt had no effect, so the activity may run again."""
+
+
 @dataclass(frozen=True)
 class ActivityDefinition:
     """An activity: its name, its one input, its result, and its policies.
 
-    `agent_type` is None for an activity of the engine's own process.
+    Args:
+        timeout_s: start to close of one attempt.
+        agent_type: None for an activity of the engine's own process.
+        schedule_to_start_s: how long it may wait for an agent; None for ever.
+        schedule_to_close_s: all attempts and the waits between them; None for ever.
+        heartbeat_timeout_s: how long an attempt may be silent; None for ever.
+        at_most_once: an attempt whose end is not known is not repeated.
+        reconcile: asked what became of such an attempt, with the same input.
     """
 
     name: str
@@ -91,6 +116,11 @@ class ActivityDefinition:
     output_type: Any
     is_async: bool
     agent_type: str | None = None
+    schedule_to_start_s: float | None = None
+    schedule_to_close_s: float | None = None
+    heartbeat_timeout_s: float | None = None
+    at_most_once: bool = False
+    reconcile: Callable[..., Any] | None = None
 
     @cached_property
     def input(self) -> TypeAdapter[Any]:
@@ -112,6 +142,11 @@ class WorkflowDefinition:
     description: str
     variables: type[BaseModel] | None
     takes_input: bool
+    output_type: Any = Any
+
+    @cached_property
+    def output(self) -> TypeAdapter[Any]:
+        return TypeAdapter(self.output_type)
 
     def schema(self) -> dict[str, Any]:
         """JSON schema of the variables; {} where any JSON object will do."""
@@ -199,7 +234,15 @@ def workflow(
 def activity(function: F, /) -> F: ...
 @overload
 def activity(
-    *, name: str | None = None, retry: RetryPolicy | None = None, timeout_s: float = 600.0
+    *,
+    name: str | None = None,
+    retry: RetryPolicy | None = None,
+    timeout_s: float = 600.0,
+    schedule_to_start_s: float | None = None,
+    schedule_to_close_s: float | None = None,
+    heartbeat_timeout_s: float | None = None,
+    at_most_once: bool = False,
+    reconcile: Callable[..., Any] | None = None,
 ) -> Callable[[F], F]: ...
 def activity(
     function: F | None = None,
@@ -208,6 +251,11 @@ def activity(
     name: str | None = None,
     retry: RetryPolicy | None = None,
     timeout_s: float = 600.0,
+    schedule_to_start_s: float | None = None,
+    schedule_to_close_s: float | None = None,
+    heartbeat_timeout_s: float | None = None,
+    at_most_once: bool = False,
+    reconcile: Callable[..., Any] | None = None,
 ) -> F | Callable[[F], F]:
     """Make a function an activity of the engine, or a method of an `Agent` one of that agent.
 
@@ -219,12 +267,43 @@ def activity(
         name: what the history calls it; the function's own name by default.
         retry: None means one attempt.
         timeout_s: start to close of one attempt, seconds.
+        schedule_to_start_s: seconds an agent's activity may wait for its agent, at its first
+            attempt; then it has failed with "schedule_to_start_timeout".
+        schedule_to_close_s: seconds for all attempts and the waits between them; then it has failed
+            with "schedule_to_close_timeout".
+        heartbeat_timeout_s: seconds an attempt may go without `heartbeat(...)`; then the attempt has
+            failed with "heartbeat_timeout".
+        at_most_once: after a crash in the middle of an attempt the activity is not repeated: it has
+            failed with "uncertain", unless `reconcile` knows better. Only for activities of the
+            engine's process.
+        reconcile: a function of the same input, sync or async, that finds out what became of the
+            attempt: it answers the activity's result, or raises `NotDone` to have it repeated.
+
+    Raises:
+        TypeError: the function takes other parameters, or a policy makes no sense.
     """
+    times = {
+        "timeout_s": timeout_s,
+        "schedule_to_start_s": schedule_to_start_s,
+        "schedule_to_close_s": schedule_to_close_s,
+        "heartbeat_timeout_s": heartbeat_timeout_s,
+    }
 
     def describe(target: F) -> F:
-        setattr(
-            target, _ACTIVITY, _activity_definition(target, name, retry or RetryPolicy(), timeout_s)
+        where = f"activity {target.__qualname__}"
+        _check_times(where, times)
+        if reconcile is not None and not at_most_once:
+            raise TypeError(f"{where}: reconcile is for at_most_once=True")
+        described = _activity_definition(target, name, retry or RetryPolicy(), timeout_s)
+        described = replace(
+            described,
+            schedule_to_start_s=schedule_to_start_s,
+            schedule_to_close_s=schedule_to_close_s,
+            heartbeat_timeout_s=heartbeat_timeout_s,
+            at_most_once=at_most_once,
+            reconcile=reconcile,
         )
+        setattr(target, _ACTIVITY, described)
         return target
 
     return describe if function is None else describe(function)
@@ -272,6 +351,7 @@ def _workflow_definition(
         description=(inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " "),
         variables=variables,
         takes_input=len(parameters) > 1,
+        output_type=_hints(function).get("return", Any),
     )
 
 
@@ -288,12 +368,16 @@ def _variables_model(
     raise TypeError(f"{where}: its variables are a pydantic model or a dict, not {hint!r}")
 
 
+def _check_times(where: str, times: Mapping[str, float | None]) -> None:
+    for name, seconds in times.items():
+        if seconds is not None and not seconds > 0:
+            raise TypeError(f"{where}: {name} is positive, not {seconds}")
+
+
 def _activity_definition(
     function: Callable[..., Any], name: str | None, retry: RetryPolicy, timeout_s: float
 ) -> ActivityDefinition:
     where = f"activity {function.__qualname__}"
-    if timeout_s <= 0:
-        raise TypeError(f"{where}: timeout_s is positive, not {timeout_s}")
     parameters = list(inspect.signature(function).parameters)
     own = 2 if parameters[:1] == ["self"] else 0
     if own and len(parameters) < own:

@@ -7,27 +7,47 @@ lost costs nothing but time: the rows are read again at the next start.
 
 import itertools
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import structlog
 import trio
 
 from actors.agents.messages import TaskReady
 from actors.clock import rfc3339
-from actors.errors import Conflict
+from actors.errors import Conflict, NotFound
 from actors.hints import hint
-from actors.workflows.history import HistoryEvent, Kind, Status
+from actors.workflows.history import Status
 from actors.workflows.messages import (
-    AppendHistory,
     BeginLife,
+    DescribeWorkflow,
     EndLife,
     Launch,
+    Look,
+    QueryWorkflow,
+    SetAside,
+    Unpark,
     WorkflowGaveUp,
+    WorkflowView,
 )
 from actors.workflows.workflow import EngineParts, WorkflowActor
 from actors.writer import persist, write
-from storage import payload
 from storage.workflows import queries
-from supervision import Actor, ChildExists, ChildSpec, Named, StartChild, StartError, ask
+from supervision import (
+    Actor,
+    ActorDeadError,
+    ActorRestarting,
+    Ask,
+    AskTimeout,
+    ChildExists,
+    ChildSpec,
+    MailboxFull,
+    Named,
+    StartChild,
+    StartError,
+    ask,
+)
+
+T = TypeVar("T")
 
 RECOVERY_LIMIT = 5
 """Bad ends of the process that a workflow may have been live in, without progress in between."""
@@ -35,6 +55,8 @@ RECOVERY_LIMIT = 5
 START_ATTEMPTS = 3
 """Times a workflow's actor may fail to come up, e.g. because its history could not be read."""
 
+GONE_PAUSE_S = 0.01
+QUERY_ATTEMPTS = 5
 START_PAUSE_S = 2.0
 START_S = 5.0
 STOP_S = 2.0
@@ -90,6 +112,10 @@ class Dispatcher(Actor):
         match message:
             case Launch(workflow_id=workflow_id):
                 return self.defer(self._launch(workflow_id))
+            case QueryWorkflow():
+                return self.defer(self._query(message))
+            case DescribeWorkflow(workflow_id=workflow_id):
+                return self.defer(self._describe(message))
             case WorkflowGaveUp():
                 return self.defer(self._give_up(message))
             case _:
@@ -100,22 +126,72 @@ class Dispatcher(Actor):
             await self._launch(workflow_id)
 
     async def _launch(self, workflow_id: str, attempt: int = 1) -> None:
+        """See that a workflow has its actor, and that this one looks at the rows."""
+        if queries.status(self._parts.reader, workflow_id) not in (Status.RUNNING, Status.STALLED):
+            await self._look(workflow_id)  # one that was paused or ended may still have its actor
+            return
         spec = ChildSpec(
             id=workflow_id,
             build=self._builder(workflow_id),
             restart="transient",
             name=workflow_name(workflow_id),
         )
-        try:
-            await ask(self._instances, StartChild(spec=spec), deadline_s=60.0)
-        except ChildExists:
-            return  # told twice
-        except StartError as error:
-            if attempt == START_ATTEMPTS:
-                await self._give_up(WorkflowGaveUp(workflow_id=workflow_id, reason=str(error)))
+        while True:
+            try:
+                await ask(self._instances, StartChild(spec=spec), deadline_s=60.0)
+            except ChildExists:
+                if await self._look(workflow_id):
+                    return
+                await trio.sleep(GONE_PAUSE_S)  # it is about to be gone
+            except StartError as error:
+                if attempt == START_ATTEMPTS:
+                    await self._give_up(WorkflowGaveUp(workflow_id=workflow_id, reason=str(error)))
+                else:
+                    log.warning("workflow not up yet", workflow_id=workflow_id, why=str(error))
+                    self.spawn(self._launch_later, workflow_id, attempt + 1)
+                return
             else:
-                log.warning("workflow not up yet", workflow_id=workflow_id, why=str(error))
-                self.spawn(self._launch_later, workflow_id, attempt + 1)
+                return
+
+    async def _look(self, workflow_id: str) -> bool:
+        """Have a live workflow look at its rows. Answers False when it is about to stop."""
+        try:
+            return await ask(self.system.named(workflow_name(workflow_id)), Look())
+        except ActorDeadError:
+            return False
+        except (ActorRestarting, AskTimeout, MailboxFull):
+            return True  # its next incarnation, or what it does next, reads the rows
+
+    async def _query(self, query: QueryWorkflow) -> Any:
+        """Answered by the live actor; one that waits as its row is run for it."""
+        return await self._of_live(query.workflow_id, query)
+
+    async def _describe(self, question: DescribeWorkflow) -> WorkflowView:
+        actor = self.system.named(workflow_name(question.workflow_id))
+        try:
+            return await ask(actor, question)
+        except ActorDeadError as error:
+            raise NotFound(f"workflow {question.workflow_id!r} is not live") from error
+
+    async def _of_live(self, workflow_id: str, question: Ask[T]) -> T:
+        for _ in range(QUERY_ATTEMPTS):
+            row = queries.instance(self._parts.reader, workflow_id)
+            if row is None:
+                raise NotFound(f"no workflow {workflow_id!r}")
+            if row.status not in (Status.RUNNING, Status.STALLED):
+                raise Conflict(
+                    f"workflow {workflow_id} is {row.status}: only one that runs answers queries",
+                    code="workflow_not_running",
+                    hint="read its results or its history instead",
+                )
+            if row.parked:
+                await persist(self._parts.writer, Unpark(workflow_id=workflow_id))
+            await self._launch(workflow_id)
+            try:
+                return await ask(self.system.named(workflow_name(workflow_id)), question)
+            except (ActorDeadError, ActorRestarting):
+                await trio.sleep(GONE_PAUSE_S)
+        raise Conflict(f"workflow {workflow_id} does not stay up: it cannot answer now")
 
     def _builder(self, workflow_id: str) -> Callable[[], WorkflowActor]:
         """Makes each incarnation; only the first need not ask what the one before has sent.
@@ -136,23 +212,8 @@ class Dispatcher(Actor):
 
     async def _give_up(self, message: WorkflowGaveUp) -> None:
         """Its restarts are used up: say so in its history, where people see it."""
-        row = queries.instance(self._parts.reader, message.workflow_id)
-        if row is None or row.status not in (Status.RUNNING, Status.STALLED):
-            return
-        event = HistoryEvent(
-            seq=queries.last_seq(self._parts.reader, message.workflow_id) + 1,
-            kind=Kind.WORKFLOW_DEAD_LETTERED,
-            name=row.name,
-            payload=payload.encode({"code": "dead_letter", "message": message.reason}),
-            at=self._now(),
-        )
-        try:
-            await persist(
-                self._parts.writer,
-                AppendHistory(workflow_id=message.workflow_id, events=(event,)),
-            )
-        except Conflict:
-            await self._launch(message.workflow_id)
+        command = SetAside(workflow_id=message.workflow_id, reason=message.reason, at=self._now())
+        await persist(self._parts.writer, command)
 
     def _now(self) -> str:
         return rfc3339(self._parts.clock())

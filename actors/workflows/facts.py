@@ -16,30 +16,72 @@ SUMMARY_CHARACTERS = 400
 
 
 def facts_of(row: HistoryRow) -> list[Fact]:
-    """The facts that one event of a history states; side effects are nobody else's business."""
+    """The facts that one event of a history states; some are nobody else's business."""
+    kind = Kind(row.kind)
+    if kind in _SILENT:
+        return []
     body = payload.decode(row.payload) or {}
-    match Kind(row.kind):
+    match kind:
         case Kind.WORKFLOW_STARTED:
             return _started(row, body)
         case Kind.WORKFLOW_ACTIVATED:
             return _activated(row, body)
-        case Kind.ACTIVITY_SCHEDULED:
-            data = {"step": row.op, "activity": row.name, "agent_type": body["agent_type"]}
-            return [_fact(row, facts.STEP_SCHEDULED, data)]
-        case Kind.ACTIVITY_COMPLETED:
-            return [_step_completed(row, body)]
-        case Kind.ACTIVITY_FAILED:
-            return [_fact(row, facts.STEP_FAILED, {**_step(row, body), **_error(body)})]
-        case Kind.SIDE_EFFECT_RECORDED:
-            return []
-        case Kind.WORKFLOW_STALLED:
-            return [_fact(row, facts.WORKFLOW_STALLED, _error(body))]
+        case Kind.WORKFLOW_RECOVERED:
+            return [_fact(row, facts.WORKFLOW_RESUMED, {})]
         case Kind.WORKFLOW_COMPLETED:
             return [_completed(row, body)]
         case Kind.WORKFLOW_FAILED:
             return [_fact(row, facts.WORKFLOW_FAILED, {"type": row.name, **_error(body)})]
-        case Kind.WORKFLOW_DEAD_LETTERED:  # pragma: no branch - there are no more kinds
-            return [_fact(row, facts.WORKFLOW_DEAD_LETTERED, _error(body))]
+        case Kind.WORKFLOW_CANCELLED | Kind.WORKFLOW_TERMINATED:
+            return [_fact(row, str(kind), {"type": row.name, "reason": body["reason"]})]
+        case Kind.WORKFLOW_STALLED | Kind.WORKFLOW_DEAD_LETTERED:
+            return [_fact(row, str(kind), _error(body))]
+        case Kind.WORKFLOW_SIGNALED:
+            return [_fact(row, facts.WORKFLOW_SIGNALED, {"name": row.name, **body})]
+        case Kind.WORKFLOW_CONTINUED_AS_NEW:
+            data = {"run": body["run"], "version": body["version"]}
+            return [_fact(row, facts.WORKFLOW_CONTINUED_AS_NEW, data)]
+        case Kind.WORKFLOW_PAUSED | Kind.WORKFLOW_RESUMED | Kind.WORKFLOW_CANCEL_REQUESTED:
+            return [_fact(row, str(kind), body)]
+        case _:
+            return _of_operation(row, kind, body)
+
+
+_SILENT = frozenset({Kind.SIDE_EFFECT_RECORDED, Kind.BRANCH_CHOSEN, Kind.VERSION_MARKED})
+
+
+def _of_operation(row: HistoryRow, kind: Kind, body: Mapping[str, Any]) -> list[Fact]:
+    match kind:
+        case Kind.ACTIVITY_SCHEDULED:
+            data = {"step": row.op, "activity": row.name, "agent_type": body["agent_type"]}
+            return [_fact(row, facts.STEP_SCHEDULED, data)]
+        case Kind.ACTIVITY_STARTED:
+            data = {"step": row.op, "activity": row.name, "attempt": body["attempt"]}
+            return [_fact(row, facts.STEP_STARTED, data)]
+        case Kind.ACTIVITY_RETRIED:
+            data = {"attempt": body["attempt"], "next_at": body["next_at"], **_error(body)}
+            return [_fact(row, facts.STEP_RETRIED, {**_step(row, {}), **data})]
+        case Kind.ACTIVITY_COMPLETED | Kind.TRANSACTION_COMPLETED:
+            return [_step_completed(row, body)]
+        case Kind.ACTIVITY_FAILED | Kind.TRANSACTION_FAILED:
+            return [_fact(row, facts.STEP_FAILED, {**_step(row, body), **_error(body)})]
+        case Kind.OPERATION_CANCELLED:
+            data = {"step": row.op, "operation": body["what"], "reason": body["reason"]}
+            return [_fact(row, facts.STEP_CANCELLED, data)]
+        case Kind.TIMER_STARTED:
+            return [_fact(row, facts.TIMER_STARTED, {"step": row.op, "fire_at": body["fire_at"]})]
+        case Kind.TIMER_FIRED:
+            return [_fact(row, facts.TIMER_FIRED, {"step": row.op})]
+        case Kind.SIGNAL_CONSUMED:
+            return [_fact(row, facts.SIGNAL_CONSUMED, {"step": row.op, "name": row.name})]
+        case Kind.CHILD_STARTED | Kind.CHILD_COMPLETED | Kind.CHILD_FAILED:
+            data = {"step": row.op, "type": row.name, "child_id": body["workflow_id"]}
+            failure = _error(body) if kind is Kind.CHILD_FAILED else {}
+            return [_fact(row, str(kind), {**data, **failure})]
+        case _:
+            assert kind is Kind.COMPENSATION_STARTED, kind  # noqa: S101 - there are no more kinds
+            data = {"step": row.op, "reason": body["reason"], "undos": body["undos"]}
+            return [_fact(row, facts.COMPENSATION_STARTED, data)]
 
 
 def _fact(
@@ -61,9 +103,14 @@ def _activated(row: HistoryRow, body: Mapping[str, Any]) -> list[Fact]:
     if "agent_id" not in body:
         return [_fact(row, facts.WORKFLOW_RESUMED, {})]
     return [
-        _fact(row, facts.WORKFLOW_STARTED, {"type": row.name}),
+        _fact(row, facts.WORKFLOW_STARTED, {"type": row.name, **_paused(body)}),
         _fact(row, facts.AGENT_ASSIGNED, {"agent_id": body["agent_id"]}),
     ]
+
+
+def _paused(body: Mapping[str, Any]) -> dict[str, bool]:
+    """{"paused": True} where it has its agent and still does not run."""
+    return {"paused": True} if body.get("paused") else {}
 
 
 def _step(row: HistoryRow, body: Mapping[str, Any]) -> dict[str, Any]:

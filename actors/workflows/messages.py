@@ -1,8 +1,10 @@
 """What the engine is told and asked, and what it writes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from actors.workflows.history import HistoryEvent
+from actors.workflows.history import Kind, NewEvent
 from actors.writer import Command
 from storage.workflows.records import TaskRow
 from supervision import Ask
@@ -50,21 +52,213 @@ class NewTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AppendHistory(Command[None]):
-    """Append events to one history, with what goes with them, in one transaction.
-
-    The same append twice is once. Refused with `Conflict` when the history holds other events at
-    these numbers: then another incarnation of the workflow's actor has gone on.
+class NewChild:
+    """A workflow that an operation of another one starts. `variables` is stored JSON text.
 
     Args:
-        tasks: task rows that the events schedule.
-        consumed: operations whose task outcome the events record.
+        on_parent_close: "terminate", "cancel" or "abandon".
     """
 
     workflow_id: str
-    events: tuple[HistoryEvent, ...]
+    op: str
+    name: str
+    version: int
+    variables: str
+    agent_type: str | None
+    on_parent_close: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A workflow continues as new: what its next run begins with."""
+
+    version: int
+    variables: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appended:
+    """What an append came to.
+
+    Args:
+        seq: the number of its last event.
+        woken: workflows that have to be run or told, because of what was appended.
+    """
+
+    seq: int
+    woken: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppendHistory(Command[Appended]):
+    """Append own events to one history, with what goes with them, in one transaction.
+
+    The same append twice is once. Refused with `Conflict` when the history holds other own events
+    after that number, or has ended: then another incarnation of the workflow's actor has gone on,
+    or somebody has terminated it.
+
+    Args:
+        after: the number of the last own event that the sender knows.
+        tasks: task rows that the events schedule.
+        consumed: operations whose task outcome the events record.
+        cancelled: operations whose task nobody waits for any more.
+        messages: (message id, operation) of each signal that the events consume.
+        heartbeats: operations that have ended and had heartbeats.
+        children: workflows that the events start.
+        cancelled_children: operations whose child workflow is to be cancelled.
+        run: what comes next, where the last event is "continued as new".
+    """
+
+    workflow_id: str
+    after: int
+    events: tuple[NewEvent, ...]
     tasks: tuple[NewTask, ...] = ()
     consumed: tuple[str, ...] = ()
+    cancelled: tuple[str, ...] = ()
+    messages: tuple[tuple[str, str], ...] = ()
+    heartbeats: tuple[str, ...] = ()
+    children: tuple[NewChild, ...] = ()
+    cancelled_children: tuple[str, ...] = ()
+    run: NewRun | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transacted:
+    """What a transaction's event says: its number, its kind and its payload."""
+
+    seq: int
+    kind: Kind
+    payload: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTransaction(Command[Transacted]):
+    """Run a function on the engine's database and record its result, in one transaction.
+
+    The same operation twice runs once. What the function raises is recorded as its failure, and
+    what it had written is taken back.
+
+    Args:
+        function: takes a `Transaction` and the value; its result is JSON.
+    """
+
+    workflow_id: str
+    after: int
+    op: str
+    name: str
+    function: Callable[[Any, Any], Any]
+    value: Any
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddSignal(Command[tuple[str, ...]]):
+    """Take a signal for a workflow: durable once answered, delivered once and in order.
+
+    Answers who has to be told. Refused with `NotFound` when there is no such workflow, with
+    `Conflict` when it is closed, when too many wait, or when this message id came with something
+    else.
+
+    Args:
+        message_id: the sender's name for it; the same one twice is one signal.
+        value: stored JSON text.
+    """
+
+    workflow_id: str
+    message_id: str
+    name: str
+    value: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCancel(Command[tuple[str, ...]]):
+    """Ask a workflow, and its live children, to end in order. Answers who has to be told.
+
+    One that does not run its code (queued, stalled, set aside) ends at once. Refused with
+    `NotFound`, and with `Conflict` when it is closed otherwise than by this.
+    """
+
+    workflow_id: str
+    reason: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseInstance(Command[tuple[str, ...]]):
+    """Let a workflow and its live children begin nothing more. Answers who has to be told."""
+
+    workflow_id: str
+    reason: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeInstance(Command[tuple[str, ...]]):
+    """Let a paused workflow and its paused children go on. Answers who has to be told."""
+
+    workflow_id: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TerminateInstance(Command[tuple[str, ...]]):
+    """End a workflow, and its live children, where they stand: no clean-up is run."""
+
+    workflow_id: str
+    reason: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside(Command[None]):
+    """Record that a workflow's actor has used up its restarts."""
+
+    workflow_id: str
+    reason: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Park(Command[bool]):
+    """Let a workflow wait as its row. Answers False when something has come in meanwhile.
+
+    Args:
+        seq: the last outer event that its actor has seen.
+        position: the last message that its actor has seen.
+        wake_at: RFC 3339; None when no timer runs.
+    """
+
+    workflow_id: str
+    seq: int
+    position: int
+    wake_at: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpark(Command[None]):
+    """A workflow that was to wait as its row runs on after all."""
+
+    workflow_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeDue(Command[tuple[str, ...]]):
+    """Wake those whose timers are due, at most `limit`, the earliest first; answers who."""
+
+    until: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordHeartbeat(Command[None]):
+    """Keep what an attempt says of how far it is, for the next attempt. `details` is JSON text."""
+
+    workflow_id: str
+    op: str
+    attempt: int
+    details: str
+    at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,9 +333,35 @@ class EndLife(Command[None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """Told to the dispatcher: this workflow can run. A hint; its row is what counts."""
+    """Told to the dispatcher: this workflow can run, or has news. A hint; its rows count."""
 
     workflow_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look(Ask[bool]):
+    """Tell a live workflow to look at its rows. Answers False when it is about to stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeAt:
+    """Told to the timers: a workflow that waits as its row is to be woken at this moment."""
+
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryWorkflow(Ask[Any]):
+    """Ask the dispatcher, or the live workflow itself, one of the workflow's queries.
+
+    Answers plain JSON. Refused with `NotFound` when there is no such workflow or query, with
+    `Conflict` when it is closed or cannot answer, with `ValidationError` for what the query's
+    own function refused.
+    """
+
+    workflow_id: str
+    name: str
+    argument: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,20 +5,33 @@ the second time finds the first by its natural key and changes nothing.
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from actors.errors import Conflict
-from actors.workflows.history import STATUS_AFTER, HistoryEvent, Kind, Status
+from actors.workflows import requests
+from actors.workflows.events import add_event, insert_events, request_cancel
+from actors.workflows.history import OUTER, Kind, NewEvent, Status
 from actors.workflows.messages import (
     ActivateInstance,
+    Appended,
     AppendHistory,
     BeginLife,
     CreateInstance,
     EndAttempt,
     EndLife,
     Life,
+    NewChild,
+    NewTask,
+    Park,
+    RecordHeartbeat,
+    RunTransaction,
+    SetAside,
     StartTask,
+    Transacted,
+    Unpark,
+    WakeDue,
 )
+from actors.workflows.transaction import transact
 from actors.writer import Handler
 from storage import payload
 from storage.workflows import queries
@@ -44,88 +57,155 @@ def create_instance(connection: sqlite3.Connection, command: CreateInstance) -> 
             "agent_type": command.agent_type,
             "agent_id": command.agent_id,
         }
-        _insert(connection, command.workflow_id, [_started(command, facts)])
+        _start(connection, command.workflow_id, command.name, facts, command.at)
 
 
-def _started(command: CreateInstance, facts: Mapping[str, object]) -> HistoryEvent:
-    return HistoryEvent(
-        seq=1,
-        kind=Kind.WORKFLOW_STARTED,
-        name=command.name,
-        payload=payload.encode(facts),
-        at=command.at,
-    )
+def _start(
+    connection: sqlite3.Connection,
+    workflow_id: str,
+    name: str,
+    facts: Mapping[str, object],
+    at: str,
+) -> None:
+    text = payload.encode(facts)
+    event = NewEvent(kind=Kind.WORKFLOW_STARTED, name=name, payload=text, at=at)
+    insert_events(connection, workflow_id, [event], first=1)
 
 
 def activate_instance(connection: sqlite3.Connection, command: ActivateInstance) -> bool:
+    """A workflow that was paused while it was queued has its agent, and stays paused."""
     row = queries.instance(connection, command.workflow_id)
-    if row is None or row.status != Status.QUEUED:
+    if row is None or not requests.is_queued(connection, row):
         return False
-    event = HistoryEvent(
-        seq=queries.last_seq(connection, command.workflow_id) + 1,
-        kind=Kind.WORKFLOW_ACTIVATED,
-        name=row.name,
-        payload=payload.encode({"agent_id": command.agent_id}),
-        at=command.at,
-    )
-    _insert(connection, command.workflow_id, [event])
+    paused = row.status == Status.PAUSED
+    text = payload.encode({"agent_id": command.agent_id, **({"paused": True} if paused else {})})
+    event = NewEvent(kind=Kind.WORKFLOW_ACTIVATED, name=row.name, payload=text, at=command.at)
+    status = Status.PAUSED if paused else Status.RUNNING
+    add_event(connection, command.workflow_id, event, status=status)
     return True
 
 
-def append_history(connection: sqlite3.Connection, command: AppendHistory) -> None:
-    events = command.events
-    last = queries.last_seq(connection, command.workflow_id)
-    if last >= events[0].seq:
-        _refuse_unless_same(connection, command)
-        return
-    if last != events[0].seq - 1:
-        raise Conflict(
-            f"the history of {command.workflow_id} ends at {last}, "
-            f"an event {events[0].seq} cannot follow it"
-        )
-    _insert(connection, command.workflow_id, events)
+def append_history(connection: sqlite3.Connection, command: AppendHistory) -> Appended:
+    later = queries.events_after(connection, command.workflow_id, command.after)
+    if any(kind not in OUTER for _, kind, *_ in later):
+        return _repeated(command, later)
+    refuse_if_ended(command.workflow_id, later)
+    last = later[-1][0] if later else command.after
+    woken = insert_events(connection, command.workflow_id, command.events, first=last + 1)
     queries.note_progress(connection, command.workflow_id)
+    at = command.events[0].at
     for task in command.tasks:
-        queries.insert_task(
-            connection,
-            (
-                command.workflow_id,
-                task.op,
-                task.agent_type,
-                task.activity,
-                task.input,
-                task.policy,
-                events[0].at,
-            ),
-        )
+        _insert_task(connection, command.workflow_id, task, at)
     for op in command.consumed:
-        queries.consume_task(connection, command.workflow_id, op, events[0].at)
+        queries.consume_task(connection, command.workflow_id, op, at)
+    for op in command.cancelled:
+        queries.cancel_task(connection, command.workflow_id, op, at)
+    for message_id, op in command.messages:
+        queries.consume_message(connection, command.workflow_id, message_id, op)
+    for op in command.heartbeats:
+        queries.delete_heartbeat(connection, command.workflow_id, op)
+    for child in command.children:
+        _start_child(connection, command.workflow_id, child, at)
+    for op in command.cancelled_children:
+        for child_id in queries.children_of(connection, command.workflow_id, op):
+            reason = "the operation that started it was cancelled"
+            woken += request_cancel(connection, child_id, reason, at)
+    last += len(command.events)
+    if command.run is not None:
+        queries.begin_run(
+            connection,
+            command.workflow_id,
+            version=command.run.version,
+            input=command.run.variables,
+            seq=last,
+        )
+    started = tuple(child.workflow_id for child in command.children)
+    return Appended(seq=last, woken=(*started, *woken))
 
 
-def _refuse_unless_same(connection: sqlite3.Connection, command: AppendHistory) -> None:
-    wanted = [(e.seq, str(e.kind), e.op, e.name, e.payload) for e in command.events]
-    stored = queries.stored_events(connection, command.workflow_id, wanted[0][0], wanted[-1][0])
-    if stored != wanted:
+def _repeated(command: AppendHistory, later: Sequence[tuple[int, str, str, str, str]]) -> Appended:
+    wanted = [(str(e.kind), e.op, e.name, e.payload) for e in command.events]
+    own = [event for event in later if event[1] not in OUTER]
+    if [event[1:] for event in own[: len(wanted)]] != wanted:
         raise Conflict(
             f"the history of {command.workflow_id} already holds other events "
-            f"from {wanted[0][0]} on: another incarnation has gone on with it"
+            f"after {command.after}: another incarnation has gone on with it"
         )
+    started = tuple(child.workflow_id for child in command.children)
+    return Appended(seq=own[len(wanted) - 1][0], woken=started)
 
 
-def _insert(
-    connection: sqlite3.Connection,
-    workflow_id: str,
-    events: list[HistoryEvent] | tuple[HistoryEvent, ...],
-) -> None:
-    queries.insert_events(
+def refuse_if_ended(workflow_id: str, later: Sequence[tuple[int, str, str, str, str]]) -> None:
+    """Nothing follows the event by which somebody else has ended a workflow."""
+    for seq, kind, *_ in later:
+        if kind in (Kind.WORKFLOW_TERMINATED, Kind.WORKFLOW_DEAD_LETTERED):
+            raise Conflict(f"workflow {workflow_id} has ended: {kind} is its event {seq}")
+
+
+def _insert_task(connection: sqlite3.Connection, workflow_id: str, task: NewTask, at: str) -> None:
+    values = (task.op, task.agent_type, task.activity, task.input, task.policy, at)
+    queries.insert_task(connection, (workflow_id, *values))
+
+
+def _start_child(connection: sqlite3.Connection, parent_id: str, child: NewChild, at: str) -> None:
+    new = queries.insert_instance(
         connection,
-        workflow_id,
-        [(e.seq, str(e.kind), e.op, e.name, e.payload, e.at) for e in events],
+        workflow_id=child.workflow_id,
+        name=child.name,
+        version=child.version,
+        status=Status.RUNNING,
+        input=child.variables,
+        at=at,
+        parent=(parent_id, child.op, child.on_parent_close),
     )
-    for event in events:
-        status = STATUS_AFTER.get(event.kind)
-        if status is not None:
-            queries.set_status(connection, workflow_id, status, event.at)
+    if new:
+        facts = {
+            "issue_id": "",
+            "version": child.version,
+            "queued": False,
+            "agent_type": child.agent_type,
+            "agent_id": None,
+            "parent_id": parent_id,
+        }
+        _start(connection, child.workflow_id, child.name, facts, at)
+
+
+def run_transaction(connection: sqlite3.Connection, command: RunTransaction) -> Transacted:
+    later = queries.events_after(connection, command.workflow_id, command.after)
+    for seq, kind, op, _, text in later:
+        if op == command.op and kind in (Kind.TRANSACTION_COMPLETED, Kind.TRANSACTION_FAILED):
+            return Transacted(seq=seq, kind=Kind(kind), payload=text)
+    if any(kind not in OUTER for _, kind, *_ in later):
+        raise Conflict(f"another incarnation has gone on with {command.workflow_id}")
+    refuse_if_ended(command.workflow_id, later)
+    kind, text = transact(connection, command.function, command.value, command.name)
+    event = NewEvent(kind=kind, op=command.op, name=command.name, payload=text, at=command.at)
+    last = later[-1][0] if later else command.after
+    insert_events(connection, command.workflow_id, [event], first=last + 1)
+    queries.note_progress(connection, command.workflow_id)
+    return Transacted(seq=last + 1, kind=kind, payload=text)
+
+
+def park(connection: sqlite3.Connection, command: Park) -> bool:
+    later = queries.events_after(connection, command.workflow_id, command.seq)
+    if any(kind in OUTER for _, kind, *_ in later):
+        return False
+    if queries.waiting_messages(connection, command.workflow_id, command.position):
+        return False
+    return queries.park(connection, command.workflow_id, command.wake_at)
+
+
+def unpark(connection: sqlite3.Connection, command: Unpark) -> None:
+    queries.unpark(connection, command.workflow_id)
+
+
+def wake_due(connection: sqlite3.Connection, command: WakeDue) -> tuple[str, ...]:
+    return tuple(queries.unpark_due(connection, command.until, command.limit))
+
+
+def record_heartbeat(connection: sqlite3.Connection, command: RecordHeartbeat) -> None:
+    values = (command.op, command.attempt, command.details, command.at)
+    queries.set_heartbeat(connection, command.workflow_id, values)
 
 
 def start_task(connection: sqlite3.Connection, command: StartTask) -> TaskRow | None:
@@ -178,22 +258,26 @@ def begin_life(connection: sqlite3.Connection, command: BeginLife) -> Life:
             queries.count_recovery(connection, command.at)
             dead = queries.poisoned(connection, command.recovery_limit)
         for workflow_id in dead:
-            _set_aside(connection, workflow_id, command)
+            reason = f"live in more than {command.recovery_limit} unclean ends of the process"
+            _dead_letter(connection, workflow_id, reason, command.at)
         queries.set_meta(connection, "incarnation", command.incarnation)
         queries.set_meta(connection, "epoch", str(epoch))
     queries.set_meta(connection, "clean", "no")  # also when only the engine was restarted
     return Life(epoch=epoch, clean=clean, dead_letters=tuple(dead))
 
 
-def _set_aside(connection: sqlite3.Connection, workflow_id: str, command: BeginLife) -> None:
-    reason = f"live in more than {command.recovery_limit} unclean ends of the process"
-    event = HistoryEvent(
-        seq=queries.last_seq(connection, workflow_id) + 1,
-        kind=Kind.WORKFLOW_DEAD_LETTERED,
-        payload=payload.encode({"code": "dead_letter", "message": reason}),
-        at=command.at,
-    )
-    _insert(connection, workflow_id, [event])
+def set_aside(connection: sqlite3.Connection, command: SetAside) -> None:
+    row = queries.instance(connection, command.workflow_id)
+    if row is not None and row.status in (Status.RUNNING, Status.STALLED):
+        _dead_letter(connection, command.workflow_id, command.reason, command.at)
+
+
+def _dead_letter(connection: sqlite3.Connection, workflow_id: str, reason: str, at: str) -> None:
+    row = queries.instance(connection, workflow_id)
+    text = payload.encode({"code": "dead_letter", "message": payload.plain_text(reason)})
+    name = "" if row is None else row.name
+    event = NewEvent(kind=Kind.WORKFLOW_DEAD_LETTERED, name=name, payload=text, at=at)
+    add_event(connection, workflow_id, event)
 
 
 def end_life(connection: sqlite3.Connection, command: EndLife) -> None:
@@ -205,8 +289,15 @@ HANDLERS: Mapping[type, Handler] = {
     CreateInstance: create_instance,
     ActivateInstance: activate_instance,
     AppendHistory: append_history,
+    RunTransaction: run_transaction,
+    Park: park,
+    Unpark: unpark,
+    WakeDue: wake_due,
+    RecordHeartbeat: record_heartbeat,
     StartTask: start_task,
     EndAttempt: end_attempt,
+    SetAside: set_aside,
     BeginLife: begin_life,
     EndLife: end_life,
+    **requests.HANDLERS,
 }

@@ -4,35 +4,60 @@ The function runs in a task of its own, so that the actor answers while an activ
 Started again, it loads its history and runs the function from the first line; every recorded
 operation answers at once. An exception in the function is a failed workflow, not a crash; a
 history it cannot write is a crash, and its supervisor starts it again from what is stored.
+
+What others ask of the workflow is in its rows before its actor hears of it, so a message to the
+actor only says: look. A workflow that waits for long stops its actor and waits as its row.
 """
 
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import trio
+from pydantic_core import to_jsonable_python
 
 from actors.agents.messages import TaskReady
 from actors.bus import log_line, tell_bus
 from actors.clock import Clock, rfc3339
-from actors.errors import NotFound, ValidationError
+from actors.errors import Conflict, NotFound, ValidationError
 from actors.hints import hint
-from actors.workflows import history
 from actors.workflows.activities import encode_failure, encode_result, failure_of
 from actors.workflows.containment import contained
-from actors.workflows.context import ActivityError, Context
+from actors.workflows.context import Context, answer_query
 from actors.workflows.definition import ActivityFailure, Definitions, WorkflowDefinition
-from actors.workflows.history import HistoryEvent, Kind, Status
+from actors.workflows.execution import (
+    CancelledError,
+    ChildEnd,
+    ContinueAsNew,
+    Execution,
+    HistoryTooLarge,
+)
+from actors.workflows.history import CLOSED, OUTER, HistoryEvent, Kind, Status
 from actors.workflows.journal import Journal
 from actors.workflows.messages import (
+    Appended,
     AppendHistory,
     DescribeWorkflow,
+    Launch,
+    Look,
+    NewRun,
+    Park,
+    QueryWorkflow,
+    RecordHeartbeat,
+    RunTransaction,
     TaskEnded,
+    Transacted,
+    Unpark,
+    WakeAt,
     WorkflowView,
 )
 from actors.workflows.replay import NonDeterminismError, Replay
+from actors.workflows.saga import CompensationError
+from actors.workflows.steps import ActivityError
 from actors.workflows.strand import Strand
+from actors.workflows.waits import ChildError
 from actors.writer import Settle, persist
 from storage import payload
 from storage.pool import ReadPool
@@ -43,6 +68,9 @@ from supervision import Actor, Named
 INLINE_EVENTS = 100
 """Histories up to this length are read on the trio thread: about 0.3 ms, less than a hop costs."""
 
+PARK_AFTER_S = 5.0
+"""How long a workflow that only waits keeps its actor."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineParts:
@@ -51,15 +79,19 @@ class EngineParts:
     Args:
         reader: one read-only connection for short look-ups by key, on the trio thread.
         pool: read-only connections off the trio thread, for long histories.
+        parks: False where nothing would wake a workflow that waits as its row.
     """
 
     definitions: Definitions
     writer: Named
     coordinator: Named
+    dispatcher: Named
+    timers: Named
     bus: Named
     reader: sqlite3.Connection
     pool: ReadPool
     clock: Clock
+    parks: bool = True
 
 
 class _Unrunnable(Exception):  # noqa: N818 - a state
@@ -67,7 +99,7 @@ class _Unrunnable(Exception):  # noqa: N818 - a state
 
 
 class WorkflowActor(Actor):
-    """Runs one instance until it ends.
+    """Runs one instance until it ends, or waits as its row.
 
     Args:
         workflow_id: the instance; its row and its history are stored already.
@@ -83,42 +115,51 @@ class WorkflowActor(Actor):
         self._workflow_id = workflow_id
         self._parts = parts
         self._restarted = restarted
-        self._ended_tasks = trio.lowlevel.ParkingLot()
-        self._context: Context
+        self._news = trio.lowlevel.ParkingLot()
+        self._row: InstanceRow
+        self._origin: dict[str, Any] = {}
+        self._execution: Execution
         self._journal: Journal
-        self._signature: dict[str, str] = {}
+        self._seen_seq = 0
+        self._seen_position = 0
+        self._parking = False
+        self._leaving = False
 
     async def on_start(self) -> None:
         if self._restarted:
             await persist(self._parts.writer, Settle())
         row = queries.instance(self._parts.reader, self._workflow_id)
         if row is None or row.status not in (Status.RUNNING, Status.STALLED):
-            self.stop()
+            self._leave()
             return
-        events = await self._load()
+        self._row = row
+        events = await self._load(row)
+        self._seen_seq = events[-1].seq
         self._journal = Journal(
             workflow_id=self._workflow_id,
-            last_seq=events[-1].seq,
+            after=max(event.seq for event in events if event.kind not in OUTER),
+            count=len(events),
             write=self._write,
+            transact=self._transact,
+            told=self._tell,
             clock=self._parts.clock,
         )
-        self._signature = _signature(events)
+        self._origin = _origin(events)
         replay = Replay.of(self._workflow_id, events)
-        self._context = Context(
-            self._workflow_id,
-            payload.decode(events[0].payload)["issue_id"],
-            replay,
-            self._journal,
-            self,
-            row.status == Status.STALLED,
-        )
+        self._execution = self._begin(replay, stalled=row.status == Status.STALLED)
+        self._execution.cancel_reason = _cancel_reason(events)
+        self._take_messages()
         self.spawn(self._journal.run)
-        self.spawn(self._run, row, replay)
+        self.spawn(self._run)
 
     async def on_receive(self, message: object) -> object:
         match message:
+            case Look():
+                return self._look()
             case TaskEnded():
-                self._ended_tasks.unpark_all()
+                self._news.unpark_all()
+            case QueryWorkflow():
+                return self.defer(self._query(message))
             case DescribeWorkflow():
                 return self._describe()
             case _:
@@ -126,81 +167,296 @@ class WorkflowActor(Actor):
         return None
 
     def _describe(self) -> WorkflowView:
+        pending = self._execution.pending.items()
         return WorkflowView(
             workflow_id=self._workflow_id,
-            waiting_for=self._context.waiting_for,
-            events=self._journal.last_seq,
+            waiting_for=tuple(f"{op} {found.name or found.what}" for op, found in pending),
+            events=self._journal.count,
         )
 
-    async def _run(self, row: InstanceRow, replay: Replay) -> None:
-        Strand.enter()
-        try:
-            definition, arguments = self._prepare(row)
-            with contained():
-                output = await definition.function(self._context, *arguments)
-            replay.close()
-            text = encode_result(output, "the workflow's output", **self._signature)
-        except (Exception, SystemExit, NonDeterminismError, BaseExceptionGroup) as error:  # noqa: BLE001 - user code's boundary
-            self._break_off(row, _reason(error), replay)
-        else:
-            self._journal.append(Kind.WORKFLOW_COMPLETED, name=row.name, payload=text)
+    async def _query(self, query: QueryWorkflow) -> Any:
+        """From the state that the function is in once all of it is durable that led there."""
+        await self._execution.live.wait()
         await self._journal.barrier()
+        return answer_query(self._execution, query.name, query.argument)
+
+    # What others have asked for.
+
+    def _look(self) -> bool:
+        """Take up what is new in the rows. Answers False when this actor is about to stop."""
+        if self._leaving:
+            return False
+        for seq, kind, text in queries.requests_after(
+            self._parts.reader, self._workflow_id, self._seen_seq
+        ):
+            self._seen_seq = seq
+            match kind:
+                case Kind.WORKFLOW_CANCEL_REQUESTED:
+                    self._execution.cancel(payload.decode(text)["reason"])
+                case Kind.WORKFLOW_PAUSED:
+                    self._execution.pause()
+                    self.idle()
+                case Kind.WORKFLOW_RESUMED:
+                    self._execution.resume()
+                case Kind.WORKFLOW_TERMINATED | Kind.WORKFLOW_DEAD_LETTERED:
+                    self._leave()
+        self._take_messages()
+        self._news.unpark_all()
+        return True
+
+    def _take_messages(self) -> None:
+        found = queries.waiting_messages(self._parts.reader, self._workflow_id, self._seen_position)
+        for message in found:
+            self._seen_position = message.position
+            self._execution.deliver(message)
+
+    def _leave(self) -> None:
+        self._leaving = True
         self.stop()
 
-    def _break_off(self, row: InstanceRow, error: BaseException, replay: Replay) -> None:
+    # The function, run after run.
+
+    def _begin(self, replay: Replay, *, stalled: bool) -> Execution:
+        return Execution(
+            workflow_id=self._workflow_id,
+            issue_id=self._origin["issue_id"],
+            run=self._row.run,
+            replay=replay,
+            journal=self._journal,
+            surroundings=self,
+            definitions=self._parts.definitions,
+            recovered=replay.behind,
+            stalled=stalled,
+        )
+
+    async def _run(self) -> None:
+        while await self._run_once():
+            pass
+        await self._journal.barrier()
+        self._leave()
+
+    async def _run_once(self) -> bool:
+        """Run the function to its end. Answers whether it continues as new."""
+        execution = self._execution
+        execution.enter(Strand.enter(self._row.run))
+        again = False
+        try:
+            definition, arguments = self._prepare()
+            with contained():
+                output = await definition.function(Context(execution), *arguments)
+            execution.replay.close()
+            await execution.unpaused()
+            text = encode_result(output, "the workflow's output", **self._signature())
+        except ContinueAsNew as ended:
+            again = await self._continue(ended)
+        except (  # noqa: BLE001 - user code's boundary
+            Exception,
+            SystemExit,
+            NonDeterminismError,
+            CancelledError,
+            BaseExceptionGroup,
+        ) as error:
+            await self._break_off(_reason(error))
+        else:
+            self._journal.append(Kind.WORKFLOW_COMPLETED, name=self._row.name, payload=text)
+        execution.live.set()
+        return again
+
+    async def _break_off(self, error: BaseException) -> None:
         """What the function raised is what became of the workflow, not a crash of its actor."""
+        name, replay = self._row.name, self._execution.replay
         match error:
             case NonDeterminismError():
-                self._stall(row, "non_determinism", str(error))
+                self._stall("non_determinism", str(error))
             case _Unrunnable():
-                self._stall(row, "definition_changed", str(error))
-            case Exception() | SystemExit() if replay.behind:
+                self._stall("definition_changed", str(error))
+            case Exception() | SystemExit() | CancelledError() if replay.behind:
                 what = f"{type(error).__name__}: {error}"
                 text = f"the code raised {what}, before it asked for all that the history records"
-                self._stall(row, "non_determinism", text)
+                self._stall("non_determinism", text)
+            case CancelledError():
+                body = {"reason": payload.plain_text(error.reason)}
+                text = payload.encode(body)
+                self._journal.append(Kind.WORKFLOW_CANCELLED, name=name, payload=text)
             case Exception() | SystemExit():
+                await self._execution.unpaused()
                 text = encode_failure(_failure(error))
-                self._journal.append(Kind.WORKFLOW_FAILED, name=row.name, payload=text)
+                self._journal.append(Kind.WORKFLOW_FAILED, name=name, payload=text)
             case _:
                 raise error
 
-    def _prepare(self, row: InstanceRow) -> tuple[WorkflowDefinition, tuple[Any, ...]]:
+    async def _continue(self, ended: ContinueAsNew) -> bool:
+        """Close this run and open the next one, in one transaction."""
+        try:
+            self._execution.replay.close()
+            await self._execution.unpaused()
+            definition = self._parts.definitions.get(self._row.name)
+            plain = to_jsonable_python({} if ended.variables is None else ended.variables)
+            definition.parse(plain)
+            variables = payload.encode(plain)
+        except (Exception, NonDeterminismError) as error:  # noqa: BLE001 - what user code has given
+            await self._break_off(error)
+            return False
+        reason = self._execution.cancel_reason
+        body = {**self._origin, "version": definition.version, "run": self._row.run + 1}
+        if reason is not None:
+            body["cancel_reason"] = reason
+        self._journal.append(
+            Kind.WORKFLOW_CONTINUED_AS_NEW,
+            name=self._row.name,
+            payload=payload.encode(body),
+            run=NewRun(version=definition.version, variables=variables),
+        )
+        await self._journal.barrier()
+        self._journal.begin_run()
+        row = queries.instance(self._parts.reader, self._workflow_id)
+        assert row is not None  # noqa: S101 - for mypy: it is there for as long as it runs
+        waiting, paused = self._execution.signals, self._execution.paused
+        self._row = row
+        self._execution = self._begin(Replay(self._workflow_id), stalled=False)
+        self._execution.signals, self._execution.paused = waiting, paused
+        self._execution.cancel_reason = reason
+        return True
+
+    def _prepare(self) -> tuple[WorkflowDefinition, tuple[Any, ...]]:
         """The code to run and what to run it with; both were there when the workflow started."""
         try:
-            definition = self._parts.definitions.get(row.name, row.version)
-            value = definition.parse(payload.decode(row.input))
+            definition = self._parts.definitions.get(self._row.name, self._row.version)
+            value = definition.parse(payload.decode(self._row.input))
         except (NotFound, ValidationError) as error:
             raise _Unrunnable(error.message) from error
         return definition, (value,) if definition.takes_input else ()
 
-    def _stall(self, row: InstanceRow, code: str, message: str) -> None:
+    def _stall(self, code: str, message: str) -> None:
         """Say so once; a stalled workflow that is tried again and stalls again is no news."""
-        if not self._context.stalled:
+        if not self._execution.stalled:
             text = payload.encode({"code": code, "message": payload.plain_text(message)})
-            self._journal.append(Kind.WORKFLOW_STALLED, name=row.name, payload=text)
+            self._journal.append(Kind.WORKFLOW_STALLED, name=self._row.name, payload=text)
 
-    async def _load(self) -> list[HistoryEvent]:
-        last = queries.last_seq(self._parts.reader, self._workflow_id)
-        if last <= INLINE_EVENTS:
-            rows = self._parts.reader.execute(queries.HISTORY, (self._workflow_id,)).fetchall()
+    def _signature(self) -> dict[str, str]:
+        """{"agent_id": the agent this workflow was given}, or nothing where it has none."""
+        agent_id = self._origin["agent_id"]
+        return {} if agent_id is None else {"agent_id": agent_id}
+
+    # Waiting as a row.
+
+    def idle(self) -> None:
+        if self._parts.parks and not self._parking and self._execution.resting:
+            self._parking = True
+            self.spawn(self._rest)
+
+    async def _rest(self) -> None:
+        """Stop, once it has only waited for a while."""
+        try:
+            while self._execution.resting and not self._leaving:
+                state = self._state()
+                await trio.sleep(PARK_AFTER_S)
+                if state == self._state() and self._is_far():
+                    await self._park()
+        finally:
+            self._parking = False
+
+    def _state(self) -> tuple[Execution, int, tuple[str, ...]]:
+        return self._execution, self._journal.count, tuple(self._execution.pending)
+
+    def _is_far(self) -> bool:
+        """Whether no timer ends so soon that it is not worth it."""
+        wake_at = self._execution.wake_at
+        return wake_at is None or wake_at - self.now() > timedelta(seconds=PARK_AFTER_S)
+
+    async def _park(self) -> None:
+        await self._journal.barrier()
+        state, wake_at = self._state(), self._execution.wake_at
+        if self._execution.paused:
+            self._leave()  # a paused workflow is not run, whatever its row says of waiting
+            return
+        command = Park(
+            workflow_id=self._workflow_id,
+            seq=self._seen_seq,
+            position=self._seen_position,
+            wake_at=None if wake_at is None else rfc3339(wake_at),
+        )
+        if not await persist(self._parts.writer, command):
+            self._look()
+        elif state == self._state() and self._has_seen(command):
+            self._leave()
+            if command.wake_at is not None:
+                hint(self._parts.timers, WakeAt(at=command.wake_at))
         else:
-            rows = await self._parts.pool.fetch("history", queries.HISTORY, (self._workflow_id,))
-        return [_event(row) for row in rows]
+            await persist(self._parts.writer, Unpark(workflow_id=self._workflow_id))
 
-    async def _write(self, command: AppendHistory) -> None:
-        await persist(self._parts.writer, command)
+    def _has_seen(self, command: Park) -> bool:
+        """Whether nothing was taken up since."""
+        return (self._seen_seq, self._seen_position) == (command.seq, command.position)
 
-    # What the context needs of us (`Surroundings`).
+    # Its rows.
+
+    async def _load(self, row: InstanceRow) -> list[HistoryEvent]:
+        last = queries.last_seq(self._parts.reader, self._workflow_id)
+        parameters = (self._workflow_id, row.run_seq)
+        if last - row.run_seq < INLINE_EVENTS:
+            rows = self._parts.reader.execute(queries.RUN, parameters).fetchall()
+        else:
+            rows = await self._parts.pool.fetch("history", queries.RUN, parameters)
+        return [_event(found) for found in rows]
+
+    async def _write(self, command: AppendHistory) -> Appended:
+        try:
+            return await persist(self._parts.writer, command)
+        except Conflict:
+            await self._yield_to_the_end()
+            raise
+
+    async def _transact(self, command: RunTransaction) -> Transacted:
+        try:
+            return await persist(self._parts.writer, command)
+        except Conflict:
+            await self._yield_to_the_end()
+            raise
+
+    async def _yield_to_the_end(self) -> None:
+        """A history that somebody has ended takes no more events, and that is in order."""
+        row = queries.instance(self._parts.reader, self._workflow_id)
+        if row is None or row.status in (*CLOSED, Status.DEAD_LETTER):
+            self._leave()
+            await trio.sleep_forever()
+
+    def _tell(self, workflow_ids: tuple[str, ...]) -> None:
+        for workflow_id in workflow_ids:
+            if workflow_id != self._workflow_id:
+                hint(self._parts.dispatcher, Launch(workflow_id=workflow_id))
+
+    # What a run needs of us (`Surroundings`).
+
+    def now(self) -> datetime:
+        return self._parts.clock()
 
     def offer_task(self) -> None:
         hint(self._parts.coordinator, TaskReady(workflow_id=self._workflow_id))
 
-    async def task_outcome(self, op: str) -> TaskRow:
-        while True:
-            row = queries.task(self._parts.reader, self._workflow_id, op)
-            if row is not None and row.state in ("done", "failed"):
-                return row
-            await self._ended_tasks.park()
+    def withdraw_task(self, op: str) -> None:
+        del op
+        hint(self._parts.coordinator, TaskReady(workflow_id=self._workflow_id))
+
+    def task_outcome(self, op: str) -> TaskRow | None:
+        row = queries.task(self._parts.reader, self._workflow_id, op)
+        return row if row is not None and row.state in ("done", "failed") else None
+
+    def child_end(self, workflow_id: str) -> ChildEnd | None:
+        row = queries.instance(self._parts.reader, workflow_id)
+        if row is None or row.status not in CLOSED:
+            return None
+        _, kind, text = queries.last_event(self._parts.reader, workflow_id)
+        return ChildEnd(kind=Kind(kind), payload=text)
+
+    async def news(self) -> None:
+        await self._news.park()
+
+    def heartbeat(self, command: RecordHeartbeat) -> None:
+        hint(self._parts.writer, command)
+
+    def last_heartbeat(self, op: str) -> str | None:
+        return queries.heartbeat(self._parts.reader, self._workflow_id, op)
 
     def log(self, message: str, level: str) -> None:
         line = log_line(
@@ -213,18 +469,34 @@ class WorkflowActor(Actor):
         tell_bus(self._parts.bus, line)
 
 
-def _signature(events: Sequence[HistoryEvent]) -> dict[str, str]:
-    """{"agent_id": the agent this workflow was given}, or nothing where it has none."""
-    given = (Kind.WORKFLOW_STARTED, Kind.WORKFLOW_ACTIVATED)
-    bodies = (payload.decode(event.payload) or {} for event in events if event.kind in given)
-    agents = [body["agent_id"] for body in bodies if body.get("agent_id")]
-    return {"agent_id": agents[-1]} if agents else {}
+def _origin(events: Sequence[HistoryEvent]) -> dict[str, Any]:
+    """What does not change from run to run: the issue, the agent, the parent."""
+    first = payload.decode(events[0].payload)
+    origin = {
+        "issue_id": first["issue_id"],
+        "agent_type": first.get("agent_type"),
+        "agent_id": first.get("agent_id"),
+    }
+    for event in events:
+        if event.kind is Kind.WORKFLOW_ACTIVATED:
+            body = payload.decode(event.payload) or {}
+            origin["agent_id"] = body.get("agent_id") or origin["agent_id"]
+    return origin
+
+
+def _cancel_reason(events: Sequence[HistoryEvent]) -> str | None:
+    """Why it is to end, where that was asked for in this run or carried over into it."""
+    for event in events:
+        if event.kind is Kind.WORKFLOW_CANCEL_REQUESTED:
+            return str(payload.decode(event.payload)["reason"])
+    carried = payload.decode(events[0].payload).get("cancel_reason")
+    return None if carried is None else str(carried)
 
 
 def _event(row: sqlite3.Row) -> HistoryEvent:
     return HistoryEvent(
         seq=row["seq"],
-        kind=history.Kind(row["kind"]),
+        kind=Kind(row["kind"]),
         op=row["op"],
         name=row["name"],
         payload=row["payload"],
@@ -233,14 +505,16 @@ def _event(row: sqlite3.Row) -> HistoryEvent:
 
 
 def _failure(error: BaseException) -> ActivityFailure:
-    if isinstance(error, ActivityError):
+    if isinstance(error, ActivityError | ChildError | CompensationError):
         return ActivityFailure(error.code, str(error))
+    if isinstance(error, HistoryTooLarge):
+        return ActivityFailure("history_too_large", str(error))
     return failure_of(error)
 
 
 def _reason(error: BaseException) -> BaseException:
     """What a nursery of the workflow's own has wrapped, when that decides what becomes of it."""
-    for kind in (NonDeterminismError, SystemExit):
+    for kind in (NonDeterminismError, CancelledError, SystemExit):
         found: BaseException | None = None
         if isinstance(error, BaseExceptionGroup):
             found = error.subgroup(kind)

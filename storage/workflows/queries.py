@@ -3,9 +3,12 @@
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from storage.workflows.records import HistoryRow, InstanceRow, TaskRow
+from storage.workflows.records import HistoryRow, InstanceRow, MessageRow, TaskRow
 
-_INSTANCE = "workflow_id, name, version, status, input, recoveries"
+_INSTANCE = (
+    "workflow_id, name, version, status, input, recoveries, parked, run, run_seq,"
+    " parent_id, parent_op, on_parent_close"
+)
 _TASK = (
     "workflow_id, op, agent_type, activity, input, policy, state, attempt, fence, agent_id, outcome"
 )
@@ -16,7 +19,36 @@ OUTBOX = """
 HISTORY = """
     SELECT position, workflow_id, seq, kind, op, name, payload, at
     FROM history WHERE workflow_id = ? ORDER BY seq"""
-_IS_LIVE = "status IN ('queued', 'running', 'stalled')"  # the words of the index of live ones
+RUN = """
+    SELECT seq, kind, op, name, payload, at
+    FROM history WHERE workflow_id = ? AND seq >= ? ORDER BY seq"""
+AFTER = """
+    SELECT seq, kind, op, name, payload FROM history
+    WHERE workflow_id = ? AND seq > ? ORDER BY seq"""
+OUTER_AFTER = """
+    SELECT seq, kind, payload FROM history
+    WHERE workflow_id = ? AND seq > ?
+      AND kind IN ('workflow_cancel_requested', 'workflow_paused', 'workflow_resumed',
+                   'workflow_terminated', 'workflow_dead_lettered', 'workflow_signaled')
+    ORDER BY seq"""
+LAST_EVENT = """
+    SELECT seq, kind, payload FROM history WHERE workflow_id = ? ORDER BY seq DESC LIMIT 1"""
+WAITING_MESSAGES = """
+    SELECT position, message_id, name, payload FROM inbox
+    WHERE workflow_id = ? AND consumed_by IS NULL AND position > ? ORDER BY position"""
+DUE = """
+    SELECT workflow_id FROM instances
+    WHERE status = 'running' AND parked = 1 AND wake_at IS NOT NULL AND wake_at <= ?
+    ORDER BY wake_at LIMIT ?"""
+NEXT_WAKE = """
+    SELECT min(wake_at) FROM instances
+    WHERE status = 'running' AND parked = 1 AND wake_at IS NOT NULL"""
+LIVE_CHILDREN = """
+    SELECT workflow_id, status, on_parent_close FROM instances
+    WHERE parent_id = ?
+      AND status IN ('queued', 'running', 'paused', 'stalled', 'dead_letter')"""
+# The words of the index of live ones.
+_IS_LIVE = "status IN ('queued', 'running', 'stalled') AND parked = 0"
 _RUNNING = f"{_IS_LIVE} AND status = 'running'"
 LIVE = f"SELECT {_INSTANCE} FROM instances WHERE {_IS_LIVE} ORDER BY created_at"  # noqa: S608 - constants
 INSTANCE = f"SELECT {_INSTANCE} FROM instances WHERE workflow_id = ?"  # noqa: S608 - constants
@@ -83,14 +115,168 @@ def insert_instance(
     status: str,
     input: str,  # noqa: A002 - the column's name
     at: str,
+    parent: tuple[str, str, str] | None = None,
 ) -> bool:
-    """Insert unless the workflow is there; False when it was."""
+    """Insert unless the workflow is there; False when it was.
+
+    `parent` is (parent's id, its operation, what becomes of this one when the parent closes).
+    """
     cursor = connection.execute(
-        "INSERT INTO instances (workflow_id, name, version, status, input, created_at, updated_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (workflow_id, name, version, status, input, at, at),
+        "INSERT INTO instances (workflow_id, name, version, status, input, created_at, updated_at,"
+        " parent_id, parent_op, on_parent_close)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (workflow_id, name, version, status, input, at, at, *(parent or (None, None, None))),
     )
     return cursor.rowcount == 1
+
+
+def unpark(connection: sqlite3.Connection, workflow_id: str) -> None:
+    """It has to be run again, also when whoever should be told never hears of it."""
+    connection.execute(
+        "UPDATE instances SET parked = 0, wake_at = NULL WHERE workflow_id = ? AND parked = 1",
+        (workflow_id,),
+    )
+
+
+def park(connection: sqlite3.Connection, workflow_id: str, wake_at: str | None) -> bool:
+    """Let a running workflow wait as its row; False when it does not run."""
+    cursor = connection.execute(
+        "UPDATE instances SET parked = 1, wake_at = ? WHERE workflow_id = ? AND status = 'running'",
+        (wake_at, workflow_id),
+    )
+    return cursor.rowcount == 1
+
+
+def unpark_due(connection: sqlite3.Connection, until: str, limit: int) -> list[str]:
+    """Wake those whose time has come, the earliest first; answers who they are."""
+    due = [row[0] for row in connection.execute(DUE, (until, limit))]
+    for workflow_id in due:
+        unpark(connection, workflow_id)
+    return due
+
+
+def next_wake(connection: sqlite3.Connection) -> str | None:
+    row = connection.execute(NEXT_WAKE).fetchone()
+    return row[0] if row else None
+
+
+def live_children(connection: sqlite3.Connection, parent_id: str) -> list[tuple[str, str, str]]:
+    """(workflow id, status, policy) of each child that is not closed."""
+    return [(row[0], row[1], row[2]) for row in connection.execute(LIVE_CHILDREN, (parent_id,))]
+
+
+def children_of(connection: sqlite3.Connection, parent_id: str, op: str) -> list[str]:
+    """The children that one operation has started."""
+    rows = connection.execute(
+        "SELECT workflow_id FROM instances WHERE parent_id = ? AND parent_op = ?", (parent_id, op)
+    )
+    return [row[0] for row in rows]
+
+
+def begin_run(
+    connection: sqlite3.Connection,
+    workflow_id: str,
+    *,
+    version: int,
+    input: str,  # noqa: A002 - the column's name
+    seq: int,
+) -> None:
+    connection.execute(
+        "UPDATE instances SET version = ?, input = ?, run = run + 1, run_seq = ?"
+        " WHERE workflow_id = ?",
+        (version, input, seq, workflow_id),
+    )
+
+
+def insert_message(
+    connection: sqlite3.Connection,
+    workflow_id: str,
+    message: tuple[str, str, str, str],
+) -> bool:
+    """Message is (message_id, name, payload, at); False when it is there already."""
+    cursor = connection.execute(
+        "INSERT INTO inbox (workflow_id, message_id, name, payload, at)"
+        " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (workflow_id, *message),
+    )
+    return cursor.rowcount == 1
+
+
+def message(
+    connection: sqlite3.Connection, workflow_id: str, message_id: str
+) -> tuple[str, str] | None:
+    """(name, payload) of a message that was taken; the payload is "" once it is consumed."""
+    row = connection.execute(
+        "SELECT name, payload FROM inbox WHERE workflow_id = ? AND message_id = ?",
+        (workflow_id, message_id),
+    ).fetchone()
+    return (row[0], row[1]) if row else None
+
+
+def count_messages(connection: sqlite3.Connection, workflow_id: str) -> int:
+    row = connection.execute(
+        "SELECT count(*) FROM inbox WHERE workflow_id = ? AND consumed_by IS NULL", (workflow_id,)
+    ).fetchone()
+    return int(row[0])
+
+
+def waiting_messages(
+    connection: sqlite3.Connection, workflow_id: str, after: int
+) -> list[MessageRow]:
+    rows = connection.execute(WAITING_MESSAGES, (workflow_id, after))
+    return [MessageRow(**dict(row)) for row in rows]
+
+
+def consume_message(
+    connection: sqlite3.Connection, workflow_id: str, message_id: str, op: str
+) -> None:
+    connection.execute(
+        "UPDATE inbox SET consumed_by = ?, payload = '' WHERE workflow_id = ? AND message_id = ?",
+        (op, workflow_id, message_id),
+    )
+
+
+def set_heartbeat(
+    connection: sqlite3.Connection, workflow_id: str, values: tuple[str, int, str, str]
+) -> None:
+    """Values are (op, attempt, details, at)."""
+    connection.execute(
+        "INSERT INTO heartbeats (workflow_id, op, attempt, details, at) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (workflow_id, op) DO UPDATE SET attempt = excluded.attempt,"
+        " details = excluded.details, at = excluded.at",
+        (workflow_id, *values),
+    )
+
+
+def heartbeat(connection: sqlite3.Connection, workflow_id: str, op: str) -> str | None:
+    """The stored details of the last heartbeat; None when there was none."""
+    row = connection.execute(
+        "SELECT details FROM heartbeats WHERE workflow_id = ? AND op = ?", (workflow_id, op)
+    ).fetchone()
+    return row[0] if row else None
+
+
+def delete_heartbeat(connection: sqlite3.Connection, workflow_id: str, op: str) -> None:
+    connection.execute("DELETE FROM heartbeats WHERE workflow_id = ? AND op = ?", (workflow_id, op))
+
+
+def delete_waits(connection: sqlite3.Connection, workflow_id: str) -> None:
+    """A closed workflow takes no messages and no outcomes any more."""
+    connection.execute("DELETE FROM heartbeats WHERE workflow_id = ?", (workflow_id,))
+    connection.execute(
+        "UPDATE tasks SET state = 'cancelled', input = '', outcome = NULL"
+        " WHERE workflow_id = ? AND state IN ('ready', 'running', 'done', 'failed')",
+        (workflow_id,),
+    )
+
+
+def cancel_task(connection: sqlite3.Connection, workflow_id: str, op: str, at: str) -> None:
+    """Nobody wants its outcome any more; one that was handed out is refused when it comes."""
+    connection.execute(
+        "UPDATE tasks SET state = 'cancelled', input = '', outcome = NULL, updated_at = ?"
+        " WHERE workflow_id = ? AND op = ? AND state IN ('ready', 'running', 'done', 'failed')",
+        (at, workflow_id, op),
+    )
 
 
 def last_position(connection: sqlite3.Connection) -> int:
@@ -106,7 +292,8 @@ def workflow_ids(connection: sqlite3.Connection) -> set[str]:
 
 def set_status(connection: sqlite3.Connection, workflow_id: str, status: str, at: str) -> None:
     connection.execute(
-        "UPDATE instances SET status = ?, updated_at = ? WHERE workflow_id = ?",
+        "UPDATE instances SET status = ?, updated_at = ?, parked = 0, wake_at = NULL"
+        " WHERE workflow_id = ?",
         (status, at, workflow_id),
     )
 
@@ -118,15 +305,24 @@ def last_seq(connection: sqlite3.Connection, workflow_id: str) -> int:
     return int(row[0] or 0)
 
 
-def stored_events(
-    connection: sqlite3.Connection, workflow_id: str, first: int, last: int
+def events_after(
+    connection: sqlite3.Connection, workflow_id: str, seq: int
 ) -> list[tuple[int, str, str, str, str]]:
-    rows = connection.execute(
-        "SELECT seq, kind, op, name, payload FROM history"
-        " WHERE workflow_id = ? AND seq BETWEEN ? AND ? ORDER BY seq",
-        (workflow_id, first, last),
-    )
-    return [tuple(row) for row in rows]
+    """(seq, kind, op, name, payload) of each event after a number."""
+    return [tuple(row) for row in connection.execute(AFTER, (workflow_id, seq))]
+
+
+def requests_after(
+    connection: sqlite3.Connection, workflow_id: str, seq: int
+) -> list[tuple[int, str, str]]:
+    """(seq, kind, payload) of each event after a number by which others asked for something."""
+    return [tuple(row) for row in connection.execute(OUTER_AFTER, (workflow_id, seq))]
+
+
+def last_event(connection: sqlite3.Connection, workflow_id: str) -> tuple[int, str, str]:
+    """(seq, kind, payload) of a history's end; (0, "", "") when there is none."""
+    row = connection.execute(LAST_EVENT, (workflow_id,)).fetchone()
+    return (row[0], row[1], row[2]) if row else (0, "", "")
 
 
 def insert_events(

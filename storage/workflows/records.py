@@ -5,7 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceRow:
-    """One workflow instance. `input` is stored JSON text, times are RFC 3339."""
+    """One workflow instance. `input` is stored JSON text, times are RFC 3339.
+
+    Args:
+        parked: it waits as this row only; no actor runs it.
+        run: 1, and one more for each time it continued as new.
+        run_seq: the event of its history that its present run began with.
+        parent_id: whose child it is, started by the operation `parent_op` there.
+    """
 
     workflow_id: str
     name: str
@@ -13,6 +20,12 @@ class InstanceRow:
     status: str
     input: str
     recoveries: int
+    parked: int = 0
+    run: int = 1
+    run_seq: int = 1
+    parent_id: str | None = None
+    parent_op: str | None = None
+    on_parent_close: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,3 +57,13 @@ class TaskRow:
     fence: int
     agent_id: str | None
     outcome: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRow:
+    """One signal that no operation has consumed yet; `payload` is stored JSON text."""
+
+    position: int
+    message_id: str
+    name: str
+    payload: str

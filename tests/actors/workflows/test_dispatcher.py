@@ -52,19 +52,19 @@ async def step(name: str) -> str:
 def _crashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a workflow's actor crash when it is about to write the result of some steps."""
 
-    async def persist_or_crash(writer: Named, command: Any) -> None:
+    async def persist_or_crash(writer: Named, command: Any) -> Any:
         events = command.events if isinstance(command, AppendHistory) else ()
         written = {decoded for event in events if (decoded := result_of(event))}
         for name in written & crashes_left.keys():
             if crashes_left[name] > 0:
                 crashes_left[name] -= 1
                 raise OSError(f"the result of {name} could not be written")
-        await persist(writer, command)
+        return await persist(writer, command)
 
     monkeypatch.setattr(workflow_room, "persist", persist_or_crash)
 
 
-def result_of(event: HistoryEvent) -> str:
+def result_of(event: NewEvent) -> str:
     """The name of the step whose result an event holds, "" for another event."""
     found = payload.decode(event.payload) or {}
     result = found.get("result") if event.kind is Kind.ACTIVITY_COMPLETED else None

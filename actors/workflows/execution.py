@@ -1,0 +1,293 @@
+"""One run of a workflow's function, as its operations see it.
+
+An operation takes its name from its strand, asks the replay what is recorded of it, and only at the
+frontier does something: it waits while the workflow is paused, is cancelled where a cancellation
+arrived, and is known to be in progress until it ends.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+import trio
+
+from actors.workflows.definition import Definitions
+from actors.workflows.history import Kind
+from actors.workflows.journal import Journal
+from actors.workflows.messages import RecordHeartbeat
+from actors.workflows.replay import ACTIVITY, Recorded, Replay
+from actors.workflows.strand import Strand
+from storage import payload
+from storage.workflows.records import MessageRow, TaskRow
+
+T = TypeVar("T")
+
+HISTORY_LIMIT = 50_000
+"""Events of one run, as Temporal's limit: a workflow that needs more continues as new."""
+
+HISTORY_WARNING = 10_000
+
+
+class CancelledError(BaseException):
+    """The workflow is to end: raised once at each of its operations that is in progress.
+
+    Not an `Exception`, so that a workflow's retry loop does not swallow it. Clean up in a `finally`
+    or where you catch it: operations work again from there on.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class ContinueAsNew(BaseException):
+    """Ends this run of a workflow; raised by `Context.continue_as_new`, never caught."""
+
+    def __init__(self, variables: Any) -> None:
+        super().__init__("continue as new")
+        self.variables = variables
+
+
+class HistoryTooLarge(Exception):  # noqa: N818 - a state
+    """The workflow has recorded as much as one run may."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildEnd:
+    """How a child workflow closed. `payload` is that of the event by which it did."""
+
+    kind: Kind
+    payload: str
+
+
+class Surroundings(Protocol):
+    """What a run needs of the actor that it runs in."""
+
+    def now(self) -> datetime:
+        """Tell what time it is."""
+
+    def offer_task(self) -> None:
+        """Hint that a task row is ready for an agent."""
+
+    def withdraw_task(self, op: str) -> None:
+        """Hint that nobody waits for a task any more."""
+
+    def task_outcome(self, op: str) -> TaskRow | None:
+        """Give the task of an operation once it is done or failed for good."""
+
+    def child_end(self, workflow_id: str) -> ChildEnd | None:
+        """Give a child's end once it has closed."""
+
+    async def news(self) -> None:
+        """Wait until there may be something new in the rows."""
+
+    def idle(self) -> None:
+        """Hear that an operation has begun to wait for something that may take long."""
+
+    def heartbeat(self, command: RecordHeartbeat) -> None:
+        """Keep what an attempt says, from any thread."""
+
+    def last_heartbeat(self, op: str) -> str | None:
+        """Give what an attempt of an earlier life said last, as stored JSON text."""
+
+    def log(self, message: str, level: str) -> None:
+        """Put a line into the workflow's log."""
+
+
+@dataclass(slots=True)
+class Pending:
+    """An operation in progress.
+
+    Args:
+        parkable: it waits for something that finds the workflow also when it is only a row.
+        wake_at: when it ends by itself.
+    """
+
+    what: str
+    name: str
+    strand: Strand
+    parkable: bool
+    wake_at: datetime | None
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+
+
+@dataclass(slots=True, kw_only=True)
+class Execution:
+    """See the module.
+
+    Args:
+        run: 1, and one more for each time the workflow continued as new.
+        recovered: operations were recorded when this run was loaded.
+        stalled: it is recorded as stalled, and has not got further since.
+        paused: nothing new may begin.
+        cancel_reason: why it is to end; None while it is not.
+        live: set once the function has got to where something new begins.
+    """
+
+    workflow_id: str
+    issue_id: str
+    run: int
+    replay: Replay
+    journal: Journal
+    surroundings: Surroundings
+    definitions: Definitions
+    recovered: bool = False
+    stalled: bool = False
+    paused: bool = False
+    cancel_reason: str | None = None
+    pending: dict[str, Pending] = field(default_factory=dict)
+    signals: dict[str, deque[MessageRow]] = field(default_factory=dict)
+    queries: dict[str, Callable[..., object]] = field(default_factory=dict)
+    live: trio.Event = field(default_factory=trio.Event)
+    _gate: trio.lowlevel.ParkingLot = field(default_factory=trio.lowlevel.ParkingLot)
+    _active: set[Strand] = field(default_factory=set)
+    _quiet: trio.lowlevel.ParkingLot = field(default_factory=trio.lowlevel.ParkingLot)
+
+    def take(self, what: str, name: str = "") -> tuple[str, Recorded | None]:
+        """The next operation of the current strand, and what is recorded of it.
+
+        Raises:
+            NonDeterminismError: something else is recorded there.
+            CancelledError: it is recorded that the operation was cancelled.
+        """
+        strand = Strand.current()
+        op = strand.next_op()
+        record = self.replay.take(op, what, name)
+        if record is None or record.outcome is None:
+            return op, record
+        if record.outcome.kind is Kind.OPERATION_CANCELLED and not strand.has_lost:
+            strand.cancelled = True
+            raise CancelledError(payload.decode(record.outcome.payload)["reason"])
+        return op, record
+
+    async def perform(
+        self,
+        op: str,
+        what: str,
+        name: str,
+        work: Callable[[], Awaitable[T]],
+        *,
+        parkable: bool = False,
+        wake_at: datetime | None = None,
+    ) -> T:
+        """Do what is not recorded yet, as an operation that can be seen and cancelled.
+
+        Raises:
+            CancelledError: the workflow was cancelled before it ended; that is recorded.
+            HistoryTooLarge: nothing more may be recorded.
+        """
+        strand = Strand.current()
+        await self._reach(strand, op, what, name)
+        pending = Pending(what, name, strand, parkable, wake_at)
+        self.pending[op] = pending
+        if parkable:
+            self.surroundings.idle()
+        try:
+            with pending.scope:
+                return await work()
+        finally:
+            del self.pending[op]
+            if self.pending:
+                self.surroundings.idle()
+        raise self._cancelled(strand, op, what, name)
+
+    async def _reach(self, strand: Strand, op: str, what: str, name: str) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()  # another branch has won, or has stalled us
+        if strand.has_lost:
+            await self._freeze(strand)
+        self.live.set()
+        await self.unpaused()
+        if self.cancel_reason is not None and strand.takes_cancellation:
+            raise self._cancelled(strand, op, what, name)
+        self.go_live()
+        if self.journal.count >= HISTORY_LIMIT:
+            raise HistoryTooLarge(
+                f"this run has recorded {self.journal.count} events, the limit is {HISTORY_LIMIT}: "
+                "call ctx.continue_as_new(...) before it gets there"
+            )
+
+    async def unpaused(self) -> None:
+        """Wait for as long as the workflow is paused."""
+        while self.paused:
+            self.surroundings.idle()
+            await self._gate.park()
+
+    def _cancelled(self, strand: Strand, op: str, what: str, name: str) -> CancelledError:
+        reason = self.cancel_reason or ""
+        strand.cancelled = True
+        self.record_cancelled(op, what, name, reason)
+        return CancelledError(reason)
+
+    def record_cancelled(
+        self, op: str, what: str, name: str, reason: str, *, cancels_child: bool = False
+    ) -> None:
+        """Record that an operation ended because nobody wants its outcome any more."""
+        self.journal.append(
+            Kind.OPERATION_CANCELLED,
+            op=op,
+            name=name,
+            payload=payload.encode({"what": what, "reason": payload.plain_text(reason)}),
+            cancels_task=what == ACTIVITY,
+            cancels_child=cancels_child,
+        )
+        self.surroundings.withdraw_task(op)
+
+    def go_live(self) -> None:
+        """Say that a stalled workflow has got further."""
+        if self.stalled:
+            self.stalled = False
+            self.journal.append(Kind.WORKFLOW_RECOVERED)
+
+    # What others have asked for.
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+        self._gate.unpark_all()
+
+    def cancel(self, reason: str) -> None:
+        """Raise `CancelledError` at each operation in progress, and at the next of other strands."""
+        if self.cancel_reason is not None:
+            return
+        self.cancel_reason = reason
+        self.resume()
+        for pending in self.pending.values():
+            if pending.strand.takes_cancellation:
+                pending.scope.cancel()
+
+    def deliver(self, message: MessageRow) -> None:
+        """Put a signal behind those that wait already."""
+        self.signals.setdefault(message.name, deque()).append(message)
+
+    @property
+    def resting(self) -> bool:
+        """Whether all it does is wait for what finds it also when it is only a row."""
+        waits = self.paused or bool(self.pending)
+        return waits and all(pending.parkable for pending in self.pending.values())
+
+    @property
+    def wake_at(self) -> datetime | None:
+        """When the first of its timers ends."""
+        return min((p.wake_at for p in self.pending.values() if p.wake_at), default=None)
+
+    # Strands that have lost, while a replay runs them to where they were when they did.
+
+    def enter(self, strand: Strand) -> None:
+        self._active.add(strand)
+
+    def leave(self, strand: Strand) -> None:
+        self._active.discard(strand)
+        self._quiet.unpark_all()
+
+    async def quiet(self, paths: tuple[str, ...]) -> None:
+        """Wait until no strand at or under these paths gets any further."""
+        while any(strand.is_under(path) for strand in self._active for path in paths):
+            await self._quiet.park()
+
+    async def _freeze(self, strand: Strand) -> None:
+        self.leave(strand)
+        await trio.sleep_forever()

@@ -1,0 +1,156 @@
+"""What others ask of a workflow: signals, cancel, pause, resume, terminate.
+
+Inside the writer's transaction, so that a request is durable, and has reached every child, before
+it is answered. The workflow's actor learns of it afterwards, from the rows.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+
+from actors.errors import Conflict, NotFound
+from actors.workflows.events import add_event, awaits_agent, request_cancel, terminate
+from actors.workflows.history import CLOSED, Kind, NewEvent, Status
+from actors.workflows.messages import (
+    AddSignal,
+    PauseInstance,
+    RequestCancel,
+    ResumeInstance,
+    TerminateInstance,
+)
+from actors.writer import Handler
+from storage import payload
+from storage.workflows import queries
+from storage.workflows.records import InstanceRow
+
+WAITING_LIMIT = 10_000
+"""Signals that may wait for one workflow (Temporal's limit for one that has not taken them)."""
+
+
+def _live(connection: sqlite3.Connection, workflow_id: str) -> InstanceRow:
+    row = _row(connection, workflow_id)
+    if row.status in CLOSED:
+        raise Conflict(
+            f"workflow {workflow_id} is {row.status}",
+            code="workflow_closed",
+            hint="a closed workflow takes no requests; start a new one",
+        )
+    return row
+
+
+def _row(connection: sqlite3.Connection, workflow_id: str) -> InstanceRow:
+    row = queries.instance(connection, workflow_id)
+    if row is None:
+        raise NotFound(f"no workflow {workflow_id!r}")
+    return row
+
+
+def is_queued(connection: sqlite3.Connection, row: InstanceRow) -> bool:
+    """Whether it still waits for its agent, paused or not."""
+    if row.status == Status.PAUSED:
+        return awaits_agent(connection, row.workflow_id)
+    return row.status == Status.QUEUED
+
+
+def add_signal(connection: sqlite3.Connection, command: AddSignal) -> tuple[str, ...]:
+    row = _row(connection, command.workflow_id)
+    known = queries.message(connection, command.workflow_id, command.message_id)
+    if known is not None:
+        return _known_signal(command, known)
+    _live(connection, command.workflow_id)
+    if queries.count_messages(connection, command.workflow_id) >= WAITING_LIMIT:
+        raise Conflict(
+            f"{WAITING_LIMIT} signals wait for workflow {command.workflow_id} already",
+            code="too_many_signals",
+            hint="wait until the workflow has taken some",
+        )
+    message = (command.message_id, command.name, command.value, command.at)
+    queries.insert_message(connection, command.workflow_id, message)
+    queries.unpark(connection, command.workflow_id)
+    body = payload.encode({"message_id": command.message_id})
+    event = NewEvent(kind=Kind.WORKFLOW_SIGNALED, name=command.name, payload=body, at=command.at)
+    add_event(connection, command.workflow_id, event)
+    return (command.workflow_id,) if row.status == Status.RUNNING else ()
+
+
+def _known_signal(command: AddSignal, known: tuple[str, str]) -> tuple[str, ...]:
+    name, value = known
+    if name != command.name or value not in ("", command.value):
+        raise Conflict(
+            f"workflow {command.workflow_id} has taken another signal {command.message_id!r}",
+            hint="use a new message id for a new signal",
+        )
+    return (command.workflow_id,)
+
+
+def cancel(connection: sqlite3.Connection, command: RequestCancel) -> tuple[str, ...]:
+    row = _row(connection, command.workflow_id)
+    if row.status == Status.CANCELLED:
+        return ()
+    _live(connection, command.workflow_id)
+    if _cancel_requested(connection, row):
+        return (command.workflow_id,)
+    return request_cancel(connection, command.workflow_id, command.reason, command.at)
+
+
+def _cancel_requested(connection: sqlite3.Connection, row: InstanceRow) -> bool:
+    events = queries.events_after(connection, row.workflow_id, row.run_seq)
+    return any(kind == Kind.WORKFLOW_CANCEL_REQUESTED for _, kind, *_ in events)
+
+
+def pause(connection: sqlite3.Connection, command: PauseInstance) -> tuple[str, ...]:
+    row = _live(connection, command.workflow_id)
+    if row.status in (Status.STALLED, Status.DEAD_LETTER):
+        raise Conflict(f"workflow {row.workflow_id} is {row.status}: it does nothing to be paused")
+    return _pause(connection, row, command.reason, command.at)
+
+
+def _pause(
+    connection: sqlite3.Connection, row: InstanceRow, reason: str, at: str
+) -> tuple[str, ...]:
+    woken: tuple[str, ...] = (row.workflow_id,)
+    if row.status in (Status.QUEUED, Status.RUNNING):
+        body = payload.encode({"reason": payload.plain_text(reason)})
+        event = NewEvent(kind=Kind.WORKFLOW_PAUSED, name=row.name, payload=body, at=at)
+        add_event(connection, row.workflow_id, event)
+    for child, _, _ in queries.live_children(connection, row.workflow_id):
+        woken += _pause(connection, _row(connection, child), reason, at)
+    return woken
+
+
+def resume(connection: sqlite3.Connection, command: ResumeInstance) -> tuple[str, ...]:
+    row = _live(connection, command.workflow_id)
+    return _resume(connection, row, command.at)
+
+
+def _resume(connection: sqlite3.Connection, row: InstanceRow, at: str) -> tuple[str, ...]:
+    woken: tuple[str, ...] = (row.workflow_id,)
+    if row.status == Status.PAUSED:
+        waits = awaits_agent(connection, row.workflow_id)
+        body = payload.encode({"queued": waits})
+        event = NewEvent(kind=Kind.WORKFLOW_RESUMED, name=row.name, payload=body, at=at)
+        status = Status.QUEUED if waits else Status.RUNNING
+        add_event(connection, row.workflow_id, event, status=status)
+    for child, _, _ in queries.live_children(connection, row.workflow_id):
+        woken += _resume(connection, _row(connection, child), at)
+    return woken
+
+
+def terminate_instance(
+    connection: sqlite3.Connection, command: TerminateInstance
+) -> tuple[str, ...]:
+    row = _row(connection, command.workflow_id)
+    if row.status == Status.TERMINATED:
+        return ()
+    _live(connection, command.workflow_id)
+    woken: tuple[str, ...] = (command.workflow_id,)
+    woken += terminate(connection, command.workflow_id, command.reason, command.at)
+    return woken
+
+
+HANDLERS: Mapping[type, Handler] = {
+    AddSignal: add_signal,
+    RequestCancel: cancel,
+    PauseInstance: pause,
+    ResumeInstance: resume,
+    TerminateInstance: terminate_instance,
+}

@@ -1,0 +1,175 @@
+"""What a workflow waits for that takes long: timers, signals, and workflows of its own."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import trio
+from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
+
+from actors.clock import rfc3339
+from actors.workflows.activities import decode_result
+from actors.workflows.definition import WorkflowDefinition
+from actors.workflows.execution import Execution
+from actors.workflows.history import Kind
+from actors.workflows.messages import NewChild
+from actors.workflows.replay import CHILD, SIGNAL, TIMER, Recorded
+from actors.workflows.strand import Strand
+from storage import payload
+from storage.workflows.records import MessageRow
+
+LOOK_S = 1.0
+"""How often a timer looks at the wall clock, which may jump, or have stood still in a suspend."""
+
+
+class ChildError(Exception):
+    """A child workflow did not complete: what its parent's function sees of it.
+
+    Args:
+        workflow_id: the child.
+        name: its workflow type.
+        code: the failure's stable code; "cancelled" or "terminated" where it was.
+        message: one sentence.
+    """
+
+    def __init__(self, workflow_id: str, name: str, code: str, message: str) -> None:
+        super().__init__(f"child workflow {name!r} ({workflow_id}) failed with {code}: {message}")
+        self.workflow_id = workflow_id
+        self.name = name
+        self.code = code
+        self.message = message
+
+
+async def sleep(execution: Execution, seconds: float) -> None:
+    """See `Context.sleep`."""
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"sleep takes a number of seconds, not negative and finite: {seconds}")
+    op, record = execution.take(TIMER)
+    if record is not None and record.outcome is not None:
+        return
+    if record is None or record.opened is None:
+        fire_at = execution.surroundings.now() + timedelta(seconds=seconds)
+    else:
+        fire_at = datetime.fromisoformat(payload.decode(record.opened.payload)["fire_at"])
+
+    async def wait() -> None:
+        if record is None:
+            body = payload.encode({"fire_at": rfc3339(fire_at)})
+            execution.journal.append(Kind.TIMER_STARTED, op=op, payload=body)
+        while (left := fire_at - execution.surroundings.now()) > timedelta(0):
+            await trio.sleep(min(left.total_seconds(), LOOK_S))
+        execution.journal.append(Kind.TIMER_FIRED, op=op)
+
+    await execution.perform(op, TIMER, "", wait, parkable=True, wake_at=fire_at)
+
+
+async def signal(execution: Execution, name: str, adapter: TypeAdapter[Any] | None) -> Any:
+    """See `Context.signal`."""
+    op, record = execution.take(SIGNAL, name)
+    if record is not None and record.outcome is not None:
+        return _value(record.outcome.payload, adapter)
+    strand = Strand.current()
+
+    async def consume() -> MessageRow:
+        while True:
+            waiting = execution.signals.get(name)
+            if waiting and not strand.has_lost:
+                return waiting.popleft()
+            await execution.surroundings.news()
+
+    async def wait() -> MessageRow:
+        message = await consume()
+        execution.journal.append(
+            Kind.SIGNAL_CONSUMED,
+            op=op,
+            name=name,
+            payload=message.payload,
+            message_id=message.message_id,
+        )
+        return message
+
+    message = await execution.perform(op, SIGNAL, name, wait, parkable=True)
+    return _value(message.payload, adapter)
+
+
+def _value(text: str, adapter: TypeAdapter[Any] | None) -> Any:
+    value = payload.decode(text)
+    return value if adapter is None else adapter.validate_python(value)
+
+
+async def child(
+    execution: Execution,
+    definition: WorkflowDefinition,
+    variables: Any,
+    on_parent_close: str,
+) -> Any:
+    """See `Context.child`."""
+    op, record = execution.take(CHILD, definition.name)
+    if record is not None and record.outcome is not None:
+        return _child_result(definition, record.outcome.kind, record.outcome.payload)
+    child_id = _child_id(execution, op, record)
+
+    async def wait() -> tuple[Kind, str]:
+        if record is None:
+            _start(execution, op, definition, (child_id, variables, on_parent_close))
+            await execution.journal.barrier()
+        while (end := execution.surroundings.child_end(child_id)) is None:
+            await execution.surroundings.news()
+        kind, text = _outcome(child_id, end.kind, end.payload)
+        execution.journal.append(kind, op=op, name=definition.name, payload=text)
+        return kind, text
+
+    kind, text = await execution.perform(op, CHILD, definition.name, wait, parkable=True)
+    return _child_result(definition, kind, text)
+
+
+def _child_id(execution: Execution, op: str, record: Recorded | None) -> str:
+    if record is None or record.opened is None:
+        return f"{execution.workflow_id}.{op}"
+    return str(payload.decode(record.opened.payload)["workflow_id"])
+
+
+def _start(
+    execution: Execution, op: str, definition: WorkflowDefinition, new: tuple[str, Any, str]
+) -> None:
+    child_id, variables, on_parent_close = new
+    plain = to_jsonable_python({} if variables is None else variables)
+    definition.parse(plain)
+    body = {"workflow_id": child_id, "version": definition.version}
+    execution.journal.append(
+        Kind.CHILD_STARTED,
+        op=op,
+        name=definition.name,
+        payload=payload.encode(body),
+        child=NewChild(
+            workflow_id=child_id,
+            op=op,
+            name=definition.name,
+            version=definition.version,
+            variables=payload.encode(plain),
+            agent_type=definition.agent_type,
+            on_parent_close=on_parent_close,
+        ),
+    )
+
+
+def _outcome(child_id: str, kind: Kind, text: str) -> tuple[Kind, str]:
+    """The event that records a child's end with its parent."""
+    body = payload.decode(text)
+    match kind:
+        case Kind.WORKFLOW_COMPLETED:
+            kept = {"result": body["result"], "workflow_id": child_id}
+            return Kind.CHILD_COMPLETED, payload.encode(kept)
+        case Kind.WORKFLOW_FAILED:
+            failure = {"code": body["code"], "message": body["message"]}
+        case _:
+            code = str(kind).removeprefix("workflow_")
+            failure = {"code": code, "message": body["reason"]}
+    return Kind.CHILD_FAILED, payload.encode({**failure, "workflow_id": child_id})
+
+
+def _child_result(definition: WorkflowDefinition, kind: Kind, text: str) -> Any:
+    if kind is Kind.CHILD_COMPLETED:
+        return decode_result(text, definition.output)
+    body = payload.decode(text)
+    raise ChildError(body["workflow_id"], definition.name, body["code"], body["message"])
