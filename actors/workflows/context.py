@@ -30,6 +30,9 @@ from storage import payload
 
 T = TypeVar("T")
 
+BEFORE = 0
+"""The version of a run that passed a change before it was made."""
+
 PARENT_CLOSE = ("terminate", "cancel", "abandon")
 
 
@@ -173,7 +176,7 @@ class Context:
 
     async def select(self, **works: Coroutine[Any, Any, Any]) -> Selected:
         """Do as `first` does, with names: answers `(name, value)` of the branch that was first."""
-        names = list(works)
+        names = tuple(works)
         index, value = await branches.first(self._execution, tuple(works.values()))
         return Selected(names[index], value)
 
@@ -278,11 +281,11 @@ class Context:
         """Which version of a piece of code this run follows.
 
         A run that gets here for the first time follows the newest, for good. One that had passed
-        this place before the call was written follows the oldest.
+        this place before the call was written follows version 0, the code before the change.
 
         Args:
             change: names the change.
-            oldest: the oldest version that the code still has.
+            oldest: the oldest version that the code still has, 0 for the code before the change.
             newest: the newest.
 
         Raises:
@@ -293,7 +296,7 @@ class Context:
         replay = self._execution.replay
         known = replay.version(change)
         if known is None and replay.is_recorded(Strand.current().peek_op()):
-            known = oldest
+            known = BEFORE
             replay.mark(change, known)
         if known is None:
             known = newest

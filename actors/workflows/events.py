@@ -11,6 +11,9 @@ from actors.workflows.history import CLOSED, STATUS_AFTER, Kind, NewEvent, Statu
 from storage import payload
 from storage.workflows import queries
 
+ABANDON = "abandon"
+"""The policy of a child that goes on alone: nothing that its parent is asked for reaches it."""
+
 
 def insert_events(
     connection: sqlite3.Connection, workflow_id: str, events: Sequence[NewEvent], *, first: int
@@ -77,7 +80,7 @@ def _close_children(connection: sqlite3.Connection, workflow_id: str, at: str) -
                 )
             case "cancel":
                 woken += request_cancel(connection, child, f"its parent {workflow_id} closed", at)
-            case _:  # abandoned: it goes on alone
+            case _:  # abandoned
                 pass
     return woken
 
@@ -102,8 +105,9 @@ def request_cancel(
     body = payload.encode({"reason": payload.plain_text(reason), **resumes})
     event = NewEvent(kind=Kind.WORKFLOW_CANCEL_REQUESTED, name=row.name, payload=body, at=at)
     add_event(connection, workflow_id, event, status=Status.RUNNING)
-    for child, _, _ in queries.live_children(connection, workflow_id):
-        woken += request_cancel(connection, child, reason, at)
+    for child, _, policy in queries.live_children(connection, workflow_id):
+        if policy != ABANDON:
+            woken += request_cancel(connection, child, reason, at)
     return woken
 
 

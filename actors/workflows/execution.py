@@ -103,6 +103,7 @@ class Pending:
     Args:
         parkable: it waits for something that finds the workflow also when it is only a row.
         wake_at: when it ends by itself.
+        ends_itself: a cancellation has reached what it waits for, and will end that.
     """
 
     what: str
@@ -110,6 +111,7 @@ class Pending:
     strand: Strand
     parkable: bool
     wake_at: datetime | None
+    ends_itself: bool
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 
 
@@ -119,7 +121,7 @@ class Execution:
 
     Args:
         run: 1, and one more for each time the workflow continued as new.
-        recovered: operations were recorded when this run was loaded.
+        recovered: attempts of an earlier life have said how far they were.
         stalled: it is recorded as stalled, and has not got further since.
         paused: nothing new may begin.
         cancel_reason: why it is to end; None while it is not.
@@ -171,8 +173,11 @@ class Execution:
         *,
         parkable: bool = False,
         wake_at: datetime | None = None,
+        ends_itself: bool = False,
     ) -> T:
         """Do what is not recorded yet, as an operation that can be seen and cancelled.
+
+        One that `ends_itself` has been told of the cancellation, and is waited for.
 
         Raises:
             CancelledError: the workflow was cancelled before it ended; that is recorded.
@@ -180,7 +185,7 @@ class Execution:
         """
         strand = Strand.current()
         await self._reach(strand, op, what, name)
-        pending = Pending(what, name, strand, parkable, wake_at)
+        pending = Pending(what, name, strand, parkable, wake_at, ends_itself)
         self.pending[op] = pending
         if parkable:
             self.surroundings.idle()
@@ -191,7 +196,7 @@ class Execution:
             del self.pending[op]
             if self.pending:
                 self.surroundings.idle()
-        raise self._cancelled(strand, op, what, name)
+        raise self.cancelled(strand, op, what, name)
 
     async def _reach(self, strand: Strand, op: str, what: str, name: str) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()  # another branch has won, or has stalled us
@@ -200,7 +205,7 @@ class Execution:
         self.live.set()
         await self.unpaused()
         if self.cancel_reason is not None and strand.takes_cancellation:
-            raise self._cancelled(strand, op, what, name)
+            raise self.cancelled(strand, op, what, name)
         self.go_live()
         if self.journal.count >= HISTORY_LIMIT:
             raise HistoryTooLarge(
@@ -214,7 +219,8 @@ class Execution:
             self.surroundings.idle()
             await self._gate.park()
 
-    def _cancelled(self, strand: Strand, op: str, what: str, name: str) -> CancelledError:
+    def cancelled(self, strand: Strand, op: str, what: str, name: str) -> CancelledError:
+        """Record that the workflow's cancellation has ended an operation; the error to raise."""
         reason = self.cancel_reason or ""
         strand.cancelled = True
         self.record_cancelled(op, what, name, reason)
@@ -256,7 +262,7 @@ class Execution:
         self.cancel_reason = reason
         self.resume()
         for pending in self.pending.values():
-            if pending.strand.takes_cancellation:
+            if pending.strand.takes_cancellation and not pending.ends_itself:
                 pending.scope.cancel()
 
     def deliver(self, message: MessageRow) -> None:

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Mapping
 
 from actors.errors import Conflict, NotFound
-from actors.workflows.events import add_event, awaits_agent, request_cancel, terminate
+from actors.workflows.events import ABANDON, add_event, awaits_agent, request_cancel, terminate
 from actors.workflows.history import CLOSED, Kind, NewEvent, Status
 from actors.workflows.messages import (
     AddSignal,
@@ -112,8 +112,9 @@ def _pause(
         body = payload.encode({"reason": payload.plain_text(reason)})
         event = NewEvent(kind=Kind.WORKFLOW_PAUSED, name=row.name, payload=body, at=at)
         add_event(connection, row.workflow_id, event)
-    for child, _, _ in queries.live_children(connection, row.workflow_id):
-        woken += _pause(connection, _row(connection, child), reason, at)
+    for child, _, policy in queries.live_children(connection, row.workflow_id):
+        if policy != ABANDON:
+            woken += _pause(connection, _row(connection, child), reason, at)
     return woken
 
 
@@ -130,8 +131,9 @@ def _resume(connection: sqlite3.Connection, row: InstanceRow, at: str) -> tuple[
         event = NewEvent(kind=Kind.WORKFLOW_RESUMED, name=row.name, payload=body, at=at)
         status = Status.QUEUED if waits else Status.RUNNING
         add_event(connection, row.workflow_id, event, status=status)
-    for child, _, _ in queries.live_children(connection, row.workflow_id):
-        woken += _resume(connection, _row(connection, child), at)
+    for child, _, policy in queries.live_children(connection, row.workflow_id):
+        if policy != ABANDON:
+            woken += _resume(connection, _row(connection, child), at)
     return woken
 
 

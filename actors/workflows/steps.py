@@ -196,7 +196,7 @@ class _Attempts:
         Raises:
             ActivityFailure: the last attempt's; `attempts` is set on it.
         """
-        if self._execution.recovered or self._attempt:
+        if self._execution.recovered:
             self._recall()
         known = await self._reconciled()
         if known is not None:

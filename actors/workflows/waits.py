@@ -108,6 +108,7 @@ async def child(
     if record is not None and record.outcome is not None:
         return _child_result(definition, record.outcome.kind, record.outcome.payload)
     child_id = _child_id(execution, op, record)
+    strand = Strand.current()
 
     async def wait() -> tuple[Kind, str]:
         if record is None:
@@ -115,11 +116,21 @@ async def child(
             await execution.journal.barrier()
         while (end := execution.surroundings.child_end(child_id)) is None:
             await execution.surroundings.news()
+        cancelled = end.kind is Kind.WORKFLOW_CANCELLED and execution.cancel_reason is not None
+        if cancelled and strand.takes_cancellation:
+            raise execution.cancelled(strand, op, CHILD, definition.name)
         kind, text = _outcome(child_id, end.kind, end.payload)
         execution.journal.append(kind, op=op, name=definition.name, payload=text)
         return kind, text
 
-    kind, text = await execution.perform(op, CHILD, definition.name, wait, parkable=True)
+    kind, text = await execution.perform(
+        op,
+        CHILD,
+        definition.name,
+        wait,
+        parkable=True,
+        ends_itself=on_parent_close != "abandon",
+    )
     return _child_result(definition, kind, text)
 
 

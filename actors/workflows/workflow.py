@@ -225,7 +225,7 @@ class WorkflowActor(Actor):
             journal=self._journal,
             surroundings=self,
             definitions=self._parts.definitions,
-            recovered=replay.behind,
+            recovered=queries.has_heartbeats(self._parts.reader, self._workflow_id),
             stalled=stalled,
         )
 

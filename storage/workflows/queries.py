@@ -248,6 +248,13 @@ def set_heartbeat(
     )
 
 
+def has_heartbeats(connection: sqlite3.Connection, workflow_id: str) -> bool:
+    row = connection.execute(
+        "SELECT 1 FROM heartbeats WHERE workflow_id = ? LIMIT 1", (workflow_id,)
+    ).fetchone()
+    return row is not None
+
+
 def heartbeat(connection: sqlite3.Connection, workflow_id: str, op: str) -> str | None:
     """The stored details of the last heartbeat; None when there was none."""
     row = connection.execute(

@@ -22,7 +22,7 @@ from actors.issues.messages import GetIssue
 from actors.workflows import store
 from actors.workflows import workflow as workflow_room
 from actors.workflows.dispatcher import RECOVERY_LIMIT, workflow_name
-from actors.workflows.history import HistoryEvent, Kind
+from actors.workflows.history import Kind, NewEvent
 from actors.workflows.messages import AppendHistory, BeginLife, DescribeWorkflow, Launch
 from actors.writer import Poison, persist, write
 from beadflow import Context, activity, workflow

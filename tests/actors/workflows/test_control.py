@@ -1,0 +1,227 @@
+"""Cancel, pause and terminate: durable before they are answered, and they reach the children."""
+
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from actors.errors import Conflict
+from actors.workflows.history import Kind
+from actors.workflows.messages import RequestCancel
+from actors.writer import write
+from beadflow import CancelledError, Context, activity, workflow
+from tests.support import engine
+from tests.support.world import running_system
+
+log: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_yet() -> None:
+    log.clear()
+
+
+@activity
+async def endless() -> None:
+    log.append("begun")
+    try:
+        await trio.sleep_forever()
+    finally:
+        log.append("stopped")
+
+
+@activity
+async def clean_up(what: str) -> str:
+    log.append(f"cleaned {what}")
+    return what
+
+
+@activity
+async def quick(number: int) -> int:
+    log.append(f"quick {number}")
+    return number
+
+
+@workflow
+async def works_for_ever(ctx: Context) -> None:
+    try:
+        await ctx.activity(endless)
+    finally:
+        await ctx.activity(clean_up, "up")
+
+
+@workflow
+async def will_not_be_stopped(ctx: Context) -> str:
+    try:
+        await ctx.activity(endless)
+    except CancelledError as error:
+        return f"ended in order: {error.reason}"
+
+
+@workflow
+async def many_lines(ctx: Context) -> None:
+    await ctx.gather(ctx.sleep(1000), ctx.signal("never"), ctx.activity(endless))
+
+
+@workflow
+async def steps_and_signals(ctx: Context) -> list[int]:
+    done = []
+    for number in range(3):
+        await ctx.signal("go")
+        done.append(await ctx.activity(quick, number))
+    return done
+
+
+@workflow
+async def waits(ctx: Context) -> None:
+    try:
+        await ctx.signal("never")
+    finally:
+        await ctx.activity(clean_up, "child")
+
+
+@workflow
+async def parent(ctx: Context) -> None:
+    await ctx.child(waits)
+
+
+@workflow
+async def careless_parent(ctx: Context) -> None:
+    await ctx.child(waits, on_parent_close="abandon")
+
+
+async def begun() -> None:
+    with trio.fail_after(10):
+        while "begun" not in log:
+            await trio.sleep(0.002)
+
+
+async def test_cancel_ends_the_activity_runs_the_clean_up_and_closes_the_workflow(
+    repo: Path,
+) -> None:
+    async with running_system(repo, workflows=[works_for_ever]) as running:
+        started = await running.start("works_for_ever")
+        await begun()
+        await engine.cancel(running, started.id, "wrong repository")
+        (ended,) = await running.ended(started.id)
+        assert ended.status == "cancelled"
+    assert log == ["begun", "stopped", "cleaned up"]
+
+
+async def test_a_workflow_may_end_in_its_own_way_when_it_is_cancelled(repo: Path) -> None:
+    async with running_system(repo, workflows=[will_not_be_stopped]) as running:
+        started = await running.start("will_not_be_stopped")
+        await begun()
+        await engine.cancel(running, started.id, "enough")
+        (ended,) = await running.ended(started.id)
+        assert ended.status == "completed"
+        assert await running.output(started.id) == "ended in order: enough"
+
+
+async def test_cancel_reaches_every_branch(repo: Path) -> None:
+    async with running_system(repo, workflows=[many_lines]) as running:
+        started = await running.start("many_lines")
+        await begun()
+        await engine.cancel(running, started.id)
+        (ended,) = await running.ended(started.id)
+        assert ended.status == "cancelled"
+        assert engine.kinds(running, started.id).count(Kind.OPERATION_CANCELLED) == 3
+
+
+async def test_a_cancel_that_is_answered_is_carried_out_by_the_next_process(repo: Path) -> None:
+    async with running_system(repo, workflows=[works_for_ever]) as running:
+        started = await running.start("works_for_ever")
+        await begun()
+        request = RequestCancel(workflow_id=started.id, reason="enough", at=engine.now(running))
+        await write(running.system.named("tempolite_writer"), request)  # and nobody is told
+    log.clear()
+    async with running_system(repo, workflows=[works_for_ever]) as running:
+        assert await engine.closed(running, started.id) == "cancelled"
+    assert log == ["cleaned up"]
+
+
+async def test_cancel_reaches_a_child_and_its_clean_up(repo: Path) -> None:
+    async with running_system(repo, workflows=[parent, waits]) as running:
+        started = await running.start("parent")
+        await engine.recorded(running, started.id, Kind.CHILD_STARTED)
+        await engine.cancel(running, started.id)
+        assert await engine.closed(running, f"{started.id}.1") == "cancelled"
+        assert await engine.closed(running, started.id) == "cancelled"
+    assert log == ["cleaned child"]
+
+
+async def test_terminate_ends_a_workflow_and_its_child_where_they_stand(repo: Path) -> None:
+    async with running_system(repo, workflows=[parent, waits]) as running:
+        started = await running.start("parent")
+        await engine.recorded(running, started.id, Kind.CHILD_STARTED)
+        await engine.terminate(running, started.id)
+        (ended,) = await running.ended(started.id)
+        assert ended.status == "terminated"
+        assert engine.status(running, f"{started.id}.1") == "terminated"
+        with pytest.raises(Conflict):
+            await engine.signal(running, started.id, "never")
+    assert log == []
+
+
+async def test_a_child_that_is_to_be_abandoned_goes_on_alone(repo: Path) -> None:
+    async with running_system(repo, workflows=[careless_parent, waits]) as running:
+        started = await running.start("careless_parent")
+        await engine.recorded(running, started.id, Kind.CHILD_STARTED)
+        await engine.terminate(running, started.id)
+        child = f"{started.id}.1"
+        assert engine.status(running, child) == "running"
+        await engine.signal(running, child, "never")
+        assert await engine.closed(running, child) == "completed"
+
+
+async def test_a_paused_workflow_begins_nothing_until_it_is_resumed(repo: Path) -> None:
+    async with running_system(repo, workflows=[steps_and_signals]) as running:
+        started = await running.start("steps_and_signals")
+        await engine.signal(running, started.id, "go", 1)
+        await engine.recorded(running, started.id, Kind.ACTIVITY_COMPLETED)
+        await engine.pause(running, started.id)
+        assert (await running.get(started.id)).status in ("active", "paused")
+        await engine.signal(running, started.id, "go", 2)
+        await engine.signal(running, started.id, "go", 3)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert log == ["quick 0"]
+        await engine.resume(running, started.id)
+        await running.ended(started.id)
+        assert await running.output(started.id) == [0, 1, 2]
+
+
+async def test_a_paused_workflow_stays_paused_over_a_restart(repo: Path) -> None:
+    async with running_system(repo, workflows=[steps_and_signals]) as running:
+        started = await running.start("steps_and_signals")
+        await engine.pause(running, started.id)
+    async with running_system(repo, workflows=[steps_and_signals]) as running:
+        for number in range(3):
+            await engine.signal(running, started.id, "go", number)
+        assert engine.status(running, started.id) == "paused"
+        await engine.resume(running, started.id)
+        await running.ended(started.id)
+        assert await running.output(started.id) == [0, 1, 2]
+
+
+async def test_pause_and_resume_reach_the_child(repo: Path) -> None:
+    async with running_system(repo, workflows=[parent, waits]) as running:
+        started = await running.start("parent")
+        await engine.recorded(running, started.id, Kind.CHILD_STARTED)
+        child = f"{started.id}.1"
+        await engine.pause(running, started.id)
+        assert engine.status(running, child) == "paused"
+        await engine.signal(running, child, "never")
+        await engine.resume(running, started.id)
+        assert engine.status(running, child) == "running"
+        assert await engine.closed(running, started.id) == "completed"
+
+
+async def test_a_paused_workflow_can_be_cancelled(repo: Path) -> None:
+    async with running_system(repo, workflows=[works_for_ever]) as running:
+        started = await running.start("works_for_ever")
+        await begun()
+        await engine.pause(running, started.id)
+        await engine.cancel(running, started.id)
+        assert await engine.closed(running, started.id) == "cancelled"
+    assert log == ["begun", "stopped", "cleaned up"]
