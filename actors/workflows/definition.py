@@ -17,6 +17,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic import ValidationError as ModelError
 
 from actors.errors import NotFound, ValidationError
+from actors.workflows.lint import Report, lint
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -147,6 +148,11 @@ class WorkflowDefinition:
     @cached_property
     def output(self) -> TypeAdapter[Any]:
         return TypeAdapter(self.output_type)
+
+    @cached_property
+    def report(self) -> Report:
+        """What the lint says of its function. Read once, when somebody first asks."""
+        return lint(self.function, _runs_apart)
 
     def schema(self) -> dict[str, Any]:
         """JSON schema of the variables; {} where any JSON object will do."""
@@ -321,6 +327,10 @@ def activity_of(target: object) -> ActivityDefinition | None:
     return found if isinstance(found, ActivityDefinition) else None
 
 
+def _runs_apart(target: object) -> bool:
+    return workflow_of(target) is not None or activity_of(target) is not None
+
+
 def belongs_to(function: Callable[..., Any], agent_type: str) -> ActivityDefinition | None:
     """Make a decorated method an activity of agents of that type; None if it is not decorated."""
     found = activity_of(function)
@@ -443,6 +453,11 @@ class Definitions:
             wanted = name if version is None else f"{name} v{version}"
             raise NotFound(f"no workflow type {wanted!r}; known: {known}")
         return chosen
+
+    def every(self) -> list[WorkflowDefinition]:
+        """All versions of all workflows, by name and version."""
+        books = (self._by_name[name] for name in sorted(self._by_name))
+        return [book[version] for book in books for version in sorted(book)]
 
     def latest(self) -> list[WorkflowDefinition]:
         return [self.get(name) for name in sorted(self._by_name)]
