@@ -17,6 +17,7 @@ from types import ModuleType
 from actors.agents.coordinator import AgentSpec
 from actors.agents.protocol import Agent
 from actors.workflows.definition import Definitions, workflow_of
+from actors.workflows.lint import Finding
 
 WORKFLOWS = "beadflow.workflows"
 AGENTS = "beadflow.agents"
@@ -24,6 +25,15 @@ AGENTS = "beadflow.agents"
 
 class PluginError(Exception):
     """A plugin cannot be used; the message names it and says why."""
+
+
+class ForbiddenCallsError(PluginError):
+    """Workflows do what a replay would not do again the same, and that is not put up with."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        count = f"{len(findings)} {'finding' if len(findings) == 1 else 'findings'}"
+        super().__init__(f"strict_workflows refuses what workflows do: {count}")
+        self.findings = tuple(findings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +44,16 @@ class Plugins:
     agents: tuple[AgentSpec, ...]
 
 
-def load(files: Sequence[Path] = ()) -> Plugins:
+def load(files: Sequence[Path] = (), *, strict_workflows: bool = False) -> Plugins:
     """Collect every workflow and agent class.
 
     Args:
         files: Python files from the operator's settings; each is imported once.
+        strict_workflows: whether to refuse what the lint finds in the workflows.
 
     Raises:
         PluginError: one cannot be imported, is not what it says, or clashes with another.
+        ForbiddenCallsError: the lint has found something, and `strict_workflows` was asked for.
     """
     definitions = Definitions()
     classes: dict[str, type[Agent]] = {}
@@ -50,6 +62,8 @@ def load(files: Sequence[Path] = ()) -> Plugins:
             _add(found, definitions, classes)
         except TypeError as error:
             raise PluginError(f"{source}: {error}") from error
+    if strict_workflows:
+        _refuse_forbidden(definitions)
     agents = tuple(
         AgentSpec(agent_id=f"{name}-1", agent_class=classes[name]) for name in sorted(classes)
     )
@@ -65,6 +79,12 @@ def _add(found: object, definitions: Definitions, classes: dict[str, type[Agent]
     known = classes.setdefault(found.agent_type, found)
     if known is not found:
         raise TypeError(f"two agents have the type {found.agent_type!r}: {known!r}, {found!r}")
+
+
+def _refuse_forbidden(definitions: Definitions) -> None:
+    found = [one for known in definitions.every() for one in known.report.findings]
+    if found:
+        raise ForbiddenCallsError(tuple(dict.fromkeys(found)))
 
 
 def _from_entry_points() -> Iterator[tuple[str, object]]:

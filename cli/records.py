@@ -55,13 +55,17 @@ class Workflow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowType:
-    """A kind of workflow that can be started; `variables` marks required names with `*`."""
+    """A kind of workflow that can be started; `variables` marks required names with `*`.
+
+    `warnings` are what the server says its code must not do, a line each.
+    """
 
     name: str
     version: str
     description: str
     agent: str
     variables: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +135,7 @@ def workflow_type(raw: object) -> WorkflowType:
         description=text(fields, "description"),
         agent=text(fields, "agent_type"),
         variables=_variables(fields.get("variables")),
+        warnings=_warnings(fields.get("warnings")),
     )
 
 
@@ -232,3 +237,14 @@ def _variables(schema: object) -> tuple[str, ...]:
         return ()
     required = schema.get("required") or ()
     return tuple(f"{name}*" if name in required else name for name in schema["properties"])
+
+
+def _warnings(found: object) -> tuple[str, ...]:
+    entries = found if isinstance(found, list) else []
+    return tuple(_warning(entry) for entry in entries if isinstance(entry, dict))
+
+
+def _warning(entry: dict[str, Any]) -> str:
+    where = f"{text(entry, 'file')}:{text(entry, 'line')}"
+    what = f"{text(entry, 'what')} ({text(entry, 'rule')})"
+    return f"{where}: {what}: {text(entry, 'why')}; instead: {text(entry, 'instead')}"

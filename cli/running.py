@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from actors.mailboxes import Mailboxes
 from actors.stores import Stores, open_stores
 from actors.telemetry import Meters
 from actors.tree import World, tree
+from actors.workflows.definition import Definitions
 from api.doors import Doors, Where
 from api.server import doors_specs, listen
 from cli.exits import ExitCode
@@ -35,6 +36,8 @@ from storage.home import DataDir
 from storage.issues.file import PUBLISHED
 from storage.pool import ReadPool
 from supervision import ChildSpec, StartError, System
+
+log = structlog.get_logger("beadflow.plugins")
 
 SWITCH_INTERVAL_S = 1e-4
 """Beside a busy trio thread a writer's thread fell to 2 writes/s at the interpreter's own 5 ms."""
@@ -138,7 +141,8 @@ async def running(
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     chance = random.SystemRandom()
     meters = Meters()
-    found = load_plugins(settings.plugins)
+    found = load_plugins(settings.plugins, strict_workflows=settings.strict_workflows)
+    warn_of(found.definitions)
     opening = open_stores(
         where.data, chance=chance, observe=meters.observe_query, tuning=settings.tuning
     )
@@ -170,9 +174,18 @@ async def running(
             yield system
 
 
-def load_plugins(files: tuple[Path, ...]) -> plugins.Plugins:
+def load_plugins(files: tuple[Path, ...], *, strict_workflows: bool = False) -> plugins.Plugins:
     try:
-        return plugins.load(files)
+        return plugins.load(files, strict_workflows=strict_workflows)
+    except plugins.ForbiddenCallsError as error:
+        raise Problem(
+            "A plugin cannot be used",
+            str(error),
+            code="bad_plugin",
+            exit_code=ExitCode.FAILED,
+            hint="`# beadflow: allow RULE` on a line permits it there",
+            errors=tuple(str(finding) for finding in error.findings),
+        ) from error
     except plugins.PluginError as error:
         raise Problem(
             "A plugin cannot be used",
@@ -180,6 +193,16 @@ def load_plugins(files: tuple[Path, ...]) -> plugins.Plugins:
             code="bad_plugin",
             exit_code=ExitCode.FAILED,
         ) from error
+
+
+def warn_of(definitions: Definitions) -> None:
+    """Say what the lint has found in the workflows."""
+    for known in definitions.every():
+        which = {"workflow": known.name, "version": known.version}
+        if not known.report.has_source:
+            log.debug("workflow.unread", **which, why="its source is not there")
+        for finding in known.report.findings:
+            log.warning("workflow.forbidden", **which, **asdict(finding))
 
 
 def doors_of(system: System, where: Place) -> Doors:

@@ -22,7 +22,7 @@ log = structlog.get_logger("beadflow.serve")
 
 _REPO = "The Git repository to serve; by default the one around the current directory."
 _DATA = "Where to keep the databases; by default beadflow/ in the repository's Git directory."
-_CONFIG = "A settings file (TOML): host, port, metrics_port, log_level, plugins, retention_days."
+_CONFIG = "A settings file (TOML): host, port, plugins, strict_workflows, retention_days and more."
 
 
 def up(

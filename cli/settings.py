@@ -35,6 +35,8 @@ SECONDS = {
 }
 """The least that settings may be that are times."""
 
+SWITCHES = ("strict_workflows",)
+
 LONGEST_S = 366 * 86400.0
 
 
@@ -48,6 +50,7 @@ class Settings:
         metrics_port: of /metrics; 0 picks a free one.
         log_level: "debug", "info", "warning" or "error".
         plugins: Python files with workflows and agents, relative to the settings file.
+        strict_workflows: whether to refuse the start when a workflow does what it must not.
         retention_days: days for which ended workflows stay in the databases; 0 keeps them for ever.
         database_connections: that read each database beside each other, 1 to 64.
         database_idle_s: seconds after which a connection nobody uses is closed; 0 never.
@@ -63,6 +66,7 @@ class Settings:
     metrics_port: int = 9090
     log_level: str = "info"
     plugins: tuple[Path, ...] = ()
+    strict_workflows: bool = False
     retention_days: int = 0
     database_connections: int = DEFAULTS.connections
     database_idle_s: float = DEFAULTS.idle_s
@@ -120,6 +124,10 @@ class Settings:
             raise _bad(source, f"host is an address, not {self.host!r}")
         if self.log_level not in LEVELS:
             raise _bad(source, f"log_level is one of {', '.join(LEVELS)}, not {self.log_level!r}")
+        for name in SWITCHES:
+            value = getattr(self, name)
+            if type(value) is not bool:
+                raise _bad(source, f"{name} is true or false, not {value!r}")
         for name, allowed in WHOLE.items():
             value = getattr(self, name)
             if type(value) is not int or value not in allowed:

@@ -186,13 +186,17 @@ def logs_(
 
 @app.command(help_epilogue="Example:\n\n  beadflow workflow types")
 def types(*, where: Where = ANYWHERE, out: Given) -> int:
-    """List the kinds of workflow that can be started, with their variables."""
+    """List the kinds of workflow that can be started, with their variables and warnings."""
     with discovery.source(where) as source:
         found = records.items(source.get(f"{_WORKFLOWS}/types"))
     if out.json:
         out.envelope("workflow.types", found)
         return ExitCode.OK
-    out.table(_TYPE_COLUMNS, [_type_row(records.workflow_type(raw)) for raw in found])
+    kinds = [records.workflow_type(raw) for raw in found]
+    out.table(_TYPE_COLUMNS, [_type_row(kind) for kind in kinds])
+    for kind in kinds:
+        for warning in kind.warnings:
+            out.note(f"warning: {kind.name}: {warning}", "yellow")
     return ExitCode.OK
 
 

@@ -330,4 +330,5 @@ def _type_record(definition: WorkflowDefinition) -> WorkflowTypeRecord:
         description=definition.description,
         agent_type=definition.agent_type,
         variables=definition.schema(),
+        warnings=definition.report.findings,
     )

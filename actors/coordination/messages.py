@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.facts import Fact, LoggedFact
+from actors.workflows.lint import Finding
 from actors.writer import Command
 from supervision import Ask
 
@@ -117,13 +118,14 @@ class ReadEvents(Ask[tuple[LoggedFact, ...]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowTypeRecord:
-    """A workflow that can be started. `variables` is a JSON schema."""
+    """A workflow that can be started. `variables` is a JSON schema, `warnings` are the lint's."""
 
     name: str
     version: int
     description: str
     agent_type: str | None
     variables: dict[str, Any]
+    warnings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actors import plugins
-from actors.plugins import AGENTS, WORKFLOWS, PluginError, load
+from actors.plugins import AGENTS, WORKFLOWS, ForbiddenCallsError, PluginError, load
 from beadflow import Agent, Context, workflow
 
 FLOW = """
@@ -67,6 +67,32 @@ def test_what_a_file_only_imports_is_not_its_own(tmp_path: Path) -> None:
     text = "from beadflow import Agent, workflow\nfrom beadflow import *\n"
     loaded = load([write(tmp_path / "flows.py", text)])
     assert (names(loaded), loaded.agents) == ([], ())
+
+
+def test_what_workflows_must_not_do_is_only_reported(tmp_path: Path) -> None:
+    loaded = load([write(tmp_path / "flows.py", flow(body="print(open('x'))"))])
+    rules = [one.rule for known in loaded.definitions.every() for one in known.report.findings]
+    assert sorted(rules) == ["console", "file"]
+
+
+def test_strict_about_workflows_all_that_was_found_refuses_them(tmp_path: Path) -> None:
+    files = [
+        write(tmp_path / "a.py", flow("one", "print('x')")),
+        write(tmp_path / "b.py", flow("two", "return id(ctx)")),
+        write(tmp_path / "c.py", flow("three")),
+    ]
+    with pytest.raises(ForbiddenCallsError, match="2 findings") as refused:
+        load(files, strict_workflows=True)
+    assert isinstance(refused.value, PluginError)
+    assert [(one.file, one.what) for one in refused.value.findings] == [
+        (str(files[0]), "print"),
+        (str(files[1]), "id"),
+    ]
+
+
+def test_strict_about_workflows_those_without_a_finding_are_taken(tmp_path: Path) -> None:
+    body = "print('x')  # beadflow: allow console"
+    assert names(load([write(tmp_path / "flows.py", flow(body=body))], strict_workflows=True))
 
 
 def test_two_files_of_one_name_do_not_clash(tmp_path: Path) -> None:

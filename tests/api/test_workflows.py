@@ -199,4 +199,12 @@ def test_the_types_are_listed_with_a_schema_of_their_variables(shared: SharedSit
     assert data["arithmetic"]["description"] == "Add two numbers."
     assert data["arithmetic"]["variables"]["required"] == ["first"]
     assert data["greeting"]["agent_type"] == "greeter"
-    assert set(data["greeting"]) == {"name", "version", "description", "agent_type", "variables"}
+    assert set(data["greeting"]) == {
+        "name",
+        "version",
+        "description",
+        "agent_type",
+        "variables",
+        "warnings",
+    }
+    assert data["greeting"]["warnings"] == []

@@ -52,6 +52,8 @@ def test_every_knob_of_the_databases_can_be_set(tmp_path: Path) -> None:
         ("database_busy_timeout_s", '"5"'),
         ("database_cached_statements", "-1"),
         ("database_wal_limit_mib", "1.5"),
+        ("strict_workflows", "1"),
+        ("strict_workflows", '"true"'),
     ],
 )
 def test_a_wrong_knob_is_refused_by_its_name(tmp_path: Path, key: str, value: str) -> None:

@@ -252,6 +252,25 @@ def test_types_show_their_variables(beadflow: Run, at: FakeServer) -> None:
     assert "question* limit" in beadflow("workflow", "types").out
 
 
+def test_what_the_code_of_a_type_must_not_do_is_said_below(beadflow: Run, at: FakeServer) -> None:
+    warning = {
+        "rule": "wait",
+        "what": "time.sleep",
+        "why": "it blocks",
+        "instead": "`ctx.sleep(...)`",
+        "file": "/flows.py",
+        "line": 7,
+    }
+    kind = {"name": "research", "version": 1, "description": "", "warnings": [warning]}
+    at.answers["GET /api/v1/workflows/types"] = Answer({"data": [kind]})
+    ran = beadflow("workflow", "types")
+    assert ran.err == (
+        "warning: research: /flows.py:7: time.sleep (wait): it blocks; instead: `ctx.sleep(...)`\n"
+    )
+    assert "time.sleep" not in ran.out
+    assert beadflow("workflow", "types", "-o", "json").json["data"] == [kind]
+
+
 # --- results
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from actors.coordination.messages import ResultRecord, WorkflowTypeRecord
 from actors.facts import LOG, LoggedFact
+from actors.workflows.lint import Finding
 from api import models
 from api.app import create_app, create_metrics_app
 from api.body import BODY_LIMIT_BYTES, DEPTH_LIMIT
@@ -34,6 +35,7 @@ FIELDS: list[tuple[str, Any]] = [
     ("`POST /api/v1/workflows`", models.StartRequest),
     ("`GET /api/v1/workflows`", models.ListQuery),
     ("`GET /api/v1/workflows/types`", WorkflowTypeRecord),
+    ("A warning", Finding),
     ("`GET /api/v1/workflows/{id}/results`", ResultRecord),
     ("The workflow", models.Workflow),
     ("`WS /api/v1/events`", models.EventsQuery),

@@ -13,7 +13,9 @@ from actors.agents.protocol import Agent, Task
 from actors.coordination import manager
 from actors.tree import BUDGET
 from actors.workflows import activities, dispatcher
-from tests.docs.pages import blocks, first_names, section
+from actors.workflows.forbidden import RULES, rule_of
+from actors.workflows.lint import DEPTH
+from tests.docs.pages import blocks, first_names, names, rows, section
 from tests.support.world import Running, running_system
 
 GUIDE = "docs/writing-workflows.md"
@@ -39,6 +41,7 @@ async def test_every_workflow_of_the_guide_runs(found: plugins.Plugins, repo: Pa
         assert await _output(running, "translating", word="?") == "no_such_word after 1"
         assert await _output(running, "measuring", words=["bead", "reed"]) == {"bead": 4, "reed": 0}
         assert await _output(running, "measuring_by_name") == {"bead": 4}
+        assert await _output(running, "timed") == "done"
         said = [fact.data["message"] for fact in running.log() if fact.type == "log"]
         assert {"started on a Monday", "attempt 1 in repo"} <= set(said)
 
@@ -48,12 +51,38 @@ def test_the_guide_lists_all_that_the_package_offers() -> None:
 
 
 def test_the_tables_of_arguments_name_them_all() -> None:
-    assert _listed("A workflow") == _arguments(beadflow.workflow)
+    assert _listed("A workflow", of="What the context offers") == _arguments(beadflow.workflow)
     assert _listed("Activities of the engine", of="Failures and retries") == _arguments(
         beadflow.activity
     )
     fields = [field.name for field in dataclasses.fields(beadflow.RetryPolicy)]
     assert _listed("Failures and retries") == fields
+
+
+def test_the_table_of_rules_is_that_of_the_lint() -> None:
+    table = {
+        names(rule)[0]: instead
+        for rule, _, instead in rows(section(GUIDE, "What a workflow must not do"))
+    }
+    assert table == {rule.name: rule.instead for rule in RULES}
+
+
+def test_what_the_table_says_of_a_rule_is_found_by_that_rule() -> None:
+    for rule, what, _ in rows(section(GUIDE, "What a workflow must not do")):
+        calls = [name for name in names(what.partition("; not ")[0]) if _is_dotted(name)]
+        found = {name: rule_of([name]) for name in calls}
+        assert {
+            name for name, one in found.items() if not one or one[1].name != names(rule)[0]
+        } == set()
+
+
+def test_the_guide_says_how_deep_calls_are_followed() -> None:
+    assert f"up to {DEPTH} calls deep" in " ".join(section(GUIDE, "A workflow").split())
+
+
+def test_no_workflow_of_the_guide_does_what_it_must_not(found: plugins.Plugins) -> None:
+    assert [one for known in found.definitions.every() for one in known.report.findings] == []
+    assert all(known.report.has_source for known in found.definitions.every())
 
 
 def test_the_table_of_the_task_names_all_that_an_agent_may_use() -> None:
@@ -88,6 +117,11 @@ def _listed(title: str, of: str | None = None) -> list[str]:
     if of is not None:
         text = text.partition(f"\n### {of}")[0]
     return first_names(text)
+
+
+def _is_dotted(name: str) -> bool:
+    """Whether it is a name out of a module, as the lint knows them."""
+    return name.replace(".", "").replace("_", "").isalnum() and name.islower() and "." in name
 
 
 def _arguments(function: Any) -> list[str]:

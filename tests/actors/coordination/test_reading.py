@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from actors.coordination.messages import (
     GetResults,
@@ -93,6 +94,19 @@ async def test_what_is_stored_is_read_back(repo: Path) -> None:
         assert [(kind.name, kind.description) for kind in kinds] == [
             ("one", "Do one thing."),
             ("other", ""),
+        ]
+        assert [kind.warnings for kind in kinds] == [(), ()]
+
+
+async def test_a_type_is_listed_with_what_its_code_must_not_do(repo: Path) -> None:
+    @workflow
+    async def waits(ctx: Context) -> None:
+        await trio.sleep(1)
+
+    async with running_system(repo, workflows=[waits]) as running:
+        (kind,) = await running.ask("manager", ListWorkflowTypes())
+        assert [(one.rule, one.what, one.file) for one in kind.warnings] == [
+            ("wait", "trio.sleep", __file__)
         ]
 
 

@@ -469,6 +469,7 @@ def test_what_is_to_be_written_instead_is_there() -> None:
 # --- the workflows of this repository
 
 ON_PURPOSE = {
+    ("tests/actors/coordination/test_reading.py", "wait", "trio.sleep"),
     ("tests/actors/workflows/test_dispatcher.py", "wait", "trio.open_nursery"),
     ("tests/actors/workflows/test_dispatcher.py", "wait", "trio.lowlevel.checkpoint"),
 }
