@@ -47,8 +47,8 @@ async def gather(
     execution: Execution, works: Sequence[Coroutine[Any, Any, Any]]
 ) -> tuple[Any, ...]:
     """Run branches at once and answer their results in order; see `Context.gather`."""
-    parent = Strand.current()
     try:
+        parent = Strand.current()
         op = parent.next_op()
         execution.replay.fork(op)
     except BaseException:
@@ -83,10 +83,10 @@ def _raise_cancellation(branches: Iterable[_Branch]) -> None:
 
 async def first(execution: Execution, works: Sequence[Coroutine[Any, Any, Any]]) -> tuple[int, Any]:
     """Run branches at once until one ends; see `Context.first`."""
-    parent = Strand.current()
     try:
         if not works:
             raise ValueError("first() takes at least one branch")
+        parent = Strand.current()
         op = parent.next_op()
         record = execution.replay.take(op, FIRST)
     except BaseException:
