@@ -90,7 +90,7 @@ def append_history(connection: sqlite3.Connection, command: AppendHistory) -> Ap
     if any(kind not in OUTER for _, kind, *_ in later):
         return _repeated(command, later)
     refuse_if_ended(command.workflow_id, later)
-    last = later[-1][0] if later else command.after
+    last = _last_seq(connection, command, later)
     woken = insert_events(connection, command.workflow_id, command.events, first=last + 1)
     queries.note_progress(connection, command.workflow_id)
     at = command.events[0].at
@@ -142,6 +142,23 @@ def refuse_if_ended(workflow_id: str, later: Sequence[tuple[int, str, str, str, 
             raise Conflict(f"workflow {workflow_id} has ended: {kind} is its event {seq}")
 
 
+def _last_seq(
+    connection: sqlite3.Connection,
+    command: AppendHistory | RunTransaction,
+    later: Sequence[tuple[int, str, str, str, str]],
+) -> int:
+    """The number of the last event. A gap is never stored: the history would not replay."""
+    if later:
+        return later[-1][0]
+    last = queries.last_seq(connection, command.workflow_id)
+    if last != command.after:
+        raise Conflict(
+            f"the history of {command.workflow_id} ends at {last},"
+            f" an event {command.after + 1} cannot follow"
+        )
+    return last
+
+
 def _insert_task(connection: sqlite3.Connection, workflow_id: str, task: NewTask, at: str) -> None:
     values = (task.op, task.agent_type, task.activity, task.input, task.policy, at)
     queries.insert_task(connection, (workflow_id, *values))
@@ -178,9 +195,9 @@ def run_transaction(connection: sqlite3.Connection, command: RunTransaction) -> 
     if any(kind not in OUTER for _, kind, *_ in later):
         raise Conflict(f"another incarnation has gone on with {command.workflow_id}")
     refuse_if_ended(command.workflow_id, later)
+    last = _last_seq(connection, command, later)
     kind, text = transact(connection, command.function, command.value, command.name)
     event = NewEvent(kind=kind, op=command.op, name=command.name, payload=text, at=command.at)
-    last = later[-1][0] if later else command.after
     insert_events(connection, command.workflow_id, [event], first=last + 1)
     queries.note_progress(connection, command.workflow_id)
     return Transacted(seq=last + 1, kind=kind, payload=text)
