@@ -28,11 +28,10 @@ from actors.facts import (
     LoggedFact,
 )
 from actors.workflows import workflow as workflow_room
-from actors.workflows.history import HistoryEvent, Kind
 from actors.workflows.messages import (
     ActivateInstance,
-    AppendHistory,
     EndAttempt,
+    SetAside,
     StartTask,
     TaskEnded,
 )
@@ -388,14 +387,8 @@ async def test_a_task_of_a_workflow_that_was_set_aside_is_not_handed_out_again(
 
 async def set_aside(running: Running, workflow_id: str) -> None:
     """Dead-letter a workflow as its dispatcher does."""
-    last = queries.last_seq(running.stores.tempolite.inline, workflow_id)
-    event = HistoryEvent(
-        seq=last + 1,
-        kind=Kind.WORKFLOW_DEAD_LETTERED,
-        payload=payload.encode({"code": "dead_letter", "message": "m"}),
-        at="2026-03-01T00:00:00.000000Z",
-    )
-    await running.ask("tempolite_writer", AppendHistory(workflow_id=workflow_id, events=(event,)))
+    command = SetAside(workflow_id=workflow_id, reason="m", at="2026-03-01T00:00:00.000000Z")
+    await running.ask("tempolite_writer", command)
 
 
 async def test_a_step_that_was_going_on_when_the_process_ended_is_done_again(repo: Path) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,26 +12,43 @@ from trio.testing import MockClock
 
 from actors.workflows.activities import (
     RESULT_LIMIT_BYTES,
+    ActivityInfo,
     activity_info,
     decode_result,
     encode_failure,
     encode_result,
     failure_of,
-    run_attempts,
+    run_once,
 )
+from actors.workflows.context import Context
 from actors.workflows.definition import ActivityFailure, RetryPolicy, activity, activity_of
+from actors.workflows.steps import ActivityError
 from storage import payload
+from tests.support.stage import Stage
 
 
 class Point(BaseModel):
     x: int
 
 
-async def run(function: Callable[..., Any], value: Any = None, **retry: Any) -> Any:
+async def run(function: Callable[..., Any], value: Any = None, attempt: int = 1) -> Any:
+    """One attempt, in its stored form."""
     definition = activity_of(function)
     assert definition is not None
-    policy = RetryPolicy(**retry) if retry else definition.retry
-    return payload.decode(await run_attempts(definition, value, policy, "w-1", "2"))
+    info = ActivityInfo(workflow_id="w-1", attempt=attempt, idempotency_key="w-1/2")
+    return payload.decode(await run_once(definition, value, info, definition.timeout_s))
+
+
+async def all_attempts(function: Callable[..., Any], **retry: Any) -> Any:
+    """What becomes of an activity under a policy: the payload of the event that records it."""
+    stage = Stage()
+
+    async def body(ctx: Context) -> None:
+        await ctx.activity(function, retry=RetryPolicy(**retry))
+
+    with suppress(ActivityError):
+        await stage.run(body)
+    return payload.decode(stage.stored[-1].payload)
 
 
 # --- results as data
@@ -136,7 +154,7 @@ async def test_attempts_are_counted_and_waited_for(autojump_clock: trio.testing.
             raise OSError("not yet")
         return activity_info().attempt
 
-    done = await run(third, attempts=3, initial_s=10.0, coefficient=2.0)
+    done = await all_attempts(third, attempts=3, initial_s=10.0, coefficient=2.0)
     assert done == {"result": 3, "attempts": 3}
     assert [later - moments[0] for later in moments] == [0.0, 10.0, 30.0]
 
@@ -146,10 +164,12 @@ async def test_the_last_failure_is_the_one_that_counts() -> None:
     async def never() -> None:
         raise OSError(f"attempt {activity_info().attempt}")
 
-    with pytest.raises(ActivityFailure, match="attempt 2") as failed:
-        await run(never, attempts=2, initial_s=0.0)
-    assert failed.value.attempts == 2
-    assert isinstance(failed.value.__cause__, OSError)
+    failed = await all_attempts(never, attempts=2, initial_s=0.0)
+    assert failed == {"code": "OSError", "message": "attempt 2", "attempts": 2}
+    with pytest.raises(ActivityFailure, match="attempt 2") as one:
+        await run(never, attempt=2)
+    assert one.value.attempts == 2
+    assert isinstance(one.value.__cause__, OSError)
 
 
 async def test_a_failure_that_is_final_is_not_tried_again() -> None:
@@ -161,8 +181,7 @@ async def test_a_failure_that_is_final_is_not_tried_again() -> None:
         calls += 1
         raise ActivityFailure("final", "m", retryable=False)
 
-    with pytest.raises(ActivityFailure):
-        await run(final, attempts=9, initial_s=0.0)
+    assert (await all_attempts(final, attempts=9, initial_s=0.0))["code"] == "final"
     assert calls == 1
 
 
@@ -174,7 +193,7 @@ async def test_an_activity_that_takes_too_long_has_failed(
         await trio.sleep_forever()
 
     with pytest.raises(ActivityFailure, match="took longer than 5") as failed:
-        await run(slow, attempts=1)
+        await run(slow)
     assert failed.value.code == "start_to_close_timeout"
 
 
@@ -198,9 +217,8 @@ async def test_a_result_that_cannot_be_stored_is_a_failure_of_the_activity() -> 
     async def odd() -> object:
         return object()
 
-    with pytest.raises(ActivityFailure) as failed:
-        await run(odd, attempts=3, initial_s=0.0)
-    assert (failed.value.code, failed.value.attempts) == ("result_not_json", 1)
+    failed = await all_attempts(odd, attempts=3, initial_s=0.0)
+    assert (failed["code"], failed["attempts"]) == ("result_not_json", 1)
 
 
 async def test_code_that_never_waits_is_too_late_all_the_same(mock_clock: MockClock) -> None:

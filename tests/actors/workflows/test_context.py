@@ -1,89 +1,22 @@
 """The context of a workflow over a history in memory: what happens, and what is only repeated."""
 
 import random
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
 import trio
 
-from actors.workflows.context import ActivityError, Context
+from actors.workflows.context import Context
 from actors.workflows.definition import ActivityFailure, activity
-from actors.workflows.history import HistoryEvent, Kind
-from actors.workflows.journal import Journal
-from actors.workflows.messages import AppendHistory
-from actors.workflows.replay import NonDeterminismError, Replay
-from actors.workflows.strand import Strand, StrandError
+from actors.workflows.history import Kind
+from actors.workflows.replay import NonDeterminismError
+from actors.workflows.steps import ActivityError
+from actors.workflows.strand import StrandError
 from beadflow import Agent, Task
 from storage import payload
 from storage.workflows.records import TaskRow
-
-Body = Callable[[Context], Awaitable[Any]]
-
-
-@dataclass
-class Stage:
-    """Where one workflow runs, is cut off, and runs again."""
-
-    stored: list[HistoryEvent] = field(
-        default_factory=lambda: [HistoryEvent(seq=1, kind=Kind.WORKFLOW_STARTED, at="t")]
-    )
-    offered: int = 0
-    lines: list[tuple[str, str]] = field(default_factory=list)
-    outcomes: dict[str, TaskRow] = field(default_factory=dict)
-    stalled: bool = False
-
-    async def run(self, body: Body) -> Any:
-        """Run the body to its end on what is stored; a new life each time."""
-        replay = Replay.of("w-1", self.stored)
-        journal = Journal(
-            workflow_id="w-1",
-            last_seq=self.stored[-1].seq,
-            write=self.write,
-            clock=lambda: datetime(2026, 3, 1, tzinfo=UTC),
-        )
-        ctx = Context("w-1", "x-1", replay, journal, self, self.stalled)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(journal.run)
-            outcome = await self.outcome(body, ctx, replay, journal)
-            nursery.cancel_scope.cancel()
-        if isinstance(outcome, BaseException):
-            raise outcome
-        return outcome
-
-    async def outcome(self, body: Body, ctx: Context, replay: Replay, journal: Journal) -> Any:
-        Strand.enter()
-        try:
-            answer = await body(ctx)
-            replay.close()
-        except (Exception, NonDeterminismError) as error:  # noqa: BLE001 - out of the nursery as it is
-            answer = error
-        await journal.barrier()
-        return answer
-
-    async def write(self, command: AppendHistory) -> None:
-        await trio.lowlevel.checkpoint()
-        self.stored += command.events
-
-    # What the context needs of its actor.
-
-    def offer_task(self) -> None:
-        self.offered += 1
-
-    async def task_outcome(self, op: str) -> TaskRow:
-        await trio.lowlevel.checkpoint()
-        return self.outcomes[op]
-
-    def log(self, message: str, level: str) -> None:
-        self.lines.append((message, level))
-
-    def kinds(self) -> list[Kind]:
-        return [event.kind for event in self.stored]
-
-    def ops(self) -> dict[str, str]:
-        return {event.op: event.name for event in self.stored if event.op}
+from tests.support.stage import Body, Stage
 
 
 def outcome_row(op: str, state: str, outcome: str) -> TaskRow:
@@ -386,8 +319,8 @@ async def test_a_stalled_workflow_says_that_it_goes_on_once_it_gets_further() ->
 
     stage = Stage(stalled=True)
     await stage.run(body)
-    assert stage.kinds().count(Kind.WORKFLOW_ACTIVATED) == 1
-    assert stage.kinds()[1] == Kind.WORKFLOW_ACTIVATED
+    assert stage.kinds().count(Kind.WORKFLOW_RECOVERED) == 1
+    assert stage.kinds()[1] == Kind.WORKFLOW_RECOVERED
 
 
 async def test_a_stalled_workflow_that_only_replays_says_nothing() -> None:
@@ -398,7 +331,7 @@ async def test_a_stalled_workflow_that_only_replays_says_nothing() -> None:
     await stage.run(body)
     stage.stalled = True
     await stage.run(body)
-    assert Kind.WORKFLOW_ACTIVATED not in stage.kinds()
+    assert Kind.WORKFLOW_RECOVERED not in stage.kinds()
 
 
 async def test_a_stalled_workflow_that_waits_for_its_agent_again_goes_on() -> None:
@@ -407,7 +340,7 @@ async def test_a_stalled_workflow_that_waits_for_its_agent_again_goes_on() -> No
     del stage.stored[2:]
     stage.stalled = True
     await stage.run(dig)
-    assert stage.kinds()[2] == Kind.WORKFLOW_ACTIVATED
+    assert stage.kinds()[2] == Kind.WORKFLOW_RECOVERED
 
 
 # --- branches
@@ -464,20 +397,21 @@ async def test_branches_given_to_a_gather_of_a_strange_task_are_closed() -> None
 
 
 async def test_the_operations_in_progress_are_named() -> None:
-    seen: list[tuple[str, ...]] = []
+    seen: list[list[str]] = []
+    stage = Stage()
 
     async def body(ctx: Context) -> None:
         @activity
         async def look() -> None:
             await trio.testing.wait_all_tasks_blocked()
-            seen.append(ctx.waiting_for)
+            seen.append(stage.waiting_for())
 
         await ctx.gather(ctx.activity(look), ctx.activity(look))
-        seen.append(ctx.waiting_for)
+        seen.append(stage.waiting_for())
 
-    await Stage().run(body)
-    assert sorted(seen[0]) == ["1.0.1 look", "1.1.1 look"]
-    assert seen[-1] == ()
+    await stage.run(body)
+    assert seen[0] == ["1.0.1 look", "1.1.1 look"]
+    assert seen[-1] == []
 
 
 def tree_of(chance: random.Random, depth: int = 0) -> list[Any]:

@@ -65,6 +65,18 @@ def test_waits_grow_by_the_coefficient_up_to_the_maximum() -> None:
     assert [policy.wait_s(attempt, "x") for attempt in range(1, 6)] == [1.0, 3.0, 8.0, 8.0, None]
 
 
+def test_no_try_is_the_last_one_where_the_policy_has_no_end() -> None:
+    policy = RetryPolicy(attempts=0, initial_s=1.0, maximum_s=8.0)
+    assert [policy.wait_s(attempt, "x") for attempt in (1, 5, 10**6)] == [1.0, 8.0, 8.0]
+
+
+def test_jitter_makes_each_wait_shorter_by_at_most_its_share() -> None:
+    policy = RetryPolicy(attempts=0, initial_s=10.0, maximum_s=10.0, jitter=0.5)
+    waits = {policy.wait_s(1, "x") for _ in range(200)}
+    assert len(waits) > 1
+    assert all(wait is not None and 5.0 <= wait <= 10.0 for wait in waits)
+
+
 def test_a_failure_that_is_not_retryable_is_final_at_once() -> None:
     policy = RetryPolicy(attempts=5, non_retryable=("fatal",))
     assert policy.wait_s(1, "fatal") is None
@@ -73,7 +85,13 @@ def test_a_failure_that_is_not_retryable_is_final_at_once() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"attempts": 0}, {"initial_s": -1.0}, {"maximum_s": -1.0}, {"coefficient": 0.5}],
+    [
+        {"attempts": -1},
+        {"initial_s": -1.0},
+        {"maximum_s": -1.0},
+        {"coefficient": 0.5},
+        {"jitter": 1.5},
+    ],
 )
 def test_a_policy_that_cannot_be_right_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="RetryPolicy"):

@@ -1,11 +1,12 @@
 """The words of the history."""
 
 from actors.workflows.history import (
+    CLOSED,
     NOTHING,
-    OPERATIONS,
+    OUTER,
     STATUS_AFTER,
-    HistoryEvent,
     Kind,
+    NewEvent,
     Status,
     idempotency_key,
 )
@@ -17,16 +18,19 @@ def test_an_idempotency_key_names_one_step_of_one_workflow() -> None:
 
 
 def test_an_event_without_a_payload_stores_nothing_as_null() -> None:
-    event = HistoryEvent(seq=1, kind=Kind.WORKFLOW_ACTIVATED, at="t")
+    event = NewEvent(kind=Kind.WORKFLOW_ACTIVATED, at="t")
     assert event.payload == NOTHING
     assert payload.decode(event.payload) is None
 
 
-def test_every_kind_is_an_operation_or_about_the_workflow() -> None:
-    about_the_workflow = set(STATUS_AFTER) | {Kind.WORKFLOW_STARTED}
-    assert about_the_workflow | OPERATIONS == set(Kind)
-    assert not about_the_workflow & OPERATIONS
-
-
 def test_only_a_start_may_leave_a_workflow_queued() -> None:
     assert set(STATUS_AFTER.values()) == set(Status) - {Status.QUEUED}
+
+
+def test_what_others_record_is_about_the_workflow_and_never_about_an_operation() -> None:
+    assert all(kind.startswith("workflow_") for kind in OUTER)
+
+
+def test_each_closed_status_has_the_one_event_that_closes() -> None:
+    closing = [kind for kind, status in STATUS_AFTER.items() if status in CLOSED]
+    assert sorted(STATUS_AFTER[kind] for kind in closing) == sorted(CLOSED)

@@ -30,21 +30,23 @@ def test_a_recorded_activity_answers_with_the_event_that_ended_it(kind: Kind) ->
     record = replay(ended).take("1", "activity", "a")
     assert record is not None
     assert record.outcome is ended
-    assert not record.scheduled
+    assert record.opened is None
 
 
 def test_an_activity_that_is_only_scheduled_is_open() -> None:
-    record = replay(event(SCHEDULED, "1", "a")).take("1", "activity", "a")
+    scheduled = event(SCHEDULED, "1", "a")
+    record = replay(scheduled).take("1", "activity", "a")
     assert record is not None
-    assert (record.scheduled, record.outcome) == (True, None)
+    assert record.opened is scheduled
+    assert record.outcome is None
 
 
 def test_an_activity_that_was_scheduled_and_ended_is_one_operation() -> None:
-    ended = event(COMPLETED, "1", "a")
-    whole = replay(event(SCHEDULED, "1", "a"), ended)
+    scheduled, ended = event(SCHEDULED, "1", "a"), event(COMPLETED, "1", "a")
+    whole = replay(scheduled, ended)
     record = whole.take("1", "activity", "a")
     assert record is not None
-    assert (record.scheduled, record.outcome) == (True, ended)
+    assert (record.opened, record.outcome) == (scheduled, ended)
     whole.close()
 
 
@@ -84,18 +86,18 @@ def test_the_history_is_behind_until_all_of_it_was_asked_for() -> None:
 def test_recorded_operations_that_the_code_no_longer_asks_for_are_found_at_its_end() -> None:
     two = replay(event(COMPLETED, "1", "a"), event(SCHEDULED, "2", "b"))
     two.take("1", "activity", "a")
-    with pytest.raises(NonDeterminismError, match="'b' at 2, the code asks for its end"):
+    with pytest.raises(NonDeterminismError, match=r"'b' at 2 .*, the code asks for its end"):
         two.close()
 
 
 def test_one_operation_where_branches_are_recorded_is_refused_before_it_happens() -> None:
     gathered = replay(event(COMPLETED, "1.0.1", "a"), event(COMPLETED, "1.1.1", "b"))
-    with pytest.raises(NonDeterminismError, match=r"'a' at 1\.0\.1, the code asks for activity"):
+    with pytest.raises(NonDeterminismError, match=r"'a' at 1\.0\.1 .*, the code asks for activity"):
         gathered.take("1", "activity", "c")
 
 
 def test_branches_where_one_operation_is_recorded_are_refused_before_they_start() -> None:
-    with pytest.raises(NonDeterminismError, match="'a' at 1, the code asks for branches at 1"):
+    with pytest.raises(NonDeterminismError, match=r"'a' at 1 .*, the code asks for branches at 1"):
         replay(event(COMPLETED, "1", "a")).fork("1")
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from actors.errors import Conflict
-from actors.workflows.history import HistoryEvent, Kind
+from actors.workflows.history import Kind, NewEvent
 from actors.workflows.messages import (
     ActivateInstance,
+    Appended,
     AppendHistory,
     BeginLife,
     CreateInstance,
@@ -47,15 +48,15 @@ TASK = NewTask(
 START = StartTask(workflow_id="w-1", op="1", agent_id="a-1", fence=0, at="t3")
 
 
-def event(seq: int, kind: Kind, **more: Any) -> HistoryEvent:
-    return HistoryEvent(seq=seq, kind=kind, **{"at": "t2", **more})
+def event(kind: Kind, **more: Any) -> NewEvent:
+    return NewEvent(kind=kind, **{"at": "t2", **more})
 
 
-def append(*events: HistoryEvent, **more: Any) -> AppendHistory:
-    return AppendHistory(workflow_id="w-1", events=events, **more)
+def append(after: int, *events: NewEvent, **more: Any) -> AppendHistory:
+    return AppendHistory(workflow_id="w-1", after=after, events=events, **more)
 
 
-SCHEDULE = append(event(2, Kind.ACTIVITY_SCHEDULED, op="1", name="dig"), tasks=(TASK,))
+SCHEDULE = append(1, event(Kind.ACTIVITY_SCHEDULED, op="1", name="dig"), tasks=(TASK,))
 
 
 def end(state: str = "done", *, fence: int = 1, outcome: str | None = "[1,null]") -> EndAttempt:
@@ -117,7 +118,7 @@ def test_an_instance_that_does_not_exist_is_not_activated(engine: Database) -> N
 
 
 def test_an_append_twice_is_one_append(engine: Database) -> None:
-    assert engine.twice(SCHEDULE) == [None, None]
+    assert engine.twice(SCHEDULE) == [Appended(seq=2), Appended(seq=2)]
     assert kinds(engine) == ["workflow_started", "activity_scheduled"]
     assert (task(engine).state, task(engine).attempt, task(engine).fence) == ("ready", 0, 0)
 
@@ -125,13 +126,14 @@ def test_an_append_twice_is_one_append(engine: Database) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        append(event(2, Kind.ACTIVITY_SCHEDULED, op="1", name="another")),
-        append(event(2, Kind.ACTIVITY_SCHEDULED, op="1.0.1", name="dig")),
-        append(event(2, Kind.WORKFLOW_FAILED, op="1", name="dig")),
-        append(event(2, Kind.ACTIVITY_SCHEDULED, op="1", name="dig", payload="[1,2]")),
+        append(1, event(Kind.ACTIVITY_SCHEDULED, op="1", name="another")),
+        append(1, event(Kind.ACTIVITY_SCHEDULED, op="1.0.1", name="dig")),
+        append(1, event(Kind.WORKFLOW_FAILED, op="1", name="dig")),
+        append(1, event(Kind.ACTIVITY_SCHEDULED, op="1", name="dig", payload="[1,2]")),
         append(
-            event(2, Kind.ACTIVITY_SCHEDULED, op="1", name="dig"),
-            event(3, Kind.WORKFLOW_COMPLETED),
+            1,
+            event(Kind.ACTIVITY_SCHEDULED, op="1", name="dig"),
+            event(Kind.WORKFLOW_COMPLETED),
         ),
     ],
 )
@@ -147,12 +149,12 @@ def test_another_event_where_one_is_stored_is_refused(
 
 def test_an_append_that_leaves_a_gap_is_refused(engine: Database) -> None:
     with pytest.raises(Conflict, match="ends at 1, an event 3 cannot follow"):
-        engine.run(append(event(3, Kind.WORKFLOW_COMPLETED)))
+        engine.run(append(2, event(Kind.WORKFLOW_COMPLETED)))
 
 
 def test_the_same_events_at_another_time_are_the_same_append(engine: Database) -> None:
     engine.run(SCHEDULE)
-    later = append(event(2, Kind.ACTIVITY_SCHEDULED, op="1", name="dig", at="t9"), tasks=(TASK,))
+    later = append(1, event(Kind.ACTIVITY_SCHEDULED, op="1", name="dig", at="t9"), tasks=(TASK,))
     engine.run(later)
     assert len(kinds(engine)) == 2
 
@@ -168,7 +170,7 @@ def test_the_same_events_at_another_time_are_the_same_append(engine: Database) -
     ],
 )
 def test_the_status_follows_the_history(engine: Database, kind: Kind, expected: str) -> None:
-    engine.run(append(event(2, kind)))
+    engine.run(append(1, event(kind)))
     assert status(engine) == expected
 
 
@@ -179,7 +181,7 @@ def test_an_outcome_that_the_history_holds_leaves_its_row_without_its_bulk(
     engine.run(START)
     engine.run(end())
     assert queries.ended_tasks(engine.conn) == [("w-1", "1")]
-    engine.twice(append(event(3, Kind.ACTIVITY_COMPLETED, op="1", name="dig"), consumed=("1",)))
+    engine.twice(append(2, event(Kind.ACTIVITY_COMPLETED, op="1", name="dig"), consumed=("1",)))
     assert (task(engine).state, task(engine).input, task(engine).outcome) == ("consumed", "", None)
     assert queries.ended_tasks(engine.conn) == []
 
@@ -250,7 +252,7 @@ def test_an_end_whose_outcome_was_consumed_meanwhile_was_accepted(engine: Databa
     engine.run(SCHEDULE)
     engine.run(START)
     engine.run(end())
-    engine.run(append(event(3, Kind.ACTIVITY_COMPLETED, op="1", name="dig"), consumed=("1",)))
+    engine.run(append(2, event(Kind.ACTIVITY_COMPLETED, op="1", name="dig"), consumed=("1",)))
     assert engine.run(end("done")) is True
     assert engine.run(end("ready")) is False
 
@@ -263,7 +265,7 @@ def test_only_tasks_of_workflows_that_run_are_ready(engine: Database) -> None:
     engine.run(SCHEDULE)
     assert [row.op for row in queries.ready_tasks(engine.conn, "a", 10)] == ["1"]
     assert queries.ready_tasks(engine.conn, "b", 10) == []
-    engine.run(append(event(3, Kind.WORKFLOW_DEAD_LETTERED)))
+    engine.run(append(2, event(Kind.WORKFLOW_DEAD_LETTERED)))
     assert queries.ready_tasks(engine.conn, "a", 10) == []
 
 
@@ -328,12 +330,12 @@ def test_a_workflow_that_was_live_in_too_many_bad_ends_is_set_aside(engine: Data
 
 def test_a_workflow_that_gets_further_starts_to_count_again(engine: Database) -> None:
     unclean_lives(engine, 3)
-    engine.run(append(event(2, Kind.SIDE_EFFECT_RECORDED, op="1")))
+    engine.run(append(1, event(Kind.SIDE_EFFECT_RECORDED, op="1")))
     assert recoveries(engine) == 0
     assert engine.run(begin("one more")).dead_letters == ()
 
 
 def test_only_what_ran_is_counted(engine: Database) -> None:
-    engine.run(append(event(2, Kind.WORKFLOW_STALLED)))
+    engine.run(append(1, event(Kind.WORKFLOW_STALLED)))
     engine.run(replace(CREATE, workflow_id="w-2", queued=True))
     assert unclean_lives(engine, 9, limit=0).dead_letters == ()

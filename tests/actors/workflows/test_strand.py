@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from actors.workflows.strand import Strand, StrandError, gathers_above
+from actors.workflows.strand import Strand, StrandError, forks_above
 
 
 async def test_operations_of_a_workflow_are_numbered_from_one() -> None:
@@ -12,7 +12,7 @@ async def test_operations_of_a_workflow_are_numbered_from_one() -> None:
 
 
 async def test_operations_of_a_branch_carry_its_path() -> None:
-    strand = Strand.enter("3.0")
+    strand = Strand.enter().fork("3.0")
     assert [strand.next_op(), strand.next_op()] == ["3.0.1", "3.0.2"]
 
 
@@ -44,7 +44,9 @@ async def test_a_branch_does_not_change_the_strand_of_its_parent() -> None:
     parent = Strand.enter()
 
     async def branch() -> None:
-        assert Strand.enter("1.0").next_op() == "1.0.1"
+        own = parent.fork("1.0")
+        own.bind()
+        assert Strand.current().next_op() == "1.0.1"
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(branch)
@@ -55,5 +57,5 @@ async def test_a_branch_does_not_change_the_strand_of_its_parent() -> None:
     ("op", "above"),
     [("3", []), ("3.0.2", ["3"]), ("3.0.2.1.1", ["3.0.2", "3"]), ("10.11.12", ["10"])],
 )
-def test_an_operation_knows_the_gathers_it_lies_under(op: str, above: list[str]) -> None:
-    assert list(gathers_above(op)) == above
+def test_an_operation_knows_the_forks_it_lies_under(op: str, above: list[str]) -> None:
+    assert list(forks_above(op)) == above
