@@ -237,8 +237,9 @@ class DatabaseWriter(BlockingActor):
         """Commits and answers as many as one transaction may hold; says how many those were."""
         started = perf_counter()
         outcomes = self._outcomes([delivery.message for delivery in batch])
-        for delivery, outcome in zip(batch, outcomes, strict=False):
-            self._answer(delivery, outcome)
+        with self.burst():
+            for delivery, outcome in zip(batch, outcomes, strict=False):
+                self._answer(delivery, outcome)
         self._observe_commit(len(outcomes), perf_counter() - started)
         self._hint()
         return len(outcomes)

@@ -9,6 +9,7 @@ same order, so that a whole system can be replayed from a seed.
 """
 
 import inspect
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 from supervision.base import ActorBase
@@ -60,6 +61,14 @@ class BlockingActor(ActorBase):
         """
         for delivery in batch:
             self._kernel.receive(delivery)
+
+    def burst(self) -> AbstractContextManager[None]:
+        """Lets all that is answered inside arrive together, when the block ends.
+
+        For who has many answers ready at once: the first would wake the trio thread, which then
+        takes the interpreter's lock from the one who still answers the others.
+        """
+        return self.system.bridge.burst()
 
     def on_stop(self) -> None:
         """Cleans up after the last message. Not called after a crash."""

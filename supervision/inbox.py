@@ -1,4 +1,4 @@
-"""The inbox of a thread actor: a `SimpleQueue` that can be closed without losing an ask.
+"""The inbox of a thread actor: a deque and a bell, closed without losing an ask.
 
 pykka checks that the actor lives and then puts; a message that lands after the last drain is never
 answered. Here the sender looks again *after* it put: when the inbox closed in between, the sender
@@ -6,13 +6,19 @@ buries what it finds. A message that landed before the close is found by the clo
 after it by its sender, so every ask is answered and no lock is taken. It holds at most `bound`
 messages; when full it refuses, or has the sender wait in line. Only the line has a lock: whoever
 takes messages out and whoever comes to the line both look after the other.
+
+The bell says that there may be something; the thread hears it before it looks, so what was put
+while it rang is found. What the trio thread puts rings when that thread comes to rest, so that all
+that it had to say is one batch; what another thread puts rings at once.
 """
 
 import queue
 import threading
+from collections import deque
 
 from pykka._envelope import Envelope
 
+from supervision.bridge import Bridge
 from supervision.delivery import Delivery
 from supervision.errors import ActorDeadError, MailboxFull
 from supervision.line import Place
@@ -25,7 +31,12 @@ class Inbox:
     """What waits for one thread actor. It satisfies pykka's inbox protocol."""
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
+        self._queue: deque[Delivery | None] = deque()
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._rung = False
+        self._booked = False  # to ring when the trio thread comes to rest
+        self._more = False  # the last batch was full: look again without a bell
+        self._bridge: Bridge | None = None
         self._line: dict[Place, None] = {}
         self._lock = threading.Lock()
         self._owner: Owner = NOBODY
@@ -37,8 +48,15 @@ class Inbox:
         self.refused = 0
         self.ended = False
 
-    def open(self, owner: Owner, bound: int, overflow: Overflow = "refuse") -> None:
-        """Begins to accept messages."""
+    def open(
+        self,
+        owner: Owner,
+        bound: int,
+        overflow: Overflow = "refuse",
+        bridge: Bridge | None = None,
+    ) -> None:
+        """Begins to accept messages; without a bridge each rings at once."""
+        self._bridge = bridge
         self._owner = owner
         self._overflow = overflow
         self.bound = bound
@@ -49,11 +67,11 @@ class Inbox:
         return self._owner.path
 
     def __len__(self) -> int:
-        waiting = self._queue.qsize()
+        waiting = len(self._queue)
         return max(0, waiting - 1) if self._sealed else waiting  # the seal is no message
 
     def empty(self) -> bool:
-        return self._queue.empty()
+        return not self._queue
 
     def get(self) -> Delivery:
         """Waits for the oldest message; ActorDeadError when the inbox ended instead."""
@@ -70,18 +88,47 @@ class Inbox:
 
     def _take(self, most: int) -> list[Delivery]:
         batch: list[Delivery] = []
-        item = self._queue.get()
-        while item is not None:
-            batch.append(item)
-            if len(batch) == most:
-                return batch
+        if not self._more:
+            self._hear()
+        self._more = False
+        while len(batch) < most:
             try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
+                item = self._queue.popleft()
+            except IndexError:
                 self._overflowing = False
+                if batch:
+                    return batch
+                self._hear()  # it rang for what an earlier look had found
+                continue
+            if item is None:
+                self.ended = True
                 return batch
-        self.ended = True
+            batch.append(item)
+        self._more = True
         return batch
+
+    def _hear(self) -> None:
+        self._bell.get()
+        self._rung = False  # before the look: who saw it set had put before
+
+    def _ring(self) -> None:
+        if not self._rung:
+            self._rung = True
+            self._bell.put(None)
+
+    def _ring_at_rest(self) -> None:
+        self._booked = False
+        self._ring()
+
+    def _announce(self) -> None:
+        if self._rung:
+            return
+        bridge = self._bridge
+        if bridge is None or threading.get_ident() != bridge.thread_id:
+            self._ring()
+        elif not self._booked:
+            self._booked = True
+            bridge.at_rest(self._ring_at_rest)
 
     def put(self, envelope: Envelope[object], /) -> None:
         """Accepts a message from any thread.
@@ -95,7 +142,7 @@ class Inbox:
         if self._sealed:
             kind = type(envelope.message).__name__
             raise ActorDeadError(f"{self.path} is gone: {kind} was not delivered")
-        if self._queue.qsize() >= self.bound:
+        if len(self._queue) >= self.bound:
             raise self._full(envelope)
         if isinstance(envelope, Delivery):
             self.put_unbounded(envelope)
@@ -119,7 +166,8 @@ class Inbox:
 
     def put_unbounded(self, delivery: Delivery) -> None:
         """Accepts a message in order, full or not; one that comes too late is failed at once."""
-        self._queue.put(delivery)
+        self._queue.append(delivery)
+        self._announce()
         if self._mourner is not None:
             for letter in self._bury(self._mourner):
                 self._owner.lost(letter)
@@ -127,15 +175,16 @@ class Inbox:
     def seal(self) -> None:
         """Refuses every further message, and lets the thread see the end of what was accepted."""
         self._sealed = True
-        self._queue.put(None)
+        self._queue.append(None)
+        self._ring()
 
     def drain(self) -> list[Delivery]:
         """Takes all that is there, without waiting."""
         left: list[Delivery] = []
         while True:
             try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
+                item = self._queue.popleft()
+            except IndexError:
                 return left
             if item is not None:
                 left.append(item)
@@ -149,7 +198,7 @@ class Inbox:
         return self._bury(error)
 
     def _admit(self) -> None:
-        while not self._sealed and self._queue.qsize() < self.bound:
+        while not self._sealed and len(self._queue) < self.bound:
             with self._lock:
                 place = next(iter(self._line), None)
                 if place is None:
@@ -190,7 +239,8 @@ class Inbox:
 
     def _bury(self, error: Mourner) -> list[Delivery]:
         left = self.drain()
-        self._queue.put(None)  # a thread that was given up and comes back must find an end
+        self._queue.append(None)  # a thread that was given up and comes back must find an end
+        self._ring()
         for delivery in left:
             kind = type(delivery.message).__name__
             delivery.refuse(error(f"{self.path} has ended: {kind} never ran"))

@@ -42,7 +42,8 @@ class ThreadBody(BatchBody):
     def board(self, life: Life) -> None:
         """Takes the life it is to live."""
         self._take(life)
-        self.post_box.open(life, self.actor.mailbox_bound, self.actor.overflow)
+        bridge = life.system.bridge
+        self.post_box.open(life, self.actor.mailbox_bound, self.actor.overflow, bridge)
 
     def launch(self) -> None:
         """Sets the loop running."""
