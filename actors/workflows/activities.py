@@ -178,7 +178,7 @@ async def _call(
         info.is_cancelled = True
         raise ActivityFailure(
             "heartbeat_timeout",
-            f"activity {definition.name!r} gave no heartbeat for {definition.heartbeat_timeout_s} s",
+            f"activity {definition.name!r} was silent for {definition.heartbeat_timeout_s} s",
         )
     return result
 

@@ -63,6 +63,7 @@ async def gather(
         except NonDeterminismError as error:
             differing.append(error)
             nursery.cancel_scope.cancel()
+        await execution.journal.barrier()  # the other branches may take long
 
     async with trio.open_nursery() as nursery:
         for branch, work in zip(branches, works, strict=True):

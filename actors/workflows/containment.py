@@ -2,8 +2,8 @@
 
 Whatever that code raises is the outcome of an attempt or of a workflow. `Exception` is not enough:
 a library written in another language may panic, a script may exit, and none of it may take the
-process along. What passes is cancellation, trio's and the workflow's own, the end of a run, and a divergence from
-the history.
+process along. What passes is cancellation, trio's and the workflow's own, the end of a run, and a
+divergence from the history.
 """
 
 from collections.abc import Iterator

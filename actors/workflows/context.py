@@ -142,7 +142,7 @@ class Context:
         """Run a function on the engine's own database, exactly once, and answer its result.
 
         Args:
-            function: a plain function `(transaction, value)`. `transaction.execute(sql, parameters)`
+            function: a plain function `(transaction, value)`; `transaction.execute(sql, values)`
                 answers rows. It may make and use tables of its own; it must be quick (2 s), since
                 it runs on the thread that does all of this database's writing.
             value: handed to it.

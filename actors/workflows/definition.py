@@ -277,7 +277,7 @@ def activity(
             attempt; then it has failed with "schedule_to_start_timeout".
         schedule_to_close_s: seconds for all attempts and the waits between them; then it has failed
             with "schedule_to_close_timeout".
-        heartbeat_timeout_s: seconds an attempt may go without `heartbeat(...)`; then the attempt has
+        heartbeat_timeout_s: seconds an attempt may go without `heartbeat(...)`; then it has
             failed with "heartbeat_timeout".
         at_most_once: after a crash in the middle of an attempt the activity is not repeated: it has
             failed with "uncertain", unless `reconcile` knows better. Only for activities of the

@@ -216,6 +216,7 @@ class Execution:
     async def unpaused(self) -> None:
         """Wait for as long as the workflow is paused."""
         while self.paused:
+            await self.journal.barrier()
             self.surroundings.idle()
             await self._gate.park()
 
@@ -256,7 +257,7 @@ class Execution:
         self._gate.unpark_all()
 
     def cancel(self, reason: str) -> None:
-        """Raise `CancelledError` at each operation in progress, and at the next of other strands."""
+        """Raise `CancelledError` at each operation in progress, and at the next one elsewhere."""
         if self.cancel_reason is not None:
             return
         self.cancel_reason = reason

@@ -1,14 +1,14 @@
 """The journal of one live workflow: records its events, and says when they are durable.
 
 A result has to be durable before the workflow's next effect, not before its next line. So `append`
-returns at once, what has gathered since goes to the writer in one command, and whoever is about to
-cause an effect waits at the `barrier`. A three-step workflow waits for four commits, not for five,
+returns at once, and whoever is about to cause an effect, or to wait, has what has gathered stored
+in one command at the `barrier`. A three-step workflow waits for four commits, not for five,
 and shares each with every other workflow.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import trio
 
@@ -24,16 +24,19 @@ from actors.workflows.messages import (
     Transacted,
 )
 
+C = TypeVar("C")
+T = TypeVar("T")
+
 Write = Callable[[AppendHistory], Awaitable[Appended]]
 Transact = Callable[[RunTransaction], Awaitable[Transacted]]
 
-TRANSACTION_S = 5.0
-"""How long a transaction is waited for although whoever asked for it is to stop."""
+PATIENCE_S = 5.0
+"""How long an answer is waited for although whoever waits is to stop."""
 
 
 @dataclass(slots=True)
 class _Batch:
-    """What the next command will carry."""
+    """What one command carries."""
 
     events: list[NewEvent] = field(default_factory=list)
     tasks: list[NewTask] = field(default_factory=list)
@@ -44,6 +47,7 @@ class _Batch:
     children: list[NewChild] = field(default_factory=list)
     cancelled_children: list[str] = field(default_factory=list)
     run: NewRun | None = None
+    is_stored: bool = False
 
     def command(self, workflow_id: str, after: int) -> AppendHistory:
         return AppendHistory(
@@ -71,6 +75,7 @@ class Journal:
         write: stores one command; returns when it is durable, raises when it cannot be made so.
         transact: runs one transaction of the workflow's.
         told: called with the workflows that have to be run or told because of what was stored.
+        broken: called when the history cannot be written; nothing more is durable then.
         clock: stamps the events.
     """
 
@@ -83,21 +88,22 @@ class Journal:
         write: Write,
         transact: Transact,
         told: Callable[[tuple[str, ...]], None],
+        broken: Callable[[Exception], None],
         clock: Clock,
     ) -> None:
         self._workflow_id = workflow_id
         self._write = write
         self._transact = transact
         self._told = told
+        self._broken = broken
         self._clock = clock
         self._after = after
         self._appended = count
-        self._durable = count
         self._before = 0
         self._batch = _Batch()
-        self._turn = trio.Lock()
+        self._sent: _Batch | None = None
+        self._writing = False
         self._waiting = trio.lowlevel.ParkingLot()
-        self._work = trio.Event()
 
     @property
     def count(self) -> int:
@@ -151,61 +157,73 @@ class Journal:
             batch.cancelled_children.append(op)
         if ends_heartbeat:
             batch.heartbeats.append(op)
-        self._work.set()
 
     async def barrier(self) -> None:
-        """Wait until everything appended so far is durable. Cancelling it loses nothing."""
-        wanted = self._appended
-        while self._durable < wanted:
-            await self._waiting.park()
+        """Wait until everything appended so far is durable. Cancelling it loses nothing.
+
+        Whoever comes first stores what all have appended; the others wait for it. No failure is
+        raised here, in the middle of a workflow's own code: its actor is told, and nobody who waits
+        goes on.
+        """
+        batch = self._batch if self._batch.events else self._sent
+        while batch is not None and not batch.is_stored:
+            if self._writing:
+                await self._waiting.park()
+            else:
+                await self._flush()
+
+    async def _flush(self) -> None:
+        if self._sent is None:
+            self._sent, self._batch = self._batch, _Batch()
+        batch = self._sent
+        done = await self._send(self._write, batch.command(self._workflow_id, self._after))
+        self._sent = None
+        self._after = done.seq
+        batch.is_stored = True
+        if done.woken:
+            self._told(done.woken)
+
+    async def _send(self, send: Callable[[C], Awaitable[T]], command: C) -> T:
+        """Send a command that others wait for, too, and repeat it if need be: twice is once.
+
+        A branch that is cancelled meanwhile still takes the answer, for a while; after that,
+        whoever comes next sends the same again.
+        """
+        self._writing = True
+        try:
+            while True:
+                with trio.move_on_after(PATIENCE_S, shield=True):
+                    return await send(command)
+                await trio.lowlevel.checkpoint_if_cancelled()
+        except Exception as error:
+            self._broken(error)
+            await trio.sleep_forever()
+            raise
+        finally:
+            self._writing = False
+            self._waiting.unpark_all()
 
     async def transaction(
         self, op: str, name: str, function: Callable[[Any, Any], Any], value: Any
     ) -> Transacted:
         """Run a function in the transaction that records its result; durable on return."""
-        request = RunTransaction(
-            workflow_id=self._workflow_id,
-            after=self._after,
-            op=op,
-            name=name,
-            function=function,
-            value=value,
-            at=rfc3339(self._clock()),
-        )
-        while True:
+        await self.barrier()
+        while self._writing or self._batch.events:  # another branch was faster
+            if self._writing:
+                await self._waiting.park()
             await self.barrier()
-            async with self._turn:
-                if self._batch.events:
-                    continue  # another branch has recorded something meanwhile: that goes first
-                # Cut off here, nobody would know whether it ran; it takes no long time.
-                with trio.move_on_after(TRANSACTION_S, shield=True):
-                    done = await self._transact(replace(request, after=self._after))
-                    self._after = done.seq
-                    self._appended += 1
-                    self._durable += 1
-                    return done
-            await trio.lowlevel.checkpoint()
-
-    async def run(self) -> None:
-        """Store what is appended, for as long as the workflow's actor lives.
-
-        Raises:
-            Conflict: another incarnation has gone on with this history, or somebody has ended it.
-            DatabaseError: the events could not be written for a reason that is ours.
-        """
-        while True:
-            await self._work.wait()
-            self._work = trio.Event()
-            async with self._turn:
-                await self._flush()
-
-    async def _flush(self) -> None:
-        batch, self._batch = self._batch, _Batch()
-        if not batch.events:
-            return
-        done = await self._write(batch.command(self._workflow_id, self._after))
+        done = await self._send(
+            self._transact,
+            RunTransaction(
+                workflow_id=self._workflow_id,
+                after=self._after,
+                op=op,
+                name=name,
+                function=function,
+                value=value,
+                at=rfc3339(self._clock()),
+            ),
+        )
         self._after = done.seq
-        self._durable += len(batch.events)
-        self._waiting.unpark_all()
-        if done.woken:
-            self._told(done.woken)
+        self._appended += 1
+        return done

@@ -156,7 +156,7 @@ class Replay:
                 self._asked.add(op)
                 self._left -= 1
             if (record.what, record.name) != (what, name):
-                raise self._differs(op, describe(what, name, op), _changed(record, what, name))
+                raise self._differs(op, describe(what, name, op), _changed(record, what))
         if what is not FIRST and op in self._forks:
             cause = "branches were replaced by a single operation"
             raise self._differs(self._forks[op], describe(what, name, op), cause)
@@ -217,7 +217,7 @@ def describe(what: str, name: str, op: str) -> str:
     return f"{what} {name!r} at {op}" if name else f"{what} at {op}"
 
 
-def _changed(record: Recorded, what: str, name: str) -> str:
+def _changed(record: Recorded, what: str) -> str:
     if record.what == what:
         return f"the {what} was renamed or replaced, or the order of the steps was changed"
     return "a step was added, removed or moved before this place"

@@ -7,7 +7,7 @@ operations, so a replay finds the same steps done, and goes on undoing where it 
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from actors.workflows.definition import RetryPolicy, activity_of
 from actors.workflows.execution import CancelledError, Execution
@@ -113,7 +113,7 @@ class Saga:
         own = found.retry if found.retry != RetryPolicy() else UNDO_RETRY
         self._undos.append(_Undo(undo, input if takes_input else MISSING, retry or own))
 
-    async def __aenter__(self) -> "Saga":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

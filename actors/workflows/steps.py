@@ -241,6 +241,7 @@ class _Attempts:
     async def _wait(self) -> None:
         """Until the next attempt may begin."""
         if self._next_at is not None:
+            await self._execution.journal.barrier()
             left = datetime.fromisoformat(self._next_at) - self._execution.surroundings.now()
             await trio.sleep(max(0.0, left.total_seconds()))
 

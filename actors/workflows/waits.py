@@ -56,11 +56,17 @@ async def sleep(execution: Execution, seconds: float) -> None:
         if record is None:
             body = payload.encode({"fire_at": rfc3339(fire_at)})
             execution.journal.append(Kind.TIMER_STARTED, op=op, payload=body)
-        while (left := fire_at - execution.surroundings.now()) > timedelta(0):
-            await trio.sleep(min(left.total_seconds(), LOOK_S))
+        await execution.journal.barrier()
+        await _until(execution, fire_at)
         execution.journal.append(Kind.TIMER_FIRED, op=op)
 
     await execution.perform(op, TIMER, "", wait, parkable=True, wake_at=fire_at)
+
+
+async def _until(execution: Execution, moment: datetime) -> None:
+    """Wait for the wall clock."""
+    while (left := moment - execution.surroundings.now()) > timedelta(0):  # noqa: ASYNC110 - time itself
+        await trio.sleep(min(left.total_seconds(), LOOK_S))
 
 
 async def signal(execution: Execution, name: str, adapter: TypeAdapter[Any] | None) -> Any:
@@ -78,6 +84,7 @@ async def signal(execution: Execution, name: str, adapter: TypeAdapter[Any] | No
             await execution.surroundings.news()
 
     async def wait() -> MessageRow:
+        await execution.journal.barrier()
         message = await consume()
         execution.journal.append(
             Kind.SIGNAL_CONSUMED,
@@ -113,7 +120,7 @@ async def child(
     async def wait() -> tuple[Kind, str]:
         if record is None:
             _start(execution, op, definition, (child_id, variables, on_parent_close))
-            await execution.journal.barrier()
+        await execution.journal.barrier()
         while (end := execution.surroundings.child_end(child_id)) is None:
             await execution.surroundings.news()
         cancelled = end.kind is Kind.WORKFLOW_CANCELLED and execution.cancel_reason is not None

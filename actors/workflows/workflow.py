@@ -142,14 +142,15 @@ class WorkflowActor(Actor):
             write=self._write,
             transact=self._transact,
             told=self._tell,
+            broken=self._break,
             clock=self._parts.clock,
         )
         self._origin = _origin(events)
         replay = Replay.of(self._workflow_id, events)
         self._execution = self._begin(replay, stalled=row.status == Status.STALLED)
         self._execution.cancel_reason = _cancel_reason(events)
-        self._take_messages()
-        self.spawn(self._journal.run)
+        if len(events) > 1:
+            self._take_messages()
         self.spawn(self._run)
 
     async def on_receive(self, message: object) -> object:
@@ -249,8 +250,8 @@ class WorkflowActor(Actor):
             text = encode_result(output, "the workflow's output", **self._signature())
         except ContinueAsNew as ended:
             again = await self._continue(ended)
-        except (  # noqa: BLE001 - user code's boundary
-            Exception,
+        except (
+            Exception,  # noqa: BLE001 - user code's boundary
             SystemExit,
             NonDeterminismError,
             CancelledError,
@@ -392,11 +393,10 @@ class WorkflowActor(Actor):
     # Its rows.
 
     async def _load(self, row: InstanceRow) -> list[HistoryEvent]:
-        last = queries.last_seq(self._parts.reader, self._workflow_id)
         parameters = (self._workflow_id, row.run_seq)
-        if last - row.run_seq < INLINE_EVENTS:
-            rows = self._parts.reader.execute(queries.RUN, parameters).fetchall()
-        else:
+        found = self._parts.reader.execute(queries.RUN_BEGIN, (*parameters, INLINE_EVENTS))
+        rows = found.fetchall()
+        if len(rows) == INLINE_EVENTS:
             rows = await self._parts.pool.fetch("history", queries.RUN, parameters)
         return [_event(found) for found in rows]
 
@@ -420,6 +420,14 @@ class WorkflowActor(Actor):
         if row is None or row.status in (*CLOSED, Status.DEAD_LETTER):
             self._leave()
             await trio.sleep_forever()
+
+    def _break(self, error: Exception) -> None:
+        """A history that cannot be written is a crash."""
+
+        async def crash() -> None:
+            raise error
+
+        self.spawn(crash)
 
     def _tell(self, workflow_ids: tuple[str, ...]) -> None:
         for workflow_id in workflow_ids:

@@ -22,6 +22,7 @@ HISTORY = """
 RUN = """
     SELECT seq, kind, op, name, payload, at
     FROM history WHERE workflow_id = ? AND seq >= ? ORDER BY seq"""
+RUN_BEGIN = f"{RUN} LIMIT ?"
 AFTER = """
     SELECT seq, kind, op, name, payload FROM history
     WHERE workflow_id = ? AND seq > ? ORDER BY seq"""

@@ -28,6 +28,10 @@ Body = Callable[[Context], Awaitable[Any]]
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 
 
+def _raise(error: Exception) -> None:
+    raise error
+
+
 def started() -> list[HistoryEvent]:
     return [HistoryEvent(seq=1, kind=Kind.WORKFLOW_STARTED, at="t")]
 
@@ -55,6 +59,7 @@ class Stage:
             count=len(self.stored),
             write=self.write,
             transact=self.transact,
+            broken=_raise,
             told=lambda _: None,
             clock=self.now,
         )
@@ -70,10 +75,7 @@ class Stage:
             recovered=replay.behind,
             stalled=self.stalled,
         )
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(journal.run)
-            outcome = await self.outcome(body, execution)
-            nursery.cancel_scope.cancel()
+        outcome = await self.outcome(body, execution)
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome

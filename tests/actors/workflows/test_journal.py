@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.errors import Conflict
 from actors.workflows.history import Kind
@@ -47,6 +47,7 @@ class Disk:
         self.others = 0
         self.woken: tuple[str, ...] = ()
         self.told: list[tuple[str, ...]] = []
+        self.broken: list[Exception] = []
 
     async def write(self, command: AppendHistory) -> Appended:
         self.begun += 1
@@ -82,12 +83,10 @@ async def journal_on(disk: Disk) -> AsyncIterator[Journal]:
         write=disk.write,
         transact=disk.transact,
         told=disk.told.append,
+        broken=disk.broken.append,
         clock=lambda: datetime(2026, 3, 1, tzinfo=UTC),
     )
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(journal.run)
-        yield journal
-        nursery.cancel_scope.cancel()
+    yield journal
 
 
 async def test_what_is_appended_goes_on_from_the_last_stored_event() -> None:
@@ -114,8 +113,9 @@ async def test_a_barrier_with_nothing_before_it_does_not_wait() -> None:
 
 async def test_what_gathers_while_one_write_is_on_its_way_goes_with_the_next() -> None:
     disk = Disk()
-    async with journal_on(disk) as journal:
+    async with journal_on(disk) as journal, trio.open_nursery() as nursery:
         journal.append(EFFECT, op="1")
+        nursery.start_soon(journal.barrier)
         await wait_all_tasks_blocked()
         journal.append(EFFECT, op="2")
         journal.append(Kind.ACTIVITY_SCHEDULED, op="3", task=TASK)
@@ -161,17 +161,59 @@ async def test_a_cancelled_barrier_loses_nothing() -> None:
         assert disk.seqs == [[2]]
 
 
-async def test_a_write_that_is_refused_ends_the_journal_and_lets_nobody_through() -> None:
+async def test_a_write_that_is_refused_breaks_the_journal_and_lets_nobody_through() -> None:
     disk = Disk()
     disk.error = Conflict("another incarnation has gone on")
     disk.gate.set()
     passed = False
-    with pytest.RaisesGroup(Conflict):
-        async with journal_on(disk) as journal:
-            journal.append(EFFECT, op="1")
+    async with journal_on(disk) as journal, trio.open_nursery() as nursery:
+
+        async def follow() -> None:
+            nonlocal passed
             await journal.barrier()
             passed = True
+
+        journal.append(EFFECT, op="1")
+        nursery.start_soon(follow)
+        await wait_all_tasks_blocked()
+        assert disk.broken == [disk.error]
+        nursery.cancel_scope.cancel()
     assert not passed
+
+
+async def test_a_branch_that_is_cancelled_while_it_stores_still_takes_the_answer() -> None:
+    disk = Disk()
+    async with journal_on(disk) as journal, trio.open_nursery() as nursery:
+        journal.append(EFFECT, op="1")
+        scope = trio.CancelScope()
+
+        async def cancelled() -> None:
+            with scope:
+                await journal.barrier()
+
+        nursery.start_soon(cancelled)
+        await wait_all_tasks_blocked()
+        scope.cancel()
+        await wait_all_tasks_blocked()
+        disk.gate.set()
+        await journal.barrier()
+        assert disk.seqs == [[2]]
+        assert disk.begun == 1
+
+
+async def test_what_nobody_waited_long_enough_for_is_sent_again_as_it_was(
+    autojump_clock: MockClock,
+) -> None:
+    disk = Disk()
+    async with journal_on(disk) as journal:
+        journal.append(EFFECT, op="1")
+        with trio.move_on_after(1):
+            await journal.barrier()
+        assert trio.current_time() == pytest.approx(5.0)
+        journal.append(EFFECT, op="2")
+        disk.gate.set()
+        await journal.barrier()
+        assert disk.seqs == [[2], [3]]
 
 
 async def test_what_others_have_recorded_meanwhile_is_gone_on_from_and_not_counted() -> None:
@@ -190,8 +232,9 @@ async def test_what_others_have_recorded_meanwhile_is_gone_on_from_and_not_count
 async def test_those_who_have_to_be_run_or_told_are_handed_on_once_all_is_durable() -> None:
     disk = Disk()
     disk.woken = ("w-2", "w-3")
-    async with journal_on(disk) as journal:
+    async with journal_on(disk) as journal, trio.open_nursery() as nursery:
         journal.append(EFFECT, op="1")
+        nursery.start_soon(journal.barrier)
         await wait_all_tasks_blocked()
         assert disk.told == []
         disk.gate.set()

@@ -1,4 +1,4 @@
-"""Signals: durable before they are acknowledged, delivered once, in order, to the right workflow."""
+"""Signals: durable before they are acknowledged, delivered once and in order, to who was meant."""
 
 from pathlib import Path
 from typing import Any

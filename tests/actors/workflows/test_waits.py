@@ -363,7 +363,7 @@ async def test_time_and_chance_are_the_same_when_the_workflow_runs_again(repo: P
         found = await running.output(started.id)
     assert found[0] != other[0]
     assert found[0] != found[3]
-    assert random.Random(f"{started.id}/0#1").random() == found[0]  # noqa: S311 - as documented
+    assert random.Random(f"{started.id}/0#1").random() == found[0]
 
 
 async def test_a_workflow_in_flight_keeps_its_branch_and_a_new_one_takes_the_other(
