@@ -14,7 +14,7 @@ import trio
 from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from actors.workflows.containment import contained
+from actors.workflows.containment import contain
 from actors.workflows.definition import ActivityDefinition, ActivityFailure
 from storage import payload
 from storage.errors import PayloadError
@@ -188,11 +188,17 @@ async def _within(
 ) -> Any:
     call: Callable[..., Any] = definition.function
     arguments = () if definition.input_type is None else (value,)
-    with trio.move_on_after(timeout_s) as scope, contained():
-        if definition.is_async:
-            result = await call(*arguments)
-        else:
-            result = await trio.to_thread.run_sync(call, *arguments, abandon_on_cancel=True)
+    with trio.move_on_after(timeout_s) as scope:
+        try:
+            if definition.is_async:
+                result = await call(*arguments)
+            else:
+                result = await trio.to_thread.run_sync(call, *arguments, abandon_on_cancel=True)
+        except Exception:
+            raise
+        except BaseException as error:
+            contain(error)
+            raise
         if trio.current_time() <= scope.deadline:  # code that never waits is never cancelled
             return result
     info.is_cancelled = True

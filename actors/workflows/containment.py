@@ -29,13 +29,21 @@ def contained() -> Iterator[None]:
         yield
     except Exception:
         raise
-    except PASSES:
-        raise
-    except BaseExceptionGroup as group:
-        if group.subgroup(PASSES) is not None:
-            raise
-        raise _failure(group.exceptions[0]) from group
     except BaseException as error:
+        contain(error)
+        raise
+
+
+def contain(error: BaseException) -> None:
+    """Say of what is no `Exception` whether it may pass.
+
+    Raises:
+        ActivityFailure: it may not.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        if error.subgroup(PASSES) is None:
+            raise _failure(error) from error
+    elif not isinstance(error, PASSES):
         raise _failure(error) from error
 
 

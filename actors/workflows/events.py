@@ -56,16 +56,16 @@ def set_status(
     queries.set_status(connection, workflow_id, status, at)
     if status not in CLOSED:
         return ()
-    queries.delete_waits(connection, workflow_id)
-    return (*_wake_parent(connection, workflow_id), *_close_children(connection, workflow_id, at))
-
-
-def _wake_parent(connection: sqlite3.Connection, workflow_id: str) -> tuple[str, ...]:
-    row = queries.instance(connection, workflow_id)
-    if row is None or row.parent_id is None:
-        return ()
-    queries.unpark(connection, row.parent_id)
-    return (row.parent_id,)
+    ties = queries.ties(connection, workflow_id)
+    if ties.tasks or ties.heartbeats:
+        queries.delete_waits(connection, workflow_id)
+    woken: tuple[str, ...] = ()
+    if ties.parent_id is not None:
+        queries.unpark(connection, ties.parent_id)
+        woken = (ties.parent_id,)
+    if ties.children:
+        woken += _close_children(connection, workflow_id, at)
+    return woken
 
 
 def _close_children(connection: sqlite3.Connection, workflow_id: str, at: str) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ Write = Callable[[AppendHistory], Awaitable[Appended]]
 Transact = Callable[[RunTransaction], Awaitable[Transacted]]
 
 PATIENCE_S = 5.0
-"""How long an answer is waited for although whoever waits is to stop."""
+"""How long a transaction is waited for although whoever asked for it is to stop."""
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class _Batch:
     run: NewRun | None = None
     is_stored: bool = False
 
-    def command(self, workflow_id: str, after: int) -> AppendHistory:
+    def command(self, workflow_id: str, after: int, *, is_progress: bool) -> AppendHistory:
         return AppendHistory(
             workflow_id=workflow_id,
             after=after,
@@ -62,6 +62,7 @@ class _Batch:
             children=tuple(self.children),
             cancelled_children=tuple(self.cancelled_children),
             run=self.run,
+            is_progress=is_progress,
         )
 
 
@@ -77,6 +78,7 @@ class Journal:
         told: called with the workflows that have to be run or told because of what was stored.
         broken: called when the history cannot be written; nothing more is durable then.
         clock: stamps the events.
+        has_recoveries: bad ends of the process are counted against it.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Journal:
         told: Callable[[tuple[str, ...]], None],
         broken: Callable[[Exception], None],
         clock: Clock,
+        has_recoveries: bool = False,
     ) -> None:
         self._workflow_id = workflow_id
         self._write = write
@@ -97,6 +100,7 @@ class Journal:
         self._told = told
         self._broken = broken
         self._clock = clock
+        self._has_recoveries = has_recoveries
         self._after = after
         self._appended = count
         self._before = 0
@@ -176,7 +180,9 @@ class Journal:
         if self._sent is None:
             self._sent, self._batch = self._batch, _Batch()
         batch = self._sent
-        done = await self._send(self._write, batch.command(self._workflow_id, self._after))
+        command = batch.command(self._workflow_id, self._after, is_progress=self._has_recoveries)
+        done = await self._send(self._write, command)
+        self._has_recoveries = False
         self._sent = None
         self._after = done.seq
         batch.is_stored = True
@@ -184,17 +190,14 @@ class Journal:
             self._told(done.woken)
 
     async def _send(self, send: Callable[[C], Awaitable[T]], command: C) -> T:
-        """Send a command that others wait for, too, and repeat it if need be: twice is once.
+        """Send a command that others may wait for, too.
 
-        A branch that is cancelled meanwhile still takes the answer, for a while; after that,
-        whoever comes next sends the same again.
+        When the branch that sends it is cancelled, whoever comes next sends the same again: twice
+        is once.
         """
         self._writing = True
         try:
-            while True:
-                with trio.move_on_after(PATIENCE_S, shield=True):
-                    return await send(command)
-                await trio.lowlevel.checkpoint_if_cancelled()
+            return await send(command)
         except Exception as error:
             self._broken(error)
             await trio.sleep_forever()
@@ -212,18 +215,20 @@ class Journal:
             if self._writing:
                 await self._waiting.park()
             await self.barrier()
-        done = await self._send(
-            self._transact,
-            RunTransaction(
-                workflow_id=self._workflow_id,
-                after=self._after,
-                op=op,
-                name=name,
-                function=function,
-                value=value,
-                at=rfc3339(self._clock()),
-            ),
+        request = RunTransaction(
+            workflow_id=self._workflow_id,
+            after=self._after,
+            op=op,
+            name=name,
+            function=function,
+            value=value,
+            at=rfc3339(self._clock()),
         )
-        self._after = done.seq
-        self._appended += 1
-        return done
+        while True:
+            # Cut off here, nobody would know whether it ran; it takes no long time.
+            with trio.move_on_after(PATIENCE_S, shield=True):
+                done = await self._send(self._transact, request)
+                self._after = done.seq
+                self._appended += 1
+                return done
+            await trio.lowlevel.checkpoint_if_cancelled()

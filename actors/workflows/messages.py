@@ -107,6 +107,8 @@ class AppendHistory(Command[Appended]):
         children: workflows that the events start.
         cancelled_children: operations whose child workflow is to be cancelled.
         run: what comes next, where the last event is "continued as new".
+        is_progress: earlier recoveries are forgotten: a workflow that gets further is not what
+            kills the process.
     """
 
     workflow_id: str
@@ -120,6 +122,7 @@ class AppendHistory(Command[Appended]):
     children: tuple[NewChild, ...] = ()
     cancelled_children: tuple[str, ...] = ()
     run: NewRun | None = None
+    is_progress: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,7 +92,8 @@ def append_history(connection: sqlite3.Connection, command: AppendHistory) -> Ap
     refuse_if_ended(command.workflow_id, later)
     last = _last_seq(connection, command, later)
     woken = insert_events(connection, command.workflow_id, command.events, first=last + 1)
-    queries.note_progress(connection, command.workflow_id)
+    if command.is_progress:
+        queries.note_progress(connection, command.workflow_id)
     at = command.events[0].at
     for task in command.tasks:
         _insert_task(connection, command.workflow_id, task, at)

@@ -144,6 +144,7 @@ class WorkflowActor(Actor):
             told=self._tell,
             broken=self._break,
             clock=self._parts.clock,
+            has_recoveries=row.recoveries > 0,
         )
         self._origin = _origin(events)
         replay = Replay.of(self._workflow_id, events)

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from storage.workflows.records import HistoryRow, InstanceRow, MessageRow, TaskRow
+from storage.workflows.records import HistoryRow, InstanceRow, MessageRow, TaskRow, Ties
 
 _INSTANCE = (
     "workflow_id, name, version, status, input, recoveries, parked, run, run_seq,"
@@ -44,6 +44,11 @@ DUE = """
 NEXT_WAKE = """
     SELECT min(wake_at) FROM instances
     WHERE status = 'running' AND parked = 1 AND wake_at IS NOT NULL"""
+TIES = """
+    SELECT (SELECT parent_id FROM instances WHERE workflow_id = :id),
+           EXISTS (SELECT 1 FROM instances WHERE parent_id = :id),
+           EXISTS (SELECT 1 FROM tasks WHERE workflow_id = :id),
+           EXISTS (SELECT 1 FROM heartbeats WHERE workflow_id = :id)"""
 LIVE_CHILDREN = """
     SELECT workflow_id, status, on_parent_close FROM instances
     WHERE parent_id = ?
@@ -266,6 +271,11 @@ def heartbeat(connection: sqlite3.Connection, workflow_id: str, op: str) -> str 
 
 def delete_heartbeat(connection: sqlite3.Connection, workflow_id: str, op: str) -> None:
     connection.execute("DELETE FROM heartbeats WHERE workflow_id = ? AND op = ?", (workflow_id, op))
+
+
+def ties(connection: sqlite3.Connection, workflow_id: str) -> Ties:
+    """What hangs on a workflow that closes, in one look."""
+    return Ties(*connection.execute(TIES, {"id": workflow_id}).fetchone())
 
 
 def delete_waits(connection: sqlite3.Connection, workflow_id: str) -> None:

@@ -1,6 +1,7 @@
 """Rows of the engine's database, as plain values."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,3 +68,12 @@ class MessageRow:
     message_id: str
     name: str
     payload: str
+
+
+class Ties(NamedTuple):
+    """What hangs on a workflow: whose child it is, and whether it has these of its own."""
+
+    parent_id: str | None
+    children: int
+    tasks: int
+    heartbeats: int

@@ -330,7 +330,7 @@ def test_a_workflow_that_was_live_in_too_many_bad_ends_is_set_aside(engine: Data
 
 def test_a_workflow_that_gets_further_starts_to_count_again(engine: Database) -> None:
     unclean_lives(engine, 3)
-    engine.run(append(1, event(Kind.SIDE_EFFECT_RECORDED, op="1")))
+    engine.run(append(1, event(Kind.SIDE_EFFECT_RECORDED, op="1"), is_progress=True))
     assert recoveries(engine) == 0
     assert engine.run(begin("one more")).dead_letters == ()
 

@@ -232,7 +232,6 @@ async def test_the_winner_of_a_race_stays_the_winner_over_a_restart(repo: Path) 
     async with running_system(repo, workflows=[races]) as running:
         started = await running.start("races")
         await engine.recorded(running, started.id, Kind.BRANCH_CHOSEN)
-        await engine.recorded(running, started.id, Kind.OPERATION_CANCELLED)
     async with running_system(repo, workflows=[races]) as running:
         await engine.signal(running, started.id, "after", "x")
         await running.ended(started.id)
