@@ -1,12 +1,15 @@
 """The whole tree: its order, and what it bears without going down."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+import trio
+import trio.testing
 
 import actors.writer
 from actors.agents.messages import AssignQueued
@@ -18,15 +21,31 @@ from actors.issues.messages import ApplyChanges, CreateIssue
 from actors.workflows import store as workflows_store
 from actors.workflows.messages import (
     ActivateInstance,
+    AddSignal,
     AppendHistory,
     BeginLife,
     CreateInstance,
     EndAttempt,
+    Launch,
+    Park,
+    PauseInstance,
+    QueryWorkflow,
+    RecordHeartbeat,
+    RequestCancel,
+    ResumeInstance,
+    RunTransaction,
+    SetAside,
     StartTask,
+    TerminateInstance,
+    Unpark,
+    WakeDue,
+    WorkflowGaveUp,
 )
-from actors.writer import DatabaseWriter
-from beadflow import Agent, Context, Task, activity, workflow
+from actors.writer import Command, DatabaseWriter, write
+from beadflow import Agent, Context, RetryPolicy, Task, activity, activity_info, workflow
+from storage import payload
 from storage.issues import queries as issues
+from storage.workflows import queries
 from supervision import Actor, ActorStarted, ChildSpec, Delivery
 from tests.support.faults import restarts, until
 from tests.support.world import Running, running_system
@@ -53,6 +72,7 @@ TREE = [
     "root/engine",
     "root/engine/workflow_instances",
     "root/engine/dispatcher",
+    "root/engine/timers",
     "root/reconciler",
 ]
 
@@ -151,26 +171,183 @@ COMMANDS = [
 ]
 
 
+WRITERS = ("coordination_writer", "tempolite_writer", "beads_writer")
+
+
+class Losses:
+    """The writer dies between the commit and the answer of one command."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, is_lost: Callable[[Any], object]) -> None:
+        self.times = 0
+        answer = DatabaseWriter._answer
+
+        def die_once(writer: DatabaseWriter, delivery: Delivery, outcome: object) -> None:
+            self.times += bool(is_lost(delivery.message))
+            if self.times == 1 and is_lost(delivery.message):
+                raise OSError("died before it could answer")
+            answer(writer, delivery, outcome)
+
+        monkeypatch.setattr(DatabaseWriter, "_answer", die_once)
+
+    def check(self, running: Running) -> None:
+        assert sum(restarts(running, f"root/stores/{writer}") for writer in WRITERS) == 1
+        assert self.times > 1
+
+
 @pytest.mark.parametrize("lost", COMMANDS, ids=lambda kind: kind.__name__)
 async def test_an_answer_that_is_lost_after_its_commit_changes_nothing(
     repo: Path, monkeypatch: pytest.MonkeyPatch, lost: type
 ) -> None:
-    """The writer dies between the commit and the answer; the command comes a second time."""
-    answer, times = DatabaseWriter._answer, Counter[type]()
-
-    def die_once(self: DatabaseWriter, delivery: Delivery, outcome: object) -> None:
-        kind = type(delivery.message)
-        times[kind] += 1
-        if kind is lost and times[kind] == 1:
-            raise OSError("died before it could answer")
-        answer(self, delivery, outcome)
-
-    monkeypatch.setattr(DatabaseWriter, "_answer", die_once)
+    """The command comes a second time."""
+    losses = Losses(monkeypatch, lambda command: type(command) is lost)
     async with running_system(repo, workflows=[flow], agents=[Helper]) as running:
         await run_through(running)
-        writers = ("coordination_writer", "tempolite_writer", "beads_writer")
-        assert sum(restarts(running, f"root/stores/{writer}") for writer in writers) == 1
-    assert times[lost] > 1
+        losses.check(running)
+
+
+# --- the same for all that a workflow may do, and be asked for
+
+
+def keep(transaction: Any, value: str) -> list[Any]:
+    transaction.execute("CREATE TABLE IF NOT EXISTS kept (value TEXT)")
+    transaction.execute("INSERT INTO kept VALUES (?)", (value,))
+    return [row[0] for row in transaction.execute("SELECT value FROM kept")]
+
+
+@activity(retry=RetryPolicy(attempts=2, initial_s=0.1))
+async def beats() -> int:
+    info = activity_info()
+    info.heartbeat(info.attempt)
+    if info.attempt == 1:
+        raise OSError("not yet")
+    return info.attempt
+
+
+@workflow
+async def small(ctx: Context, variables: dict[str, Any]) -> Any:
+    return [await ctx.signal("go"), variables["from"]]
+
+
+@workflow
+async def all_of_it(ctx: Context, variables: dict[str, Any]) -> Any:
+    if ctx.run == 2:
+        return variables
+    done: dict[str, Any] = {}
+    ctx.on_query("done", lambda: done)
+    done["tx"] = await ctx.tx(keep, "once")
+    done["beats"] = await ctx.activity(beats)
+    await ctx.sleep(15.0)
+    done["signal"] = await ctx.signal("go")
+    done["child"] = await ctx.child(small, {"from": "its parent"})
+    return ctx.continue_as_new(done)
+
+
+async def send(running: Running, command: Command[tuple[str, ...]]) -> None:
+    """Ask the engine for something, as a door does."""
+    for workflow_id in await write(running.system.named("tempolite_writer"), command):
+        running.system.named("dispatcher").tell(Launch(workflow_id=workflow_id))
+
+
+async def signal(running: Running, workflow_id: str, value: str) -> None:
+    text = payload.encode(value)
+    command = AddSignal(workflow_id=workflow_id, message_id="m", name="go", value=text, at="t")
+    await send(running, command)
+
+
+async def becomes(running: Running, workflow_id: str, *wanted: str) -> None:
+    reader = running.stores.tempolite.inline
+    await until(lambda: queries.status(reader, workflow_id) in wanted)
+
+
+async def is_parked(running: Running, workflow_id: str) -> None:
+    def found() -> bool:
+        row = queries.instance(running.stores.tempolite.inline, workflow_id)
+        return row is not None and bool(row.parked)
+
+    await until(found)
+
+
+async def run_all_of_it(running: Running) -> None:
+    """Everything that a workflow may do, and be asked for, once."""
+    whole = (await running.start("all_of_it")).id
+    await is_parked(running, whole)
+    query = QueryWorkflow(workflow_id=whole, name="done")
+    assert await running.ask("dispatcher", query) == {"tx": ["once"], "beats": 2}
+    await is_parked(running, whole)
+    await signal(running, whole, "first")
+    child = f"{whole}.5"
+    await becomes(running, child, "running")
+    await send(running, PauseInstance(workflow_id=whole, reason="r", at="t"))
+    await signal(running, child, "second")
+    await send(running, ResumeInstance(workflow_id=whole, at="t"))
+    (ended,) = await running.ended(whole)
+    assert ended.status == "completed"
+    assert await running.output(whole) == {
+        "tx": ["once"],
+        "beats": 2,
+        "signal": "first",
+        "child": ["second", "its parent"],
+    }
+    given: dict[str, Any] = {"from": "the test"}
+    asked = {
+        end: (await running.start("small", variables=given)).id
+        for end in ("cancelled", "terminated", "dead_letter")
+    }
+    await send(running, RequestCancel(workflow_id=asked["cancelled"], reason="r", at="t"))
+    await send(running, TerminateInstance(workflow_id=asked["terminated"], reason="r", at="t"))
+    gave_up = WorkflowGaveUp(workflow_id=asked["dead_letter"], reason="r")
+    running.system.named("dispatcher").tell(gave_up)
+    for end, workflow_id in asked.items():
+        await becomes(running, workflow_id, end)
+    reader = running.stores.tempolite.inline
+    for (kinds,) in reader.execute(
+        "SELECT group_concat(kind, ' ') FROM history WHERE kind NOT LIKE 'activity%'"
+        " GROUP BY workflow_id, kind, op HAVING count(*) > 1"
+    ):
+        raise AssertionError(f"recorded twice: {kinds}")
+
+
+AGAIN: dict[str, Callable[[Any], object]] = {
+    "a child is started": lambda command: getattr(command, "children", ()),
+    "a signal is taken": lambda command: getattr(command, "messages", ()),
+    "a run follows": lambda command: getattr(command, "run", None),
+}
+KINDS = (
+    RunTransaction,
+    AddSignal,
+    RequestCancel,
+    PauseInstance,
+    ResumeInstance,
+    TerminateInstance,
+    Park,
+    Unpark,
+    WakeDue,
+    RecordHeartbeat,
+    SetAside,
+)
+AGAIN |= {
+    kind.__name__: lambda command, kind=kind: type(command) is kind  # type: ignore[misc]
+    for kind in KINDS
+}
+
+
+@pytest.mark.parametrize("lost", AGAIN)
+async def test_an_answer_that_is_lost_changes_nothing_of_what_workflows_do_and_are_asked_for(
+    repo: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    autojump_clock: trio.testing.MockClock,
+    lost: str,
+) -> None:
+    losses = Losses(monkeypatch, AGAIN[lost])
+    async with running_system(
+        repo, workflows=[all_of_it, small], inline=True, clock=trios_clock
+    ) as running:
+        await run_all_of_it(running)
+        losses.check(running)
+
+
+def trios_clock() -> datetime:
+    return datetime(2026, 3, 1, tzinfo=UTC) + timedelta(seconds=trio.current_time())
 
 
 STORES = {
