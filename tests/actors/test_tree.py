@@ -191,6 +191,7 @@ class Losses:
 
     def check(self, running: Running) -> None:
         assert sum(restarts(running, f"root/stores/{writer}") for writer in WRITERS) == 1
+        assert restarts(running, "") == 1  # and nobody had to start anew because of it
         assert self.times > 1
 
 
