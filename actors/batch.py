@@ -6,6 +6,8 @@ What happens to a command that fails is decided here:
   outcome. It counts only after the commit, since it may rest on what other commands have written;
 - its handler raises anything else: the command is taken back, its outcome is a `DatabaseError`, and
   the reason is logged; its neighbours do not notice;
+- its handler has cost the whole transaction, and says so with `StartOver`: the batch runs again,
+  with what it names in the command's place;
 - SQLite reports that the disk is full or cannot be read or written: that is nobody's own fault, so
   it is raised for the whole batch.
 
@@ -53,6 +55,20 @@ logger = logging.getLogger(__name__)
 
 class Poisoned(Exception):  # noqa: N818 - the reason a poisoned writer gives for its end
     """The writer was told to crash."""
+
+
+class StartOver(Exception):  # noqa: N818 - a request
+    """Raised by a handler: SQLite has taken the transaction back, with all that was written in it.
+
+    Args:
+        command: the one that cannot be run.
+        instead: what is run in its place, and answers its asker.
+    """
+
+    def __init__(self, command: object, instead: object) -> None:
+        super().__init__("the transaction was taken back")
+        self.command = command
+        self.instead = instead
 
 
 class _WroteAndFailed(Exception):  # noqa: N818 - it never leaves this module
@@ -110,13 +126,18 @@ class Batches:
             sqlite3.Error: of the batch as a whole. Unless it says that the disk is full, the
                 transaction may or may not have been committed.
         """
-        conn.execute("BEGIN IMMEDIATE")
-        try:
-            outcomes, times = self._run(conn, commands, savepoints=False)
-        except _WroteAndFailed:
-            conn.execute("ROLLBACK")
+        savepoints = False
+        while True:
             conn.execute("BEGIN IMMEDIATE")
-            outcomes, times = self._run(conn, commands, savepoints=True)
+            try:
+                outcomes, times = self._run(conn, commands, savepoints=savepoints)
+            except _WroteAndFailed:
+                conn.execute("ROLLBACK")
+                savepoints = True
+            except StartOver as lost:
+                commands = [lost.instead if c is lost.command else c for c in commands]
+            else:
+                break
         conn.execute("COMMIT")
         for operation, seconds in times:
             self._observe(self._database, operation, seconds)
@@ -187,7 +208,7 @@ class Batches:
 
 def _raise_what_is_nobodys_fault(error: Exception) -> None:
     match error:
-        case Poisoned():
+        case Poisoned() | StartOver():
             raise error
         case sqlite3.Error() if primary_code(error) in _NOT_THE_COMMANDS_FAULT:
             raise error

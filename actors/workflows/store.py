@@ -6,9 +6,12 @@ the second time finds the first by its natural key and changes nothing.
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from actors.batch import StartOver
 from actors.errors import Conflict
 from actors.workflows import requests
+from actors.workflows.definition import ActivityFailure
 from actors.workflows.events import add_event, insert_events, request_cancel
 from actors.workflows.history import OUTER, Kind, NewEvent, Status
 from actors.workflows.messages import (
@@ -31,7 +34,7 @@ from actors.workflows.messages import (
     Unpark,
     WakeDue,
 )
-from actors.workflows.transaction import transact
+from actors.workflows.transaction import TakenBack, transact
 from actors.writer import Handler
 from storage import payload
 from storage.workflows import queries
@@ -197,11 +200,20 @@ def run_transaction(connection: sqlite3.Connection, command: RunTransaction) -> 
         raise Conflict(f"another incarnation has gone on with {command.workflow_id}")
     refuse_if_ended(command.workflow_id, later)
     last = _last_seq(connection, command, later)
-    kind, text = transact(connection, command.function, command.value, command.name)
+    try:
+        kind, text = transact(connection, command.function, command.value, command.name)
+    except TakenBack as lost:
+        raise StartOver(command, replace(command, function=_fail, value=lost.failure)) from lost
     event = NewEvent(kind=kind, op=command.op, name=command.name, payload=text, at=command.at)
     insert_events(connection, command.workflow_id, [event], first=last + 1)
     queries.note_progress(connection, command.workflow_id)
     return Transacted(seq=last + 1, kind=kind, payload=text)
+
+
+def _fail(transaction: object, failure: ActivityFailure) -> None:
+    """Stand for a function that cannot be run again, because it would cost everybody's writes."""
+    del transaction
+    raise failure
 
 
 def park(connection: sqlite3.Connection, command: Park) -> bool:

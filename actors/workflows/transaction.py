@@ -46,8 +46,29 @@ _NEVER = frozenset(
         sqlite3.SQLITE_ATTACH,
         sqlite3.SQLITE_DETACH,
         sqlite3.SQLITE_PRAGMA,
+        sqlite3.SQLITE_ANALYZE,  # what it stores would change how the engine's own queries are run
+        # A table of this connection's own would stand before the engine's of the same name.
+        sqlite3.SQLITE_CREATE_TEMP_INDEX,
+        sqlite3.SQLITE_CREATE_TEMP_TABLE,
+        sqlite3.SQLITE_CREATE_TEMP_TRIGGER,
+        sqlite3.SQLITE_CREATE_TEMP_VIEW,
     }
 )
+
+
+class TakenBack(Exception):  # noqa: N818 - a state
+    """SQLite has taken back the whole transaction, and what others had written in it.
+
+    It does so when it is interrupted while it writes, and where a statement or a trigger says
+    ROLLBACK.
+
+    Args:
+        failure: what has to be recorded of the function.
+    """
+
+    def __init__(self, failure: ActivityFailure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 class Transaction:
@@ -63,7 +84,7 @@ class Transaction:
 
         Raises:
             sqlite3.Error: the statement failed, or is not allowed here ("not authorized").
-            RuntimeError: the transaction is over.
+            RuntimeError: the transaction is over, or a statement has rolled it back.
         """
         return [tuple(row) for row in self._open().execute(sql, parameters).fetchall()]
 
@@ -77,6 +98,8 @@ class Transaction:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             raise RuntimeError("this transaction is over: use it only within its function")
+        if not self._connection.in_transaction:
+            raise RuntimeError("this transaction was rolled back: nothing more can be written")
         return self._connection
 
 
@@ -87,6 +110,9 @@ def transact(
 
     What it raises is its failure, and what it had written until then is taken back. An error of the
     database itself (a full disk, a file that cannot be read) is nobody's failure and is raised.
+
+    Raises:
+        TakenBack: there is no transaction any more. Nothing can be recorded in it.
     """
     connection.execute("SAVEPOINT transaction_step")
     scope = Transaction(connection)
@@ -94,12 +120,20 @@ def transact(
         with _guarded(connection):
             result = function(scope, value)
         text = encode_result(result, f"the result of transaction {name!r}", attempts=1)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a panic of a library's must not end the writer either
         if isinstance(error, sqlite3.Error) and _is_ours(error):
             raise
+        failure = _failure(error, name)
+        if not connection.in_transaction:
+            raise TakenBack(failure) from error
         connection.execute("ROLLBACK TO transaction_step")
-        kind, text = Kind.TRANSACTION_FAILED, encode_failure(_failure(error, name))
+        kind, text = Kind.TRANSACTION_FAILED, encode_failure(failure)
     else:
+        if not connection.in_transaction:
+            what = f"transaction {name!r} was rolled back by one of its own statements"
+            raise TakenBack(ActivityFailure("transaction_rolled_back", what))
         kind = Kind.TRANSACTION_COMPLETED
     finally:
         scope.close()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from actors.batch import Batches, Bounds, weigh
+from actors.batch import Batches, Bounds, StartOver, weigh
 from actors.errors import NotFound
 from storage.database import open_writer
 
@@ -18,6 +18,7 @@ from storage.database import open_writer
 class Add:
     name: str
     then_refuse: bool = False
+    takes_all_back: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,9 @@ class Runs:
 
     def _add(self, conn: sqlite3.Connection, command: Add) -> str:
         self.ran.append(command.name)
+        if command.takes_all_back:
+            conn.execute("ROLLBACK")
+            raise StartOver(command, Add(name=f"instead of {command.name}"))
         conn.execute("INSERT INTO things (name) VALUES (?)", (command.name,))
         if command.then_refuse:
             raise NotFound(command.name)
@@ -113,3 +117,22 @@ def test_a_command_weighs_what_its_texts_do_however_deep_they_are() -> None:
         of=Add(name="v" * 1000),
     )
     assert 6000 < weigh(full) - empty < 7000
+
+
+def test_a_command_that_took_everything_back_is_replaced_and_the_rest_runs_again(
+    conn: sqlite3.Connection,
+) -> None:
+    runs = Runs(conn)
+    outcomes = runs.commit(
+        Add(name="a"),
+        Add(name="b", takes_all_back=True),
+        Add(name="c"),
+        Add(name="d", takes_all_back=True),
+        Add(name="e", then_refuse=True),
+        Add(name="f"),
+    )
+    assert outcomes[:4] == ["a", "instead of b", "c", "instead of d"]
+    assert isinstance(outcomes[4], NotFound)
+    assert outcomes[5:] == ["f"]
+    assert runs.names() == ["a", "c", "f", "instead of b", "instead of d"]
+    assert not conn.in_transaction
