@@ -158,7 +158,7 @@ class _Race:
                 reason = f"branch {index} of {self._op} was the first"
                 child = pending.what == CHILD
                 self._execution.record_cancelled(
-                    op, pending.what, pending.name, reason, cancels_child=child
+                    op, pending.what, pending.name, reason, lost=True, cancels_child=child
                 )
 
     def _losers(self) -> list[_Branch]:

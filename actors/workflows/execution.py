@@ -159,9 +159,12 @@ class Execution:
         record = self.replay.take(op, what, name)
         if record is None or record.outcome is None:
             return op, record
-        if record.outcome.kind is Kind.OPERATION_CANCELLED and not strand.has_lost:
+        if record.outcome.kind is Kind.OPERATION_CANCELLED:
+            body = payload.decode(record.outcome.payload)
+            if strand.has_lost and body.get("lost"):
+                return op, None  # it never came back from there: it waits until the race is over
             strand.cancelled = True
-            raise CancelledError(payload.decode(record.outcome.payload)["reason"])
+            raise CancelledError(body["reason"])
         return op, record
 
     async def perform(
@@ -228,14 +231,29 @@ class Execution:
         return CancelledError(reason)
 
     def record_cancelled(
-        self, op: str, what: str, name: str, reason: str, *, cancels_child: bool = False
+        self,
+        op: str,
+        what: str,
+        name: str,
+        reason: str,
+        *,
+        lost: bool = False,
+        cancels_child: bool = False,
     ) -> None:
-        """Record that an operation ended because nobody wants its outcome any more."""
+        """Record that an operation ended because nobody wants its outcome any more.
+
+        `lost` says that another branch was the first: its code never heard of an end.
+        """
+        body = {
+            "what": what,
+            "reason": payload.plain_text(reason),
+            **({"lost": True} if lost else {}),
+        }
         self.journal.append(
             Kind.OPERATION_CANCELLED,
             op=op,
             name=name,
-            payload=payload.encode({"what": what, "reason": payload.plain_text(reason)}),
+            payload=payload.encode(body),
             cancels_task=what == ACTIVITY,
             cancels_child=cancels_child,
         )

@@ -94,6 +94,19 @@ async def losers_leave_traces(ctx: Context) -> list[str]:
 
 
 @workflow
+async def a_loser_sleeps(ctx: Context) -> list[str]:
+    seen: list[str] = []
+
+    async def loser() -> None:
+        await ctx.sleep(1000)
+        seen.append("woke")
+
+    await ctx.first(loser(), ctx.signal("win"))
+    await ctx.signal("after")
+    return seen
+
+
+@workflow
 async def adds_one(ctx: Context, variables: dict[str, int]) -> int:
     await ctx.activity(note, f"adding to {variables['n']}")
     return variables["n"] + 1
@@ -250,6 +263,18 @@ async def test_what_a_loser_left_in_variables_is_there_after_a_restart_too(repo:
         await running.ended(started.id)
         assert await running.output(started.id) == ["loser"]
     assert log == ["loser"]
+
+
+async def test_a_loser_does_not_get_further_in_a_replay_than_it_had_got(repo: Path) -> None:
+    async with running_system(repo, workflows=[a_loser_sleeps]) as running:
+        started = await running.start("a_loser_sleeps")
+        await engine.recorded(running, started.id, Kind.TIMER_STARTED)
+        await engine.signal(running, started.id, "win")
+        await engine.recorded(running, started.id, Kind.OPERATION_CANCELLED)
+    async with running_system(repo, workflows=[a_loser_sleeps]) as running:
+        await engine.signal(running, started.id, "after")
+        await running.ended(started.id)
+        assert await running.output(started.id) == []
 
 
 async def test_children_run_and_their_results_come_back(repo: Path) -> None:
