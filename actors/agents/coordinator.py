@@ -16,7 +16,7 @@ import structlog
 import trio
 
 from actors import facts
-from actors.agents.handout import READY_BATCH, Handout, agent_name
+from actors.agents.handout import LOOK_S, READY_BATCH, Handout, agent_name
 from actors.agents.messages import (
     AgentGone,
     AgentUp,
@@ -319,8 +319,10 @@ class AgentCoordinator(Actor):
     # Giving queued workflows their agents.
 
     async def _pump(self) -> None:
+        rest_s = LOOK_S
         while True:
-            await self._work.wait()
+            with trio.move_on_after(rest_s):
+                await self._work.wait()
             self._work = trio.Event()
             if self._state.assignments_changed:
                 self._state.assignments_changed = False
@@ -328,6 +330,7 @@ class AgentCoordinator(Actor):
             counted = workflows.meta(self._parts.tempolite_reader, "incarnation")
             if counted == self._parts.incarnation:  # else the dispatcher tells us when it has
                 self._handout.hand_out()
+                rest_s = self._handout.rest_s()
 
     async def _grant(self) -> None:
         """Give queued workflows the agents that have room, oldest first; then let them run."""

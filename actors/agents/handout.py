@@ -9,9 +9,10 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
-import trio
 
 from actors import facts
 from actors.agents.messages import TaskDone, TaskFailed, TaskOrder
@@ -22,7 +23,7 @@ from actors.hints import hint
 from actors.workflows.activities import encode_failure
 from actors.workflows.definition import ActivityFailure, RetryPolicy
 from actors.workflows.dispatcher import workflow_name
-from actors.workflows.messages import EndAttempt, StartTask, TaskEnded
+from actors.workflows.messages import EndAttempt, GiveUpTask, StartTask, TaskEnded
 from actors.writer import persist
 from storage import payload
 from storage.workflows import queries
@@ -34,6 +35,11 @@ READY_BATCH = 256
 
 CRASH_ATTEMPTS = 3
 """Agents a step may take with it, in one life of the process, before it is given up."""
+
+START_TO_CLOSE = "start_to_close_timeout"
+
+LOOK_S = 30.0
+"""How long nobody looks when nothing is heard: hints may be lost, and the wall clock may jump."""
 
 log = structlog.get_logger("beadflow.handout")
 
@@ -54,9 +60,9 @@ class Handout:
         is_driven: whether this process drives a workflow.
         show: called with an agent's id when its workload has changed.
         batch: ready rows of one agent type looked at in one go; -1 for all.
+        busy: tasks whose hand-out, or whose end without an agent, is on its way to the database.
         orphans: tasks that were handed out and that nobody does now.
         crashes: agents that died with a task.
-        waiting: tasks that wait for their next attempt, with the fence of the failed one.
     """
 
     roster: Roster
@@ -70,10 +76,9 @@ class Handout:
     is_driven: Callable[[str], bool]
     show: Callable[[str], None]
     batch: int
-    handing_out: set[TaskKey] = field(default_factory=set)
+    busy: set[TaskKey] = field(default_factory=set)
     orphans: dict[TaskKey, TaskRow] = field(default_factory=dict)
     crashes: Counter[TaskKey] = field(default_factory=Counter)
-    waiting: set[tuple[TaskKey, int]] = field(default_factory=set)
 
     def load(self) -> None:
         """Take up what an earlier coordinator, or an earlier life of the process, left."""
@@ -92,12 +97,32 @@ class Handout:
                 self.crashes[key] += 1
 
     def hand_out(self) -> None:
-        """Offer every step that waits to whoever has room for it."""
+        """Offer every step that waits to whoever has room for it, unless it has waited too long."""
+        now = self._now()
+        self._give_up_late(now)
         for agent_type in self.roster.types():
-            ready = queries.ready_tasks(self.reader, agent_type, self.batch)
+            ready = queries.ready_tasks(self.reader, agent_type, now, self.batch)
             for row in (*self._orphans(agent_type), *ready):
                 if self.is_driven(row.workflow_id):
                     self._offer(row)
+
+    def rest_s(self) -> float:
+        """Seconds until there is something to do although nothing is heard; at most `LOOK_S`."""
+        now = self._now()
+        ends = (row.close_by for row in self.orphans.values())
+        moments = (queries.next_task_at(self.reader, now), *ends)
+        future = [self._left_s(at) for at in moments if at is not None and at > now]
+        return min([LOOK_S, *future])
+
+    def _give_up_late(self, now: str) -> None:
+        """End what no agent has taken in time, or has not done in time."""
+        late = [row for row in self.orphans.values() if row.close_by and row.close_by <= now]
+        for row in (*late, *queries.late_tasks(self.reader, now)):
+            key = (row.workflow_id, row.op)
+            if key not in self.busy and self.is_driven(row.workflow_id):
+                self.busy.add(key)
+                self.orphans.pop(key, None)
+                self.spawn(self._give_up, row)
 
     def _orphans(self, agent_type: str) -> list[TaskRow]:
         """Those of workflows that run; one that has stalled may want its own again."""
@@ -106,12 +131,12 @@ class Handout:
 
     def _offer(self, row: TaskRow) -> None:
         key = (row.workflow_id, row.op)
-        if key in self.handing_out or (key, row.fence) in self.waiting:
+        if key in self.busy:
             return
         member = self.roster.choose(row.workflow_id, row.agent_type)
         if member is None:
             return
-        self.handing_out.add(key)
+        self.busy.add(key)
         self.orphans.pop(key, None)
         self.roster.begin(member.agent_id, key, row.fence + 1)
         self.show(member.agent_id)
@@ -134,13 +159,13 @@ class Handout:
             )
             started = await persist(self.writer, command)
         finally:
-            self.handing_out.discard(key)
+            self.busy.discard(key)
         if started is None:
             self.roster.end(agent_id, key, row.fence + 1)
             self._overtaken(key)
             return
         self.roster.begin(agent_id, key, started.fence)
-        order = _order(started)
+        order = self._order(started)
         self.notes.step(facts.STEP_STARTED, agent_id, order)
         try:
             self.named(agent_name(agent_id)).tell(order)
@@ -163,16 +188,16 @@ class Handout:
         key = (order.workflow_id, order.op)
         current = self.roster.members[answer.agent_id].running.get(key)
         state, outcome, wait_s = self._judge(answer)
+        now = self.clock()
         command = EndAttempt(
             workflow_id=order.workflow_id,
             op=order.op,
             fence=order.fence,
             state=state,
             outcome=outcome,
-            at=self._now(),
+            next_at=None if wait_s is None else rfc3339(now + timedelta(seconds=wait_s)),
+            at=rfc3339(now),
         )
-        if wait_s is not None:
-            self.waiting.add((key, order.fence))
         accepted = await persist(self.writer, command)
         if current == order.fence:
             self.roster.end(answer.agent_id, key, order.fence)
@@ -181,7 +206,6 @@ class Handout:
             self._accepted(answer, wait_s)
         else:
             log.warning("late result refused", workflow_id=order.workflow_id, op=order.op)
-            self.waiting.discard((key, order.fence))
         self.look_again()
 
     def _accepted(self, answer: TaskDone | TaskFailed, wait_s: float | None) -> None:
@@ -193,7 +217,6 @@ class Handout:
             self._wake(*key)
         else:
             self.notes.step(facts.STEP_RETRIED, answer.agent_id, order, wait_s=wait_s)
-            self.spawn(self._retry_later, (key, order.fence), wait_s)
 
     def _judge(self, answer: TaskDone | TaskFailed) -> tuple[str, str | None, float | None]:
         """The attempt's end: (state, stored outcome, seconds until the next one)."""
@@ -203,54 +226,99 @@ class Handout:
         row = queries.task(self.reader, order.workflow_id, order.op)
         policy = RetryPolicy() if row is None else _retry(row)
         wait_s = policy.wait_s(order.attempt, answer.code, retryable=answer.retryable)
-        if wait_s is not None:
-            return "ready", None, wait_s
-        return "failed", _failure(order.attempt, answer.agent_id, answer.code, answer.message), None
+        outcome = _failure(order.attempt, answer.agent_id, answer.code, answer.message)
+        if row is not None and self._is_out_of_time(row, answer, wait_s):
+            code, message = _why_late(row, outcome)
+            return "failed", _failure(order.attempt, answer.agent_id, code, message), None
+        return ("failed" if wait_s is None else "ready"), outcome, wait_s
 
-    async def _retry_later(self, failed: tuple[TaskKey, int], wait_s: float) -> None:
-        await trio.sleep(wait_s)
-        self.waiting.discard(failed)
+    def _is_out_of_time(self, row: TaskRow, answer: TaskFailed, wait_s: float | None) -> bool:
+        """Whether the step has no time left, or will have none when it would be tried again."""
+        if row.close_by is None:
+            return False
+        if answer.code == START_TO_CLOSE and answer.order.timeout_s < _policy(row)["timeout_s"]:
+            return True  # the attempt was given what was left
+        return self._left_s(row.close_by) <= (wait_s or 0.0)
+
+    async def _give_up(self, row: TaskRow) -> None:
+        """It has waited too long for an agent, or nobody does it any more and its time is over."""
+        code, message = _why_late(row, row.outcome)
+        try:
+            await self._fail(row, code, message)
+        finally:
+            self.busy.discard((row.workflow_id, row.op))
         self.look_again()
 
     async def _crashed_too_often(self, row: TaskRow) -> None:
         message = f"its agent died {CRASH_ATTEMPTS} times while it was doing this"
-        command = EndAttempt(
-            workflow_id=row.workflow_id,
-            op=row.op,
-            fence=row.fence,
-            state="failed",
-            outcome=_failure(row.attempt, row.agent_id, "agent_crashed", message),
-            at=self._now(),
+        await self._fail(row, "agent_crashed", message)
+
+    async def _fail(self, row: TaskRow, code: str, message: str) -> None:
+        """End a step that no agent does now."""
+        outcome, at = _failure(row.attempt, row.agent_id, code, message), self._now()
+        key: dict[str, Any] = {"workflow_id": row.workflow_id, "op": row.op, "fence": row.fence}
+        waits = row.state == "ready"
+        command: GiveUpTask | EndAttempt = (
+            GiveUpTask(**key, outcome=outcome, at=at)
+            if waits
+            else EndAttempt(**key, state="failed", outcome=outcome, at=at)
         )
         if await persist(self.writer, command):
+            self.crashes.pop((row.workflow_id, row.op), None)
             self._wake(row.workflow_id, row.op)
 
     def _wake(self, workflow_id: str, op: str) -> None:
         """Tell the workflow. One that is not there reads the row when it starts."""
         hint(self.named(workflow_name(workflow_id)), TaskEnded(workflow_id=workflow_id, op=op))
 
+    def _order(self, row: TaskRow) -> TaskOrder:
+        timeout_s = _policy(row)["timeout_s"]
+        if row.close_by is not None:
+            timeout_s = min(timeout_s, max(0.0, self._left_s(row.close_by)))
+        return TaskOrder(
+            workflow_id=row.workflow_id,
+            op=row.op,
+            activity=row.activity,
+            input=payload.decode(row.input),
+            attempt=row.attempt,
+            fence=row.fence,
+            timeout_s=timeout_s,
+        )
+
+    def _left_s(self, at: str) -> float:
+        """Seconds until a stored moment, less than none once it is over."""
+        return (datetime.fromisoformat(at) - self.clock()).total_seconds()
+
     def _now(self) -> str:
         return rfc3339(self.clock())
 
 
+def _policy(row: TaskRow) -> dict[str, Any]:
+    return dict(payload.decode(row.policy))
+
+
 def _retry(row: TaskRow) -> RetryPolicy:
-    stored = dict(payload.decode(row.policy)["retry"])
+    stored = _policy(row)["retry"]
     return RetryPolicy(**{**stored, "non_retryable": tuple(stored["non_retryable"])})
 
 
-def _order(row: TaskRow) -> TaskOrder:
-    return TaskOrder(
-        workflow_id=row.workflow_id,
-        op=row.op,
-        activity=row.activity,
-        input=payload.decode(row.input),
-        attempt=row.attempt,
-        fence=row.fence,
-        timeout_s=payload.decode(row.policy)["timeout_s"],
-    )
+def _why_late(row: TaskRow, failed: str | None) -> tuple[str, str]:
+    """Code and message of a step whose time is over; `failed` is how its last attempt did."""
+    policy = _policy(row)
+    started = row.attempt > 0 or row.start_by is None
+    if not started and (row.close_by is None or str(row.start_by) <= row.close_by):
+        limit_s = policy["schedule_to_start_s"]
+        message = f"no agent of type {row.agent_type!r} took {row.activity!r} within {limit_s} s"
+        return "schedule_to_start_timeout", message
+    message = f"activity {row.activity!r} was not done within {policy['schedule_to_close_s']} s"
+    if failed is not None:
+        last = payload.decode(failed)
+        message += f"; its attempt {last['attempts']} failed with {last['code']}: {last['message']}"
+    return "schedule_to_close_timeout", message
 
 
 def _failure(attempts: int, agent_id: str | None, code: str, message: str) -> str:
     failure = ActivityFailure(code, message)
     failure.attempts = attempts
-    return encode_failure(failure, agent_id=agent_id)
+    by = {} if agent_id is None else {"agent_id": agent_id}
+    return encode_failure(failure, **by)

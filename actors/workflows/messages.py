@@ -42,13 +42,20 @@ class ActivateInstance(Command[bool]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTask:
-    """The row of an activity for an agent. `input` and `policy` are stored JSON text."""
+    """The row of an activity for an agent. `input` and `policy` are stored JSON text.
+
+    Args:
+        start_by: when an agent has to have taken it, RFC 3339; None for ever.
+        close_by: when it has to be done.
+    """
 
     op: str
     agent_type: str
     activity: str
     input: str
     policy: str
+    start_by: str | None = None
+    close_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,7 +294,8 @@ class EndAttempt(Command[bool]):
 
     Args:
         state: "done", "failed" (for good) or "ready" (to be tried again).
-        outcome: stored JSON text of the result or the failure; None with "ready".
+        outcome: stored JSON text of the result or the failure.
+        next_at: with "ready", when it may be tried again.
     """
 
     workflow_id: str
@@ -295,6 +303,25 @@ class EndAttempt(Command[bool]):
     fence: int
     state: str
     outcome: str | None
+    at: str
+    next_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveUpTask(Command[bool]):
+    """A task has waited too long for an agent: it has failed.
+
+    Answers False when an agent has taken it meanwhile, or it is over.
+
+    Args:
+        fence: the one the task's row had when it was found to have waited too long.
+        outcome: stored JSON text of the failure.
+    """
+
+    workflow_id: str
+    op: str
+    fence: int
+    outcome: str
     at: str
 
 

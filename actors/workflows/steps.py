@@ -143,7 +143,7 @@ class _Step:
         return kind, text
 
     def _schedule(self) -> None:
-        definition = self.call.definition
+        definition, now = self.call.definition, self.execution.surroundings.now()
         assert definition.agent_type is not None  # noqa: S101 - for mypy: the caller has checked
         task = NewTask(
             op=self.op,
@@ -151,6 +151,8 @@ class _Step:
             activity=definition.name,
             input=payload.encode(to_jsonable_python(self.call.input)),
             policy=payload.encode(_policy(definition)),
+            start_by=_after(now, definition.schedule_to_start_s),
+            close_by=_after(now, definition.schedule_to_close_s),
         )
         self.execution.journal.append(
             Kind.ACTIVITY_SCHEDULED,
@@ -320,6 +322,10 @@ class _Attempts:
             name=self._definition.name,
             payload=payload.encode(body),
         )
+
+
+def _after(now: datetime, seconds: float | None) -> str | None:
+    return None if seconds is None else rfc3339(now + timedelta(seconds=seconds))
 
 
 def _uncertain(definition: ActivityDefinition, attempt: int, why: str) -> ActivityFailure:

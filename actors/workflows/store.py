@@ -22,6 +22,7 @@ from actors.workflows.messages import (
     CreateInstance,
     EndAttempt,
     EndLife,
+    GiveUpTask,
     Life,
     NewChild,
     NewTask,
@@ -164,8 +165,8 @@ def _last_seq(
 
 
 def _insert_task(connection: sqlite3.Connection, workflow_id: str, task: NewTask, at: str) -> None:
-    values = (task.op, task.agent_type, task.activity, task.input, task.policy, at)
-    queries.insert_task(connection, (workflow_id, *values))
+    values = (task.op, task.agent_type, task.activity, task.input, task.policy)
+    queries.insert_task(connection, (workflow_id, *values, task.start_by, task.close_by, at))
 
 
 def _start_child(connection: sqlite3.Connection, parent_id: str, child: NewChild, at: str) -> None:
@@ -265,9 +266,25 @@ def end_attempt(connection: sqlite3.Connection, command: EndAttempt) -> bool:
         fence=command.fence,
         state=command.state,
         outcome=command.outcome,
+        next_at=command.next_at,
         at=command.at,
     )
     return closed or _ended_so(connection, command)
+
+
+def give_up_task(connection: sqlite3.Connection, command: GiveUpTask) -> bool:
+    given_up = queries.give_up_task(
+        connection,
+        workflow_id=command.workflow_id,
+        op=command.op,
+        fence=command.fence,
+        outcome=command.outcome,
+        at=command.at,
+    )
+    if given_up:
+        return True
+    row = queries.task(connection, command.workflow_id, command.op)
+    return row is not None and (row.fence, row.state) == (command.fence, "failed")
 
 
 def _ended_so(connection: sqlite3.Connection, command: EndAttempt) -> bool:
@@ -326,6 +343,7 @@ HANDLERS: Mapping[type, Handler] = {
     RecordHeartbeat: record_heartbeat,
     StartTask: start_task,
     EndAttempt: end_attempt,
+    GiveUpTask: give_up_task,
     SetAside: set_aside,
     BeginLife: begin_life,
     EndLife: end_life,

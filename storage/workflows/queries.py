@@ -10,7 +10,8 @@ _INSTANCE = (
     " parent_id, parent_op, on_parent_close"
 )
 _TASK = (
-    "workflow_id, op, agent_type, activity, input, policy, state, attempt, fence, agent_id, outcome"
+    "workflow_id, op, agent_type, activity, input, policy, state, attempt, fence, agent_id,"
+    " outcome, next_at, start_by, close_by"
 )
 
 OUTBOX = """
@@ -62,12 +63,20 @@ TASK = f"SELECT {_TASK} FROM tasks WHERE workflow_id = ? AND op = ?"  # noqa: S6
 OPEN_TASKS = f"SELECT {_TASK} FROM tasks WHERE state IN ('ready', 'running') ORDER BY created_at"  # noqa: S608 - constants
 READY_TASKS = f"""
     SELECT {_TASK} FROM tasks WHERE state = 'ready' AND agent_type = ?
+      AND (next_at IS NULL OR next_at <= ?)
       AND (SELECT status FROM instances i WHERE i.workflow_id = tasks.workflow_id) = 'running'
     ORDER BY created_at LIMIT ?"""  # noqa: S608 - constants
+LATE_TO_START = f"""
+    SELECT {_TASK} FROM tasks WHERE state = 'ready' AND attempt = 0 AND start_by <= ?"""  # noqa: S608 - constants
+LATE_TO_CLOSE = f"SELECT {_TASK} FROM tasks WHERE state = 'ready' AND close_by <= ?"  # noqa: S608 - constants
+NEXT_RETRY = "SELECT min(next_at) FROM tasks WHERE state = 'ready' AND next_at > ?"
+NEXT_START_BY = """
+    SELECT min(start_by) FROM tasks WHERE state = 'ready' AND attempt = 0 AND start_by > ?"""
+NEXT_CLOSE_BY = "SELECT min(close_by) FROM tasks WHERE state = 'ready' AND close_by > ?"
 ENDED_TASKS = "SELECT workflow_id, op FROM tasks WHERE state IN ('done', 'failed')"
 START_TASK = f"""
     UPDATE tasks SET state = 'running', attempt = attempt + 1, fence = fence + 1, agent_id = ?,
-        updated_at = ?
+        updated_at = ?, next_at = NULL
     WHERE workflow_id = ? AND op = ? AND fence = ? AND state IN ('ready', 'running')
     RETURNING {_TASK}"""  # noqa: S608 - constants
 
@@ -101,10 +110,33 @@ def open_tasks(connection: sqlite3.Connection) -> list[TaskRow]:
     return [TaskRow(**dict(row)) for row in connection.execute(OPEN_TASKS)]
 
 
-def ready_tasks(connection: sqlite3.Connection, agent_type: str, limit: int) -> list[TaskRow]:
-    """Tasks of workflows that run: one that has ended or stalled wants nothing done."""
-    rows = connection.execute(READY_TASKS, (agent_type, limit))
+def ready_tasks(
+    connection: sqlite3.Connection, agent_type: str, at: str, limit: int
+) -> list[TaskRow]:
+    """Tasks of workflows that run: one that has ended or stalled wants nothing done.
+
+    One that is to be tried again later is not among them before its time.
+    """
+    rows = connection.execute(READY_TASKS, (agent_type, at, limit))
     return [TaskRow(**dict(row)) for row in rows]
+
+
+def late_tasks(connection: sqlite3.Connection, at: str) -> list[TaskRow]:
+    """Those that no agent does, and that have waited too long for it."""
+    found = {}
+    for sql in (LATE_TO_CLOSE, LATE_TO_START):
+        for row in connection.execute(sql, (at,)):
+            found[row["workflow_id"], row["op"]] = TaskRow(**dict(row))
+    return list(found.values())
+
+
+def next_task_at(connection: sqlite3.Connection, at: str) -> str | None:
+    """The first moment after `at` when one may be tried again or has waited too long."""
+    moments = [
+        connection.execute(sql, (at,)).fetchone()[0]
+        for sql in (NEXT_RETRY, NEXT_START_BY, NEXT_CLOSE_BY)
+    ]
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def ended_tasks(connection: sqlite3.Connection) -> list[tuple[str, str]]:
@@ -364,12 +396,13 @@ def note_progress(connection: sqlite3.Connection, workflow_id: str) -> None:
     )
 
 
-def insert_task(connection: sqlite3.Connection, values: Sequence[str]) -> None:
-    """Values: workflow_id, op, agent_type, activity, input, policy, at."""
+def insert_task(connection: sqlite3.Connection, values: Sequence[str | None]) -> None:
+    """Values: workflow_id, op, agent_type, activity, input, policy, start_by, close_by, at."""
     *fields, at = values
     connection.execute(
-        "INSERT INTO tasks (workflow_id, op, agent_type, activity, input, policy, state,"
-        " created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, 'ready', ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO tasks (workflow_id, op, agent_type, activity, input, policy, start_by,"
+        " close_by, state, created_at, updated_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'ready', ?, ?) ON CONFLICT DO NOTHING",
         (*fields, at, at),
     )
 
@@ -408,13 +441,26 @@ def end_attempt(
     fence: int,
     state: str,
     outcome: str | None,
+    next_at: str | None,
     at: str,
 ) -> bool:
     """Close the attempt that holds `fence`; False when another attempt or the end overtook it."""
     cursor = connection.execute(
-        "UPDATE tasks SET state = ?, outcome = ?, updated_at = ?"
+        "UPDATE tasks SET state = ?, outcome = ?, next_at = ?, updated_at = ?"
         " WHERE workflow_id = ? AND op = ? AND fence = ? AND state = 'running'",
-        (state, outcome, at, workflow_id, op, fence),
+        (state, outcome, next_at, at, workflow_id, op, fence),
+    )
+    return cursor.rowcount == 1
+
+
+def give_up_task(
+    connection: sqlite3.Connection, *, workflow_id: str, op: str, fence: int, outcome: str, at: str
+) -> bool:
+    """End one that waits; False when it was taken, or is over."""
+    cursor = connection.execute(
+        "UPDATE tasks SET state = 'failed', outcome = ?, next_at = NULL, updated_at = ?"
+        " WHERE workflow_id = ? AND op = ? AND fence = ? AND state = 'ready'",
+        (outcome, at, workflow_id, op, fence),
     )
     return cursor.rowcount == 1
 

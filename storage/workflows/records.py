@@ -45,7 +45,14 @@ class HistoryRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRow:
-    """One activity for an agent. `input`, `policy` and `outcome` are stored JSON text."""
+    """One activity for an agent. `input`, `policy` and `outcome` are stored JSON text.
+
+    Args:
+        outcome: of the last attempt that has ended.
+        next_at: when it may be tried again.
+        start_by: when an agent has to have taken it for the first time.
+        close_by: when it has to be done.
+    """
 
     workflow_id: str
     op: str
@@ -58,6 +65,9 @@ class TaskRow:
     fence: int
     agent_id: str | None
     outcome: str | None
+    next_at: str | None = None
+    start_by: str | None = None
+    close_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,15 +49,27 @@ CREATE TABLE tasks_new (
     outcome     TEXT,
     created_at  TEXT NOT NULL,
     updated_at  TEXT NOT NULL,
+    next_at     TEXT,
+    start_by    TEXT,
+    close_by    TEXT,
     PRIMARY KEY (workflow_id, op)
 ) WITHOUT ROWID;
 
-INSERT INTO tasks_new SELECT * FROM tasks;
+INSERT INTO tasks_new
+    (workflow_id, op, agent_type, activity, input, policy, state, attempt, fence, agent_id, outcome,
+     created_at, updated_at)
+    SELECT workflow_id, op, agent_type, activity, input, policy, state, attempt, fence, agent_id,
+           outcome, created_at, updated_at
+    FROM tasks;
 DROP TABLE tasks;
 ALTER TABLE tasks_new RENAME TO tasks;
 CREATE INDEX tasks_open ON tasks (created_at) WHERE state IN ('ready', 'running');
 CREATE INDEX tasks_ready ON tasks (agent_type, created_at) WHERE state = 'ready';
 CREATE INDEX tasks_ended ON tasks (workflow_id, op) WHERE state IN ('done', 'failed');
+CREATE INDEX tasks_retried ON tasks (next_at) WHERE state = 'ready' AND next_at IS NOT NULL;
+CREATE INDEX tasks_start_by ON tasks (start_by)
+    WHERE state = 'ready' AND attempt = 0 AND start_by IS NOT NULL;
+CREATE INDEX tasks_close_by ON tasks (close_by) WHERE state = 'ready' AND close_by IS NOT NULL;
 
 -- Signals. A row is here before its sender hears that it was taken; one that was consumed stays
 -- without its value, so that the same message is known when it comes again.
