@@ -43,13 +43,20 @@ class ForgetResults(Command[None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetHistory(Command[None]):
-    """Delete tasks and events of the history of an ended workflow; with the last, its instance.
+    """Delete tasks, signals and events of the history of an ended workflow; at last its instance.
 
-    Refused with `Conflict` when the workflow has not ended.
+    Refused with `Conflict` when the workflow has not ended, or one above it; and while it has
+    children, which go first.
+
+    Args:
+        ops: of tasks.
+        positions: of signals.
+        seqs: of events.
     """
 
     workflow_id: str
     ops: tuple[str, ...] = ()
+    positions: tuple[int, ...] = ()
     seqs: tuple[int, ...] = ()
 
 
@@ -114,26 +121,36 @@ def retire(
 
 def _retire(directory: Path, readers: Readers, found: Due) -> Iterator[Step]:
     """Archive one workflow, then delete what was archived and nothing that came since."""
-    keys: dict[str, list[Any]] = {}
+    workflow_ids = (*found.children, found.workflow_id)
+    keys: dict[tuple[str, str], list[Any]] = {}
 
     def lines() -> Iterator[bytes]:
-        for database, table, row in retention.rows_of(readers, found.workflow_id):
-            keys.setdefault(table, []).append(row[_KEYS[table]])
-            yield archive.line(database, table, row)
+        for workflow_id in workflow_ids:
+            for database, table, row in retention.rows_of(readers, workflow_id):
+                keys.setdefault((workflow_id, table), []).append(row[_KEYS[table]])
+                yield archive.line(database, table, row)
 
     archive.append(directory, found.completed_at, lines())
-    workflow_id = found.workflow_id
-    for seqs in _batches(keys.get("events", ())):
-        yield Step(database="coordination", command=ForgetEvents(seqs=seqs))
-    for ids in _batches(keys.get("workflow_results", ())):
-        yield Step(database="coordination", command=ForgetResults(ids=ids))
-    for ops in _batches(keys.get("tasks", ())):
+    for workflow_id in workflow_ids:
+        for seqs in _batches(keys.get((workflow_id, "events"), ())):
+            yield Step(database="coordination", command=ForgetEvents(seqs=seqs))
+        for ids in _batches(keys.get((workflow_id, "workflow_results"), ())):
+            yield Step(database="coordination", command=ForgetResults(ids=ids))
+    for workflow_id in workflow_ids:
+        yield from _forget_history(workflow_id, keys)
+    yield Step(database="coordination", command=ForgetWorkflow(workflow_id=found.workflow_id))
+
+
+def _forget_history(workflow_id: str, keys: Mapping[tuple[str, str], list[Any]]) -> Iterator[Step]:
+    for ops in _batches(keys.get((workflow_id, "tasks"), ())):
         command = ForgetHistory(workflow_id=workflow_id, ops=ops)
         yield Step(database="tempolite", command=command)
-    for seqs in _batches(keys.get("history", ())):
+    for positions in _batches(keys.get((workflow_id, "inbox"), ())):
+        command = ForgetHistory(workflow_id=workflow_id, positions=positions)
+        yield Step(database="tempolite", command=command)
+    for seqs in _batches(keys.get((workflow_id, "history"), ())):
         command = ForgetHistory(workflow_id=workflow_id, seqs=seqs)
         yield Step(database="tempolite", command=command)
-    yield Step(database="coordination", command=ForgetWorkflow(workflow_id=workflow_id))
 
 
 _KEYS: Final = {
@@ -143,6 +160,7 @@ _KEYS: Final = {
     "events": "seq",
     "instances": "workflow_id",
     "tasks": "op",
+    "inbox": "position",
     "history": "seq",
 }
 
@@ -182,6 +200,7 @@ def forget_history(connection: sqlite3.Connection, command: ForgetHistory) -> No
     if not retention.has_ended(connection, command.workflow_id):
         raise Conflict(f"workflow {command.workflow_id} has not ended: its history stays")
     retention.delete_tasks(connection, command.workflow_id, command.ops)
+    retention.delete_signals(connection, command.positions)
     retention.delete_history(connection, command.workflow_id, command.seqs)
     retention.delete_instance(connection, command.workflow_id)
 

@@ -21,6 +21,8 @@ AGENT_TASK_BUCKETS_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _ENDED_AS = {
     facts.WORKFLOW_COMPLETED: "completed",
     facts.WORKFLOW_FAILED: "failed",
+    facts.WORKFLOW_CANCELLED: "cancelled",
+    facts.WORKFLOW_TERMINATED: "terminated",
     facts.WORKFLOW_DEAD_LETTERED: "dead_letter",
 }
 

@@ -7,7 +7,16 @@ from actors import facts
 from actors.facts import LoggedFact
 
 _ERRORS = frozenset({facts.WORKFLOW_FAILED, facts.WORKFLOW_DEAD_LETTERED, facts.STEP_FAILED})
-_WARNINGS = frozenset({facts.WORKFLOW_STALLED, facts.STEP_RETRIED})
+_WARNINGS = frozenset(
+    {
+        facts.WORKFLOW_STALLED,
+        facts.WORKFLOW_CANCELLED,
+        facts.WORKFLOW_TERMINATED,
+        facts.STEP_RETRIED,
+        facts.CHILD_FAILED,
+        facts.COMPENSATION_STARTED,
+    }
+)
 
 
 def line_of(fact: LoggedFact) -> dict[str, Any]:
@@ -41,28 +50,81 @@ def _message(fact: LoggedFact) -> str:
     match fact.type:
         case facts.LOG:
             return str(data["message"])
-        case facts.STEP_PROGRESS:
-            return f"{data['activity']}: {data['message']}"
-        case facts.STEP_SCHEDULED:
-            return f"step {data['step']} {data['activity']} waits for a {data['agent_type']} agent"
-        case facts.STEP_STARTED:
-            return f"step {data['step']} {data['activity']} started, attempt {data['attempt']}"
-        case facts.STEP_COMPLETED:
-            return f"step {data['step']} {data['activity']} completed{_seconds(data)}"
-        case facts.STEP_RETRIED:
-            return f"step {data['step']} {data['activity']} is tried again in {data['wait_s']:g} s"
-        case facts.STEP_FAILED:
-            return f"step {data['step']} {data['activity']} failed: {_error(data)}"
         case facts.AGENT_ASSIGNED:
             return f"assigned to {data['agent_id']}"
+        case facts.ISSUE_CREATED | facts.ISSUE_UPDATED | facts.ISSUE_CLOSED:
+            return f"issue {fact.issue_id}: {fact.type.removeprefix('issue_')}, {data['status']}"
+        case _ if fact.type.startswith("workflow_"):
+            return _of_workflow(fact)
+        case _:
+            return _of_operation(fact)
+
+
+def _of_workflow(fact: LoggedFact) -> str:
+    data, plain = fact.data, fact.type.replace("_", " ")
+    match fact.type:
         case facts.WORKFLOW_COMPLETED:
             return f"workflow completed. {data['summary']}".rstrip()
         case facts.WORKFLOW_FAILED | facts.WORKFLOW_STALLED | facts.WORKFLOW_DEAD_LETTERED:
-            return f"{fact.type.replace('_', ' ')}: {_error(data)}"
-        case facts.ISSUE_CREATED | facts.ISSUE_UPDATED | facts.ISSUE_CLOSED:
-            return f"issue {fact.issue_id}: {fact.type.removeprefix('issue_')}, {data['status']}"
+            return f"{plain}: {_error(data)}"
+        case facts.WORKFLOW_SIGNALED:
+            return f"signal {data['name']} received"
+        case facts.WORKFLOW_CONTINUED_AS_NEW:
+            return f"workflow continues as new, run {data['run']}"
+        case facts.WORKFLOW_RESUMED if data.get("queued"):
+            return "workflow resumed, it waits for an agent"
+        case facts.WORKFLOW_STARTED if data.get("paused"):
+            return "workflow has its agent, and is paused"
+        case _:
+            return f"{plain}{_reason(data)}"
+
+
+def _of_operation(fact: LoggedFact) -> str:
+    data = fact.data
+    step = " ".join(str(data[name]) for name in ("step", "activity") if name in data)
+    match fact.type:
+        case facts.STEP_PROGRESS:
+            return f"{data['activity']}: {data['message']}"
+        case facts.STEP_SCHEDULED:
+            return f"step {step} waits for a {data['agent_type']} agent"
+        case facts.STEP_STARTED:
+            return f"step {step} started, attempt {data['attempt']}"
+        case facts.STEP_COMPLETED:
+            return f"step {step} completed{_seconds(data)}"
+        case facts.STEP_RETRIED:
+            return f"step {step} is tried again {_next(data)}"
+        case facts.STEP_FAILED:
+            return f"step {step} failed: {_error(data)}"
+        case facts.STEP_CANCELLED:
+            return f"step {step} {data['operation']} cancelled{_reason(data)}"
+        case facts.TIMER_STARTED:
+            return f"step {step} timer runs until {data['fire_at']}"
+        case facts.TIMER_FIRED:
+            return f"step {step} timer fired"
+        case facts.SIGNAL_CONSUMED:
+            return f"step {step} took signal {data['name']}"
+        case facts.CHILD_STARTED | facts.CHILD_COMPLETED:
+            end = fact.type.removeprefix("child_")
+            return f"step {step} child {data['type']} {end}: {data['child_id']}"
+        case facts.CHILD_FAILED:
+            return f"step {step} child {data['type']} failed: {_error(data)}"
+        case facts.COMPENSATION_STARTED:
+            undos = ", ".join(reversed(data["undos"]))
+            return f"step {step} undoes {undos}{_reason(data)}"
         case _:
             return fact.type.replace("_", " ")
+
+
+def _next(data: Mapping[str, Any]) -> str:
+    """Agents' attempts tell the wait, the engine's own the moment, and what went wrong."""
+    if "wait_s" in data:
+        return f"in {data['wait_s']:g} s"
+    return f"at {data['next_at']}: {_error(data)}"
+
+
+def _reason(data: Mapping[str, Any]) -> str:
+    reason = data.get("reason")
+    return f": {reason}" if reason else ""
 
 
 def _seconds(data: Mapping[str, Any]) -> str:

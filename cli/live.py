@@ -24,6 +24,7 @@ _GLYPHS = {
     "retrying": ("◐", "yellow"),
     "done": ("✓", "green"),
     "failed": ("✗", "red"),
+    "cancelled": ("⊘", "dim"),
 }
 
 
@@ -152,7 +153,7 @@ def _row(step: Step, now: datetime) -> tuple[Text, ...]:
 def _fitting(steps: tuple[Step, ...], rows: int) -> tuple[tuple[Step, ...], int]:
     """What still runs or has failed stays; of the finished ones the oldest go first."""
     excess = max(len(steps) - rows, 0)
-    finished = [step.name for step in steps if step.state == "done"]
+    finished = [step.name for step in steps if step.state in {"done", "cancelled"}]
     gone = set(finished[:excess])
     left = tuple(step for step in steps if step.name not in gone)
     return left[-rows:], len(steps) - min(len(left), rows)

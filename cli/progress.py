@@ -12,9 +12,18 @@ from typing import Literal
 from cli import printable, records, when
 from cli.records import Event
 
-StepState = Literal["running", "retrying", "done", "failed"]
+StepState = Literal["running", "retrying", "done", "failed", "cancelled"]
 
-_ENDING = frozenset({"workflow_completed", "workflow_failed", "workflow_dead_lettered"})
+_ENDING = frozenset(
+    {
+        "workflow_completed",
+        "workflow_failed",
+        "workflow_cancelled",
+        "workflow_terminated",
+        "workflow_dead_lettered",
+    }
+)
+_STEPS = ("step_", "timer_", "child_")
 _BEGINNING = frozenset({"workflow_queued", "workflow_started"})  # of a retry, too
 
 
@@ -53,7 +62,7 @@ def apply(progress: Progress, event: Event) -> Progress:
     if event.seq <= progress.seq:
         return progress
     progress = replace(progress, seq=event.seq)
-    if event.type.startswith("step_"):
+    if event.type.startswith(_STEPS):
         return replace(progress, steps=_with_step(progress.steps, event))
     if event.type == "log":
         return replace(progress, said=printable.line(records.text(event.data, "message")))
@@ -73,20 +82,25 @@ def describe(event: Event) -> str:
     parts = (
         when.moment(event.at),
         f"{printable.line(event.type):<18}",
-        _step_name(event) if event.type.startswith("step_") else "",
+        _step_name(event) if event.type.startswith(_STEPS) else "",
         _labelled("agent", records.text(event.data, "agent_id")),
         _labelled("attempt", _later_attempt(event)),
         _labelled("issue", event.issue_id if event.type.startswith("issue_") else ""),
         _percent(records.number(event.data, "fraction")),
         _took(records.number(event.data, "seconds")),
+        _labelled("until", when.moment(records.text(event.data, "fire_at"))),
+        _labelled("signal", _signal_name(event)),
         printable.line(records.text(event.data, "level")),
         printable.line(records.text(event.data, "message")),
+        printable.line(records.text(event.data, "reason")),
     )
     return " ".join(part for part in parts if part).rstrip()
 
 
 def _with_step(steps: tuple[Step, ...], event: Event) -> tuple[Step, ...]:
     name = _step_name(event)
+    if event.type == "step_cancelled":  # it names no activity, only the number
+        name = next((s.name for s in steps if s.name.partition(" ")[0] == name), name)
     known = next((step for step in steps if step.name == name), None)
     after = _after(known or Step(name=name, state="running"), event)
     if known is None:
@@ -110,10 +124,16 @@ def _after(step: Step, event: Event) -> Step:
             return replace(began, state=state, started_at=when.parse(event.at))
         case "step_progress":
             return replace(step, fraction=records.number(data, "fraction"))
-        case "step_completed":
+        case "step_retried":
+            return replace(step, state="retrying", fraction=None)
+        case "timer_started" | "child_started":
+            return replace(step, started_at=when.parse(event.at))
+        case "step_completed" | "timer_fired" | "child_completed":
             return replace(step, state="done", fraction=None, seconds=_spent_s(step, event))
-        case "step_failed":
+        case "step_failed" | "child_failed":
             return replace(step, state="failed", fraction=None, seconds=_spent_s(step, event))
+        case "step_cancelled":
+            return replace(step, state="cancelled", fraction=None, seconds=_spent_s(step, event))
         case _:
             return step
 
@@ -128,9 +148,26 @@ def _spent_s(step: Step, event: Event) -> float | None:
 
 def _step_name(event: Event) -> str:
     step = printable.line(records.text(event.data, "step"))
-    activity = printable.line(records.text(event.data, "activity"))
+    activity = printable.line(_what(event))
     # Steps are often plain numbers; then only the activity's name means something to a reader.
     return f"{step} {activity}".strip() if activity and activity not in step else step or activity
+
+
+def _what(event: Event) -> str:
+    """The activity's name, or what else the step is."""
+    kind = event.type.partition("_")[0]
+    match kind:
+        case "timer":
+            return kind
+        case "child":
+            return f"{kind} {records.text(event.data, 'type')}".strip()
+        case _:
+            return records.text(event.data, "activity")
+
+
+def _signal_name(event: Event) -> str:
+    named = event.type in {"workflow_signaled", "signal_consumed"}
+    return records.text(event.data, "name") if named else ""
 
 
 def _later_attempt(event: Event) -> str:

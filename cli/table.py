@@ -24,6 +24,7 @@ _TONES = {
     "stopping": "yellow",
     "completed": "green",
     "failed": "red",
+    "cancelled": "yellow",
     "terminated": "red",
     "dead_letter": "red",
     "ERROR": "red",

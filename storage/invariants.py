@@ -28,13 +28,18 @@ class Rule:
     Args:
         find: gives one column, the places where the rule is broken.
         what: what is wrong there.
+        since: the version of that database's schema that has what it asks about.
     """
 
     database: str
     table: str
     find: str
     what: str
+    since: int = 1
 
+
+ENGINE: Final = 2
+"""The schema of tempolite.db from which on there are children, signals and waits as rows."""
 
 _BREAKS: Final = (
     Rule(
@@ -45,7 +50,8 @@ _BREAKS: Final = (
             LEFT JOIN instances i ON i.workflow_id = h.workflow_id
             GROUP BY h.workflow_id
             HAVING max(seq) - min(seq) + 1 <> count(*)
-                OR (min(seq) <> 1 AND coalesce(i.status, '') NOT IN ('completed', 'failed'))""",
+                OR (min(seq) <> 1 AND coalesce(i.status, '') NOT IN
+                    ('completed', 'failed', 'cancelled', 'terminated'))""",
     ),
     Rule(
         database="tempolite",
@@ -67,13 +73,67 @@ _BREAKS: Final = (
         what="the status is not the one that the history ends with",
         find="""SELECT i.workflow_id FROM instances i
             JOIN history h ON h.workflow_id = i.workflow_id
-                AND h.seq = (SELECT max(seq) FROM history WHERE workflow_id = i.workflow_id)
-            WHERE coalesce(i.status <> CASE h.kind
+                AND h.seq = (SELECT max(seq) FROM history WHERE workflow_id = i.workflow_id
+                    AND kind IN ('workflow_started', 'workflow_activated', 'workflow_paused',
+                        'workflow_resumed', 'workflow_recovered', 'workflow_cancel_requested',
+                        'workflow_stalled', 'workflow_completed', 'workflow_failed',
+                        'workflow_cancelled', 'workflow_terminated', 'workflow_dead_lettered'))
+            WHERE json_valid(h.payload) AND i.status <> CASE h.kind
+                    WHEN 'workflow_activated' THEN CASE
+                        WHEN json_extract(h.payload, '$[1].paused') THEN 'paused'
+                        ELSE 'running' END
+                    WHEN 'workflow_paused' THEN 'paused'
+                    WHEN 'workflow_recovered' THEN 'running'
+                    WHEN 'workflow_cancel_requested' THEN 'running'
+                    WHEN 'workflow_stalled' THEN 'stalled'
                     WHEN 'workflow_completed' THEN 'completed'
                     WHEN 'workflow_failed' THEN 'failed'
+                    WHEN 'workflow_cancelled' THEN 'cancelled'
+                    WHEN 'workflow_terminated' THEN 'terminated'
                     WHEN 'workflow_dead_lettered' THEN 'dead_letter'
-                    WHEN 'workflow_stalled' THEN 'stalled'
-                END, i.status IN ('completed', 'failed', 'dead_letter', 'stalled'))""",
+                    ELSE CASE WHEN json_extract(h.payload, '$[1].queued') THEN 'queued'
+                        ELSE 'running' END
+                END""",
+    ),
+    Rule(
+        database="tempolite",
+        table="instances",
+        what="the parent is not there",
+        since=ENGINE,
+        find="""SELECT workflow_id FROM instances WHERE parent_id IS NOT NULL
+            AND parent_id NOT IN (SELECT workflow_id FROM instances)""",
+    ),
+    Rule(
+        database="tempolite",
+        table="instances",
+        what="an instance that waits as its row does not run",
+        since=ENGINE,
+        find="SELECT workflow_id FROM instances WHERE parked = 1 AND status <> 'running'",
+    ),
+    Rule(
+        database="tempolite",
+        table="inbox",
+        what="the signal belongs to no instance",
+        since=ENGINE,
+        find="""SELECT workflow_id || '/' || message_id FROM inbox
+            WHERE workflow_id NOT IN (SELECT workflow_id FROM instances)""",
+    ),
+    Rule(
+        database="tempolite",
+        table="heartbeats",
+        what="the heartbeat belongs to no instance that goes on",
+        since=ENGINE,
+        find="""SELECT workflow_id || '/' || op FROM heartbeats WHERE workflow_id NOT IN
+            (SELECT workflow_id FROM instances
+             WHERE status NOT IN ('completed', 'failed', 'cancelled', 'terminated'))""",
+    ),
+    Rule(
+        database="tempolite",
+        table="segments",
+        what="the segment belongs to no instance",
+        since=ENGINE,
+        find="""SELECT workflow_id || '/' || first_seq FROM segments
+            WHERE workflow_id NOT IN (SELECT workflow_id FROM instances)""",
     ),
     Rule(
         database="tempolite",
@@ -148,7 +208,10 @@ def broken(held: Snapshot) -> list[Finding]:
 
 
 def _within(held: Snapshot) -> Iterator[Finding]:
+    versions = {name: _version(connection) for name, connection in held.items()}
     for rule in _BREAKS:
+        if rule.since > versions[rule.database]:
+            continue
         for row in held[rule.database].execute(rule.find).fetchmany(MOST):
             yield Finding(
                 database=rule.database, table=rule.table, place=str(row[0]), what=rule.what
@@ -161,13 +224,11 @@ def _between(held: Snapshot) -> Iterator[Finding]:
     mapped = _pairs(coordination, "SELECT tempolite_workflow_id, status FROM workflow_mappings")
     instances = _pairs(tempolite, "SELECT workflow_id, status FROM instances")
     decided = _pairs(coordination, "SELECT workflow_id, kind FROM intents")
-    for workflow_id in sorted(instances.keys() - mapped.keys()):
-        yield Finding(
-            database="tempolite",
-            table="instances",
-            place=workflow_id,
-            what="the instance is no workflow in coordination.db",
-        )
+    children = _children(tempolite)
+    for workflow_id in sorted(instances.keys() - children.keys() - mapped.keys()):
+        yield _of_instance(workflow_id, "the instance is no workflow in coordination.db")
+    for workflow_id in sorted(children.keys() & mapped.keys()):
+        yield _of_instance(workflow_id, "the child is a workflow of its own in coordination.db")
     missing = mapped.keys() - instances.keys() - decided.keys()
     for workflow_id in sorted(missing - _emptied(coordination, missing)):
         yield _of_mapping(workflow_id, "the workflow has no instance in tempolite.db")
@@ -183,7 +244,7 @@ def _issues(
         beads, "SELECT id, 1 FROM issues"
     )
     live = """SELECT tempolite_workflow_id, beads_issue_id FROM workflow_mappings
-        WHERE status NOT IN ('completed', 'failed')"""
+        WHERE status NOT IN ('completed', 'failed', 'cancelled', 'terminated')"""
     for workflow_id, issue_id in sorted(_pairs(coordination, live).items()):
         if workflow_id in made and issue_id not in there:
             yield _of_mapping(workflow_id, f"its issue {issue_id} is not in beads.db")
@@ -230,11 +291,28 @@ def _statuses(
 
 def _emptied(coordination: sqlite3.Connection, workflow_ids: set[str]) -> set[str]:
     """Those whose archiving was cut off: the event of the start is gone, and it goes first."""
-    query = """SELECT status IN ('completed', 'failed')
+    query = """SELECT status IN ('completed', 'failed', 'cancelled', 'terminated')
             AND NOT EXISTS (SELECT 1 FROM events WHERE workflow_id = tempolite_workflow_id
                             AND type IN ('workflow_queued', 'workflow_started'))
         FROM workflow_mappings WHERE tempolite_workflow_id = ?"""
     return {w for w in workflow_ids if coordination.execute(query, (w,)).fetchone()[0]}
+
+
+def _children(tempolite: sqlite3.Connection) -> dict[str, str]:
+    """Instances with their parents."""
+    if _version(tempolite) < ENGINE:
+        return {}
+    return _pairs(
+        tempolite, "SELECT workflow_id, parent_id FROM instances WHERE parent_id IS NOT NULL"
+    )
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return _number(connection, "SELECT max(version) FROM schema_migrations")
+
+
+def _of_instance(workflow_id: str, what: str) -> Finding:
+    return Finding(database="tempolite", table="instances", place=workflow_id, what=what)
 
 
 def _of_mapping(workflow_id: str, what: str) -> Finding:

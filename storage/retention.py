@@ -2,8 +2,10 @@
 
 What `due` and `loose_events` give is chosen so that nobody misses it:
 
-- a live or recoverable workflow keeps all it has. Only `completed` and `failed` ones are final;
-  queued, running, stalled and dead-lettered ones are never touched, however old;
+- a live or recoverable workflow keeps all it has. Only completed, failed, cancelled and terminated
+  ones are final; all others are never touched, however old;
+- children have no mapping: they go with the workflow above them, the lowest first, once all of them
+  have ended. Until then they keep all they have, their events too;
 - an open intent rolls its start forward, so its workflow stays;
 - the bus has copied the whole history (its cursor is past it), and every event has been applied to
   the issue (the reconciler's cursor is past it), so neither ever asks for these rows;
@@ -17,8 +19,8 @@ What `due` and `loose_events` give is chosen so that nobody misses it:
 - an idempotency key answers with its workflow for at least `KEY_DAYS` after the start.
 
 The issue itself is Git's and is left alone; so is the issues' journal. Deleting goes from the
-events and results, over tasks and history, to the mapping: by the mapping, a workflow whose removal
-was cut off is found again, and what is left of it is archived and deleted once more.
+events and results, over tasks, signals and history, to the mapping: by the mapping, a workflow
+whose removal was cut off is found again, and what is left of it is archived and deleted once more.
 """
 
 import sqlite3
@@ -33,25 +35,41 @@ KEY_DAYS: Final = 7
 BATCH: Final = 500
 """Rows deleted in one transaction, and workflows looked at with one query."""
 
-_DUE = """
+_FINAL: Final = "('completed', 'failed', 'cancelled', 'terminated')"
+
+_DUE = f"""
     SELECT tempolite_workflow_id, created_at, completed_at,
            EXISTS (SELECT 1 FROM events e WHERE e.workflow_id = m.tempolite_workflow_id
                    AND e.type IN ('workflow_queued', 'workflow_started')) AS is_whole
     FROM workflow_mappings m
-    WHERE status IN ('completed', 'failed') AND completed_at < :before AND created_at < :before
+    WHERE status IN {_FINAL} AND completed_at < :before AND created_at < :before
       AND (created_at, tempolite_workflow_id) > (:after_at, :after_id)
       AND (idempotency_key IS NULL OR created_at < :keyed_before)
       AND NOT EXISTS (SELECT 1 FROM intents i WHERE i.workflow_id = m.tempolite_workflow_id)
       AND NOT EXISTS (SELECT 1 FROM events e
                       WHERE e.workflow_id = m.tempolite_workflow_id AND e.seq > :known)
-    ORDER BY created_at, tempolite_workflow_id LIMIT :limit"""
-_ENDED_INSTANCE = """
-    SELECT coalesce((SELECT status IN ('completed', 'failed')
-                     FROM instances WHERE workflow_id = :id), NOT :is_whole)
-       AND coalesce((SELECT max(position) FROM history WHERE workflow_id = :id), 0) <= :copied
-       AND coalesce((SELECT max(position) FROM history WHERE workflow_id = :id), 0)
+    ORDER BY created_at, tempolite_workflow_id LIMIT :limit"""  # noqa: S608 - constants
+_TREE = """
+    WITH RECURSIVE tree(id) AS
+        (VALUES (:id) UNION
+         SELECT i.workflow_id FROM instances i JOIN tree ON i.parent_id = tree.id)"""
+_ENDED_INSTANCE = f"""{_TREE}
+    SELECT coalesce((SELECT status IN {_FINAL} FROM instances WHERE workflow_id = :id),
+                    NOT :is_whole)
+       AND NOT EXISTS (SELECT 1 FROM instances
+                       WHERE workflow_id IN tree AND status NOT IN {_FINAL})
+       AND coalesce((SELECT max(position) FROM history WHERE workflow_id IN tree), 0) <= :copied
+       AND coalesce((SELECT max(position) FROM history WHERE workflow_id IN tree), 0)
                < coalesce((SELECT max(position) FROM history), 1)
-       AND NOT EXISTS (SELECT 1 FROM tasks WHERE workflow_id = :id AND state = 'running')"""
+       AND NOT EXISTS (SELECT 1 FROM tasks WHERE workflow_id IN tree AND state = 'running')"""  # noqa: S608 - constants
+_BELOW = f"{_TREE} SELECT id FROM tree WHERE id <> :id"  # noqa: S608 - constants
+_LINE = f"""
+    WITH RECURSIVE line(id, parent_id, status) AS
+        (SELECT workflow_id, parent_id, status FROM instances WHERE workflow_id = :id
+         UNION SELECT i.workflow_id, i.parent_id, i.status
+               FROM instances i JOIN line ON i.workflow_id = line.parent_id)
+    SELECT coalesce(min(status IN {_FINAL}), 1)
+       AND NOT EXISTS (SELECT 1 FROM instances WHERE parent_id = :id) FROM line"""  # noqa: S608 - constants
 _LOOSE = """
     SELECT * FROM events WHERE seq > :after AND seq <= :known AND at < :before
       AND (workflow_id IS NULL OR workflow_id NOT IN
@@ -77,6 +95,7 @@ _ROWS: Final = (
     ("coordination", "events", "SELECT * FROM events WHERE workflow_id = ? ORDER BY seq"),
     ("tempolite", "instances", "SELECT * FROM instances WHERE workflow_id = ?"),
     ("tempolite", "tasks", "SELECT * FROM tasks WHERE workflow_id = ? ORDER BY op"),
+    ("tempolite", "inbox", "SELECT * FROM inbox WHERE workflow_id = ? ORDER BY position"),
     ("tempolite", "history", "SELECT * FROM history WHERE workflow_id = ? ORDER BY seq"),
 )
 
@@ -92,10 +111,15 @@ class Readers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """A workflow that nothing needs any more."""
+    """A workflow that nothing needs any more.
+
+    Args:
+        children: those that it and its children have started, the lowest first.
+    """
 
     workflow_id: str
     completed_at: str
+    children: tuple[str, ...] = ()
 
 
 def due(readers: Readers, *, before: str, keyed_before: str) -> Iterator[Due]:
@@ -108,7 +132,7 @@ def due(readers: Readers, *, before: str, keyed_before: str) -> Iterator[Due]:
     """
     after = ("", "")
     while True:
-        copied = copied_to(readers.coordination, "tempolite")
+        copied, known = copied_to(readers.coordination, "tempolite"), _known(readers)
         rows = readers.coordination.execute(
             _DUE,
             {
@@ -116,7 +140,7 @@ def due(readers: Readers, *, before: str, keyed_before: str) -> Iterator[Due]:
                 "keyed_before": keyed_before,
                 "after_at": after[0],
                 "after_id": after[1],
-                "known": _known(readers),
+                "known": known,
                 "limit": BATCH,
             },
         ).fetchall()
@@ -126,8 +150,15 @@ def due(readers: Readers, *, before: str, keyed_before: str) -> Iterator[Due]:
                 "copied": copied,
                 "is_whole": row["is_whole"],
             }
-            if readers.tempolite.execute(_ENDED_INSTANCE, found).fetchone()[0]:
-                yield Due(workflow_id=found["id"], completed_at=row["completed_at"])
+            if not readers.tempolite.execute(_ENDED_INSTANCE, found).fetchone()[0]:
+                continue
+            below = [found[0] for found in readers.tempolite.execute(_BELOW, {"id": found["id"]})]
+            if all(_last_event(readers, child) <= known for child in below):
+                yield Due(
+                    workflow_id=found["id"],
+                    completed_at=row["completed_at"],
+                    children=tuple(reversed(below)),
+                )
         if len(rows) < BATCH:
             return
         after = (rows[-1]["created_at"], rows[-1]["tempolite_workflow_id"])
@@ -144,21 +175,26 @@ def rows_of(readers: Readers, workflow_id: str) -> Iterator[tuple[str, str, sqli
 def loose_events(readers: Readers, *, before: str, after: int) -> list[sqlite3.Row]:
     """A stretch of events that belong to no workflow, or to one that was archived."""
     asked = {"before": before, "after": after, "known": _known(readers), "limit": BATCH}
-    return readers.coordination.execute(_LOOSE, asked).fetchall()
+    while rows := readers.coordination.execute(_LOOSE, asked).fetchall():
+        if found := [row for row in rows if not _is_child(readers, row["workflow_id"])]:
+            return found
+        asked["after"] = rows[-1]["seq"]
+    return []
 
 
 def has_ended(connection: sqlite3.Connection, workflow_id: str) -> bool:
-    """In tempolite.db: whether an instance is final, or is gone already."""
-    sql = "SELECT status IN ('completed', 'failed') FROM instances WHERE workflow_id = ?"
-    row = connection.execute(sql, (workflow_id,)).fetchone()
-    return row is None or bool(row[0])
+    """In tempolite.db: whether an instance is final and whoever is above it, or is gone already.
+
+    One whose children are still there counts as live: they go first.
+    """
+    return bool(connection.execute(_LINE, {"id": workflow_id}).fetchone()[0])
 
 
 def is_settled(connection: sqlite3.Connection, workflow_id: str) -> bool:
     """In coordination.db: whether a workflow is final and no intent is open, or it is gone."""
-    sql = """SELECT status IN ('completed', 'failed')
+    sql = f"""SELECT status IN {_FINAL}
             AND NOT EXISTS (SELECT 1 FROM intents WHERE workflow_id = tempolite_workflow_id)
-        FROM workflow_mappings WHERE tempolite_workflow_id = ?"""
+        FROM workflow_mappings WHERE tempolite_workflow_id = ?"""  # noqa: S608 - constants
     row = connection.execute(sql, (workflow_id,)).fetchone()
     return row is None or bool(row[0])
 
@@ -188,12 +224,19 @@ def delete_history(connection: sqlite3.Connection, workflow_id: str, seqs: Seque
     )
 
 
+def delete_signals(connection: sqlite3.Connection, positions: Sequence[int]) -> None:
+    connection.executemany("DELETE FROM inbox WHERE position = ?", [(n,) for n in positions])
+
+
 def delete_instance(connection: sqlite3.Connection, workflow_id: str) -> None:
-    connection.execute(
+    """Delete it with what only repeats its history, once nothing of that is left."""
+    done = connection.execute(
         "DELETE FROM instances WHERE workflow_id = ?"
         " AND NOT EXISTS (SELECT 1 FROM history h WHERE h.workflow_id = instances.workflow_id)",
         (workflow_id,),
     )
+    if done.rowcount:
+        connection.execute("DELETE FROM segments WHERE workflow_id = ?", (workflow_id,))
 
 
 def delete_mapping(connection: sqlite3.Connection, workflow_id: str) -> None:
@@ -201,6 +244,17 @@ def delete_mapping(connection: sqlite3.Connection, workflow_id: str) -> None:
     connection.execute(
         "DELETE FROM workflow_mappings WHERE tempolite_workflow_id = ?", (workflow_id,)
     )
+
+
+def _is_child(readers: Readers, workflow_id: str | None) -> bool:
+    """Whether an event that has no mapping is that of a child, and not of what was archived."""
+    sql = "SELECT 1 FROM instances WHERE workflow_id = ?"
+    return readers.tempolite.execute(sql, (workflow_id,)).fetchone() is not None
+
+
+def _last_event(readers: Readers, workflow_id: str) -> int:
+    sql = "SELECT max(seq) FROM events WHERE workflow_id = ?"
+    return int(readers.coordination.execute(sql, (workflow_id,)).fetchone()[0] or 0)
 
 
 def _known(readers: Readers) -> int:

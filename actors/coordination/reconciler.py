@@ -18,6 +18,7 @@ from actors.issues.messages import (
     ApplyChange,
     ApplyChanges,
     Change,
+    ChangeLabels,
     Position,
     PublicationFailed,
     RecordNow,
@@ -40,6 +41,7 @@ PAUSE_S = 1.0
 
 AUTHOR = "beadflow"
 TOKEN_CHARACTERS = 60
+PAUSED_LABEL = "paused"
 
 log = structlog.get_logger("beadflow.reconciler")
 
@@ -55,7 +57,12 @@ def changes_for(fact: LoggedFact) -> tuple[Change, ...]:
         case facts.AGENT_ASSIGNED:
             return (SetWork(fields={"agent_id": fact.data["agent_id"]}),)
         case facts.WORKFLOW_RESUMED:
-            return (SetStatus(status="in_progress"),)
+            waits = fact.data.get("queued", False)
+            return (SetStatus(status="open" if waits else "in_progress"), _NOT_PAUSED)
+        case facts.WORKFLOW_PAUSED:
+            return (*_comment(fact), SetStatus(status="in_progress"), _PAUSED)
+        case facts.WORKFLOW_CANCEL_REQUESTED if fact.data.get("resumes"):
+            return (_NOT_PAUSED,)
         case facts.WORKFLOW_STALLED | facts.WORKFLOW_DEAD_LETTERED:
             return (_explain(fact), SetStatus(status="blocked"))
         case facts.WORKFLOW_COMPLETED:
@@ -66,8 +73,28 @@ def changes_for(fact: LoggedFact) -> tuple[Change, ...]:
         case facts.WORKFLOW_FAILED:
             reason = f"Failed: {_token(str(fact.data['code']))}"
             return (_explain(fact), SetStatus(status="closed", reason=reason))
+        case facts.WORKFLOW_CANCELLED:
+            return _cancelled(fact, "requested")
+        case facts.WORKFLOW_TERMINATED:
+            return _cancelled(fact, "terminated")
         case _:
             return ()
+
+
+_PAUSED = ChangeLabels(add=(PAUSED_LABEL,))
+_NOT_PAUSED = ChangeLabels(remove=(PAUSED_LABEL,))
+
+
+def _cancelled(fact: LoggedFact, how: str) -> tuple[Change, ...]:
+    """Never "Terminated": bd knows "cancelled" for an end without success, and not that."""
+    closed = SetStatus(status="closed", reason=f"Cancelled: {how}")
+    return (*_comment(fact), _NOT_PAUSED, closed)
+
+
+def _comment(fact: LoggedFact) -> tuple[AddComment, ...]:
+    """Why somebody asked for it, where they said so."""
+    reason = str(fact.data["reason"])
+    return (AddComment(author=AUTHOR, text=reason),) if reason.strip() else ()
 
 
 def _explain(fact: LoggedFact) -> AddComment:

@@ -142,8 +142,10 @@ def _follow(connection: sqlite3.Connection, fact: Fact) -> None:
             )
         case facts.WORKFLOW_DEAD_LETTERED:
             queries.set_status(connection, workflow_id, "dead_letter", error=_pair(error))
-    if fact.result is not None:
-        _store_result(connection, fact)
+    if fact.result is not None and queries.issue_of(connection, workflow_id) is not None:
+        _store_result(
+            connection, fact
+        )  # a child's are in its history, and its output in the parent's
     if fact.type in facts.ENDS:
         queries.complete_assignments(connection, workflow_id, fact.at)
 

@@ -336,8 +336,9 @@ def last_position(connection: sqlite3.Connection) -> int:
 
 
 def workflow_ids(connection: sqlite3.Connection) -> set[str]:
-    """Give every workflow that was ever made here."""
-    return {row[0] for row in connection.execute("SELECT workflow_id FROM instances")}
+    """Give every workflow that was ever made here, but for the children of others."""
+    rows = connection.execute("SELECT workflow_id FROM instances WHERE parent_id IS NULL")
+    return {row[0] for row in rows}
 
 
 def set_status(connection: sqlite3.Connection, workflow_id: str, status: str, at: str) -> None:

@@ -24,7 +24,7 @@ from actors.retention import (
     Retired,
     retire,
 )
-from storage import archive
+from storage import archive, payload
 from storage.database import open_writer
 from storage.databases import databases
 from storage.invariants import broken
@@ -36,7 +36,7 @@ from tests.support.golden import golden_file
 NOW = datetime(2999, 1, 1, tzinfo=UTC)
 TABLES = {
     "coordination": ("workflow_mappings", "agent_assignments", "workflow_results", "events"),
-    "tempolite": ("instances", "tasks", "history"),
+    "tempolite": ("instances", "tasks", "inbox", "history"),
 }
 LOOSE = 5
 
@@ -45,7 +45,10 @@ Rows = set[tuple[str, str]]
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Two workflows that ended, two that did not, and a few events of none."""
+    """Two workflows that ended, two that did not, and a few events of none.
+
+    One of those that ended has a child with a child, a signal, events and a history.
+    """
     home = tmp_path / "home"
     home.mkdir()
     for database in databases(home):
@@ -60,7 +63,42 @@ def home(tmp_path: Path) -> Path:
         (last,) = connection.execute("SELECT max(seq) FROM events").fetchone()
     with closing(open_writer(home / "beads.db")) as connection:
         connection.execute("UPDATE cursors SET position = ?", (last,))
+    add_children(home)
     return home
+
+
+def add_children(home: Path) -> None:
+    """Before all the rest, since the last row of a history and the last event stay."""
+    with closing(open_writer(home / "tempolite.db")) as connection:
+        (done,) = connection.execute(
+            "SELECT workflow_id FROM instances WHERE status = 'completed'"
+        ).fetchone()
+        for n, (parent, status) in enumerate([(done, "cancelled"), (f"{done}.1", "terminated")]):
+            child = f"{parent}.1"
+            connection.execute(
+                "INSERT INTO instances (workflow_id, name, version, status, input, created_at,"
+                " updated_at, parent_id, parent_op, on_parent_close)"
+                " VALUES (?, 'n', 1, ?, '', '', '', ?, '1', 'terminate')",
+                (child, status, parent),
+            )
+            for seq, kind in enumerate(["workflow_started", f"workflow_{status}"], 1):
+                connection.execute(
+                    "INSERT INTO history (position, workflow_id, seq, kind, op, name, payload, at)"
+                    " VALUES (?, ?, ?, ?, '', 'n', ?, '')",
+                    (-10 * n - 10 + seq, child, seq, kind, payload.encode({"queued": False})),
+                )
+            connection.execute(
+                "INSERT INTO inbox (workflow_id, message_id, name, payload, at)"
+                " VALUES (?, 'm', 'go', '', '')",
+                (child,),
+            )
+            connection.execute("INSERT INTO segments VALUES (?, 1, 2, x'00')", (child,))
+    with closing(open_writer(home / "coordination.db")) as connection:
+        connection.executemany(
+            "INSERT INTO events (seq, type, workflow_id, at, data)"
+            " VALUES (?, 'log', ?, '2026-01-01T00:00:00.000000Z', '{}')",
+            [(-1, f"{done}.1"), (-2, f"{done}.1.1")],
+        )
 
 
 def stored(home: Path) -> Rows:
@@ -123,6 +161,8 @@ def test_ended_workflows_and_loose_events_leave_for_the_archive(home: Path) -> N
     assert kinds == {*TABLES["coordination"], *TABLES["tempolite"]}
     assert sum(table == "workflow_mappings" for table, _ in left) == 2
     assert findings(home) == []
+    with closing(sqlite3.connect(home / "tempolite.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM segments").fetchone() == (0,)
     assert drive(home) == Retired()
 
 
@@ -216,6 +256,19 @@ def test_the_history_of_a_workflow_that_goes_on_is_not_forgotten(engine: Databas
         engine.run(ForgetHistory(workflow_id=running, seqs=(1,)))
 
 
+def test_the_history_of_a_child_is_not_forgotten_while_its_parent_goes_on(engine: Database) -> None:
+    engine.conn.execute("UPDATE instances SET status = 'stalled' WHERE status = 'completed'")
+    ((child,),) = engine.rows("SELECT workflow_id FROM instances WHERE status = 'terminated'")
+    with pytest.raises(Conflict, match="has not ended"):
+        engine.run(ForgetHistory(workflow_id=child, seqs=(1, 2)))
+
+
+def test_a_parent_is_not_forgotten_before_its_children(engine: Database) -> None:
+    ((done,),) = engine.rows("SELECT workflow_id FROM instances WHERE status = 'completed'")
+    with pytest.raises(Conflict, match="has not ended"):
+        engine.run(ForgetHistory(workflow_id=done, seqs=(1,)))
+
+
 def test_the_last_row_of_the_history_is_not_forgotten(engine: Database) -> None:
     engine.conn.execute("UPDATE instances SET status = 'failed'")
     ((workflow_id, seq),) = engine.rows(
@@ -249,7 +302,7 @@ def test_a_workflow_with_an_open_intent_is_not_forgotten(bridge: Database) -> No
 
 def test_the_last_event_is_not_forgotten(bridge: Database) -> None:
     ((last,),) = bridge.rows("SELECT max(seq) FROM events")
-    bridge.twice(ForgetEvents(seqs=tuple(range(1, last + 1))))
+    bridge.twice(ForgetEvents(seqs=tuple(range(-2, last + 1))))
     assert bridge.rows("SELECT seq FROM events") == [(last,)]
 
 

@@ -167,6 +167,24 @@ async def test_a_database_that_was_lost_is_refused_and_named(repo: Path, lost: s
             pass
 
 
+async def test_children_which_have_no_mapping_are_no_strangers(repo: Path) -> None:
+    @workflow
+    async def child(ctx: Context) -> int:
+        del ctx
+        return 1
+
+    @workflow
+    async def parent(ctx: Context) -> int:
+        return int(await ctx.child(child))
+
+    async with running_system(repo, workflows=[child, parent]) as running:
+        started = await running.start("parent")
+        await running.ended(started.id)
+    async with opened(repo) as stores:
+        rows = stores.tempolite.inline.execute("SELECT workflow_id FROM instances").fetchall()
+        assert {row[0] for row in rows} == {started.id, f"{started.id}.1"}
+
+
 @pytest.mark.parametrize(
     "lost",
     [

@@ -68,6 +68,14 @@ async def test_a_dead_letter_is_counted_under_the_type_it_started_with() -> None
     assert value(meters, "workflows_completed_total", type="flow", status="dead_letter") == 1
 
 
+@pytest.mark.parametrize("how", ["cancelled", "terminated"])
+async def test_ends_that_somebody_asked_for_are_counted_as_such(how: str) -> None:
+    ended = fact(f"workflow_{how}", at="2026-03-01T00:00:02Z", type="flow", reason="why")
+    meters = await counted(STARTED, ended)
+    assert value(meters, "workflows_completed_total", type="flow", status=how) == 1
+    assert value(meters, "workflow_duration_seconds_sum", type="flow", agent="") == 2.0
+
+
 async def test_steps_of_agents_are_timed_and_those_of_the_engine_are_not() -> None:
     step = fact(facts.STEP_COMPLETED, step="1", activity="dig", agent_type="a", seconds=0.3)
     own = fact(facts.STEP_COMPLETED, step="2", activity="add", attempts=1)

@@ -10,6 +10,7 @@ from api.logs import line_of
 
 ERROR = {"code": "boom", "message": "it went off"}
 STEP = {"step": "3", "activity": "add"}
+CHILD = {"step": "3", "type": "flow", "child_id": "w.3"}
 
 
 def logged(kind: str, data: dict[str, Any]) -> LoggedFact:
@@ -45,6 +46,70 @@ def logged(kind: str, data: dict[str, Any]) -> LoggedFact:
         (facts.WORKFLOW_COMPLETED, {"summary": ""}, "info", "workflow completed."),
         (facts.WORKFLOW_FAILED, ERROR, "error", "workflow failed: boom: it went off"),
         (facts.WORKFLOW_STALLED, ERROR, "warning", "workflow stalled: boom: it went off"),
+        (
+            facts.STEP_RETRIED,
+            {**STEP, "next_at": "T", **ERROR},
+            "warning",
+            "step 3 add is tried again at T: boom: it went off",
+        ),
+        (
+            facts.STEP_CANCELLED,
+            {"step": "3", "operation": "timer", "reason": "the workflow was cancelled"},
+            "info",
+            "step 3 timer cancelled: the workflow was cancelled",
+        ),
+        (facts.TIMER_STARTED, {"step": "3", "fire_at": "T"}, "info", "step 3 timer runs until T"),
+        (facts.TIMER_FIRED, {"step": "3"}, "info", "step 3 timer fired"),
+        (
+            facts.SIGNAL_CONSUMED,
+            {"step": "3", "name": "go"},
+            "info",
+            "step 3 took signal go",
+        ),
+        (facts.CHILD_STARTED, CHILD, "info", "step 3 child flow started: w.3"),
+        (facts.CHILD_COMPLETED, CHILD, "info", "step 3 child flow completed: w.3"),
+        (
+            facts.CHILD_FAILED,
+            {**CHILD, **ERROR},
+            "warning",
+            "step 3 child flow failed: boom: it went off",
+        ),
+        (
+            facts.COMPENSATION_STARTED,
+            {"step": "3", "reason": "E: why", "undos": ["first", "second"]},
+            "warning",
+            "step 3 undoes second, first: E: why",
+        ),
+        (facts.WORKFLOW_SIGNALED, {"name": "go"}, "info", "signal go received"),
+        (facts.WORKFLOW_PAUSED, {"reason": "lunch"}, "info", "workflow paused: lunch"),
+        (facts.WORKFLOW_PAUSED, {"reason": ""}, "info", "workflow paused"),
+        (facts.WORKFLOW_RESUMED, {"queued": False}, "info", "workflow resumed"),
+        (
+            facts.WORKFLOW_RESUMED,
+            {"queued": True},
+            "info",
+            "workflow resumed, it waits for an agent",
+        ),
+        (
+            facts.WORKFLOW_STARTED,
+            {"type": "flow", "paused": True},
+            "info",
+            "workflow has its agent, and is paused",
+        ),
+        (
+            facts.WORKFLOW_CONTINUED_AS_NEW,
+            {"run": 2, "version": 1},
+            "info",
+            "workflow continues as new, run 2",
+        ),
+        (
+            facts.WORKFLOW_CANCEL_REQUESTED,
+            {"reason": "why"},
+            "info",
+            "workflow cancel requested: why",
+        ),
+        (facts.WORKFLOW_CANCELLED, {"reason": "why"}, "warning", "workflow cancelled: why"),
+        (facts.WORKFLOW_TERMINATED, {"reason": "why"}, "warning", "workflow terminated: why"),
         (facts.WORKFLOW_DEAD_LETTERED, ERROR, "error", "workflow dead lettered: boom: it went off"),
         (facts.ISSUE_CLOSED, {"status": "closed"}, "info", "issue i-1: closed, closed"),
     ],
@@ -53,6 +118,13 @@ def test_an_event_is_a_line(kind: str, data: dict[str, Any], level: str, message
     line = line_of(logged(kind, data))
     assert (line["level"], line["message"]) == (level, message)
     assert (line["seq"], line["at"]) == (7, "2026-01-01T00:00:00Z")
+
+
+def test_every_kind_of_event_that_the_engine_tells_has_a_line_of_its_own() -> None:
+    tested = next(m for m in test_an_event_is_a_line.pytestmark if m.name == "parametrize").args[1]
+    untold = {facts.ISSUE_CREATED, facts.ISSUE_UPDATED}
+    names = {v for n, v in vars(facts).items() if n.isupper() and isinstance(v, str)}
+    assert names - untold == {kind for kind, *_ in tested}
 
 
 @pytest.mark.parametrize(

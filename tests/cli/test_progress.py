@@ -1,6 +1,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from cli import progress, records
 from cli.progress import Progress, Step
 from tests.cli.run import event
@@ -73,6 +75,55 @@ def test_the_last_log_line_is_remembered() -> None:
 def test_the_end_is_seen_and_a_new_start_revokes_it() -> None:
     assert after(event(1, "workflow_failed")).ended
     assert not after(event(1, "workflow_failed"), event(2, "workflow_started")).ended
+
+
+@pytest.mark.parametrize("how", ["completed", "failed", "cancelled", "terminated", "dead_lettered"])
+def test_every_end_is_one(how: str) -> None:
+    assert after(event(1, f"workflow_{how}")).ended
+
+
+def test_timers_and_children_are_steps_of_their_own() -> None:
+    timer = [event(1, "timer_started", step="1", fire_at="2025-03-01T10:00:05Z")]
+    child = [event(2, "child_started", step="2", type="audit", child_id="wf-1.2")]
+    seen = after(*timer, *child, event(5, "timer_fired", step="1"))
+    assert [(s.name, s.state, s.seconds) for s in seen.steps] == [
+        ("1 timer", "done", 4.0),
+        ("2 child audit", "running", None),
+    ]
+    done = event(6, "child_failed", step="2", type="audit", child_id="x", code="c", message="no")
+    assert after(*child, done).steps[0].state == "failed"
+    assert (
+        after(*child, event(6, "child_completed", step="2", type="audit")).steps[0].state == "done"
+    )
+
+
+def test_a_step_that_is_tried_again_in_the_engine_says_why() -> None:
+    step = only(event(1, "step_retried", step="1", activity="a", attempt=1, message="away"))
+    assert (step.name, step.state, step.message) == ("1 a", "retrying", "away")
+
+
+def test_a_cancelled_step_is_the_one_that_ran_under_its_number() -> None:
+    seen = after(
+        event(1, "step_started", step="1", activity="a"),
+        event(2, "timer_started", step="10"),
+        event(3, "step_cancelled", step="1", operation="activity", reason="r"),
+    )
+    assert [(s.name, s.state) for s in seen.steps] == [
+        ("1 a", "cancelled"),
+        ("10 timer", "running"),
+    ]
+
+
+def test_a_line_names_the_signal_the_moment_and_the_reason() -> None:
+    def line(kind: str, **data: Any) -> str:
+        return progress.describe(records.event(event(1, kind, **data)))
+
+    assert line("workflow_signaled", name="go", message_id="m").endswith("signal go")
+    until = line("timer_started", step="1", fire_at="2025-03-01T10:00:05Z")
+    assert until.endswith("1 timer until 2025-03-01 10:00:05Z")
+    assert line("workflow_cancelled", type="t", reason="enough").endswith(
+        "workflow_cancelled enough"
+    )
 
 
 def test_a_numbered_step_is_shown_with_its_activity() -> None:

@@ -1,5 +1,6 @@
 """docs/events.md names every fact and what each really holds."""
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,23 +8,34 @@ from typing import Any
 
 from actors import facts
 from actors.bus import NOTES_BOUND
+from actors.clock import rfc3339, system_clock
 from actors.facts import LoggedFact
 from actors.workflows.facts import facts_of
 from actors.workflows.history import Kind
+from actors.workflows.messages import (
+    AddSignal,
+    Launch,
+    PauseInstance,
+    RequestCancel,
+    ResumeInstance,
+    TerminateInstance,
+)
 from beadflow import (
     ActivityError,
     ActivityFailure,
     Agent,
+    ChildError,
     Context,
     RetryPolicy,
     Task,
     activity,
+    activity_info,
     workflow,
 )
 from storage import payload
 from storage.workflows.records import HistoryRow
 from tests.docs.pages import first_names, names, rows, section
-from tests.support.world import running_system
+from tests.support.world import Running, running_system
 
 TYPES = {row[0].strip("`"): names(row[1]) for row in rows(section("docs/events.md", "Types"))}
 NAMES = {value for name, value in vars(facts).items() if name.isupper() and isinstance(value, str)}
@@ -81,6 +93,52 @@ async def failing(ctx: Context) -> None:
     raise ValueError("no")
 
 
+@activity(retry=SECOND_TRY)
+async def flaky() -> None:
+    if activity_info().attempt == 1:
+        raise ConnectionError("away")
+
+
+@activity(at_most_once=True)
+async def once() -> None: ...
+
+
+@workflow
+async def failing_child(ctx: Context) -> None:
+    raise ValueError("no")
+
+
+@workflow
+async def child(ctx: Context) -> int:
+    return 1
+
+
+@workflow
+async def everything(ctx: Context, variables: dict[str, Any]) -> None:
+    if variables.get("again"):
+        return
+    await ctx.activity(flaky)
+    await ctx.activity(once)
+    await ctx.child(child)
+    with contextlib.suppress(ChildError):
+        await ctx.child(failing_child)
+    await ctx.first(ctx.sleep(0.0), ctx.sleep(1000.0))
+    with contextlib.suppress(RuntimeError):
+        async with ctx.saga() as saga:
+            await saga.step(count, undo=count)
+            raise RuntimeError("back")
+    await ctx.signal("go")
+    ctx.continue_as_new({"again": True})
+
+
+@workflow
+async def waiting(ctx: Context) -> None:
+    await ctx.signal("never")
+
+
+STEERED = [everything, child, failing_child, waiting]
+
+
 def test_every_type_of_fact_is_documented_and_no_other() -> None:
     assert set(TYPES) == NAMES
 
@@ -106,11 +164,30 @@ async def test_what_a_run_logs_has_the_documented_fields(repo: Path) -> None:
     async with running_system(repo, workflows=[after], agents=clerks) as running:
         await running.until(lambda seen: _has(seen, four.id, "workflow_stalled"))
     async with running_system(repo, workflows=[before], agents=clerks) as running:
-        logged = await running.until(lambda seen: _has(seen, four.id, "workflow_resumed"))
+        await running.until(lambda seen: _has(seen, four.id, "workflow_resumed"))
+    async with running_system(repo, workflows=[*STEERED, before], agents=clerks) as running:
+        five, six = await running.start("everything"), await running.start("waiting")
+        seven = await running.start("waiting")
+        signal = {"message_id": "m", "name": "go", "value": payload.encode(None)}
+        await _tell(running, AddSignal, five.id, **signal)
+        await running.until(lambda seen: _has(seen, six.id, "workflow_started"))
+        await _tell(running, PauseInstance, six.id, reason="lunch")
+        await _tell(running, ResumeInstance, six.id)
+        await _tell(running, RequestCancel, six.id, reason="enough")
+        await _tell(running, TerminateInstance, seven.id, reason="now")
+        await running.ended(five.id, six.id, seven.id)
+        logged = running.log()
     logged += _dead_letter()
     for fact in logged:
         _check(fact.type, fact.data)
     assert {fact.type for fact in logged} == NAMES
+
+
+async def _tell(running: Running, command: type, workflow_id: str, **given: str) -> None:
+    """What the manager does for an operator."""
+    asked = command(workflow_id=workflow_id, at=rfc3339(system_clock()), **given)
+    for woken in await running.ask("tempolite_writer", asked):
+        running.system.named("dispatcher").tell(Launch(workflow_id=woken))
 
 
 def _has(seen: Sequence[LoggedFact], workflow_id: str, kind: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from storage import payload
 from storage.database import open_writer
 from storage.databases import databases
 from storage.invariants import broken
@@ -82,6 +83,60 @@ def test_nothing_is_wrong_with_a_whole_set(home: Path) -> None:
         ),
         (
             "tempolite",
+            "UPDATE instances SET status = 'paused' WHERE status = 'queued'",
+            "tempolite.instances",
+            "not the one",
+        ),
+        (
+            "tempolite",
+            "UPDATE instances SET status = 'queued' WHERE status = 'running'",
+            "tempolite.instances",
+            "not the one",
+        ),
+        (
+            "tempolite",
+            "UPDATE instances SET parked = 1 WHERE status = 'queued'",
+            "tempolite.instances",
+            "does not run",
+        ),
+        (
+            "tempolite",
+            "UPDATE instances SET parent_id = 'x' WHERE status = 'running'",
+            "tempolite.instances",
+            "the parent is not there",
+        ),
+        (
+            "tempolite",
+            "UPDATE instances SET parent_id = workflow_id WHERE status = 'running'",
+            "tempolite.instances",
+            "a workflow of its own",
+        ),
+        (
+            "tempolite",
+            (
+                "INSERT INTO inbox (workflow_id, message_id, name, payload, at)"
+                " VALUES ('x', 'm', 'go', '', '')"
+            ),
+            "tempolite.inbox",
+            "no instance",
+        ),
+        (
+            "tempolite",
+            (
+                "INSERT INTO heartbeats (workflow_id, op, attempt, details, at)"
+                " SELECT workflow_id, '1', 1, '', '' FROM instances WHERE status = 'completed'"
+            ),
+            "tempolite.heartbeats",
+            "no instance that goes on",
+        ),
+        (
+            "tempolite",
+            "INSERT INTO segments VALUES ('x', 1, 2, x'00')",
+            "tempolite.segments",
+            "no instance",
+        ),
+        (
+            "tempolite",
             "UPDATE tasks SET workflow_id = 'x' || workflow_id",
             "tempolite.tasks",
             "no instance",
@@ -146,6 +201,68 @@ def test_what_contradicts_the_rest_is_found_with_its_table(
 ) -> None:
     change(home, database, sql)
     assert any(f"{d}.{t}" == where and what in w for d, t, w in found(home)), found(home)
+
+
+STATES = [
+    ("workflow_paused", {"reason": ""}, "paused"),
+    ("workflow_resumed", {"queued": False}, "running"),
+    ("workflow_resumed", {"queued": True}, "queued"),
+    ("workflow_activated", {"agent_id": "a"}, "running"),
+    ("workflow_activated", {"agent_id": "a", "paused": True}, "paused"),
+    ("workflow_cancel_requested", {"reason": ""}, "running"),
+    ("workflow_stalled", {"code": "", "message": ""}, "stalled"),
+    ("workflow_recovered", None, "running"),
+    ("workflow_cancelled", {"reason": ""}, "cancelled"),
+    ("workflow_terminated", {"reason": ""}, "terminated"),
+]
+
+
+@pytest.mark.parametrize(("kind", "body", "status"), STATES)
+def test_the_state_of_an_instance_is_the_one_its_last_change_left_it_in(
+    home: Path, kind: str, body: object, status: str
+) -> None:
+    ended = status in ("cancelled", "terminated")
+    with closing(open_writer(home / "tempolite.db")) as connection:
+        (workflow_id, seq) = connection.execute(
+            "SELECT workflow_id, max(seq) FROM history JOIN instances USING (workflow_id)"
+            " WHERE status = 'running'"
+        ).fetchone()
+        insert = (
+            "INSERT INTO history (workflow_id, seq, kind, op, name, payload, at)"
+            " VALUES (?, ?, ?, '', '', ?, '')"
+        )
+        connection.execute(insert, (workflow_id, seq + 1, kind, payload.encode(body)))
+        if not ended:  # a signal says nothing of the state
+            signal = (
+                workflow_id,
+                seq + 2,
+                "workflow_signaled",
+                payload.encode({"message_id": "m"}),
+            )
+            connection.execute(insert, signal)
+        connection.execute(
+            "UPDATE instances SET status = ? WHERE workflow_id = ?", (status, workflow_id)
+        )
+    assert found(home) == set()
+    change(home, "tempolite", "UPDATE instances SET status = 'completed' WHERE status = 'failed'")
+    assert len(found(home)) == 2
+
+
+def test_a_child_has_no_mapping_and_that_is_no_fault(home: Path) -> None:
+    active = ids(home, "active")
+    with closing(open_writer(home / "tempolite.db")) as connection:
+        connection.execute(
+            "INSERT INTO instances (workflow_id, name, version, status, input, created_at,"
+            " updated_at, parent_id, parent_op, on_parent_close)"
+            " VALUES ('child', 'n', 1, 'running', '', '', '', ?, '1', 'cancel')",
+            (active,),
+        )
+        connection.execute(
+            "INSERT INTO history (workflow_id, seq, kind, op, name, payload, at)"
+            " VALUES ('child', 1, 'workflow_started', '', 'n', ?, '')",
+            (payload.encode({"queued": False}),),
+        )
+    assert found(home) == set()
 
 
 def test_a_live_workflow_without_its_instance_is_found(home: Path) -> None:

@@ -101,6 +101,86 @@ def test_what_somebody_still_needs_is_not_due(home: Path, database: str, sql: st
     assert "golden_done" not in found(home)[0]
 
 
+@pytest.mark.parametrize("status", ["cancelled", "terminated"])
+def test_what_somebody_has_ended_is_due_too(home: Path, status: str) -> None:
+    for database, table in (("coordination", "workflow_mappings"), ("tempolite", "instances")):
+        change(home, database, f"UPDATE {table} SET status = '{status}' WHERE status = 'completed'")  # noqa: S608 - constants
+    assert found(home)[0] == BOTH
+
+
+CHILD = (
+    "INSERT INTO instances (workflow_id, name, version, status, input, created_at, updated_at,"
+    " parent_id, parent_op, on_parent_close)"
+    " SELECT workflow_id || '.{n}', 'n', 1, '{status}', '', '', '', workflow_id, '1', 'abandon'"
+    " FROM instances WHERE {of}"
+)
+
+
+def adopt(home: Path, n: int, status: str, of: str = "name = 'golden_done'") -> None:
+    change(home, "tempolite", CHILD.format(n=n, status=status, of=of))
+
+
+def dues(home: Path) -> dict[str, tuple[str, ...]]:
+    """The children of the workflows that are due, each without its parent's id."""
+    with ExitStack() as stack:
+        readers = Readers(
+            **{d.name: stack.enter_context(closing(open_reader(d.path))) for d in databases(home)}
+        )
+        return {
+            w.workflow_id.rpartition("-")[0]: tuple(
+                c.removeprefix(w.workflow_id) for c in w.children
+            )
+            for w in due(readers, before=LATER, keyed_before=LATER)
+        }
+
+
+def test_children_go_with_their_parent_the_lowest_first(home: Path) -> None:
+    adopt(home, 1, "completed")
+    adopt(home, 2, "terminated")
+    adopt(home, 3, "cancelled", of="parent_id IS NOT NULL AND workflow_id LIKE '%.1'")
+    found = dues(home)["golden_done"]
+    assert sorted(found) == [".1", ".1.3", ".2"]
+    assert found.index(".1.3") < found.index(".1")
+
+
+@pytest.mark.parametrize("status", ["queued", "running", "paused", "stalled", "dead_letter"])
+def test_a_child_that_goes_on_keeps_its_parent(home: Path, status: str) -> None:
+    adopt(home, 1, "completed")
+    adopt(home, 2, status, of="parent_id IS NOT NULL")
+    assert list(dues(home)) == ["golden_failed"]
+
+
+def test_a_child_whose_events_nobody_has_followed_keeps_its_parent(home: Path) -> None:
+    adopt(home, 1, "completed")
+    change(
+        home,
+        "coordination",
+        "INSERT INTO events (seq, type, workflow_id, at, data) SELECT 501, 'log',"  # noqa: S608 - constants
+        f" tempolite_workflow_id || '.1', '', '{{}}' FROM workflow_mappings WHERE {DONE}"
+        " = tempolite_workflow_id",
+    )
+    assert list(dues(home)) == ["golden_failed"]
+
+
+def test_the_events_of_a_child_are_those_of_a_workflow_while_it_is_there(home: Path) -> None:
+    adopt(home, 1, "completed", of="status = 'running'")
+    change(
+        home,
+        "coordination",
+        "INSERT INTO events (seq, type, workflow_id, at, data) SELECT 501, 'log',"
+        " tempolite_workflow_id || '.1', '2026-01-01T00:00:00.000000Z', '{}'"
+        " FROM workflow_mappings WHERE status = 'active'",
+    )
+    change(
+        home,
+        "coordination",
+        "INSERT INTO events (seq, type, workflow_id, at, data) VALUES"
+        " (502, 'log', 'gone.1', '2026-01-01T00:00:00.000000Z', '{}'),"
+        " (503, 'log', NULL, '3', '{}')",
+    )
+    assert found(home)[1] == [502]
+
+
 def test_whoever_has_the_last_row_of_the_history_stays(home: Path) -> None:
     change(
         home,

@@ -9,11 +9,22 @@ import trio
 from actors import facts
 from actors.coordination.reconciler import CONSUMER, changes_for
 from actors.facts import LoggedFact
-from actors.issues.messages import AddComment, Change, GetIssue, Issue, SetStatus, SetWork
+from actors.issues.messages import (
+    AddComment,
+    Change,
+    ChangeLabels,
+    GetIssue,
+    Issue,
+    SetStatus,
+    SetWork,
+)
 from beadflow import ActivityFailure, Context, activity, workflow
 from storage.issues import queries as issues
 from tests.support.faults import crash_the_bus, until
 from tests.support.world import Running, running_system
+
+PAUSED = ChangeLabels(add=("paused",))
+NOT_PAUSED = ChangeLabels(remove=("paused",))
 
 
 def logged(kind: str, **data: Any) -> LoggedFact:
@@ -29,7 +40,31 @@ def explained(text: str, status: str) -> tuple[Change, ...]:
     [
         (logged(facts.WORKFLOW_QUEUED), ()),
         (logged(facts.WORKFLOW_STARTED), (SetStatus(status="in_progress"),)),
-        (logged(facts.WORKFLOW_RESUMED), (SetStatus(status="in_progress"),)),
+        (logged(facts.WORKFLOW_RESUMED), (SetStatus(status="in_progress"), NOT_PAUSED)),
+        (
+            logged(facts.WORKFLOW_RESUMED, queued=False),
+            (SetStatus(status="in_progress"), NOT_PAUSED),
+        ),
+        (logged(facts.WORKFLOW_RESUMED, queued=True), (SetStatus(status="open"), NOT_PAUSED)),
+        (
+            logged(facts.WORKFLOW_PAUSED, reason="lunch"),
+            (AddComment(author="beadflow", text="lunch"), SetStatus(status="in_progress"), PAUSED),
+        ),
+        (logged(facts.WORKFLOW_PAUSED, reason=" "), (SetStatus(status="in_progress"), PAUSED)),
+        (logged(facts.WORKFLOW_CANCEL_REQUESTED, reason="why"), ()),
+        (logged(facts.WORKFLOW_CANCEL_REQUESTED, reason="why", resumes=True), (NOT_PAUSED,)),
+        (
+            logged(facts.WORKFLOW_CANCELLED, reason="an error, they say"),
+            (
+                AddComment(author="beadflow", text="an error, they say"),
+                NOT_PAUSED,
+                SetStatus(status="closed", reason="Cancelled: requested"),
+            ),
+        ),
+        (
+            logged(facts.WORKFLOW_TERMINATED, reason=""),
+            (NOT_PAUSED, SetStatus(status="closed", reason="Cancelled: terminated")),
+        ),
         (logged(facts.AGENT_ASSIGNED, agent_id="a-1"), (SetWork(fields={"agent_id": "a-1"}),)),
         (
             logged(facts.WORKFLOW_STALLED, code="non_determinism", message="why"),

@@ -160,6 +160,12 @@ def test_a_fact_of_a_workflow_learns_its_issue_and_the_other_way_round(bridge: D
     ("fact", "status", "error", "completed_at"),
     [
         (logged(facts.WORKFLOW_RESUMED), "active", (None, None), None),
+        (logged(facts.WORKFLOW_RESUMED, queued=False), "active", (None, None), None),
+        (logged(facts.WORKFLOW_RESUMED, queued=True), "queued", (None, None), None),
+        (logged(facts.WORKFLOW_PAUSED, reason=""), "paused", (None, None), None),
+        (logged(facts.WORKFLOW_CANCEL_REQUESTED, resumes=True), "active", (None, None), None),
+        (logged(facts.WORKFLOW_CANCELLED, reason=""), "cancelled", (None, None), "t9"),
+        (logged(facts.WORKFLOW_TERMINATED, reason=""), "terminated", (None, None), "t9"),
         (logged(facts.WORKFLOW_STALLED, code="c", message="m"), "stalled", ("c", "m"), None),
         (logged(facts.WORKFLOW_COMPLETED), "completed", (None, None), "t9"),
         (logged(facts.WORKFLOW_FAILED, code="c", message="m"), "failed", ("c", "m"), "t9"),
@@ -191,6 +197,20 @@ def test_a_workflow_started_only_once(bridge: Database) -> None:
     assert (mapping(bridge)["status"], mapping(bridge)["started_at"]) == ("active", "t5")
 
 
+def test_a_cancellation_that_is_only_requested_leaves_the_workflow_as_it_is(
+    bridge: Database,
+) -> None:
+    log(bridge, logged(facts.WORKFLOW_STALLED, code="c", message="m"))
+    log(bridge, logged(facts.WORKFLOW_CANCEL_REQUESTED, reason="r"))
+    assert mapping(bridge)["status"] == "stalled"
+
+
+def test_a_workflow_that_gets_its_agent_while_it_is_paused_stays_paused(bridge: Database) -> None:
+    log(bridge, logged(facts.WORKFLOW_PAUSED, reason=""))
+    log(bridge, logged(facts.WORKFLOW_STARTED, paused=True))
+    assert mapping(bridge)["status"] == "paused"
+
+
 def test_a_workflow_that_goes_on_has_no_error_any_more(bridge: Database) -> None:
     log(bridge, logged(facts.WORKFLOW_STALLED, code="c", message="m"))
     log(bridge, logged(facts.WORKFLOW_RESUMED))
@@ -216,6 +236,22 @@ def test_a_result_is_stored_once_for_each_step(bridge: Database) -> None:
     log(bridge, logged(facts.STEP_COMPLETED, result=replace(result, value="another")))
     ((text,),) = bridge.rows("SELECT result_data FROM workflow_results")
     assert payload.decode(text) == {"found": 1}
+
+
+def test_what_a_child_does_is_logged_under_its_id_and_stored_nowhere_else(bridge: Database) -> None:
+    result = Result(
+        step="output",
+        result_type="output",
+        agent_type=None,
+        agent_id=None,
+        value=1,
+        confidence_score=None,
+    )
+    ended = replace(logged(facts.WORKFLOW_COMPLETED, result=result), workflow_id="w-1.2")
+    (found,) = log(bridge, ended)
+    assert (found.workflow_id, found.issue_id) == ("w-1.2", None)
+    assert bridge.rows("SELECT * FROM workflow_results") == []
+    assert mapping(bridge)["status"] == "active"
 
 
 # --- whose it is
