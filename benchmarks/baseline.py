@@ -5,7 +5,8 @@ Each of them runs at its quick size; `--quick` only sees that all of them run.
 
 from pathlib import Path
 
-from benchmarks import actors, engine, writes
+from benchmarks import actors, writes
+from benchmarks.engine import rounds as engine
 from benchmarks.report import Report, Scale, main
 
 NAME = "baseline"

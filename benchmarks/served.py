@@ -77,8 +77,16 @@ class Served:
 
 
 @asynccontextmanager
-async def served(repo: Path, workflows: Sequence[object]) -> AsyncIterator[Served]:
-    """Run the tree on a new repository until the block ends; then it is stopped in order."""
+async def served(
+    repo: Path, workflows: Sequence[object], *, life: str = "benchmark"
+) -> AsyncIterator[Served]:
+    """Run the tree on a repository until the block ends; then it is stopped in order.
+
+    Args:
+        repo: made when it is not there.
+        workflows: their functions.
+        life: names this life of the data, if there was one before.
+    """
     _make_repository(repo)
     meters, exits = Meters(), Ends()
 
@@ -101,7 +109,7 @@ async def served(repo: Path, workflows: Sequence[object]) -> AsyncIterator[Serve
                 meters=meters,
                 clock=system_clock,
                 chance=chance,
-                incarnation="benchmark",
+                incarnation=life,
             )
             await system.start(tree(system, world))
             databases = data.tempolite_db, data.coordination_db, data.beads_db
@@ -118,6 +126,8 @@ async def served(repo: Path, workflows: Sequence[object]) -> AsyncIterator[Serve
 
 
 def _make_repository(path: Path) -> None:
+    if path.exists():
+        return
     path.mkdir(parents=True)
     for command in (
         ["git", "init", "--quiet", "--initial-branch=main"],

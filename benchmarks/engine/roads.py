@@ -6,125 +6,62 @@ decision, the issue and the instance in their databases, the workflow, and `work
 the event log; it is settled once every issue is closed as well.
 """
 
-import random
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import trio
 
-from actors.clock import rfc3339, system_clock
 from actors.coordination.messages import StartWorkflow
-from actors.hints import hint
-from actors.ids import workflow_id as new_workflow_id
 from actors.stores import Stores
-from actors.workflows.messages import CreateInstance, Launch
-from actors.writer import write
-from beadflow import Context, activity, workflow
 from benchmarks import floor, load
+from benchmarks.engine.flows import ALL
+from benchmarks.engine.size import DIRECT, MANAGER, STEPS, Size
+from benchmarks.engine.starting import Starter
 from benchmarks.load import Timing
-from benchmarks.report import Report, Samples, Scale, main
+from benchmarks.report import Samples
 from benchmarks.served import Served, served
-from storage import payload
 from supervision import ask
 
-NAME = "engine"
-STEPS = 3
+__all__ = ["measure"]
+
 EVENTS = STEPS + 2  # and the workflow's start and end
-IN_FLIGHT = (1, 16, 64, 256)
+ROWS = EVENTS + 1  # and the instance
 DEADLINE_S = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
-    """How much is measured: workflows at each number in flight, rounds, commits of the floor."""
-
-    workflows: tuple[int, ...]
-    rounds: int
-    floor_commits: int
-
-
-SIZES: Mapping[Scale, Size] = {
-    Scale.FULL: Size(workflows=(350, 1000, 1000, 1000), rounds=3, floor_commits=2000),
-    Scale.QUICK: Size(workflows=(40, 120, 250, 300), rounds=1, floor_commits=500),
-    Scale.SMOKE: Size(workflows=(3, 5, 5, 5), rounds=1, floor_commits=50),
-}
-
-
-@activity
-async def successor(number: int) -> int:
-    return number + 1
-
-
-@workflow
-async def three_steps(ctx: Context) -> int:
-    number = 0
-    for _ in range(STEPS):
-        number = await ctx.activity(successor, number)
-    return number
-
-
-def run(scale: Scale, directory: Path) -> Report:
-    size = SIZES[scale]
-    samples = Samples()
-    for number in range(size.rounds):
-        _round(size, directory / f"round-{number}", samples)
-    figures = samples.medians()
-    return Report(
-        name=NAME,
-        settings={"scale": scale, "steps": STEPS, "in_flight": IN_FLIGHT, **asdict(size)},
-        figures=figures,
-        ratios={
-            f"{path}_{in_flight}_workflows_to_floor": round(
-                figures[f"{path}_{in_flight}_workflows_per_s"] / figures["floor_commits_per_s"], 4
-            )
-            for path in ("direct", "manager")
-            for in_flight in IN_FLIGHT
-        },
-    )
-
-
-def _round(size: Size, directory: Path, samples: Samples) -> None:
-    for in_flight, workflows in zip(IN_FLIGHT, size.workflows, strict=True):
-        floor_per_s = floor.commits_per_s(directory, size.floor_commits)
-        samples.add("floor_commits_per_s", floor_per_s)
-        for path in (_direct, _manager):
-            repo = directory / f"{path.__name__}-{in_flight}"
-            trio.run(path, repo, in_flight, workflows, samples)
+def measure(size: Size, directory: Path, samples: Samples) -> None:
+    """Add one round of both roads, each number in flight with the disk's floor beside it."""
+    manager = dict(zip(MANAGER, size.manager, strict=True))
+    for in_flight, workflows in zip(DIRECT, size.direct, strict=True):
+        samples.add("floor_commits_per_s", floor.commits_per_s(directory, size.floor_commits))
+        trio.run(_direct, directory / f"direct-{in_flight}", in_flight, workflows, samples)
+        if in_flight in manager:
+            repo = directory / f"manager-{in_flight}"
+            trio.run(_manager, repo, in_flight, manager[in_flight], samples)
+    trio.run(_singles, directory / "singles", size.singles, samples)
 
 
 async def _direct(repo: Path, in_flight: int, workflows: int, samples: Samples) -> None:
-    chance = random.Random(2)
-
-    async def one(_: int) -> None:
-        at = system_clock()
-        instance = _instance(new_workflow_id("three_steps", at, chance), rfc3339(at))
-        ended = running.exits.expect(instance.workflow_id)
-        await write(running.named("tempolite_writer"), instance)
-        hint(running.named("dispatcher"), Launch(workflow_id=instance.workflow_id))
-        await ended.wait()
-
-    async with served(repo, [three_steps]) as running:
-        timing = await load.call(one, calls=workflows, callers=in_flight)
+    async with served(repo, ALL) as running:
+        start = Starter(running, "three_steps")
+        timing = await load.call(start.to_its_end, calls=workflows, callers=in_flight)
         commits = running.tempolite_commits.so_far()
+        fsyncs = running.all_commits.fsyncs()
         _verify_engine(running.stores, workflows)
     prefix = f"direct_{in_flight}"
     _add(samples, prefix, timing)
+    samples.add(f"{prefix}_rows_per_s", ROWS * timing.per_s)
     samples.add(f"{prefix}_commits_per_workflow", commits / workflows)
+    samples.add(f"fsyncs_per_workflow_{in_flight}", fsyncs / workflows)
 
 
-def _instance(workflow_id: str, at: str) -> CreateInstance:
-    return CreateInstance(
-        workflow_id=workflow_id,
-        issue_id="bench-none",
-        name="three_steps",
-        version=1,
-        variables=payload.encode({}),
-        agent_type=None,
-        agent_id=None,
-        queued=False,
-        at=at,
-    )
+async def _singles(repo: Path, workflows: int, samples: Samples) -> None:
+    """One-step workflows, one at a time."""
+    async with served(repo, ALL) as running:
+        start = Starter(running, "one_step")
+        await start.to_its_end()
+        timing = await load.call(start.to_its_end, calls=workflows, callers=1)
+    samples.add("single_p50_s", timing.percentile_s(50))
+    samples.add("single_p99_s", timing.percentile_s(99))
 
 
 async def _manager(repo: Path, in_flight: int, workflows: int, samples: Samples) -> None:
@@ -136,7 +73,7 @@ async def _manager(repo: Path, in_flight: int, workflows: int, samples: Samples)
         workflow_ids.append(started.id)
         await running.completions.expect(started.id).wait()
 
-    async with served(repo, [three_steps]) as running, trio.open_nursery() as nursery:
+    async with served(repo, ALL) as running, trio.open_nursery() as nursery:
         nursery.start_soon(running.follow)
         timing = await load.call(one, calls=workflows, callers=in_flight)
         settling_s = await _settle(running, workflow_ids)
@@ -182,7 +119,3 @@ def _add(samples: Samples, prefix: str, timing: Timing) -> None:
     samples.add(f"{prefix}_steps_per_s", STEPS * timing.per_s)
     samples.add(f"{prefix}_p50_s", timing.percentile_s(50))
     samples.add(f"{prefix}_p99_s", timing.percentile_s(99))
-
-
-if __name__ == "__main__":
-    main(NAME, run)
