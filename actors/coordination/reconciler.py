@@ -1,11 +1,13 @@
 """The reconciler: makes each workflow's issue say what became of the workflow.
 
 It follows the event log from a cursor that it keeps beside the issues, in the same transaction as
-each change: an event is applied once, however often it is read. What the bus tells it is a hint;
-what it works from is the log.
+each change: an event is applied once, however often it is read. What the bus tells it is the log's
+own text as long as nothing is missing in between; where something is, it reads the log.
 """
 
 import sqlite3
+from collections import deque
+from collections.abc import Sequence
 
 import structlog
 import trio
@@ -34,6 +36,9 @@ from supervision import Actor, ActorDeadError, ActorRestarting, AskTimeout, Name
 
 CONSUMER = "reconciler"
 BATCH = 500
+
+HEARD = 5000
+"""Events kept that the bus told of; who is further behind reads the log."""
 
 STOP_S = 2.0
 PAUSE_S = 1.0
@@ -126,6 +131,8 @@ class Reconciler(Actor):
         self._beads = beads
         self._publisher = publisher
         self._position = 0
+        self._heard: deque[LoggedFact] = deque()
+        self._missed = True  # something may be in the log that is not among what was heard
         self._work = trio.Event()
         self._ended = trio.Event()
 
@@ -137,17 +144,30 @@ class Reconciler(Actor):
 
     async def on_stop(self) -> None:
         """What has ended is closed before the last flush; the rest is found at the next start."""
+        self._miss()  # the log has the last word
         with trio.move_on_after(STOP_S):
             while await self._follow():
                 pass
 
     async def on_receive(self, message: object) -> object:
         match message:
-            case FactsLogged():
-                self._work.set()
+            case FactsLogged(facts=found):
+                self._hear(found)
             case _:
                 return await super().on_receive(message)
         return None
+
+    def _hear(self, found: Sequence[LoggedFact]) -> None:
+        follows = not self._heard or found[0].seq == self._heard[-1].seq + 1
+        if follows and len(self._heard) < HEARD:
+            self._heard.extend(found)
+        else:
+            self._miss()
+        self._work.set()
+
+    def _miss(self) -> None:
+        self._heard.clear()
+        self._missed = True
 
     async def _pump(self) -> None:
         while True:
@@ -158,7 +178,11 @@ class Reconciler(Actor):
 
     async def _follow(self) -> bool:
         """Apply one stretch of the log, as one command; answers whether there may be more."""
-        logged = await self._read()
+        logged = self._take()
+        if not logged and self._missed:
+            self._missed = False  # before the look: what is missed meanwhile is another matter
+            logged = await self._read()
+            self._missed = self._missed or len(logged) == BATCH
         commands = tuple(c for fact in logged if (c := _command(fact)) is not None)
         if commands:
             for why in await persist(self._beads, ApplyChanges(changes=commands)):
@@ -167,7 +191,16 @@ class Reconciler(Actor):
             self._position = logged[-1].seq
         if any(fact.type in facts.ENDS for fact in logged):
             self._ended.set()
-        return len(logged) == BATCH
+        return self._missed or bool(self._heard)
+
+    def _take(self) -> list[LoggedFact]:
+        """What was heard and comes next; nothing when something before it was missed."""
+        heard = self._heard
+        while heard and heard[0].seq <= self._position:
+            heard.popleft()
+        if heard and heard[0].seq != self._position + 1:
+            self._miss()
+        return [heard.popleft() for _ in range(min(BATCH, len(heard)))]
 
     async def _read(self) -> list[LoggedFact]:
         while True:

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from actors import facts
-from actors.coordination.reconciler import CONSUMER, changes_for
+from actors.coordination.reconciler import CONSUMER, Reconciler, changes_for
 from actors.facts import LoggedFact
 from actors.issues.messages import (
     AddComment,
@@ -187,6 +187,42 @@ async def test_events_are_applied_once_however_often_the_log_is_read(repo: Path)
         another = await running.start("succeeds")
         await reconciled(running, another.id)
         assert (await issue_of(running, started.id)).row == before.row
+
+
+async def test_what_the_bus_told_is_not_read_from_the_log_again(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[int] = []
+
+    async def read(reconciler: Reconciler) -> list[LoggedFact]:
+        reads.append(reconciler._position)
+        return []
+
+    async with running_system(repo, workflows=[succeeds]) as running:
+        await reconciled(running, (await running.start("succeeds")).id)
+        monkeypatch.setattr(Reconciler, "_read", read)
+        issue = await reconciled(running, (await running.start("succeeds")).id)
+        assert issue.status == "closed"
+        assert reads == []
+
+
+async def test_what_the_bus_told_in_vain_is_read_from_the_log(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hear = Reconciler._hear
+    lost: list[int] = []
+
+    def lose_the_first(reconciler: Reconciler, found: tuple[LoggedFact, ...]) -> None:
+        if lost:
+            hear(reconciler, found)
+        lost.append(found[0].seq)
+
+    async with running_system(repo, workflows=[succeeds]) as running:
+        await reconciled(running, (await running.start("succeeds")).id)
+        monkeypatch.setattr(Reconciler, "_hear", lose_the_first)
+        issue = await reconciled(running, (await running.start("succeeds")).id)
+        assert issue.status == "closed"
+        assert lost
 
 
 async def test_what_happened_while_the_reconciler_was_away_is_applied_when_it_is_back(
