@@ -5,14 +5,14 @@ an assignment) are one transaction, so that no reader ever sees one without the 
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from actors import facts
 from actors.agents.messages import AssignQueued
 from actors.coordination.intents import plan_to_text
 from actors.coordination.messages import CloseIntent, Identity, LogFacts, RecordStart
 from actors.errors import Conflict
-from actors.facts import Fact, LoggedFact
+from actors.facts import Fact, LoggedFact, Result
 from actors.writer import Handler
 from storage import payload
 from storage.coordination import queries
@@ -87,28 +87,73 @@ def log_facts(connection: sqlite3.Connection, command: LogFacts) -> tuple[Logged
         return None
     for move in moves:
         queries.set_cursor(connection, move.source, move.position)
-    logged = []
-    for fact in command.facts:
-        logged.append(_log(connection, fact))
+    return _log(connection, command.facts)
+
+
+def _log(connection: sqlite3.Connection, found: Sequence[Fact]) -> tuple[LoggedFact, ...]:
+    """Number and store facts, and what follows from them: few statements for many facts."""
+    seq = queries.last_event(connection)
+    names = _Names(connection)
+    logged: list[LoggedFact] = []
+    results: list[tuple[object, ...]] = []
+    for fact in found:
+        seq += 1
+        workflow_id, issue_id = names.of(fact)
+        logged.append(
+            LoggedFact(
+                seq=seq,
+                type=fact.type,
+                workflow_id=workflow_id,
+                issue_id=issue_id,
+                at=fact.at,
+                data=fact.data,
+            )
+        )
         _follow(connection, fact)
+        if fact.result is not None and issue_id is not None:
+            # a child's are in its history, and its output in its parent's
+            results.append(_result_row(fact.workflow_id, fact.result, fact.at))
+    queries.insert_events(connection, map(_event_row, logged))
+    queries.insert_results(connection, results)
     return tuple(logged)
 
 
-def _log(connection: sqlite3.Connection, fact: Fact) -> LoggedFact:
-    workflow_id, issue_id = fact.workflow_id, fact.issue_id
-    if issue_id is None and workflow_id is not None:
-        issue_id = queries.issue_of(connection, workflow_id)
-    elif workflow_id is None and issue_id is not None:
-        workflow_id = queries.workflow_of(connection, issue_id)
+class _Names:
+    """Which workflow an issue belongs to, and the other way round; asked once for each."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._issues: dict[str, str | None] = {}
+        self._workflows: dict[str, str | None] = {}
+
+    def of(self, fact: Fact) -> tuple[str | None, str | None]:
+        workflow_id, issue_id = fact.workflow_id, fact.issue_id
+        if workflow_id is not None and issue_id is None:
+            if workflow_id not in self._issues:
+                self._issues[workflow_id] = queries.issue_of(self._connection, workflow_id)
+            issue_id = self._issues[workflow_id]
+        elif workflow_id is None and issue_id is not None:
+            if issue_id not in self._workflows:
+                self._workflows[issue_id] = queries.workflow_of(self._connection, issue_id)
+            workflow_id = self._workflows[issue_id]
+        return workflow_id, issue_id
+
+
+def _event_row(fact: LoggedFact) -> tuple[int, str, str | None, str | None, str, str]:
     text = payload.encode(dict(fact.data))
-    seq = queries.insert_event(connection, (fact.type, workflow_id, issue_id, fact.at, text))
-    return LoggedFact(
-        seq=seq,
-        type=fact.type,
-        workflow_id=workflow_id,
-        issue_id=issue_id,
-        at=fact.at,
-        data=fact.data,
+    return fact.seq, fact.type, fact.workflow_id, fact.issue_id, fact.at, text
+
+
+def _result_row(workflow_id: str | None, result: Result, at: str) -> tuple[object, ...]:
+    return (
+        workflow_id,
+        result.step,
+        result.result_type,
+        result.agent_type,
+        result.agent_id,
+        payload.encode(result.value),
+        result.confidence_score,
+        at,
     )
 
 
@@ -142,10 +187,6 @@ def _follow(connection: sqlite3.Connection, fact: Fact) -> None:
             )
         case facts.WORKFLOW_DEAD_LETTERED:
             queries.set_status(connection, workflow_id, "dead_letter", error=_pair(error))
-    if fact.result is not None and queries.issue_of(connection, workflow_id) is not None:
-        _store_result(
-            connection, fact
-        )  # a child's are in its history, and its output in the parent's
     if fact.type in facts.ENDS:
         queries.complete_assignments(connection, workflow_id, fact.at)
 
@@ -153,24 +194,6 @@ def _follow(connection: sqlite3.Connection, fact: Fact) -> None:
 def _pair(error: tuple[str | None, str | None]) -> tuple[str, str]:
     code, message = error
     return code or "unknown", message or ""
-
-
-def _store_result(connection: sqlite3.Connection, fact: Fact) -> None:
-    result = fact.result
-    assert result is not None  # noqa: S101 - for mypy: the caller has checked
-    queries.insert_result(
-        connection,
-        (
-            fact.workflow_id,
-            result.step,
-            result.result_type,
-            result.agent_type,
-            result.agent_id,
-            payload.encode(result.value),
-            result.confidence_score,
-            fact.at,
-        ),
-    )
 
 
 HANDLERS: Mapping[type, Handler] = {

@@ -1,7 +1,7 @@
 """The bridge's SQL. What writes runs inside the writer's transaction; the rest only reads."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 _MAPPING = """
@@ -151,13 +151,13 @@ def set_status(
     )
 
 
-def insert_result(connection: sqlite3.Connection, values: Sequence[Any]) -> None:
-    """Values: workflow_id, step, result_type, agent_type, agent_id, data, confidence, at."""
-    connection.execute(
+def insert_results(connection: sqlite3.Connection, rows: Iterable[Sequence[Any]]) -> None:
+    """Rows: workflow_id, step, result_type, agent_type, agent_id, data, confidence, at."""
+    connection.executemany(
         "INSERT INTO workflow_results (workflow_id, step, result_type, agent_type, agent_id,"
         " result_data, confidence_score, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT DO NOTHING",
-        tuple(values),
+        rows,
     )
 
 
@@ -176,13 +176,12 @@ def set_cursor(connection: sqlite3.Connection, source: str, position: int) -> No
     )
 
 
-def insert_event(connection: sqlite3.Connection, values: Sequence[Any]) -> int:
-    """Values: type, workflow_id, issue_id, at, data. Answers the event's number."""
-    done = connection.execute(
-        "INSERT INTO events (type, workflow_id, issue_id, at, data) VALUES (?, ?, ?, ?, ?)",
-        tuple(values),
+def insert_events(connection: sqlite3.Connection, rows: Iterable[Sequence[Any]]) -> None:
+    """Rows: seq, type, workflow_id, issue_id, at, data."""
+    connection.executemany(
+        "INSERT INTO events (seq, type, workflow_id, issue_id, at, data) VALUES (?, ?, ?, ?, ?, ?)",
+        rows,
     )
-    return int(done.lastrowid or 0)
 
 
 def last_event(connection: sqlite3.Connection) -> int:

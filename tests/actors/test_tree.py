@@ -46,7 +46,7 @@ from beadflow import Agent, Context, RetryPolicy, Task, activity, activity_info,
 from storage import payload
 from storage.issues import queries as issues
 from storage.workflows import queries
-from supervision import Actor, ActorStarted, ChildSpec, Delivery
+from supervision import Actor, ActorDeadError, ActorRestarting, ActorStarted, ChildSpec, Delivery
 from tests.support.faults import restarts, until
 from tests.support.world import Running, running_system
 
@@ -255,6 +255,15 @@ async def signal(running: Running, workflow_id: str, value: str) -> None:
     await send(running, command)
 
 
+def delivered(running: Running, message: WorkflowGaveUp) -> bool:
+    """Whether the dispatcher has it; it may be about to come back."""
+    try:
+        running.system.named("dispatcher").tell(message)
+    except (ActorDeadError, ActorRestarting):
+        return False
+    return True
+
+
 async def becomes(running: Running, workflow_id: str, *wanted: str) -> None:
     reader = running.stores.tempolite.inline
     await until(lambda: queries.status(reader, workflow_id) in wanted)
@@ -297,7 +306,7 @@ async def run_all_of_it(running: Running) -> None:
     await send(running, RequestCancel(workflow_id=asked["cancelled"], reason="r", at="t"))
     await send(running, TerminateInstance(workflow_id=asked["terminated"], reason="r", at="t"))
     gave_up = WorkflowGaveUp(workflow_id=asked["dead_letter"], reason="r")
-    running.system.named("dispatcher").tell(gave_up)
+    await until(lambda: delivered(running, gave_up))
     for end, workflow_id in asked.items():
         await becomes(running, workflow_id, end)
     reader = running.stores.tempolite.inline
