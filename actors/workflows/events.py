@@ -119,10 +119,28 @@ def _never_ran(connection: sqlite3.Connection, workflow_id: str) -> bool:
 
 def awaits_agent(connection: sqlite3.Connection, workflow_id: str) -> bool:
     """Whether its history says that it was queued, and not that it was activated."""
-    events = queries.events_after(connection, workflow_id, 0)
-    if not events or not payload.decode(events[0][4])["queued"]:
+    first = queries.first_payload(connection, workflow_id)
+    if first is None or not payload.decode(first)["queued"]:
         return False
-    return all(kind != Kind.WORKFLOW_ACTIVATED for _, kind, *_ in events)
+    return not queries.has_event(connection, workflow_id, Kind.WORKFLOW_ACTIVATED, 1)
+
+
+def relatives(connection: sqlite3.Connection, workflow_id: str) -> tuple[str, ...]:
+    """A workflow, its parent, and all below it: whom its events may concern.
+
+    For a command that comes a second time. The answer to the first was lost, and with it who has to
+    be run or told; nobody would find that out before the next start.
+    """
+    row = queries.instance(connection, workflow_id)
+    parent = () if row is None or row.parent_id is None else (row.parent_id,)
+    return (*parent, *_family(connection, workflow_id))
+
+
+def _family(connection: sqlite3.Connection, workflow_id: str) -> tuple[str, ...]:
+    family: tuple[str, ...] = (workflow_id,)
+    for child in queries.children(connection, workflow_id):
+        family += _family(connection, child)
+    return family
 
 
 def _end(

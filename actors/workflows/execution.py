@@ -276,10 +276,10 @@ class Execution:
 
     def cancel(self, reason: str) -> None:
         """Raise `CancelledError` at each operation in progress, and at the next one elsewhere."""
+        self.resume()
         if self.cancel_reason is not None:
             return
         self.cancel_reason = reason
-        self.resume()
         for pending in self.pending.values():
             if pending.strand.takes_cancellation and not pending.ends_itself:
                 pending.scope.cancel()

@@ -85,16 +85,16 @@ def _known_signal(command: AddSignal, known: tuple[str, str]) -> tuple[str, ...]
 def cancel(connection: sqlite3.Connection, command: RequestCancel) -> tuple[str, ...]:
     row = _row(connection, command.workflow_id)
     if row.status == Status.CANCELLED:
-        return ()
+        return relatives(connection, row.workflow_id)
     _live(connection, command.workflow_id)
-    if _cancel_requested(connection, row):
-        return (command.workflow_id,)
+    if row.status != Status.PAUSED and _cancel_requested(connection, row):
+        return relatives(connection, row.workflow_id)
     return request_cancel(connection, command.workflow_id, command.reason, command.at)
 
 
 def _cancel_requested(connection: sqlite3.Connection, row: InstanceRow) -> bool:
-    events = queries.events_after(connection, row.workflow_id, row.run_seq)
-    return any(kind == Kind.WORKFLOW_CANCEL_REQUESTED for _, kind, *_ in events)
+    kind = Kind.WORKFLOW_CANCEL_REQUESTED
+    return queries.has_event(connection, row.workflow_id, kind, row.run_seq)
 
 
 def pause(connection: sqlite3.Connection, command: PauseInstance) -> tuple[str, ...]:
@@ -142,7 +142,7 @@ def terminate_instance(
 ) -> tuple[str, ...]:
     row = _row(connection, command.workflow_id)
     if row.status == Status.TERMINATED:
-        return ()
+        return relatives(connection, row.workflow_id)
     _live(connection, command.workflow_id)
     woken: tuple[str, ...] = (command.workflow_id,)
     woken += terminate(connection, command.workflow_id, command.reason, command.at)

@@ -12,7 +12,7 @@ from actors.batch import StartOver
 from actors.errors import Conflict
 from actors.workflows import requests
 from actors.workflows.definition import ActivityFailure
-from actors.workflows.events import add_event, insert_events, request_cancel
+from actors.workflows.events import add_event, insert_events, relatives, request_cancel
 from actors.workflows.history import OUTER, Kind, NewEvent, Status
 from actors.workflows.messages import (
     ActivateInstance,
@@ -92,7 +92,7 @@ def activate_instance(connection: sqlite3.Connection, command: ActivateInstance)
 def append_history(connection: sqlite3.Connection, command: AppendHistory) -> Appended:
     later = queries.events_after(connection, command.workflow_id, command.after)
     if any(kind not in OUTER for _, kind, *_ in later):
-        return _repeated(command, later)
+        return _repeated(connection, command, later)
     refuse_if_ended(command.workflow_id, later)
     last = _last_seq(connection, command, later)
     woken = insert_events(connection, command.workflow_id, command.events, first=last + 1)
@@ -128,7 +128,11 @@ def append_history(connection: sqlite3.Connection, command: AppendHistory) -> Ap
     return Appended(seq=last, woken=(*started, *woken))
 
 
-def _repeated(command: AppendHistory, later: Sequence[tuple[int, str, str, str, str]]) -> Appended:
+def _repeated(
+    connection: sqlite3.Connection,
+    command: AppendHistory,
+    later: Sequence[tuple[int, str, str, str, str]],
+) -> Appended:
     wanted = [(str(e.kind), e.op, e.name, e.payload) for e in command.events]
     own = [event for event in later if event[1] not in OUTER]
     if [event[1:] for event in own[: len(wanted)]] != wanted:
@@ -136,8 +140,8 @@ def _repeated(command: AppendHistory, later: Sequence[tuple[int, str, str, str, 
             f"the history of {command.workflow_id} already holds other events "
             f"after {command.after}: another incarnation has gone on with it"
         )
-    started = tuple(child.workflow_id for child in command.children)
-    return Appended(seq=own[len(wanted) - 1][0], woken=started)
+    seq = own[len(wanted) - 1][0]
+    return Appended(seq=seq, woken=relatives(connection, command.workflow_id))
 
 
 def refuse_if_ended(workflow_id: str, later: Sequence[tuple[int, str, str, str, str]]) -> None:

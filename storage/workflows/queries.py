@@ -54,6 +54,7 @@ LIVE_CHILDREN = """
     SELECT workflow_id, status, on_parent_close FROM instances
     WHERE parent_id = ?
       AND status IN ('queued', 'running', 'paused', 'stalled', 'dead_letter')"""
+CHILDREN = "SELECT workflow_id FROM instances WHERE parent_id = ?"
 # The words of the index of live ones.
 _IS_LIVE = "status IN ('queued', 'running', 'stalled') AND parked = 0"
 _RUNNING = f"{_IS_LIVE} AND status = 'running'"
@@ -201,6 +202,11 @@ def next_wake(connection: sqlite3.Connection) -> str | None:
 def live_children(connection: sqlite3.Connection, parent_id: str) -> list[tuple[str, str, str]]:
     """(workflow id, status, policy) of each child that is not closed."""
     return [(row[0], row[1], row[2]) for row in connection.execute(LIVE_CHILDREN, (parent_id,))]
+
+
+def children(connection: sqlite3.Connection, parent_id: str) -> list[str]:
+    """All children, the closed ones too."""
+    return [row[0] for row in connection.execute(CHILDREN, (parent_id,))]
 
 
 def children_of(connection: sqlite3.Connection, parent_id: str, op: str) -> list[str]:
@@ -368,6 +374,23 @@ def requests_after(
 ) -> list[tuple[int, str, str]]:
     """(seq, kind, payload) of each event after a number by which others asked for something."""
     return [tuple(row) for row in connection.execute(OUTER_AFTER, (workflow_id, seq))]
+
+
+def first_payload(connection: sqlite3.Connection, workflow_id: str) -> str | None:
+    """What the event by which a history begins says; None when there is none."""
+    row = connection.execute(
+        "SELECT payload FROM history WHERE workflow_id = ? AND seq = 1", (workflow_id,)
+    ).fetchone()
+    return row[0] if row else None
+
+
+def has_event(connection: sqlite3.Connection, workflow_id: str, kind: str, after: int) -> bool:
+    """Whether a history holds an event of that kind after a number. Reads no payload."""
+    row = connection.execute(
+        "SELECT 1 FROM history WHERE workflow_id = ? AND seq > ? AND kind = ? LIMIT 1",
+        (workflow_id, after, kind),
+    ).fetchone()
+    return row is not None
 
 
 def last_event(connection: sqlite3.Connection, workflow_id: str) -> tuple[int, str, str]:

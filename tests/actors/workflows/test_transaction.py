@@ -41,7 +41,7 @@ CREATE = CreateInstance(
     at="t1",
 )
 N = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
-ENDLESS_READ = f"{N} SELECT count(*) FROM n"
+ENDLESS_READ = f"{N} SELECT count(*) FROM n"  # noqa: S608 - constants
 ENDLESS_WRITE = f"INSERT INTO kept {N} SELECT i FROM n"  # noqa: S608 - constants
 
 Function = Callable[[Transaction, Any], Any]
@@ -257,6 +257,14 @@ def test_nothing_is_forbidden_any_more_once_the_function_has_ended(engine: Datab
         assert done is not None
         engine.conn.execute("PRAGMA user_version")
         engine.run(replace(CREATE, workflow_id=f"w-{done.seq}"))
+
+
+def test_the_engines_own_statements_may_take_their_time_afterwards(
+    engine: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transaction_room, "LIMIT_S", 0.0)
+    engine.run(tx(lambda transaction, _: None))
+    assert engine.rows(f"{N} SELECT count(*) FROM (SELECT i FROM n LIMIT 50000)") == [(50000,)]
 
 
 def test_a_transaction_is_of_no_use_afterwards(engine: Database) -> None:
