@@ -8,7 +8,14 @@ import sqlite3
 from collections.abc import Mapping
 
 from actors.errors import Conflict, NotFound
-from actors.workflows.events import ABANDON, add_event, awaits_agent, request_cancel, terminate
+from actors.workflows.events import (
+    ABANDON,
+    add_event,
+    awaits_agent,
+    relatives,
+    request_cancel,
+    terminate,
+)
 from actors.workflows.history import CLOSED, Kind, NewEvent, Status
 from actors.workflows.messages import (
     AddSignal,
@@ -112,10 +119,22 @@ def _pause(
         body = payload.encode({"reason": payload.plain_text(reason)})
         event = NewEvent(kind=Kind.WORKFLOW_PAUSED, name=row.name, payload=body, at=at)
         add_event(connection, row.workflow_id, event)
-    for child, _, policy in queries.live_children(connection, row.workflow_id):
+    return woken + _pause_children(connection, row.workflow_id, reason, at)
+
+
+def _pause_children(
+    connection: sqlite3.Connection, workflow_id: str, reason: str, at: str
+) -> tuple[str, ...]:
+    woken: tuple[str, ...] = ()
+    for child, _, policy in queries.live_children(connection, workflow_id):
         if policy != ABANDON:
             woken += _pause(connection, _row(connection, child), reason, at)
     return woken
+
+
+def pause_children(connection: sqlite3.Connection, workflow_id: str, at: str) -> tuple[str, ...]:
+    """Pause the children that a paused workflow has begun nevertheless."""
+    return _pause_children(connection, workflow_id, f"its parent {workflow_id} is paused", at)
 
 
 def resume(connection: sqlite3.Connection, command: ResumeInstance) -> tuple[str, ...]:

@@ -111,6 +111,9 @@ def append_history(connection: sqlite3.Connection, command: AppendHistory) -> Ap
         queries.delete_heartbeat(connection, command.workflow_id, op)
     for child in command.children:
         _start_child(connection, command.workflow_id, child, at)
+    if command.children and queries.status(connection, command.workflow_id) == Status.PAUSED:
+        # Its actor has recorded them before it heard of the pause.
+        woken += requests.pause_children(connection, command.workflow_id, at)
     for op in command.cancelled_children:
         for child_id in queries.children_of(connection, command.workflow_id, op):
             reason = "the operation that started it was cancelled"
@@ -141,7 +144,8 @@ def _repeated(
             f"after {command.after}: another incarnation has gone on with it"
         )
     seq = own[len(wanted) - 1][0]
-    return Appended(seq=seq, woken=relatives(connection, command.workflow_id))
+    all_of_them = relatives(connection, command.workflow_id)
+    return Appended(seq=seq, woken=tuple(w for w in all_of_them if w != command.workflow_id))
 
 
 def refuse_if_ended(workflow_id: str, later: Sequence[tuple[int, str, str, str, str]]) -> None:

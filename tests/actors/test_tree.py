@@ -19,6 +19,7 @@ from actors.facts import STEP_COMPLETED
 from actors.issues import store as issues_store
 from actors.issues.messages import ApplyChanges, CreateIssue
 from actors.workflows import store as workflows_store
+from actors.workflows.history import Kind
 from actors.workflows.messages import (
     ActivateInstance,
     AddSignal,
@@ -320,6 +321,11 @@ async def run_all_of_it(running: Running) -> None:
 AGAIN: dict[str, Callable[[Any], object]] = {
     "a child is started": lambda command: getattr(command, "children", ()),
     "a signal is taken": lambda command: getattr(command, "messages", ()),
+    "a child ends": lambda command: (
+        isinstance(command, AppendHistory)
+        and "." in command.workflow_id
+        and command.events[-1].kind is Kind.WORKFLOW_COMPLETED
+    ),
     "a run follows": lambda command: getattr(command, "run", None),
 }
 KINDS = (

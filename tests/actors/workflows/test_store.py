@@ -263,10 +263,10 @@ def test_an_end_of_a_task_that_is_not_there_is_refused(engine: Database) -> None
 
 def test_only_tasks_of_workflows_that_run_are_ready(engine: Database) -> None:
     engine.run(SCHEDULE)
-    assert [row.op for row in queries.ready_tasks(engine.conn, "a", 10)] == ["1"]
-    assert queries.ready_tasks(engine.conn, "b", 10) == []
+    assert [row.op for row in queries.ready_tasks(engine.conn, "a", "t9", 10)] == ["1"]
+    assert queries.ready_tasks(engine.conn, "b", "t9", 10) == []
     engine.run(append(2, event(Kind.WORKFLOW_DEAD_LETTERED)))
-    assert queries.ready_tasks(engine.conn, "a", 10) == []
+    assert queries.ready_tasks(engine.conn, "a", "t9", 10) == []
 
 
 # --- lives of the process
