@@ -8,6 +8,7 @@ shuffles its tasks on purpose.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Self
 
 from actors.workflows.history import HistoryEvent, Kind
 from actors.workflows.strand import forks_above
@@ -54,6 +55,7 @@ class NonDeterminismError(BaseException):
         recorded: what the history holds, e.g. "activity 'fetch' at 2".
         requested: what the code asked for instead.
         cause: what probably was changed.
+        op: the operation that is recorded; "" where none is.
         seq: the event that recorded it; None where no single one did.
     """
 
@@ -64,6 +66,7 @@ class NonDeterminismError(BaseException):
         requested: str,
         *,
         cause: str = "",
+        op: str = "",
         seq: int | None = None,
     ) -> None:
         where = "" if seq is None else f" (event {seq})"
@@ -76,6 +79,7 @@ class NonDeterminismError(BaseException):
         self.recorded = recorded
         self.requested = requested
         self.cause = cause
+        self.op = op
         self.seq = seq
 
 
@@ -115,7 +119,7 @@ class Replay:
     _versions: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, workflow_id: str, events: Iterable[HistoryEvent]) -> "Replay":
+    def of(cls, workflow_id: str, events: Iterable[HistoryEvent]) -> Self:
         replay = cls(workflow_id)
         for event in events:
             replay.add(event)
@@ -194,7 +198,12 @@ class Replay:
     def _differs(self, recorded: str, requested: str, cause: str) -> NonDeterminismError:
         record = self._recorded[recorded]
         return NonDeterminismError(
-            self.workflow_id, record.describe(recorded), requested, cause=cause, seq=record.seq
+            self.workflow_id,
+            record.describe(recorded),
+            requested,
+            cause=cause,
+            op=recorded,
+            seq=record.seq,
         )
 
     @property
@@ -202,15 +211,15 @@ class Replay:
         """Whether recorded operations are left that the code has not asked for yet."""
         return self._left > 0
 
-    def close(self) -> None:
-        """Say that the function has ended.
+    def close(self, asked_for: str = "its end") -> None:
+        """Say that the function has ended, or asks for nothing more that may be recorded.
 
         Raises:
             NonDeterminismError: recorded operations are left that it no longer asks for.
         """
         if self._left:
             left = min(self._recorded.keys() - self._asked, key=lambda op: self._recorded[op].seq)
-            raise self._differs(left, "its end", "a step was removed, or is now behind a condition")
+            raise self._differs(left, asked_for, "a step was removed, or is now behind a condition")
 
 
 def describe(what: str, name: str, op: str) -> str:

@@ -23,16 +23,16 @@ from actors.bus import log_line, tell_bus
 from actors.clock import Clock, rfc3339
 from actors.errors import Conflict, NotFound, ValidationError
 from actors.hints import hint
-from actors.workflows.activities import encode_failure, encode_result, failure_of
+from actors.workflows.activities import encode_failure, encode_result
 from actors.workflows.containment import contained
 from actors.workflows.context import Context, answer_query
-from actors.workflows.definition import ActivityFailure, Definitions, WorkflowDefinition
+from actors.workflows.definition import Definitions, WorkflowDefinition
+from actors.workflows.document import event_of
 from actors.workflows.execution import (
     CancelledError,
     ChildEnd,
     ContinueAsNew,
     Execution,
-    HistoryTooLarge,
 )
 from actors.workflows.history import CLOSED, OUTER, HistoryEvent, Kind, Status
 from actors.workflows.journal import Journal
@@ -53,11 +53,9 @@ from actors.workflows.messages import (
     WakeAt,
     WorkflowView,
 )
+from actors.workflows.outcome import decisive, failure_of_run
 from actors.workflows.replay import NonDeterminismError, Replay
-from actors.workflows.saga import CompensationError
-from actors.workflows.steps import ActivityError
 from actors.workflows.strand import Strand
-from actors.workflows.waits import ChildError
 from actors.writer import Settle, persist
 from storage import payload
 from storage.pool import ReadPool
@@ -258,7 +256,7 @@ class WorkflowActor(Actor):
             CancelledError,
             BaseExceptionGroup,
         ) as error:
-            await self._break_off(_reason(error))
+            await self._break_off(decisive(error))
         else:
             self._journal.append(Kind.WORKFLOW_COMPLETED, name=self._row.name, payload=text)
         execution.live.set()
@@ -282,7 +280,7 @@ class WorkflowActor(Actor):
                 self._journal.append(Kind.WORKFLOW_CANCELLED, name=name, payload=text)
             case Exception() | SystemExit():
                 await self._execution.unpaused()
-                text = encode_failure(_failure(error))
+                text = encode_failure(failure_of_run(error))
                 self._journal.append(Kind.WORKFLOW_FAILED, name=name, payload=text)
             case _:
                 raise error
@@ -399,7 +397,7 @@ class WorkflowActor(Actor):
         rows = found.fetchall()
         if len(rows) == INLINE_EVENTS:
             rows = await self._parts.pool.fetch("history", queries.RUN, parameters)
-        return [_event(found) for found in rows]
+        return [event_of(found) for found in rows]
 
     async def _write(self, command: AppendHistory) -> Appended:
         try:
@@ -500,35 +498,3 @@ def _cancel_reason(events: Sequence[HistoryEvent]) -> str | None:
             return str(payload.decode(event.payload)["reason"])
     carried = payload.decode(events[0].payload).get("cancel_reason")
     return None if carried is None else str(carried)
-
-
-def _event(row: sqlite3.Row) -> HistoryEvent:
-    return HistoryEvent(
-        seq=row["seq"],
-        kind=Kind(row["kind"]),
-        op=row["op"],
-        name=row["name"],
-        payload=row["payload"],
-        at=row["at"],
-    )
-
-
-def _failure(error: BaseException) -> ActivityFailure:
-    if isinstance(error, ActivityError | ChildError | CompensationError):
-        return ActivityFailure(error.code, str(error))
-    if isinstance(error, HistoryTooLarge):
-        return ActivityFailure("history_too_large", str(error))
-    return failure_of(error)
-
-
-def _reason(error: BaseException) -> BaseException:
-    """What a nursery of the workflow's own has wrapped, when that decides what becomes of it."""
-    for kind in (NonDeterminismError, CancelledError, SystemExit):
-        found: BaseException | None = None
-        if isinstance(error, BaseExceptionGroup):
-            found = error.subgroup(kind)
-        while isinstance(found, BaseExceptionGroup):
-            found = found.exceptions[0]
-        if found is not None:
-            return found
-    return error
