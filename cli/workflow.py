@@ -66,6 +66,22 @@ app = App(
     help="Start workflows, and see what they do and what they found.",
     help_epilogue="Example:\n\n  beadflow workflow list --status active",
 )
+app.command(
+    "cli.histories:export",
+    name="export",
+    help="Write a workflow's history as one JSON document.",
+    help_epilogue="Example:\n\n  beadflow workflow export order-7k2m --to histories/order.json",
+)
+app.command(
+    "cli.histories:replay",
+    name="replay",
+    help="Check recorded histories against the code, offline.",
+    help_epilogue=(
+        "Examples:\n\n"
+        "  beadflow workflow replay histories/ --config beadflow.toml\n\n"
+        "  beadflow workflow replay --all --config beadflow.toml"
+    ),
+)
 
 
 @app.command(

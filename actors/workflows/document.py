@@ -2,7 +2,7 @@
 
 The document says its format and version, and holds plain values instead of stored text, so that
 people and other programs can read it. Reading one back refuses what is damaged, foreign or newer,
-with the place. Nothing here touches a database but `recorded`, which only reads.
+with the place. `recorded` and `live` read the engine's database; nothing here writes to it.
 """
 
 import json
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from actors.workflows.history import HistoryEvent, Kind
+from actors.workflows.history import HistoryEvent, Kind, Status
 from storage import payload
 from storage.errors import PayloadError
 from storage.workflows import queries
@@ -19,6 +19,7 @@ from storage.workflows import queries
 FORMAT = "beadflow-history"
 VERSION = 1
 
+LIVE = frozenset({Status.QUEUED, Status.RUNNING, Status.PAUSED, Status.STALLED})
 BEGINS_RUN = frozenset({Kind.WORKFLOW_STARTED, Kind.WORKFLOW_CONTINUED_AS_NEW})
 
 
@@ -33,14 +34,14 @@ class DamagedDocument(DocumentError):  # noqa: N818 - a state
     """It is a history, but something in it is missing or wrong."""
 
     code = "damaged_history"
-    hint = "export it again: beadflow workflow export ID -o FILE"
+    hint = "export it again: beadflow workflow export ID --to FILE"
 
 
 class ForeignDocument(DocumentError):  # noqa: N818 - a state
     """It is something else."""
 
     code = "foreign_document"
-    hint = "`beadflow workflow export ID -o FILE` writes a history"
+    hint = "`beadflow workflow export ID --to FILE` writes a history"
 
 
 class NewerDocument(DocumentError):  # noqa: N818 - a state
@@ -106,6 +107,15 @@ def recorded(connection: sqlite3.Connection, workflow_id: str) -> RecordedWorkfl
     )
 
 
+def live(connection: sqlite3.Connection) -> list[str]:
+    """The ids of all workflows that have code to run yet, or would have if they were resumed."""
+    return [
+        workflow_id
+        for workflow_id in sorted(queries.workflow_ids(connection))
+        if queries.status(connection, workflow_id) in LIVE
+    ]
+
+
 def event_of(row: sqlite3.Row) -> HistoryEvent:
     """An event from its row, as `queries.RUN` selects it."""
     seq, kind, op, name, text, at = row
@@ -113,7 +123,10 @@ def event_of(row: sqlite3.Row) -> HistoryEvent:
 
 
 def write(workflow: RecordedWorkflow) -> str:
-    """The document, with one event a line, so that two of them can be compared line by line."""
+    """The document, with one event a line, so that two of them can be compared line by line.
+
+    It is pure ASCII, so that no character in it is lost on the way, or steers a terminal.
+    """
     parent = workflow.parent
     head = {
         "id": workflow.workflow_id,
@@ -142,7 +155,7 @@ def _event(event: HistoryEvent) -> dict[str, Any]:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value)
 
 
 def read(text: str) -> RecordedWorkflow:
