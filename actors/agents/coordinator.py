@@ -28,10 +28,12 @@ from actors.agents.messages import (
     ReleaseAgent,
     ReloadAssignments,
     ReserveAgent,
+    TaskBeat,
     TaskDone,
     TaskFailed,
     TaskNote,
     TaskReady,
+    TaskWithdrawn,
 )
 from actors.agents.notes import Notes
 from actors.agents.protocol import Agent
@@ -145,6 +147,7 @@ class AgentCoordinator(Actor):
             named=self._named,
             spawn=self.spawn,
             look_again=self._look_again,
+            made_room=self._look_at_assignments,
             is_driven=self._is_driven,
             show=self._show,
             batch=READY_BATCH if parts.drives_all else EVERY,
@@ -173,6 +176,8 @@ class AgentCoordinator(Actor):
             case TaskReady(workflow_id=workflow_id):
                 self._own(workflow_id)
                 self._work.set()
+            case TaskWithdrawn(workflow_id=workflow_id, op=op):
+                self._handout.withdraw((workflow_id, op))
             case GrantQueued():
                 self._look_at_assignments()
             case ReserveAgent():
@@ -183,6 +188,8 @@ class AgentCoordinator(Actor):
                 self._doubt(self._state.undecided)
             case TaskDone() | TaskFailed():
                 return self.defer(self._handout.end(message))
+            case TaskBeat():
+                self._handout.beat(message)
             case TaskNote():
                 self._notes.pass_on(message)
             case FactsLogged():
@@ -229,6 +236,7 @@ class AgentCoordinator(Actor):
         if member.incarnation != agent.incarnation:
             self._handout.adopt(self._state.roster.lose(agent.agent_id))
             member.incarnation, member.up = agent.incarnation, True
+            self._handout.review(agent)
             self._look_at_assignments()
 
     def _went(self, message: AgentGone) -> None:
@@ -307,12 +315,16 @@ class AgentCoordinator(Actor):
     def _follow(self, logged: FactsLogged) -> None:
         if logged.facts[0].seq != self._state.seen + 1:
             self._reload()
+            self._handout.sweep()
         self._state.seen = logged.facts[-1].seq
         for fact in logged.facts:
             if fact.workflow_id is None:
                 continue
             if fact.type in facts.ENDS:
+                self._handout.withdraw_all(fact.workflow_id)
                 self._release(fact.workflow_id)
+            elif fact.type == facts.STEP_CANCELLED:
+                self._handout.withdraw((fact.workflow_id, fact.data["step"]))
             elif fact.type in (facts.WORKFLOW_STARTED, facts.WORKFLOW_QUEUED):
                 self._state.undecided.discard(fact.workflow_id)
 

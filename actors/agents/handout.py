@@ -5,6 +5,7 @@ rises with each attempt; the attempt is durable before the agent hears of it, an
 stored against that fence before the workflow hears of it.
 """
 
+import math
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,9 +14,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+import trio
 
 from actors import facts
-from actors.agents.messages import TaskDone, TaskFailed, TaskOrder
+from actors.agents.messages import AgentUp, CancelTask, TaskBeat, TaskDone, TaskFailed, TaskOrder
 from actors.agents.notes import Notes
 from actors.agents.roster import Roster, TaskKey
 from actors.clock import Clock, rfc3339
@@ -23,7 +25,13 @@ from actors.hints import hint
 from actors.workflows.activities import encode_failure
 from actors.workflows.definition import ActivityFailure, RetryPolicy
 from actors.workflows.dispatcher import workflow_name
-from actors.workflows.messages import EndAttempt, GiveUpTask, StartTask, TaskEnded
+from actors.workflows.messages import (
+    EndAttempt,
+    GiveUpTask,
+    RecordHeartbeat,
+    StartTask,
+    TaskEnded,
+)
 from actors.writer import persist
 from storage import payload
 from storage.workflows import queries
@@ -57,12 +65,14 @@ class Handout:
         named: finds an actor by its name.
         spawn: runs a background task of the coordinator.
         look_again: has `hand_out` called soon.
+        made_room: called when an agent that was full has room.
         is_driven: whether this process drives a workflow.
         show: called with an agent's id when its workload has changed.
         batch: ready rows of one agent type looked at in one go; -1 for all.
         busy: tasks whose hand-out, or whose end without an agent, is on its way to the database.
         orphans: tasks that were handed out and that nobody does now.
         crashes: agents that died with a task.
+        withdrawn: tasks that were said to be unwanted while they were being handed out.
     """
 
     roster: Roster
@@ -73,12 +83,15 @@ class Handout:
     named: Callable[[str], Named]
     spawn: Callable[..., None]
     look_again: Callable[[], None]
+    made_room: Callable[[], None]
     is_driven: Callable[[str], bool]
     show: Callable[[str], None]
     batch: int
     busy: set[TaskKey] = field(default_factory=set)
     orphans: dict[TaskKey, TaskRow] = field(default_factory=dict)
     crashes: Counter[TaskKey] = field(default_factory=Counter)
+    withdrawn: set[TaskKey] = field(default_factory=set)
+    _swept_at: float = -math.inf
 
     def load(self) -> None:
         """Take up what an earlier coordinator, or an earlier life of the process, left."""
@@ -99,6 +112,8 @@ class Handout:
     def hand_out(self) -> None:
         """Offer every step that waits to whoever has room for it, unless it has waited too long."""
         now = self._now()
+        if trio.current_time() - self._swept_at >= LOOK_S:
+            self.sweep()
         self._give_up_late(now)
         for agent_type in self.roster.types():
             ready = queries.ready_tasks(self.reader, agent_type, now, self.batch)
@@ -124,6 +139,68 @@ class Handout:
                 self.orphans.pop(key, None)
                 self.spawn(self._give_up, row)
 
+    # What nobody wants any more.
+
+    def sweep(self) -> None:
+        """Whatever was said and not heard: have nothing done that nobody wants."""
+        self._swept_at = trio.current_time()
+        for member in self.roster.members.values():
+            for key in list(member.running):
+                self.withdraw(key)
+
+    def withdraw_all(self, workflow_id: str) -> None:
+        """A workflow has ended."""
+        for member in self.roster.members.values():
+            for key in [key for key in member.running if key[0] == workflow_id]:
+                self.withdraw(key)
+
+    def withdraw(self, key: TaskKey) -> None:
+        """It is said that nobody wants this task. Its row is what counts."""
+        if key in self.busy:
+            self.withdrawn.add(key)
+            return
+        orphan = self.orphans.get(key)
+        if orphan is not None and not self._is_wanted(key, orphan.fence):
+            del self.orphans[key]
+        for member in self.roster.members.values():
+            fence = member.running.get(key)
+            if fence is not None and not self._is_wanted(key, fence):
+                self._revoke(member.agent_id, key, fence)
+
+    def review(self, agent: AgentUp) -> None:
+        """Have an agent that outlived an earlier coordinator do nothing that nobody wants."""
+        for workflow_id, op, fence in agent.running:
+            if not self._is_wanted((workflow_id, op), fence):
+                cancel = CancelTask(workflow_id=workflow_id, op=op, fence=fence)
+                hint(self.named(agent_name(agent.agent_id)), cancel)
+
+    def _is_wanted(self, key: TaskKey, fence: int) -> bool:
+        row = queries.task(self.reader, *key)
+        return row is not None and (row.state, row.fence) == ("running", fence)
+
+    def _revoke(self, agent_id: str, key: TaskKey, fence: int) -> None:
+        workflow_id, op = key
+        cancel = CancelTask(workflow_id=workflow_id, op=op, fence=fence)
+        try:
+            self.named(agent_name(agent_id)).tell(cancel)
+        except MailboxFull:
+            return  # the next sweep tells it
+        except (ActorDeadError, ActorRestarting):
+            pass  # what it did has ended with it
+        self.crashes.pop(key, None)
+        self._free(agent_id, key, fence)
+        self.look_again()
+
+    def _free(self, agent_id: str, key: TaskKey, fence: int) -> None:
+        """An agent does this no longer."""
+        was_full = not self.roster.members[agent_id].free
+        if self.roster.end(agent_id, key, fence):
+            self.show(agent_id)
+            if was_full and self.roster.members[agent_id].free:
+                self.made_room()
+
+    # Who does what.
+
     def _orphans(self, agent_type: str) -> list[TaskRow]:
         """Those of workflows that run; one that has stalled may want its own again."""
         found = (row for row in self.orphans.values() if row.agent_type == agent_type)
@@ -148,7 +225,7 @@ class Handout:
         try:
             if self.crashes[key] >= CRASH_ATTEMPTS:
                 await self._crashed_too_often(row)
-                self.roster.end(agent_id, key, row.fence + 1)
+                self._free(agent_id, key, row.fence + 1)
                 return
             command = StartTask(
                 workflow_id=row.workflow_id,
@@ -160,8 +237,10 @@ class Handout:
             started = await persist(self.writer, command)
         finally:
             self.busy.discard(key)
+            doubtful = key in self.withdrawn
+            self.withdrawn.discard(key)
         if started is None:
-            self.roster.end(agent_id, key, row.fence + 1)
+            self._free(agent_id, key, row.fence + 1)
             self._overtaken(key)
             return
         self.roster.begin(agent_id, key, started.fence)
@@ -170,8 +249,10 @@ class Handout:
         try:
             self.named(agent_name(agent_id)).tell(order)
         except (ActorDeadError, ActorRestarting, MailboxFull):
-            self.roster.end(agent_id, key, started.fence)
+            self._free(agent_id, key, started.fence)
             self.orphans[key] = started
+        if doubtful:
+            self.withdraw(key)
 
     def _overtaken(self, key: TaskKey) -> None:
         """A coordinator that has died went on with this task after we had read its row."""
@@ -186,7 +267,6 @@ class Handout:
         """Store what became of an attempt, then tell the workflow, or try again later."""
         order = answer.order
         key = (order.workflow_id, order.op)
-        current = self.roster.members[answer.agent_id].running.get(key)
         state, outcome, wait_s = self._judge(answer)
         now = self.clock()
         command = EndAttempt(
@@ -197,16 +277,29 @@ class Handout:
             outcome=outcome,
             next_at=None if wait_s is None else rfc3339(now + timedelta(seconds=wait_s)),
             at=rfc3339(now),
+            heartbeat=answer.heartbeat if isinstance(answer, TaskFailed) else None,
         )
         accepted = await persist(self.writer, command)
-        if current == order.fence:
-            self.roster.end(answer.agent_id, key, order.fence)
-            self.show(answer.agent_id)
+        self._free(answer.agent_id, key, order.fence)
         if accepted:
             self._accepted(answer, wait_s)
         else:
             log.warning("late result refused", workflow_id=order.workflow_id, op=order.op)
         self.look_again()
+
+    def beat(self, beat: TaskBeat) -> None:
+        """Keep what an attempt says of how far it is, unless the attempt is over."""
+        order = beat.order
+        running = self.roster.members[beat.agent_id].running
+        if running.get((order.workflow_id, order.op)) == order.fence:
+            command = RecordHeartbeat(
+                workflow_id=order.workflow_id,
+                op=order.op,
+                attempt=order.attempt,
+                details=beat.details,
+                at=self._now(),
+            )
+            hint(self.writer, command)
 
     def _accepted(self, answer: TaskDone | TaskFailed, wait_s: float | None) -> None:
         order = answer.order
@@ -247,6 +340,7 @@ class Handout:
             await self._fail(row, code, message)
         finally:
             self.busy.discard((row.workflow_id, row.op))
+            self.withdrawn.discard((row.workflow_id, row.op))
         self.look_again()
 
     async def _crashed_too_often(self, row: TaskRow) -> None:
@@ -272,7 +366,9 @@ class Handout:
         hint(self.named(workflow_name(workflow_id)), TaskEnded(workflow_id=workflow_id, op=op))
 
     def _order(self, row: TaskRow) -> TaskOrder:
-        timeout_s = _policy(row)["timeout_s"]
+        policy = _policy(row)
+        timeout_s = policy["timeout_s"]
+        first = row.attempt == 1
         if row.close_by is not None:
             timeout_s = min(timeout_s, max(0.0, self._left_s(row.close_by)))
         return TaskOrder(
@@ -283,6 +379,8 @@ class Handout:
             attempt=row.attempt,
             fence=row.fence,
             timeout_s=timeout_s,
+            heartbeat_timeout_s=policy.get("heartbeat_timeout_s"),
+            heartbeat=None if first else queries.heartbeat(self.reader, row.workflow_id, row.op),
         )
 
     def _left_s(self, at: str) -> float:

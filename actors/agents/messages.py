@@ -19,6 +19,14 @@ class TaskReady:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskWithdrawn:
+    """Told to the coordinator: nobody waits for this task any more. A hint; its row says so."""
+
+    workflow_id: str
+    op: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReserveAgent(Ask[str | None]):
     """Reserve the least loaded agent of a type for a workflow.
 
@@ -62,10 +70,12 @@ class AgentUp:
 
     Args:
         incarnation: differs for each start of an agent; a new one does nothing yet.
+        running: (workflow id, operation, fence) of each attempt in progress.
     """
 
     agent_id: str
     incarnation: int
+    running: tuple[tuple[str, str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +97,9 @@ class TaskOrder:
 
     Args:
         fence: rises with each attempt; a result with an old one is refused.
+        timeout_s: how long it may take.
+        heartbeat_timeout_s: how long it may be silent; None for ever.
+        heartbeat: stored JSON text of what the attempt before said last; None when it said nothing.
     """
 
     workflow_id: str
@@ -96,6 +109,17 @@ class TaskOrder:
     attempt: int
     fence: int
     timeout_s: float
+    heartbeat_timeout_s: float | None = None
+    heartbeat: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelTask:
+    """Told to an agent: nobody wants the outcome of this attempt any more."""
+
+    workflow_id: str
+    op: str
+    fence: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,13 +133,27 @@ class TaskDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFailed:
-    """Told to the coordinator: an attempt failed."""
+    """Told to the coordinator: an attempt failed.
+
+    Args:
+        heartbeat: stored JSON text of what it said last, for the next attempt.
+    """
 
     agent_id: str
     order: TaskOrder
     code: str
     message: str
     retryable: bool
+    heartbeat: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskBeat:
+    """Told to the coordinator: what an attempt said of how far it is, as stored JSON text."""
+
+    agent_id: str
+    order: TaskOrder
+    details: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,14 +8,24 @@ that attempt: user code ends here, and crashes nobody.
 
 import itertools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import trio
 
-from actors.agents.messages import AgentUp, Introduce, TaskDone, TaskFailed, TaskNote, TaskOrder
+from actors.agents.attempt import Attempt, Pulse
+from actors.agents.messages import (
+    AgentUp,
+    CancelTask,
+    Introduce,
+    TaskBeat,
+    TaskDone,
+    TaskFailed,
+    TaskNote,
+    TaskOrder,
+)
 from actors.errors import AgentError
 from actors.hints import hint
 from actors.workflows.activities import encode_result, failure_of
@@ -43,6 +53,7 @@ class Task:
     attempt: int
     repo: Path
     _note: Callable[[str, float | None, str, bool], None]
+    _pulse: Pulse = field(default_factory=Pulse)
 
     @property
     def id(self) -> str:
@@ -52,9 +63,34 @@ class Task:
     def idempotency_key(self) -> str:
         return idempotency_key(self.workflow_id, self.op)
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether nobody wants the outcome any more: for a thread, which cannot be stopped."""
+        return self._pulse.is_cancelled
+
+    @property
+    def heartbeat_details(self) -> Any:
+        """What the attempt before said last; None when it said nothing."""
+        return self._pulse.before
+
+    def heartbeat(self, details: Any = None) -> None:
+        """Say that it lives, and how far it is, from a task or a thread. Never blocks.
+
+        The next attempt finds the details in `heartbeat_details`. After a crash of the process or
+        of the agent they may be a second old.
+
+        Raises:
+            PayloadError: the details are no JSON.
+        """
+        self._pulse.say(details)
+
     def progress(self, message: str, fraction: float | None = None) -> None:
-        """Say how far it is. Never blocks and never raises; shown live, kept as an event."""
+        """Say how far it is. Never blocks and never raises; shown live, kept as an event.
+
+        It is a sign of life, as `heartbeat` is.
+        """
         self._note(message, _share(fraction), "info", True)
+        self._pulse.beat()
 
     def log(self, message: str, level: str = "info") -> None:
         """Put a line into the workflow's log. Never blocks and never raises."""
@@ -90,7 +126,7 @@ class Agent(Actor):
         self.agent_id = agent_id
         self._coordinator = coordinator
         self._repo = repo
-        self._running: dict[tuple[str, str], trio.CancelScope] = {}
+        self._running: dict[tuple[str, str], Attempt] = {}
         self._introduction = AgentUp(agent_id=agent_id, incarnation=next(_incarnations))
 
     @classmethod
@@ -118,8 +154,10 @@ class Agent(Actor):
         match message:
             case TaskOrder():
                 self._assign(message)
+            case CancelTask():
+                self._cancel(message)
             case Introduce():
-                return self._introduction
+                return replace(self._introduction, running=tuple(self._attempts()))
             case _:
                 return await super().on_receive(message)
         return None
@@ -128,23 +166,37 @@ class Agent(Actor):
         older = self._running.get((order.workflow_id, order.op))
         if older is not None:
             older.cancel()
-        scope = trio.CancelScope()
-        self._running[order.workflow_id, order.op] = scope
-        self.spawn(self._work, order, scope)
 
-    async def _work(self, order: TaskOrder, scope: trio.CancelScope) -> None:
-        started = trio.current_time()
+        def tell(details: str) -> None:
+            hint(self._coordinator, TaskBeat(agent_id=self.agent_id, order=order, details=details))
+
+        attempt = Attempt(order, tell=tell, spawn=self.spawn)
+        self._running[order.workflow_id, order.op] = attempt
+        self.spawn(self._work, attempt)
+
+    def _cancel(self, message: CancelTask) -> None:
+        attempt = self._running.get((message.workflow_id, message.op))
+        if attempt is not None and attempt.order.fence == message.fence:
+            attempt.cancel()
+
+    def _attempts(self) -> Iterator[tuple[str, str, int]]:
+        for (workflow_id, op), attempt in self._running.items():
+            yield workflow_id, op, attempt.order.fence
+
+    async def _work(self, attempt: Attempt) -> None:
+        order = attempt.order
         answer: TaskDone | TaskFailed | None = None
-        with scope:
-            answer = await self._attempt(order, started)
-        if self._running.get((order.workflow_id, order.op)) is scope:
+        with attempt.scope:
+            answer = await self._outcome(attempt)
+        if self._running.get((order.workflow_id, order.op)) is attempt:
             del self._running[order.workflow_id, order.op]
         if answer is not None:
             await self._report(answer)
 
-    async def _attempt(self, order: TaskOrder, started: float) -> TaskDone | TaskFailed:
+    async def _outcome(self, attempt: Attempt) -> TaskDone | TaskFailed:
+        order, started = attempt.order, trio.current_time()
         try:
-            value = await self.execute_activity(order)
+            value = await self.execute_activity(attempt)
             result = encode_result(
                 value,
                 f"the result of activity {order.activity!r}",
@@ -161,17 +213,20 @@ class Agent(Actor):
                 code=failure.code,
                 message=failure.message,
                 retryable=failure.retryable,
+                heartbeat=attempt.pulse.said,
             )
         return TaskDone(agent_id=self.agent_id, order=order, result=result)
 
-    async def execute_activity(self, order: TaskOrder) -> Any:
+    async def execute_activity(self, attempt: Attempt) -> Any:
         """Run one activity with its input checked, within its time.
 
         Raises:
             AgentError: this agent has no such activity.
-            ActivityFailure: it took too long ("start_to_close_timeout"), or what it raised itself.
+            ActivityFailure: it took too long ("start_to_close_timeout") or gave no sign of life
+                ("heartbeat_timeout"), or what it raised itself.
             pydantic.ValidationError: the input is not what the activity takes.
         """
+        order = attempt.order
         definition = self.activities.get(order.activity)
         if definition is None:
             raise AgentError(
@@ -180,24 +235,34 @@ class Agent(Actor):
                 agent_id=self.agent_id,
                 agent_type=self.agent_type,
             )
-        arguments = [self._task(order)]
+        arguments = [self._task(attempt)]
         if definition.input_type is not None:
             arguments.append(definition.input.validate_python(order.input))
-        with trio.move_on_after(order.timeout_s) as scope, contained():
-            if definition.is_async:
-                result = await definition.function(self, *arguments)
-            else:
-                result = await trio.to_thread.run_sync(
-                    definition.function, self, *arguments, abandon_on_cancel=True
-                )
-            if trio.current_time() <= scope.deadline:  # code that never waits is never cancelled
-                return result
+        try:
+            with trio.move_on_after(order.timeout_s) as scope, attempt.silence, contained():
+                if definition.is_async:
+                    result = await definition.function(self, *arguments)
+                else:
+                    result = await trio.to_thread.run_sync(
+                        definition.function, self, *arguments, abandon_on_cancel=True
+                    )
+                if trio.current_time() <= scope.deadline:  # code that never waits goes on for ever
+                    return result
+        finally:
+            attempt.end()
+        if attempt.silence.cancelled_caught:
+            raise ActivityFailure(
+                "heartbeat_timeout",
+                f"activity {order.activity!r} gave no heartbeat for {order.heartbeat_timeout_s} s",
+            )
         raise ActivityFailure(
             "start_to_close_timeout",
             f"activity {order.activity!r} took longer than {order.timeout_s} s",
         )
 
-    def _task(self, order: TaskOrder) -> Any:
+    def _task(self, attempt: Attempt) -> Any:
+        order = attempt.order
+
         def note(message: str, fraction: float | None, level: str, progress: bool) -> None:
             fact = TaskNote(
                 agent_id=self.agent_id,
@@ -209,7 +274,8 @@ class Agent(Actor):
             )
             hint(self._coordinator, fact)  # a note is worth less than the work it is about
 
-        return Task(order.workflow_id, order.op, order.attempt, self._repo, note)
+        names = (order.workflow_id, order.op, order.attempt)
+        return Task(*names, self._repo, note, attempt.pulse)
 
     async def _report(self, answer: TaskDone | TaskFailed) -> None:
         """Hand in the outcome. A coordinator that restarts hands the task out again instead."""

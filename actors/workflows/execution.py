@@ -71,9 +71,6 @@ class Surroundings(Protocol):
     def offer_task(self) -> None:
         """Hint that a task row is ready for an agent."""
 
-    def withdraw_task(self, op: str) -> None:
-        """Hint that nobody waits for a task any more."""
-
     def task_outcome(self, op: str) -> TaskRow | None:
         """Give the task of an operation once it is done or failed for good."""
 
@@ -257,7 +254,6 @@ class Execution:
             cancels_task=what == ACTIVITY,
             cancels_child=cancels_child,
         )
-        self.surroundings.withdraw_task(op)
 
     def go_live(self) -> None:
         """Say that a stalled workflow has got further."""

@@ -296,6 +296,7 @@ class EndAttempt(Command[bool]):
         state: "done", "failed" (for good) or "ready" (to be tried again).
         outcome: stored JSON text of the result or the failure.
         next_at: with "ready", when it may be tried again.
+        heartbeat: stored JSON text of what the attempt said last, for the next one.
     """
 
     workflow_id: str
@@ -305,6 +306,7 @@ class EndAttempt(Command[bool]):
     outcome: str | None
     at: str
     next_at: str | None = None
+    heartbeat: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,7 +138,6 @@ class _Step:
             name=self.call.name,
             payload=text,
             consumes_task=True,
-            ends_heartbeat=self.call.definition.heartbeat_timeout_s is not None,
         )
         return kind, text
 

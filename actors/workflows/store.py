@@ -13,7 +13,7 @@ from actors.errors import Conflict
 from actors.workflows import requests
 from actors.workflows.definition import ActivityFailure
 from actors.workflows.events import add_event, insert_events, relatives, request_cancel
-from actors.workflows.history import OUTER, Kind, NewEvent, Status
+from actors.workflows.history import CLOSED, OUTER, Kind, NewEvent, Status
 from actors.workflows.messages import (
     ActivateInstance,
     Appended,
@@ -103,8 +103,10 @@ def append_history(connection: sqlite3.Connection, command: AppendHistory) -> Ap
         _insert_task(connection, command.workflow_id, task, at)
     for op in command.consumed:
         queries.consume_task(connection, command.workflow_id, op, at)
+        queries.delete_heartbeat(connection, command.workflow_id, op)
     for op in command.cancelled:
         queries.cancel_task(connection, command.workflow_id, op, at)
+        queries.delete_heartbeat(connection, command.workflow_id, op)
     for message_id, op in command.messages:
         queries.consume_message(connection, command.workflow_id, message_id, op)
     for op in command.heartbeats:
@@ -243,8 +245,13 @@ def wake_due(connection: sqlite3.Connection, command: WakeDue) -> tuple[str, ...
 
 
 def record_heartbeat(connection: sqlite3.Connection, command: RecordHeartbeat) -> None:
-    values = (command.op, command.attempt, command.details, command.at)
-    queries.set_heartbeat(connection, command.workflow_id, values)
+    """Keep it, unless it comes too late and nobody would take it away again."""
+    row = queries.task(connection, command.workflow_id, command.op)
+    if row is not None and (row.state, row.attempt) != ("running", command.attempt):
+        return
+    if queries.status(connection, command.workflow_id) not in CLOSED:
+        values = (command.op, command.attempt, command.details, command.at)
+        queries.set_heartbeat(connection, command.workflow_id, values)
 
 
 def start_task(connection: sqlite3.Connection, command: StartTask) -> TaskRow | None:
@@ -277,6 +284,11 @@ def end_attempt(connection: sqlite3.Connection, command: EndAttempt) -> bool:
         next_at=command.next_at,
         at=command.at,
     )
+    if closed and command.state == "ready" and command.heartbeat is not None:
+        row = queries.task(connection, command.workflow_id, command.op)
+        attempt = 0 if row is None else row.attempt
+        values = (command.op, attempt, command.heartbeat, command.at)
+        queries.set_heartbeat(connection, command.workflow_id, values)
     return closed or _ended_so(connection, command)
 
 

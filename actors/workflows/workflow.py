@@ -18,7 +18,7 @@ from typing import Any
 import trio
 from pydantic_core import to_jsonable_python
 
-from actors.agents.messages import TaskReady
+from actors.agents.messages import TaskReady, TaskWithdrawn
 from actors.bus import log_line, tell_bus
 from actors.clock import Clock, rfc3339
 from actors.errors import Conflict, NotFound, ValidationError
@@ -401,10 +401,13 @@ class WorkflowActor(Actor):
 
     async def _write(self, command: AppendHistory) -> Appended:
         try:
-            return await persist(self._parts.writer, command)
+            appended = await persist(self._parts.writer, command)
         except Conflict:
             await self._yield_to_the_end()
             raise
+        for op in command.cancelled:
+            hint(self._parts.coordinator, TaskWithdrawn(workflow_id=self._workflow_id, op=op))
+        return appended
 
     async def _transact(self, command: RunTransaction) -> Transacted:
         try:
@@ -439,10 +442,6 @@ class WorkflowActor(Actor):
         return self._parts.clock()
 
     def offer_task(self) -> None:
-        hint(self._parts.coordinator, TaskReady(workflow_id=self._workflow_id))
-
-    def withdraw_task(self, op: str) -> None:
-        del op
         hint(self._parts.coordinator, TaskReady(workflow_id=self._workflow_id))
 
     def task_outcome(self, op: str) -> TaskRow | None:
