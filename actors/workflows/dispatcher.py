@@ -14,7 +14,7 @@ import trio
 
 from actors.agents.messages import TaskReady
 from actors.clock import rfc3339
-from actors.errors import Conflict, NotFound
+from actors.errors import Conflict, NotFound, Overloaded
 from actors.hints import hint
 from actors.workflows.history import Status
 from actors.workflows.messages import (
@@ -172,6 +172,8 @@ class Dispatcher(Actor):
             return await ask(actor, question)
         except ActorDeadError as error:
             raise NotFound(f"workflow {question.workflow_id!r} is not live") from error
+        except (ActorRestarting, AskTimeout) as error:
+            raise Overloaded(f"workflow {question.workflow_id} cannot answer now") from error
 
     async def _of_live(self, workflow_id: str, question: Ask[T]) -> T:
         for _ in range(QUERY_ATTEMPTS):
@@ -191,6 +193,8 @@ class Dispatcher(Actor):
                 return await ask(self.system.named(workflow_name(workflow_id)), question)
             except (ActorDeadError, ActorRestarting):
                 await trio.sleep(GONE_PAUSE_S)
+            except AskTimeout as error:
+                raise Overloaded(f"workflow {workflow_id} is too busy to answer now") from error
         raise Conflict(f"workflow {workflow_id} does not stay up: it cannot answer now")
 
     def _builder(self, workflow_id: str) -> Callable[[], WorkflowActor]:
