@@ -236,6 +236,7 @@ class _Parts:
             home=self._world.stores.identity.home,
             definitions=self._world.definitions,
             pool=self._world.stores.coordination.pool,
+            histories=self._world.stores.tempolite.pool,
             coordination=self._name("coordination_writer"),
             tempolite=self._name("tempolite_writer"),
             beads=self._name("beads_writer"),

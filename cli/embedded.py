@@ -128,6 +128,7 @@ async def _reading(where: Place) -> AsyncIterator[Any]:
                 home=stores.identity.home,
                 definitions=found.definitions,
                 pool=stores.coordination.pool,
+                histories=stores.tempolite.pool,
                 coordination=system.named("coordination_writer"),
                 tempolite=system.named("tempolite_writer"),
                 beads=system.named("beads_writer"),

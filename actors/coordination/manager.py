@@ -5,46 +5,41 @@ id chosen; then it is made in the other two databases, and only then answered. T
 actor starts after the answer: a crash in between is found at the next start.
 """
 
-import hashlib
-import json
 import random
-import unicodedata
-from dataclasses import replace
-from typing import Any
 
 from actors.agents.messages import GrantQueued, ReleaseAgent, ReloadAssignments, ReserveAgent
 from actors.clock import Clock, rfc3339
-from actors.coordination import intents, reading
+from actors.coordination import intents, reading, requests
+from actors.coordination.control import Controller
 from actors.coordination.messages import (
+    CancelWorkflow,
     CloseIntent,
+    GetHistory,
     GetResults,
     GetWorkflow,
     IntentOpen,
     ListWorkflows,
     ListWorkflowTypes,
+    PauseWorkflow,
     ReadEvents,
     RecordStart,
+    ResumeWorkflow,
+    SignalWorkflow,
     StartPlan,
     StartWorkflow,
+    TerminateWorkflow,
     WorkflowRecord,
     WorkflowTypeRecord,
 )
-from actors.errors import (
-    Conflict,
-    DatabaseUnavailable,
-    Overloaded,
-    StorageFull,
-    ValidationError,
-)
+from actors.errors import Conflict, DatabaseUnavailable, Overloaded, StorageFull
 from actors.hints import hint
 from actors.ids import workflow_id as new_workflow_id
 from actors.issues.issue import check, new_issue
 from actors.issues.messages import MintIssueId
 from actors.workflows.definition import Definitions, WorkflowDefinition
-from actors.workflows.messages import Launch
+from actors.workflows.messages import Launch, QueryWorkflow
 from actors.writer import write
 from storage import payload
-from storage.errors import PayloadError
 from storage.pool import ReadPool
 from supervision import (
     Actor,
@@ -57,10 +52,6 @@ from supervision import (
     ask,
 )
 
-TITLE_LIMIT_BYTES = 500
-PRIORITIES = range(5)
-VARIABLES_LIMIT_BYTES = 256 * 1024
-
 CREATOR = "beadflow"
 
 
@@ -72,6 +63,7 @@ class WorkflowManager(Actor):
         repo_name: how issues call the repository they come from.
         definitions: what can be started.
         pool: read-only connections to the coordination database.
+        histories: the same, to the engine's.
     """
 
     mailbox_bound = 2000
@@ -83,6 +75,7 @@ class WorkflowManager(Actor):
         home: str,
         definitions: Definitions,
         pool: ReadPool,
+        histories: ReadPool,
         coordination: Named,
         tempolite: Named,
         beads: Named,
@@ -106,6 +99,14 @@ class WorkflowManager(Actor):
         self._intents = intents
         self._clock = clock
         self._chance = chance
+        self._controller = Controller(
+            pool=pool,
+            histories=histories,
+            tempolite=tempolite,
+            dispatcher=dispatcher,
+            clock=clock,
+            chance=chance,
+        )
 
     async def on_start(self) -> None:
         """A manager that died may have left starts behind: some not decided, some not made."""
@@ -126,11 +127,21 @@ class WorkflowManager(Actor):
                 return self.defer(reading.read_events(self._pool, message))
             case ListWorkflowTypes():
                 return tuple(_type_record(found) for found in self._definitions.latest())
+            case (
+                SignalWorkflow()
+                | QueryWorkflow()
+                | PauseWorkflow()
+                | ResumeWorkflow()
+                | CancelWorkflow()
+                | TerminateWorkflow()
+                | GetHistory()
+            ):
+                return self.defer(self._controller.answer(message))
             case _:
                 return await super().on_receive(message)
 
     async def _start(self, request: StartWorkflow) -> WorkflowRecord:
-        definition = self._check(request)
+        definition = requests.check(request, self._definitions)
         plan = await self._decide(request, definition)
         known = await self._record(plan)
         if known is not None:
@@ -167,24 +178,11 @@ class WorkflowManager(Actor):
             hint(self._intents, IntentOpen())
             raise _unknown_outcome(plan) from error
 
-    def _check(self, request: StartWorkflow) -> WorkflowDefinition:
-        """Everything that can refuse without asking anybody."""
-        _check_title(request.title)
-        if request.priority not in PRIORITIES:
-            raise ValidationError(
-                f"priority is 0 (critical) to 4 (some day), not {request.priority}",
-                field="priority",
-                value=request.priority,
-            )
-        definition = self._definitions.get(request.workflow_type)
-        _check_variables(request.variables)
-        definition.parse(request.variables)
-        return definition
-
     async def _decide(self, request: StartWorkflow, definition: WorkflowDefinition) -> StartPlan:
         """Choose every id. Nothing is written yet, and a reservation that is not used is freed."""
         now = self._clock()
-        workflow_id, at = new_workflow_id(definition.name, now, self._chance), rfc3339(now)
+        at = rfc3339(now)
+        workflow_id = request.workflow_id or new_workflow_id(definition.name, now, self._chance)
         agent_type = request.agent_type or definition.agent_type
         mint = MintIssueId(
             title=request.title,
@@ -252,7 +250,7 @@ class WorkflowManager(Actor):
             variables=payload.encode(request.variables),
             issue=issue,
             idempotency_key=request.idempotency_key,
-            request_sha256=_fingerprint(request),
+            request_sha256=requests.fingerprint(request),
             at=at,
         )
 
@@ -262,44 +260,6 @@ def _unknown_outcome(plan: StartPlan) -> Overloaded:
         f"the stores did not answer in time; workflow {plan.workflow_id} may have been started: "
         "ask for it before you try again, or repeat with an idempotency key"
     )
-
-
-def _check_variables(variables: dict[str, Any]) -> None:
-    try:
-        size = len(payload.encode(variables).encode())
-    except PayloadError as error:
-        raise ValidationError(f"variables: {error}", field="variables") from error
-    if size > VARIABLES_LIMIT_BYTES:
-        raise ValidationError(
-            f"the variables are {size} bytes, the limit is {VARIABLES_LIMIT_BYTES}",
-            field="variables",
-        )
-
-
-def _check_title(title: str) -> None:
-    try:
-        size = len(title.encode())
-    except UnicodeEncodeError as error:
-        raise ValidationError("the title is no Unicode text", field="issue_title") from error
-    if not title.strip() or size > TITLE_LIMIT_BYTES:
-        raise ValidationError(
-            f"the title is 1 to {TITLE_LIMIT_BYTES} bytes of text, not {size}",
-            field="issue_title",
-            value=title,
-        )
-    if any(unicodedata.category(char) == "Cc" for char in title):
-        raise ValidationError(
-            "the title is one line: it holds a control character", field="issue_title"
-        )
-
-
-def _fingerprint(request: StartWorkflow) -> str:
-    plain = replace(request, idempotency_key=None)
-    text = json.dumps(
-        [plain.title, plain.workflow_type, plain.agent_type, plain.priority, plain.variables],
-        sort_keys=True,
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _record(plan: StartPlan) -> WorkflowRecord:

@@ -35,11 +35,13 @@ class StartWorkflow(Ask[WorkflowRecord]):
     """Start a workflow: it is an issue, and survives any crash, once this is answered.
 
     Refused with `NotFound` (no such workflow or agent type), `ValidationError` (names the field),
-    `Conflict` (the idempotency key was used for another request).
+    `Conflict` (the idempotency key or the id was used for another request).
 
     Args:
         agent_type: None takes the workflow's own.
         idempotency_key: the same key with the same request answers the first one's workflow.
+        workflow_id: what it is to be called, see `actors.ids.is_chosen_id`; the same id with the
+            same request answers the workflow that is there. None makes one up.
     """
 
     title: str
@@ -48,6 +50,7 @@ class StartWorkflow(Ask[WorkflowRecord]):
     priority: int = 2
     variables: dict[str, Any] = field(default_factory=dict)
     idempotency_key: str | None = None
+    workflow_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +117,105 @@ class ReadEvents(Ask[tuple[LoggedFact, ...]]):
     after: int = 0
     until: int | None = None
     limit: int = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalWorkflow(Ask[WorkflowRecord]):
+    """Hand a workflow a signal: durable once answered, taken once and in order.
+
+    Refused with `NotFound`, with `ValidationError` (name, value), with `Conflict` when it is closed
+    (`workflow_closed`), when too many wait (`too_many_signals`), or when the message id came with
+    another signal (once that was taken, only its name is known).
+
+    Args:
+        message_id: the same one twice is one signal; None makes one up.
+    """
+
+    workflow_id: str
+    name: str
+    value: Any = None
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseWorkflow(Ask[WorkflowRecord]):
+    """Let a workflow and its children begin nothing more. Twice is once.
+
+    Refused with `NotFound`, and with `Conflict` when it is closed (`workflow_closed`) or does
+    nothing anyway.
+    """
+
+    workflow_id: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeWorkflow(Ask[WorkflowRecord]):
+    """Let a paused workflow and its children go on; one that is not paused goes on as it did.
+
+    Refused with `NotFound`, and with `Conflict` when it is closed (`workflow_closed`).
+    """
+
+    workflow_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelWorkflow(Ask[WorkflowRecord]):
+    """Ask a workflow and its children to end in order. Twice is once.
+
+    What does not run its code (queued, stalled, dead-lettered) ends at once. Refused with
+    `NotFound`, and with `Conflict` when it is closed otherwise (`workflow_closed`).
+    """
+
+    workflow_id: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TerminateWorkflow(Ask[WorkflowRecord]):
+    """End a workflow and its children where they stand, without clean-up. Twice is once.
+
+    Refused with `NotFound`, and with `Conflict` when it is closed otherwise (`workflow_closed`).
+    """
+
+    workflow_id: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryRecord:
+    """One event of a workflow's history. `op` and `name` are "" where nothing is meant."""
+
+    seq: int
+    kind: str
+    op: str
+    name: str
+    at: str
+    payload: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryPage:
+    """Events in order. `next_after` is None on the last page."""
+
+    records: tuple[HistoryRecord, ...]
+    next_after: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetHistory(Ask[HistoryPage]):
+    """The history of a workflow or a child: events with `seq > after`, in order.
+
+    Refused with `NotFound`, and with `ValidationError` for a wrong limit. A page is shorter than
+    its limit where the events are large.
+
+    Args:
+        limit: 1 to 1000.
+    """
+
+    workflow_id: str
+    after: int = 0
+    limit: int = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from actors.bus import NO_END, logged_fact
 from actors.coordination.messages import (
+    GetHistory,
     GetResults,
+    HistoryPage,
+    HistoryRecord,
     ListWorkflows,
     ReadEvents,
     ResultRecord,
@@ -21,9 +24,13 @@ from storage import payload
 from storage.coordination import queries
 from storage.errors import QueryFailed, QueryTimeout
 from storage.pool import ReadPool
+from storage.workflows import queries as workflows
 
 PAGE_LIMIT = 200
 EVENTS_LIMIT = 1000
+HISTORY_LIMIT = 1000
+HISTORY_PAGE_BYTES = 4 * 1024 * 1024
+"""An event may hold 2 MiB: a page ends before it holds more than so much, but has one at least."""
 
 
 def workflow_record(row: sqlite3.Row) -> WorkflowRecord:
@@ -114,6 +121,48 @@ async def read_events(pool: ReadPool, request: ReadEvents) -> tuple[LoggedFact, 
             (request.workflow_id, request.after, until, request.limit),
         )
     return tuple(logged_fact(row) for row in rows)
+
+
+async def get_history(pool: ReadPool, histories: ReadPool, request: GetHistory) -> HistoryPage:
+    """Raises `NotFound`, `ValidationError` for a wrong limit.
+
+    Args:
+        pool: of the coordination database, which knows a start before the engine does.
+        histories: of the engine's database.
+        request: whose, and which part of it.
+    """
+    _check_limit(request.limit, HISTORY_LIMIT)
+    given = {
+        "workflow_id": request.workflow_id,
+        "after": request.after,
+        "limit": request.limit,
+        "bytes": HISTORY_PAGE_BYTES,
+    }
+    rows = await _fetch(histories, "get_history", workflows.HISTORY_PAGE, given)
+    if not rows and await engine_status(histories, request.workflow_id) is None:
+        await get_workflow(pool, request.workflow_id)
+    records = tuple(_history_record(row) for row in rows)
+    last = records[-1].seq if records else request.after
+    end = await _fetch(histories, "history_end", workflows.HISTORY_END, (request.workflow_id,))
+    more = bool(records) and last < (end[0][0] or 0)
+    return HistoryPage(records=records, next_after=last if more else None)
+
+
+async def engine_status(histories: ReadPool, workflow_id: str) -> str | None:
+    """Where the engine is with it; None when it has no such instance."""
+    rows = await _fetch(histories, "engine_status", workflows.STATUS, (workflow_id,))
+    return rows[0]["status"] if rows else None
+
+
+def _history_record(row: sqlite3.Row) -> HistoryRecord:
+    return HistoryRecord(
+        seq=row["seq"],
+        kind=row["kind"],
+        op=row["op"],
+        name=row["name"],
+        at=row["at"],
+        payload=payload.decode(row["payload"]),
+    )
 
 
 async def _fetch(

@@ -20,12 +20,15 @@ from storage.coordination import queries
 
 def record_start(connection: sqlite3.Connection, command: RecordStart) -> str | None:
     plan = command.plan
-    if queries.mapping(connection, plan.workflow_id) is not None:
-        return None
+    there = queries.mapping(connection, plan.workflow_id)
+    if there is not None:
+        if there["beads_issue_id"] == plan.issue_id:
+            return None  # this very start, which came twice
+        return _same_request(there, plan.request_sha256, "id")
     if plan.idempotency_key is not None:
         known = queries.mapping_of_key(connection, plan.idempotency_key)
         if known is not None:
-            return _same_request(known, plan.request_sha256)
+            return _same_request(known, plan.request_sha256, "idempotency key")
     values = {
         "issue_id": plan.issue_id,
         "workflow_id": plan.workflow_id,
@@ -53,11 +56,11 @@ def record_start(connection: sqlite3.Connection, command: RecordStart) -> str | 
     return None
 
 
-def _same_request(known: sqlite3.Row, request_sha256: str) -> str:
+def _same_request(known: sqlite3.Row, request_sha256: str, what: str) -> str:
     if known["request_sha256"] != request_sha256:
         raise Conflict(
-            f"this idempotency key started workflow {known['tempolite_workflow_id']} with another "
-            "request; use a new key for a new request"
+            f"this {what} started workflow {known['tempolite_workflow_id']} with another request; "
+            f"use a new {what} for a new request"
         )
     return str(known["tempolite_workflow_id"])
 

@@ -10,7 +10,7 @@ import pytest
 import beadflow
 from actors import plugins
 from actors.agents.protocol import Agent, Task
-from actors.coordination import manager
+from actors.coordination import requests
 from actors.tree import BUDGET
 from actors.workflows import activities, dispatcher
 from actors.workflows.forbidden import RULES, rule_of
@@ -93,8 +93,8 @@ def test_the_table_of_the_task_names_all_that_an_agent_may_use() -> None:
 
 def test_the_limits_are_those_of_the_code() -> None:
     limits = section(GUIDE, "Limits")
-    assert f"1 to {manager.TITLE_LIMIT_BYTES} bytes" in limits
-    assert f"{manager.VARIABLES_LIMIT_BYTES // 1024} KiB" in limits
+    assert f"1 to {requests.TITLE_LIMIT_BYTES} bytes" in limits
+    assert f"{requests.VARIABLES_LIMIT_BYTES // 1024} KiB" in limits
     assert f"{activities.RESULT_LIMIT_BYTES // 1024**2} MiB" in limits
     assert f"{BUDGET.restarts} in {BUDGET.period_s:g} s" in limits
     assert f"| {dispatcher.RECOVERY_LIMIT}, then" in limits

@@ -71,6 +71,16 @@ def counts(running: Running) -> tuple[int, ...]:
         ({"variables": {"x": "\udc80"}}, ValidationError, "variables"),
         ({"variables": {"x": object()}}, ValidationError, "variables"),
         ({"workflow_type": "helped", "variables": {"x": 1}}, ValidationError, "variables.x"),
+        ({"workflow_id": ""}, ValidationError, "workflow_id"),
+        ({"workflow_id": "a/b"}, ValidationError, "workflow_id"),
+        ({"workflow_id": ".."}, ValidationError, "workflow_id"),
+        ({"workflow_id": "-o"}, ValidationError, "workflow_id"),
+        ({"workflow_id": "é"}, ValidationError, "workflow_id"),
+        ({"workflow_id": "x" * 101}, ValidationError, "workflow_id"),
+        ({"workflow_id": "types"}, ValidationError, "workflow_id"),
+        ({"workflow_id": "parent.3"}, ValidationError, "workflow_id"),
+        ({"workflow_id": "parent.3.0.1"}, ValidationError, "workflow_id"),
+        ({"workflow_id": "parent.2~1"}, ValidationError, "workflow_id"),
         ({"workflow_type": "unknown"}, NotFound, None),
         ({"agent_type": "unknown"}, NotFound, None),
     ],
@@ -109,6 +119,49 @@ async def test_an_idempotency_key_used_for_another_request_is_refused(repo: Path
         with pytest.raises(Conflict, match=first.id):
             await running.start("helped", title="another", idempotency_key="k")
         await until_workload(running, 1)
+
+
+@pytest.mark.parametrize("chosen", ["x", "2025-03-01.report_a~b", "v1.2-rc", "x" * 100])
+async def test_a_workflow_may_be_given_its_id(repo: Path, chosen: str) -> None:
+    async with running_system(repo, workflows=[plain]) as running:
+        started = await running.start("plain", workflow_id=chosen)
+        assert started.id == chosen
+        assert (await running.ended(chosen))[0].status == "completed"
+
+
+async def test_the_same_start_with_the_same_id_is_one_workflow(repo: Path) -> None:
+    async with running_system(repo, workflows=[helped], agents=[Helper]) as running:
+        first = await running.start("helped", workflow_id="chosen")
+        again = await running.start("helped", workflow_id="chosen", idempotency_key="another")
+        assert (again.id, again.beads_issue_id) == ("chosen", first.beads_issue_id)
+        with pytest.raises(Conflict, match="this id started workflow chosen"):
+            await running.start("helped", title="another", workflow_id="chosen")
+        await until_workload(running, 1)
+        assert counts(running)[0] == 1
+
+
+async def test_many_starts_with_one_id_at_once_are_one_workflow(repo: Path) -> None:
+    found: set[str] = set()
+    async with running_system(repo, workflows=[helped], agents=[Helper]) as running:
+
+        async def start() -> None:
+            record = await running.start("helped", workflow_id="chosen")
+            found.add(record.beads_issue_id)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(8):
+                nursery.start_soon(start)
+        assert len(found) == 1
+        await until_workload(running, 1)
+        assert (await running.start("helped")).agent_id == "helper-1"
+        await until_workload(running, 2)
+
+
+async def test_a_key_stands_for_a_start_with_its_id(repo: Path) -> None:
+    async with running_system(repo, workflows=[plain]) as running:
+        await running.start("plain", workflow_id="a", idempotency_key="k")
+        with pytest.raises(Conflict, match="this idempotency key started workflow a"):
+            await running.start("plain", workflow_id="b", idempotency_key="k")
 
 
 async def until_workload(running: Running, wanted: int) -> None:

@@ -102,6 +102,17 @@ def test_another_request_under_a_used_key_is_refused(bridge: Database) -> None:
         bridge.run(RecordStart(plan=other))
 
 
+def test_the_same_request_with_the_same_id_answers_the_workflow_that_is_there(
+    bridge: Database,
+) -> None:
+    again = replace(PLAN, issue_id="x-3", idempotency_key=None)
+    assert bridge.twice(RecordStart(plan=again)) == ["w-1", "w-1"]
+    other = replace(again, request_sha256="other")
+    with pytest.raises(Conflict, match="this id started workflow w-1"):
+        bridge.run(RecordStart(plan=other))
+    assert mapping(bridge)["beads_issue_id"] == "x-1"
+
+
 def test_a_start_retried_after_its_intent_was_closed_opens_no_new_one(bridge: Database) -> None:
     bridge.twice(CloseIntent(workflow_id="w-1"))
     assert bridge.run(RecordStart(plan=PLAN)) is None

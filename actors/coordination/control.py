@@ -1,0 +1,197 @@
+"""What an operator does to a workflow: signal, query, pause, resume, cancel, terminate, look back.
+
+A request is a command to the engine's writer, so that it is durable, and has reached every child,
+before it is answered. Then the dispatcher is told whom it concerns; that is a hint.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from actors.clock import Clock, rfc3339
+from actors.coordination import reading
+from actors.coordination.messages import (
+    CancelWorkflow,
+    GetHistory,
+    HistoryPage,
+    PauseWorkflow,
+    ResumeWorkflow,
+    SignalWorkflow,
+    TerminateWorkflow,
+    WorkflowRecord,
+)
+from actors.errors import DatabaseUnavailable, NotFound, Overloaded, ValidationError
+from actors.hints import hint
+from actors.ids import message_id as new_message_id
+from actors.workflows.history import CLOSED, Status
+from actors.workflows.messages import (
+    AddSignal,
+    Launch,
+    PauseInstance,
+    QueryWorkflow,
+    RequestCancel,
+    ResumeInstance,
+    TerminateInstance,
+)
+from actors.writer import Command, write
+from storage import payload
+from storage.errors import PayloadError
+from storage.pool import ReadPool
+from supervision import ActorDeadError, ActorRestarting, AskTimeout, Named, ask
+
+NAME_CHARACTERS: Final = 200
+MESSAGE_ID_CHARACTERS: Final = 255
+REASON_CHARACTERS: Final = 1000
+VALUE_LIMIT_BYTES: Final = 256 * 1024
+QUERY_S: Final = 9.0
+
+Control = (
+    SignalWorkflow
+    | QueryWorkflow
+    | PauseWorkflow
+    | ResumeWorkflow
+    | CancelWorkflow
+    | TerminateWorkflow
+    | GetHistory
+)
+"""What `Controller.answer` takes."""
+
+
+class Controller:
+    """See the module.
+
+    Args:
+        pool: read-only connections to the coordination database.
+        histories: the same, to the engine's.
+    """
+
+    def __init__(
+        self,
+        *,
+        pool: ReadPool,
+        histories: ReadPool,
+        tempolite: Named,
+        dispatcher: Named,
+        clock: Clock,
+        chance: random.Random,
+    ) -> None:
+        self._pool = pool
+        self._histories = histories
+        self._tempolite = tempolite
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._chance = chance
+
+    async def answer(self, message: Control) -> WorkflowRecord | HistoryPage | Any:
+        match message:
+            case GetHistory():
+                return await reading.get_history(self._pool, self._histories, message)
+            case QueryWorkflow():
+                return await self._query(message)
+            case _:
+                return await self._command(message.workflow_id, self._prepared(message))
+
+    def _prepared(
+        self,
+        message: SignalWorkflow
+        | PauseWorkflow
+        | ResumeWorkflow
+        | CancelWorkflow
+        | TerminateWorkflow,
+    ) -> Command[tuple[str, ...]]:
+        """The engine's command for it; everything that can refuse without asking does so here."""
+        workflow_id, at = message.workflow_id, rfc3339(self._clock())
+        match message:
+            case SignalWorkflow():
+                _check_text("name", message.name, NAME_CHARACTERS)
+                message_id = message.message_id
+                if message_id is None:
+                    message_id = new_message_id(self._chance)
+                _check_text("message_id", message_id, MESSAGE_ID_CHARACTERS)
+                return AddSignal(
+                    workflow_id=workflow_id,
+                    message_id=message_id,
+                    name=message.name,
+                    value=_stored("value", message.value),
+                    at=at,
+                )
+            case ResumeWorkflow():
+                return ResumeInstance(workflow_id=workflow_id, at=at)
+            case PauseWorkflow() | CancelWorkflow() | TerminateWorkflow():
+                _check_reason(message.reason)
+                request = _REQUESTS[type(message)]
+                return request(workflow_id=workflow_id, reason=message.reason, at=at)
+
+    async def _command(self, workflow_id: str, command: Command[tuple[str, ...]]) -> WorkflowRecord:
+        record = await reading.get_workflow(self._pool, workflow_id)
+        try:
+            woken = await write(self._tempolite, command)
+        except NotFound as error:
+            raise Overloaded(f"workflow {workflow_id} is decided, but not made yet") from error
+        except DatabaseUnavailable as error:
+            raise Overloaded(
+                f"the stores did not answer in time; workflow {workflow_id} may have been told: "
+                "look at its history before you try again"
+            ) from error
+        for told in dict.fromkeys((workflow_id, *woken)):
+            hint(self._dispatcher, Launch(workflow_id=told))
+        return await self._as_it_is(record)
+
+    async def _as_it_is(self, record: WorkflowRecord) -> WorkflowRecord:
+        """The record with the engine's own status, which the mapping follows a moment later."""
+        status = await reading.engine_status(self._histories, record.id)
+        if status is None:
+            return record
+        shown = "active" if status == Status.RUNNING else status
+        ended = record.completed_at
+        if status in CLOSED and ended is None:
+            ended = rfc3339(self._clock())
+        return replace(record, status=shown, completed_at=ended)
+
+    async def _query(self, query: QueryWorkflow) -> Any:
+        _check_text("name", query.name, NAME_CHARACTERS)
+        _stored("argument", query.argument)
+        try:
+            return await ask(self._dispatcher, query, deadline_s=QUERY_S)
+        except (ActorDeadError, ActorRestarting, AskTimeout) as error:
+            raise Overloaded(
+                f"workflow {query.workflow_id} did not answer the query in time: {error}"
+            ) from error
+
+
+_REQUESTS: Final[Mapping[type, Callable[..., Command[tuple[str, ...]]]]] = {
+    PauseWorkflow: PauseInstance,
+    CancelWorkflow: RequestCancel,
+    TerminateWorkflow: TerminateInstance,
+}
+
+
+def _check_text(field: str, text: str, most: int) -> None:
+    if not (0 < len(text) <= most and text.isprintable()):
+        raise ValidationError(
+            f"{field} is 1 to {most} printable characters", field=field, value=text
+        )
+
+
+def _check_reason(reason: str) -> None:
+    """Prose: it may have lines. Whatever cannot be stored as text is escaped later."""
+    if len(reason) > REASON_CHARACTERS:
+        raise ValidationError(
+            f"the reason is at most {REASON_CHARACTERS} characters, not {len(reason)}",
+            field="reason",
+            value=reason,
+        )
+
+
+def _stored(field: str, value: Any) -> str:
+    try:
+        text = payload.encode(value)
+    except PayloadError as error:
+        raise ValidationError(f"{field}: {error}", field=field) from error
+    size = len(text.encode())
+    if size > VALUE_LIMIT_BYTES:
+        raise ValidationError(
+            f"the {field} is {size} bytes, the limit is {VALUE_LIMIT_BYTES}", field=field
+        )
+    return text
