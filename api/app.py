@@ -23,7 +23,7 @@ from werkzeug.exceptions import HTTPException
 from api import problem
 from api.body import BODY_LIMIT_BYTES
 from api.doors import Doors
-from api.routes import actors, events, health, metrics, system, workflows
+from api.routes import actors, control, events, health, metrics, system, workflows
 from supervision import ActorDeadError, ActorRestarting, AskTimeout, Refused
 
 BODY_TIMEOUT_S = 30
@@ -86,6 +86,7 @@ def create_app(doors: Doors, closing: trio.Event | None = None) -> App:
     app = _app()
     for blueprint in (
         workflows.routes(doors),
+        control.routes(doors),
         events.routes(doors, trio.Event() if closing is None else closing),
         actors.routes(doors),
         system.routes(doors),

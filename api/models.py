@@ -42,6 +42,45 @@ class StartRequest(Strict):
     agent_type: str | None = Field(default=None, strict=True, max_length=NAME_LIMIT)
     priority: int = Field(default=2, strict=True)
     variables: dict[str, Any] = Field(default_factory=dict, strict=True)
+    workflow_id: str | None = Field(default=None, strict=True)
+
+
+class SignalRequest(Strict):
+    """Body of POST /api/v1/workflows/{id}/signal."""
+
+    name: str = Field(strict=True)
+    value: Any = None
+    message_id: str | None = Field(default=None, strict=True)
+
+
+class QueryRequest(Strict):
+    """Body of POST /api/v1/workflows/{id}/query."""
+
+    name: str = Field(strict=True)
+    argument: Any = None
+
+
+class ReasonRequest(Strict):
+    """Body of POST /api/v1/workflows/{id}/pause, cancel and terminate."""
+
+    reason: str = Field(default="", strict=True)
+
+
+class ReasonQuery(Strict):
+    """Query of DELETE /api/v1/workflows/{id}."""
+
+    reason: str = ""
+
+
+class NoBody(Strict):
+    """Body of a route that takes no fields."""
+
+
+class HistoryQuery(Strict):
+    """Query of GET /api/v1/workflows/{id}/history."""
+
+    after: int = Field(default=0, ge=0, le=2**62)
+    limit: int = Field(default=200, ge=1, le=1000)
 
 
 class ListQuery(Strict):

@@ -13,16 +13,15 @@ from actors.coordination.messages import (
     ReadEvents,
     StartWorkflow,
 )
-from actors.errors import ValidationError
 from api.body import read_model, read_query
 from api.doors import Doors
+from api.keys import idempotency_key
 from api.logs import line_of
 from api.models import ListQuery, LogsQuery, NoQuery, StartRequest, Workflow
 from supervision import ask
 
 START_DEADLINE_S = 30.0
 READ_DEADLINE_S = 10.0
-KEY_LIMIT = 255
 
 
 def routes(doors: Doors) -> Blueprint:
@@ -39,7 +38,8 @@ def routes(doors: Doors) -> Blueprint:
                 agent_type=body.agent_type,
                 priority=body.priority,
                 variables=body.variables,
-                idempotency_key=_idempotency_key(),
+                idempotency_key=idempotency_key(request),
+                workflow_id=body.workflow_id,
             ),
             deadline_s=START_DEADLINE_S,
         )
@@ -87,14 +87,3 @@ def routes(doors: Doors) -> Blueprint:
         return {"data": [line_of(fact) for fact in found], "next_after": last}
 
     return blueprint
-
-
-def _idempotency_key() -> str | None:
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not (0 < len(key) <= KEY_LIMIT and key.isprintable()):
-        raise ValidationError(
-            f"Idempotency-Key is 1 to {KEY_LIMIT} printable characters",
-            field="Idempotency-Key",
-            value=None,
-        )
-    return key

@@ -16,7 +16,15 @@ from actors.clock import system_clock
 from actors.facts import LoggedFact
 from api.app import create_app
 from api.doors import Doors, Where
-from beadflow import ActivityFailure, Agent, Context, Task, activity, workflow
+from beadflow import (
+    ActivityFailure,
+    Agent,
+    CancelledError,
+    Context,
+    Task,
+    activity,
+    workflow,
+)
 from cli.running import Place, doors_of
 from supervision import ChildSpec, System
 from tests.api.asgi import Answer, Header, call, send_json
@@ -59,6 +67,25 @@ async def explode() -> None:
 @workflow
 async def failing(ctx: Context) -> None:
     await ctx.activity(explode)
+
+
+@activity
+async def clean_up(why: str) -> str:
+    return why
+
+
+@workflow
+async def waiting(ctx: Context) -> Any:
+    """Wait for a signal, answer queries, and clean up when it is cancelled."""
+    said: list[str] = []
+    ctx.on_query("said", lambda: said)
+    ctx.on_query("twice", lambda number: number * 2)
+    try:
+        said.append("waiting")
+        return await ctx.signal("go")
+    except CancelledError as error:
+        await ctx.activity(clean_up, error.reason)
+        raise
 
 
 @workflow
@@ -119,7 +146,7 @@ async def site(
 
     async with running_system(
         repo,
-        workflows=[arithmetic, counting, failing, greeting, listed],
+        workflows=[arithmetic, counting, failing, greeting, listed, waiting],
         agents=[Greeter],
         doors=doors,
     ) as running:

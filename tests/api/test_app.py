@@ -55,7 +55,7 @@ async def test_an_absolute_target_is_served_by_its_path() -> None:
     [
         ("DELETE", WORKFLOWS, "GET, HEAD, POST"),
         ("OPTIONS", WORKFLOWS, "GET, HEAD, POST"),
-        ("POST", f"{WORKFLOWS}/x", "GET, HEAD"),
+        ("POST", f"{WORKFLOWS}/x", "DELETE, GET, HEAD"),
         ("PUT", f"{WORKFLOWS}/x/logs", "GET, HEAD"),
         ("TRACE", "/health/live", "GET, HEAD"),
         ("FOO!", "/health/ready", "GET, HEAD"),

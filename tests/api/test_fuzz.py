@@ -21,6 +21,8 @@ TARGETS = (
     f"{WORKFLOWS}/x",
     f"{WORKFLOWS}/x/results",
     f"{WORKFLOWS}/x/logs",
+    f"{WORKFLOWS}/x/history",
+    *(f"{WORKFLOWS}/x/{verb}" for verb in ("signal", "query", "pause", "resume", "cancel")),
     "/api/v1/system",
     "/api/v1/events",
     "/health/live",
@@ -48,7 +50,10 @@ ODD: tuple[Any, ...] = (
     None, True, -1, 2, 5, 1.5, 10**300, "", "x", "\x00", "\u2028", "\ud83d", "x" * 501,
     [], {}, [[]], {"first": 1}, {"first": "1", "": 0}, {"a.b/c~d": 1},
 )  # fmt: skip
-FIELDS = ("issue_title", "workflow_type", "agent_type", "priority", "variables", "", "x")
+FIELDS = (
+    *("issue_title", "workflow_type", "agent_type", "priority", "variables", "workflow_id"),
+    *("name", "value", "argument", "message_id", "reason", "", "x"),
+)
 KINDS = ("arithmetic", "counting", "failing", "algebra")
 HEADERS: tuple[Header, ...] = (
     ("Idempotency-Key", "k"),
@@ -86,12 +91,14 @@ class Fuzz:
         ]
         return f"{target}?{'&'.join(pairs)}" if pairs else target
 
-    def body(self) -> bytes:
-        data: dict[str, Any] = {
-            "issue_title": "t",
-            "workflow_type": self._chance.choice(KINDS),
-            "variables": {"first": 1} if self._chance.random() < 0.5 else {},
-        }
+    def body(self, *, of_start: bool) -> bytes:
+        data: dict[str, Any] = {"name": "go"} if self._chance.random() < 0.5 else {}
+        if of_start:
+            data = {
+                "issue_title": "t",
+                "workflow_type": self._chance.choice(KINDS),
+                "variables": {"first": 1} if self._chance.random() < 0.5 else {},
+            }
         for _ in range(self._chance.randrange(3)):
             data[self._chance.choice(FIELDS)] = self._chance.choice(ODD)
         raw = bytearray(json.dumps(data).encode())
@@ -106,11 +113,10 @@ class Fuzz:
     def request(self) -> tuple[str, str, dict[str, Any]]:
         given: dict[str, Any] = {"headers": self.headers(), "host": self._chance.choice(HOSTS)}
         method = self._chance.choice(METHODS)
+        starts = method == "POST" and self._chance.random() < 0.7
         if method in {"POST", "PUT"}:
-            given["body"] = [self.body()]
-        if method == "POST" and self._chance.random() < 0.8:
-            return method, WORKFLOWS, given
-        return method, self.target(), given
+            given["body"] = [self.body(of_start=starts)]
+        return method, WORKFLOWS if starts else self.target(), given
 
 
 def check(answer: Answer) -> None:

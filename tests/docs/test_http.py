@@ -11,17 +11,19 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
-from actors.coordination.messages import ResultRecord, WorkflowTypeRecord
+from actors.coordination import control
+from actors.coordination.messages import HistoryRecord, ResultRecord, WorkflowTypeRecord
 from actors.facts import LOG, LoggedFact
 from actors.workflows.lint import Finding
+from actors.workflows.requests import WAITING_LIMIT
 from api import models
 from api.app import create_app, create_metrics_app
 from api.body import BODY_LIMIT_BYTES, DEPTH_LIMIT
 from api.doors import Where
+from api.keys import KEY_LIMIT
 from api.logs import line_of
 from api.problem import problem
 from api.routes.events import GOING_AWAY, HEARTBEAT_S, TRY_AGAIN_LATER
-from api.routes.workflows import KEY_LIMIT
 from supervision.dead_letters import REMEMBERED
 from supervision.info import Kind, State
 from tests.docs.pages import ROOT, first_names, headings, names, page, prose, rows, section
@@ -30,10 +32,18 @@ PAGE = "docs/http.md"
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "WS")
 DECLARING = [*(ROOT / "api").rglob("*.py")]
 DECLARING += [ROOT / "actors" / "errors.py", ROOT / "supervision" / "errors.py"]
+DECLARING += [ROOT / "actors" / "workflows" / name for name in ("requests.py", "dispatcher.py")]
 
 FIELDS: list[tuple[str, Any]] = [
     ("`POST /api/v1/workflows`", models.StartRequest),
     ("`GET /api/v1/workflows`", models.ListQuery),
+    ("`POST /api/v1/workflows/{id}/signal`", models.SignalRequest),
+    ("`POST /api/v1/workflows/{id}/query`", models.QueryRequest),
+    ("`POST /api/v1/workflows/{id}/pause`", models.ReasonRequest),
+    ("`POST /api/v1/workflows/{id}/resume`", models.NoBody),
+    ("`POST /api/v1/workflows/{id}/cancel`", models.ReasonRequest),
+    ("`DELETE /api/v1/workflows/{id}`", models.ReasonQuery),
+    ("`POST /api/v1/workflows/{id}/terminate`", models.ReasonRequest),
     ("`GET /api/v1/workflows/types`", WorkflowTypeRecord),
     ("A warning", Finding),
     ("`GET /api/v1/workflows/{id}/results`", ResultRecord),
@@ -69,6 +79,11 @@ def test_the_fields_of_a_log_line_and_its_query_are_documented() -> None:
     )
     documented = first_names(section(PAGE, "`GET /api/v1/workflows/{id}/logs`"))
     assert documented == [*_fields(models.LogsQuery), *line_of(fact)]
+
+
+def test_the_fields_of_the_history_and_its_query_are_documented() -> None:
+    documented = first_names(section(PAGE, "`GET /api/v1/workflows/{id}/history`"))
+    assert documented == [*_fields(models.HistoryQuery), *_fields(HistoryRecord)]
 
 
 def test_the_query_kinds_and_states_of_actors_are_documented() -> None:
@@ -114,6 +129,11 @@ def test_the_page_states_the_limits_of_the_code() -> None:
     text = " ".join(prose(page(PAGE)).split())
     assert f"at most {BODY_LIMIT_BYTES // 1024**2} MiB and {DEPTH_LIMIT} levels deep" in text
     assert f"1 to {KEY_LIMIT} printable characters" in text
+    assert f"1 to {control.NAME_CHARACTERS} characters" in text
+    assert f"1 to {control.MESSAGE_ID_CHARACTERS} printable characters" in text
+    assert text.count(f"up to {control.REASON_CHARACTERS} characters") == 3
+    assert f"any JSON, up to {control.VALUE_LIMIT_BYTES // 1024} KiB" in text
+    assert text.count(f"{WAITING_LIMIT:,}") == 2
     assert f"nothing else for {HEARTBEAT_S:g} seconds" in text
     assert f"the last {REMEMBERED} of them" in text
     assert text.count(f"at most {models.REASON_LIMIT} characters, in one line") == 2
