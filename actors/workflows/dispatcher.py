@@ -29,9 +29,10 @@ from actors.workflows.messages import (
     WorkflowGaveUp,
     WorkflowView,
 )
-from actors.workflows.workflow import EngineParts, WorkflowActor
+from actors.workflows.workflow import EngineParts, Loaded, WorkflowActor, load_short
 from actors.writer import persist, write
 from storage.workflows import queries
+from storage.workflows.records import InstanceRow
 from supervision import (
     Actor,
     ActorDeadError,
@@ -51,6 +52,9 @@ T = TypeVar("T")
 
 RECOVERY_LIMIT = 5
 """Bad ends of the process that a workflow may have been live in, without progress in between."""
+
+RECOVERY_BATCH = 100
+"""Workflows whose histories are read in one look, on the trio thread: about 5 ms."""
 
 START_ATTEMPTS = 3
 """Times a workflow's actor may fail to come up, e.g. because its history could not be read."""
@@ -90,6 +94,7 @@ class Dispatcher(Actor):
         self._incarnation = incarnation
         self._instances = instances
         self._parts = parts
+        self._recovering: dict[str, bool] = {}
 
     async def on_start(self) -> None:
         begin = BeginLife(
@@ -100,7 +105,8 @@ class Dispatcher(Actor):
         log.info("life", epoch=life.epoch, clean=life.clean, live=len(rows))
         hint(self._parts.coordinator, TaskReady())
         if self._drives_all:
-            ready = [row.workflow_id for row in rows if row.status != Status.QUEUED]
+            ready = [row for row in rows if row.status != Status.QUEUED]
+            self._recovering = {row.workflow_id: False for row in ready}
             self.spawn(self._recover, ready)
 
     async def on_stop(self) -> None:
@@ -111,7 +117,7 @@ class Dispatcher(Actor):
     async def on_receive(self, message: object) -> object:
         match message:
             case Launch(workflow_id=workflow_id):
-                return self.defer(self._launch(workflow_id))
+                return self.defer(self._hear(workflow_id))
             case QueryWorkflow():
                 return self.defer(self._query(message))
             case DescribeWorkflow(workflow_id=workflow_id):
@@ -121,18 +127,47 @@ class Dispatcher(Actor):
             case _:
                 return await super().on_receive(message)
 
-    async def _recover(self, workflow_ids: list[str]) -> None:
-        for workflow_id in workflow_ids:
+    async def _recover(self, rows: list[InstanceRow]) -> None:
+        """Run what can run, the oldest first; many are read at once, which costs a fifth."""
+        for first in range(0, len(rows), RECOVERY_BATCH):
+            for loaded in self._load(rows[first : first + RECOVERY_BATCH]):
+                workflow_id = loaded[0].workflow_id
+                await self._launch(workflow_id, loaded=loaded)
+                if self._recovering.pop(workflow_id):
+                    await self._look(workflow_id)
+        for workflow_id in list(self._recovering):
+            del self._recovering[workflow_id]
             await self._launch(workflow_id)
 
-    async def _launch(self, workflow_id: str, attempt: int = 1) -> None:
+    def _load(self, rows: list[InstanceRow]) -> list[Loaded]:
+        """Those of them whose histories are short, read in one look at the database."""
+        reader = self._parts.reader
+        reader.execute("BEGIN")
+        try:
+            return [found for row in rows if (found := load_short(reader, row)) is not None]
+        finally:
+            reader.execute("COMMIT")
+
+    async def _hear(self, workflow_id: str) -> None:
+        """Launch a workflow, or have it look at the rows once it is recovered."""
+        if workflow_id in self._recovering:
+            self._recovering[workflow_id] = True
+        else:
+            await self._launch(workflow_id)
+
+    async def _launch(
+        self, workflow_id: str, attempt: int = 1, loaded: Loaded | None = None
+    ) -> None:
         """See that a workflow has its actor, and that this one looks at the rows."""
-        if queries.status(self._parts.reader, workflow_id) not in (Status.RUNNING, Status.STALLED):
+        if loaded is None and queries.status(self._parts.reader, workflow_id) not in (
+            Status.RUNNING,
+            Status.STALLED,
+        ):
             await self._look(workflow_id)  # one that was paused or ended may still have its actor
             return
         spec = ChildSpec(
             id=workflow_id,
-            build=self._builder(workflow_id),
+            build=self._builder(workflow_id, loaded),
             restart="transient",
             name=workflow_name(workflow_id),
         )
@@ -176,6 +211,8 @@ class Dispatcher(Actor):
             raise Overloaded(f"workflow {question.workflow_id} cannot answer now") from error
 
     async def _of_live(self, workflow_id: str, question: Ask[T]) -> T:
+        while workflow_id in self._recovering:  # noqa: ASYNC110 - many, and soon over
+            await trio.sleep(GONE_PAUSE_S)
         for _ in range(QUERY_ATTEMPTS):
             row = queries.instance(self._parts.reader, workflow_id)
             if row is None:
@@ -197,7 +234,7 @@ class Dispatcher(Actor):
                 raise Overloaded(f"workflow {workflow_id} is too busy to answer now") from error
         raise Conflict(f"workflow {workflow_id} does not stay up: it cannot answer now")
 
-    def _builder(self, workflow_id: str) -> Callable[[], WorkflowActor]:
+    def _builder(self, workflow_id: str, loaded: Loaded | None) -> Callable[[], WorkflowActor]:
         """Makes each incarnation; only the first need not ask what the one before has sent.
 
         What the actors of an earlier dispatcher sent, the writer took before our `BeginLife`.
@@ -206,7 +243,12 @@ class Dispatcher(Actor):
 
         def build() -> WorkflowActor:
             restarted = next(earlier) > 0
-            return WorkflowActor(workflow_id=workflow_id, parts=self._parts, restarted=restarted)
+            return WorkflowActor(
+                workflow_id=workflow_id,
+                parts=self._parts,
+                restarted=restarted,
+                loaded=None if restarted else loaded,
+            )
 
         return build
 

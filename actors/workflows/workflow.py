@@ -92,8 +92,19 @@ class EngineParts:
     parks: bool = True
 
 
+Loaded = tuple[InstanceRow, list[HistoryEvent]]
+"""A row and the events of its present run, as they were read."""
+
+
 class _Unrunnable(Exception):  # noqa: N818 - a state
     """The code that started this workflow is gone, or no longer takes what it was given."""
+
+
+def load_short(reader: sqlite3.Connection, row: InstanceRow) -> Loaded | None:
+    """An instance with the events of its present run; None when those are many."""
+    parameters = (row.workflow_id, row.run_seq, INLINE_EVENTS)
+    rows = reader.execute(queries.RUN_BEGIN, parameters).fetchall()
+    return None if len(rows) == INLINE_EVENTS else (row, [event_of(found) for found in rows])
 
 
 class WorkflowActor(Actor):
@@ -104,12 +115,21 @@ class WorkflowActor(Actor):
         parts: see `EngineParts`.
         restarted: an incarnation before this one crashed, and events that it sent to the writer may
             not be in the history yet. Run on without them, their steps would be done again.
+        loaded: its row and its events, where nobody has run it since they were read.
     """
 
     mailbox_bound = 1000
 
-    def __init__(self, *, workflow_id: str, parts: EngineParts, restarted: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        workflow_id: str,
+        parts: EngineParts,
+        restarted: bool = False,
+        loaded: Loaded | None = None,
+    ) -> None:
         super().__init__()
+        self._loaded = loaded
         self._workflow_id = workflow_id
         self._parts = parts
         self._restarted = restarted
@@ -126,12 +146,12 @@ class WorkflowActor(Actor):
     async def on_start(self) -> None:
         if self._restarted:
             await persist(self._parts.writer, Settle())
-        row = queries.instance(self._parts.reader, self._workflow_id)
-        if row is None or row.status not in (Status.RUNNING, Status.STALLED):
+        loaded = self._loaded or await self._load()
+        if loaded is None:
             self._leave()
             return
-        self._row = row
-        events = await self._load(row)
+        self._loaded = None
+        self._row, events = row, _ = loaded
         self._seen_seq = events[-1].seq
         self._journal = Journal(
             workflow_id=self._workflow_id,
@@ -391,13 +411,17 @@ class WorkflowActor(Actor):
 
     # Its rows.
 
-    async def _load(self, row: InstanceRow) -> list[HistoryEvent]:
+    async def _load(self) -> Loaded | None:
+        """None when there is nothing to run."""
+        row = queries.instance(self._parts.reader, self._workflow_id)
+        if row is None or row.status not in (Status.RUNNING, Status.STALLED):
+            return None
+        short = load_short(self._parts.reader, row)
+        if short is not None:
+            return short
         parameters = (self._workflow_id, row.run_seq)
-        found = self._parts.reader.execute(queries.RUN_BEGIN, (*parameters, INLINE_EVENTS))
-        rows = found.fetchall()
-        if len(rows) == INLINE_EVENTS:
-            rows = await self._parts.pool.fetch("history", queries.RUN, parameters)
-        return [event_of(found) for found in rows]
+        rows = await self._parts.pool.fetch("history", queries.RUN, parameters)
+        return row, [event_of(found) for found in rows]
 
     async def _write(self, command: AppendHistory) -> Appended:
         try:

@@ -93,7 +93,7 @@ START_TASK = f"""
 
 
 def history_row(row: sqlite3.Row) -> HistoryRow:
-    return HistoryRow(**dict(row))
+    return HistoryRow._make(row)
 
 
 def instance(connection: sqlite3.Connection, workflow_id: str) -> InstanceRow | None:

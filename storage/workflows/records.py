@@ -29,8 +29,7 @@ class InstanceRow:
     on_parent_close: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryRow:
+class HistoryRow(NamedTuple):
     """One event of a history; `position` is its place in the outbox."""
 
     position: int
