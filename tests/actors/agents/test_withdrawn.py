@@ -10,11 +10,21 @@ import trio
 from trio.testing import MockClock
 
 from actors.agents import coordinator as coordinator_room
+from actors.agents import handout as handout_room
 from actors.agents.messages import AgentUp, ListAgents, TaskDone, TaskOrder, TaskWithdrawn
-from actors.workflows.messages import Launch, RecordHeartbeat, RequestCancel, TerminateInstance
+from actors.clock import rfc3339
+from actors.workflows.messages import (
+    Launch,
+    RecordHeartbeat,
+    RequestCancel,
+    StartTask,
+    TerminateInstance,
+)
+from actors.writer import persist
 from beadflow import Agent, Context, RetryPolicy, Task, activity, workflow
 from storage import payload
 from storage.workflows import queries
+from supervision import Named
 from tests.simulation.time import now
 from tests.support.faults import crash, restarts, tell_when_up, until
 from tests.support.world import Running, running_system
@@ -129,13 +139,13 @@ async def begin(running: Running, name: str, **variables: str) -> str:
 
 
 async def cancel(running: Running, workflow_id: str) -> None:
-    command = RequestCancel(workflow_id=workflow_id, reason="enough", at="t")
+    command = RequestCancel(workflow_id=workflow_id, reason="enough", at=rfc3339(now()))
     await running.ask("tempolite_writer", command)
     await look(running, workflow_id)
 
 
 async def terminate(running: Running, workflow_id: str) -> None:
-    command = TerminateInstance(workflow_id=workflow_id, reason="enough", at="t")
+    command = TerminateInstance(workflow_id=workflow_id, reason="enough", at=rfc3339(now()))
     await running.ask("tempolite_writer", command)
     await look(running, workflow_id)
 
@@ -224,6 +234,25 @@ async def test_a_thread_that_nobody_waits_for_is_told_and_its_outcome_refused(re
         running.system.named("coordinator").tell(late)
         assert await workload(running) == (0, ())
         assert state(running, started) == "cancelled"
+
+
+async def test_a_step_that_is_withdrawn_while_it_is_handed_out_is_cancelled_at_once(
+    repo: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def overtaken(writer: Named, command: Any) -> Any:
+        answer = await persist(writer, command)
+        if isinstance(command, StartTask):
+            workflow_id, at = command.workflow_id, rfc3339(now())
+            end = TerminateInstance(workflow_id=workflow_id, reason="enough", at=at)
+            await persist(writer, end)
+            await trio.sleep(0.5)  # the coordinator hears of it
+        return answer
+
+    monkeypatch.setattr(handout_room, "persist", overtaken)
+    async with system(repo) as running:
+        await begin(running, "hang")
+        await until(lambda: heard == ["hangs", "cleans up"])
+        assert await workload(running) == (0, ())
 
 
 async def test_a_word_that_nobody_wants_a_step_is_made_up_for_by_the_event_log(
