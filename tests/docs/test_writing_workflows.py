@@ -9,6 +9,7 @@ import pytest
 
 import beadflow
 from actors import plugins
+from actors.agents.handout import LOOK_S
 from actors.agents.protocol import Agent, Task
 from actors.coordination import requests
 from actors.tree import BUDGET
@@ -41,6 +42,7 @@ async def test_every_workflow_of_the_guide_runs(found: plugins.Plugins, repo: Pa
         assert await _output(running, "translating", word="?") == "no_such_word after 1"
         assert await _output(running, "measuring", words=["bead", "reed"]) == {"bead": 4, "reed": 0}
         assert await _output(running, "measuring_by_name") == {"bead": 4}
+        assert await _output(running, "copying", names=["a", "b", "c"]) == "attempt 2 began at 2"
         assert await _output(running, "timed") == "done"
         said = [fact.data["message"] for fact in running.log() if fact.type == "log"]
         assert {"started on a Monday", "attempt 1 in repo"} <= set(said)
@@ -86,9 +88,13 @@ def test_no_workflow_of_the_guide_does_what_it_must_not(found: plugins.Plugins) 
 
 
 def test_the_table_of_the_task_names_all_that_an_agent_may_use() -> None:
-    listed = [name.partition("(")[0] for name in _listed("Agents")]
+    listed = [name.partition("(")[0] for name in _listed("Agents") if name.startswith("task.")]
     public = {name for name in dir(Task) if not name.startswith("_")}
     assert {name.removeprefix("task.") for name in listed} | {"id"} == public
+
+
+def test_the_guide_says_how_late_limits_may_be_seen() -> None:
+    assert f"up to {LOOK_S:g} s late" in section(GUIDE, "How long an agent may take")
 
 
 def test_the_limits_are_those_of_the_code() -> None:
