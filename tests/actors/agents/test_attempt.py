@@ -201,6 +201,7 @@ async def test_an_attempt_that_nobody_wants_cleans_up_and_reports_nothing(
         for fence in (1, 3):
             agent.tell(CancelTask(workflow_id="w-1", op="1", fence=fence))
         agent.tell(CancelTask(workflow_id="w-1", op="2", fence=2))
+        await trio.sleep(1.0)
         assert (await ask(agent, Introduce())).running == (("w-1", "1", 2),)
         assert heard == []
         agent.tell(CancelTask(workflow_id="w-1", op="1", fence=2))
