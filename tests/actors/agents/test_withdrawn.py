@@ -1,7 +1,9 @@
 """Steps whose outcome nobody wants any more, and what an attempt leaves to the next one."""
 
+import contextlib
 import queue
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from actors.workflows.messages import (
     TerminateInstance,
 )
 from actors.writer import persist
-from beadflow import Agent, Context, RetryPolicy, Task, activity, workflow
+from beadflow import ActivityError, Agent, Context, RetryPolicy, Task, activity, workflow
 from storage import payload
 from storage.workflows import queries
 from supervision import Named
@@ -119,7 +121,14 @@ async def climbing(ctx: Context, variables: dict[str, str]) -> Any:
     )
 
 
-WORKFLOWS = [hanging, racing, visiting, threading, resting, climbing]
+@workflow(name="climb_and_hang")
+async def climbing_and_hanging(ctx: Context) -> Any:
+    with contextlib.suppress(ActivityError):
+        await ctx.activity("climb", "hang", agent="climber", timeout_s=2.0)
+    await ctx.activity("hang", agent="climber")
+
+
+WORKFLOWS = [hanging, racing, visiting, threading, resting, climbing, climbing_and_hanging]
 
 
 @pytest.fixture(autouse=True)
@@ -322,6 +331,16 @@ async def test_an_attempt_goes_on_where_the_one_before_said_it_was(
         assert heartbeats(running) == []
 
 
+async def test_what_a_step_said_is_forgotten_with_its_end(
+    repo: Path, autojump_clock: MockClock
+) -> None:
+    async with system(repo) as running:
+        await begin(running, "climb_and_hang")
+        await until(lambda: heartbeats(running) == [(1, 1)])
+        await until(lambda: "hangs" in heard)
+        assert heartbeats(running) == []
+
+
 async def test_an_attempt_goes_on_where_the_one_was_that_its_agent_took_along(
     repo: Path, autojump_clock: MockClock
 ) -> None:
@@ -343,11 +362,13 @@ async def test_an_attempt_goes_on_where_the_one_was_that_the_process_took_along(
         await until(lambda: heard == [(1, 0), (2, 1)])
         await trio.sleep(1.5)
         assert heartbeats(running) == [(2, 2)]
+        late = RecordHeartbeat(
+            workflow_id=started, op="1", attempt=1, details=payload.encode(9), at="t"
+        )
+        await running.ask("tempolite_writer", late)
+        assert heartbeats(running) == [(2, 2)]
         await cancel(running, started)
         await running.ended(started)
         assert heartbeats(running) == []
-        late = RecordHeartbeat(
-            workflow_id=started, op="1", attempt=2, details=payload.encode(9), at="t"
-        )
-        await running.ask("tempolite_writer", late)
+        await running.ask("tempolite_writer", replace(late, attempt=2))
         assert heartbeats(running) == []
