@@ -53,7 +53,7 @@ app.command(
 app.command(
     "cli.workflow:app",
     name="workflow",
-    help="Start workflows, and see what they do and what they found.",
+    help="Start and steer workflows, and see what they do and what they found.",
 )
 app.command(
     "cli.db:app",

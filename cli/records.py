@@ -97,6 +97,18 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEvent:
+    """One event of a workflow's history; `payload` depends on its kind."""
+
+    seq: int
+    kind: str
+    op: str
+    name: str
+    at: str
+    payload: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One fact from the event log; `seq` grows, and resuming after it loses nothing."""
 
@@ -159,6 +171,18 @@ def log_line(raw: object) -> LogLine:
         level=text(fields, "level"),
         source=text(fields, "source"),
         message=text(fields, "message"),
+    )
+
+
+def history_event(raw: object) -> HistoryEvent:
+    fields = mapping(raw, "an event of a history")
+    return HistoryEvent(
+        seq=_sequence(fields),
+        kind=required(fields, "kind", "an event of a history"),
+        op=text(fields, "op"),
+        name=text(fields, "name"),
+        at=text(fields, "at"),
+        payload=fields.get("payload"),
     )
 
 

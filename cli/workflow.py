@@ -1,4 +1,4 @@
-"""`beadflow workflow …`: start workflows and look at them.
+"""`beadflow workflow …`: start workflows and look at them. What steers them is in control.py.
 
 Each command finds who answers (discovery.py), asks, and prints; it returns its exit code. What
 `--watch` does is in watch.py and here at the end, the same for a server and for the engine that a
@@ -14,16 +14,29 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from cli import discovery, live, logs, outcome, problem, records, table, variables, when
+from cli import (
+    control,
+    discovery,
+    history,
+    live,
+    logs,
+    one,
+    outcome,
+    problem,
+    records,
+    table,
+    variables,
+    when,
+)
 from cli.client import Client
 from cli.discovery import ANYWHERE, Where
 from cli.exits import ExitCode
+from cli.one import WORKFLOWS, Id
 from cli.output import Output
 from cli.problem import Problem
 from cli.records import Status, Workflow, WorkflowType
 from cli.watch import Detached, Watch
 
-Id = Annotated[str, Parameter(help="The workflow's id.")]
 Watching = Annotated[
     bool,
     Parameter(
@@ -39,10 +52,9 @@ Given = Annotated[Output, Parameter(parse=False)]
 
 _VAR_HELP = "A variable, k=text or k:=json; a name given twice makes a list."
 _PRIORITY_HELP = "0 (highest) to 4, or P0 to P4; the server takes 2 by default."
+_CHOSEN_HELP = "What it is to be called; the same start with the same id is one workflow."
 _CONFIG = "The settings file, for a run in this process."
 
-_WORKFLOWS = "/api/v1/workflows"
-_ID = re.compile(r"[A-Za-z0-9][\w.:-]*", re.ASCII)
 _PRIORITY = re.compile(r"[Pp]?([0-4])")
 
 _LIST_COLUMNS = (
@@ -63,7 +75,7 @@ _TYPE_COLUMNS = (
 
 app = App(
     name="workflow",
-    help="Start workflows, and see what they do and what they found.",
+    help="Start and steer workflows, and see what they do and what they found.",
     help_epilogue="Example:\n\n  beadflow workflow list --status active",
 )
 app.command(
@@ -82,6 +94,7 @@ app.command(
         "  beadflow workflow replay --all --config beadflow.toml"
     ),
 )
+control.register(app)
 
 
 @app.command(
@@ -100,6 +113,7 @@ def start(
         tuple[str, ...], Parameter(negative="", show_default=False, help=_VAR_HELP)
     ] = (),
     priority: Annotated[str | None, Parameter(help=_PRIORITY_HELP)] = None,
+    chosen: Annotated[str | None, Parameter(name="--id", help=_CHOSEN_HELP)] = None,
     agent_type: Annotated[str | None, Parameter(help="Take agents of this type instead.")] = None,
     watch: Watching = False,
     config: Annotated[Path | None, Parameter(env_var="WORKFLOW_CONFIG_PATH", help=_CONFIG)] = None,
@@ -112,6 +126,8 @@ def start(
     without a server it runs in this process.
     """
     request = _request(kind, title, var, priority, agent_type)
+    if chosen is not None:
+        request["workflow_id"] = chosen
     client = discovery.server(where)
     if client is None:
         return _start_here(request, watch, config, where, out)
@@ -125,12 +141,12 @@ def status(
     workflow_id: Id, /, *, watch: Watching = False, where: Where = ANYWHERE, out: Given
 ) -> int:
     """Show one workflow."""
-    path = _path(workflow_id)
+    path = one.path(workflow_id)
     if watch:
         with discovery.required(where, "watch") as client:
             return _watch(out, client, records.workflow(client.get(path)))
     with discovery.source(where) as source:
-        _show(out, "workflow.status", records.workflow(source.get(path)))
+        one.show(out, "workflow.status", records.workflow(source.get(path)))
     return ExitCode.OK
 
 
@@ -151,7 +167,7 @@ def list_(
     asked = {"status": status, "type": kind, "limit": limit, "cursor": cursor}
     params = {name: value for name, value in asked.items() if value is not None}
     with discovery.source(where) as source:
-        answer = source.get(_WORKFLOWS, params)
+        answer = source.get(WORKFLOWS, params)
     found = records.items(answer)
     more = records.text(answer, "next_cursor") or None
     if out.json:
@@ -172,7 +188,7 @@ def results(workflow_id: Id, /, *, where: Where = ANYWHERE, out: Given) -> int:
     The exit code tells whether that is all: 8 while it runs, 5 when it ended
     unsuccessfully.
     """
-    path = _path(workflow_id)
+    path = one.path(workflow_id)
     with discovery.source(where) as source:
         workflow = records.workflow(source.get(path))
         found = records.items(source.get(f"{path}/results"))
@@ -193,10 +209,23 @@ def logs_(
 
     With --follow and -o json, each line is one JSON object.
     """
-    path = _path(workflow_id)
+    path = one.path(workflow_id)
     door = discovery.required(where, "follow") if follow else discovery.source(where)
     with door as source:
         logs.show(out, source, path, follow=follow)
+    return ExitCode.OK
+
+
+@app.command(name="history", help_epilogue="Example:\n\n  beadflow workflow history wf-7k2m")
+def history_(workflow_id: Id, /, *, where: Where = ANYWHERE, out: Given) -> int:
+    """Print what the engine has recorded of a workflow, as a timeline.
+
+    Each line is one event: how long after the beginning, its number, its kind,
+    and what it is about. With -o json the events are whole.
+    """
+    path = one.path(workflow_id)
+    with discovery.source(where) as source:
+        history.show(out, source, path)
     return ExitCode.OK
 
 
@@ -204,7 +233,7 @@ def logs_(
 def types(*, where: Where = ANYWHERE, out: Given) -> int:
     """List the kinds of workflow that can be started, with their variables and warnings."""
     with discovery.source(where) as source:
-        found = records.items(source.get(f"{_WORKFLOWS}/types"))
+        found = records.items(source.get(f"{WORKFLOWS}/types"))
     if out.json:
         out.envelope("workflow.types", found)
         return ExitCode.OK
@@ -264,15 +293,6 @@ def _priority(given: str) -> int:
     return int(found.group(1))
 
 
-def _path(workflow_id: str) -> str:
-    # An id becomes part of a path, where a slash or `..` would ask for something else.
-    if not _ID.fullmatch(workflow_id):
-        raise problem.usage(
-            "That is no workflow id", workflow_id, hint="`beadflow workflow list` shows them"
-        )
-    return f"{_WORKFLOWS}/{workflow_id}"
-
-
 def _start_here(
     request: dict[str, Any], watch: bool, config: Path | None, where: Where, out: Output
 ) -> int:
@@ -291,11 +311,11 @@ def _start_here(
 
 
 def _create(client: Client, request: dict[str, Any]) -> Workflow:
-    return records.workflow(client.post(_WORKFLOWS, request, key=str(uuid.uuid4())))
+    return records.workflow(client.post(WORKFLOWS, request, key=str(uuid.uuid4())))
 
 
 def _started(out: Output, workflow: Workflow) -> int:
-    _show(out, "workflow.start", workflow)
+    one.show(out, "workflow.start", workflow)
     out.note(f"follow it with: beadflow workflow status {workflow.id} --watch")
     return ExitCode.OK
 
@@ -320,28 +340,6 @@ def _detached(workflow_id: str, *, alone: bool) -> Problem:
         exit_code=ExitCode.INTERRUPTED,
         hint=f"come back with: beadflow workflow status {workflow_id} --watch",
         retryable=True,
-    )
-
-
-def _show(out: Output, shape: str, workflow: Workflow) -> None:
-    if out.json:
-        out.envelope(shape, workflow.raw)
-        return
-    out.fields(
-        {
-            "id": workflow.id,
-            "title": workflow.title,
-            "status": workflow.status,
-            "type": workflow.type,
-            "issue": workflow.issue_id,
-            "priority": "" if workflow.priority is None else f"P{workflow.priority}",
-            "agent": workflow.agent,
-            "created": when.moment(workflow.created_at),
-            "started": when.moment(workflow.started_at),
-            "ended": when.moment(workflow.completed_at),
-            "took": outcome.took(workflow),
-            "error": workflow.error,
-        }
     )
 
 

@@ -10,7 +10,15 @@ from typing import Any
 
 import trio
 
-from beadflow import Agent, Context, Task, activity, activity_info, workflow
+from beadflow import (
+    Agent,
+    CancelledError,
+    Context,
+    Task,
+    activity,
+    activity_info,
+    workflow,
+)
 
 
 def _note(ledger: str, line: str) -> None:
@@ -78,3 +86,22 @@ async def quick_steps(ctx: Context, variables: dict[str, Any]) -> list[str]:
 @workflow(agent_type="fuse")
 async def fused(ctx: Context) -> None:
     await ctx.activity(Fuse.blow)
+
+
+@activity
+async def put_away(ledger: str) -> None:
+    _note(ledger, "put away")
+
+
+@workflow
+async def steered(ctx: Context, variables: dict[str, Any]) -> list[Any]:
+    """Takes two signals, says which it has, and cleans up when it is cancelled."""
+    taken: list[Any] = []
+    ctx.on_query("taken", lambda: taken)
+    try:
+        for _ in range(2):
+            taken.append(await ctx.signal("thing"))  # noqa: PERF401 - the query sees each one
+    except CancelledError:
+        await ctx.activity(put_away, variables["ledger"])
+        raise
+    return taken

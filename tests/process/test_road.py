@@ -51,6 +51,54 @@ def test_the_command_line_starts_a_workflow_on_the_server_and_git_shows_its_issu
     assert _git(server.repo, "log", "--format=%s") == "first\n"
 
 
+def test_a_workflow_is_steered_from_the_command_line(server: Server, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+
+    def told(*argv: str) -> Any:
+        ran = run("-o", "json", "workflow", *argv, cwd=server.repo)
+        assert ran.returncode == 0, ran.stderr
+        return json.loads(ran.stdout)["data"]
+
+    with server:
+        for chosen in ("one", "two", "three"):
+            told("start", "steered", "A title", "--id", chosen, "--var", f"ledger={ledger}")
+        told("signal", "one", "thing", "--value", '{"n": 1}', "--message-id", "first")
+        told("signal", "one", "thing", "--value", '{"n": 1}', "--message-id", "first")
+        assert told("pause", "one", "--reason", "lunch")["status"] == "paused"
+        closed = run("workflow", "query", "one", "taken", cwd=server.repo)
+        assert (closed.returncode, "paused" in closed.stderr) == (7, True)
+        assert told("resume", "one")["status"] == "active"
+        assert told("query", "one", "taken") == [{"n": 1}]
+        told("signal", "one", "thing", "--value", "2")
+        assert server.ended("one")["status"] == "completed"
+        assert told("query", "two", "taken") == []
+        told("cancel", "two", "--reason", "not needed")
+        assert server.ended("two")["status"] == "cancelled"
+        assert told("terminate", "three")["status"] == "terminated"
+        refused = run("workflow", "cancel", "one", cwd=server.repo)
+        assert (refused.returncode, "is completed" in refused.stderr) == (7, True)
+        assert run("workflow", "signal", "four", "thing", cwd=server.repo).returncode == 6
+        shown = run("workflow", "history", "two", cwd=server.repo).stdout
+    assert ledger.read_text() == "put away\n"
+    # with nobody serving, the history is read from the stores
+    assert run("workflow", "history", "two", cwd=server.repo).stdout == shown
+    assert [line.split()[2] for line in shown.splitlines()] == [
+        "workflow_started",
+        "workflow_cancel_requested",
+        "operation_cancelled",
+        "activity_completed",
+        "workflow_cancelled",
+    ]
+    issues = {i["metadata"]["beadflow"]["workflow_id"]: i for i in _issues(server.repo)}
+    reasons = {workflow_id: issue["close_reason"] for workflow_id, issue in issues.items()}
+    assert reasons == {
+        "one": "Completed",
+        "two": "Cancelled: requested",
+        "three": "Cancelled: terminated",
+    }
+    assert [comment["text"] for comment in issues["two"]["comments"]] == ["not needed"]
+
+
 def test_the_file_shows_the_end_within_a_second_of_the_answer_that_says_so(
     server: Server, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import httpx2
 
+from actors.facts import ENDS
 from cli import stream
 from cli.records import Event
 
@@ -136,9 +137,7 @@ class Server:
 
     def ended(self, workflow_id: str) -> dict[str, Any]:
         """Wait until a workflow has ended; answers what the API says of it then."""
-        self.until(
-            workflow_id, lambda event: event.type in {"workflow_completed", "workflow_failed"}
-        )
+        self.until(workflow_id, lambda event: event.type in ENDS)
         return dict(self.get(f"/api/v1/workflows/{workflow_id}"))
 
 
