@@ -3,15 +3,38 @@
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from cli import printable, records, when
-from cli.discovery import Source
+from cyclopts import App, Parameter
+
+from cli import discovery, one, printable, records, when
+from cli.discovery import ANYWHERE, Source, Where
+from cli.exits import ExitCode
+from cli.one import Id
 from cli.output import Output
 from cli.records import HistoryEvent
 
+Given = Annotated[Output, Parameter(parse=False)]
+
 _PAGE = 200
 _RESULT_CHARACTERS = 60
+
+
+def register(app: App) -> None:
+    """Put the command of this module into the group `beadflow workflow`."""
+    app.command(history, help_epilogue="Example:\n\n  beadflow workflow history wf-7k2m")
+
+
+def history(workflow_id: Id, /, *, where: Where = ANYWHERE, out: Given) -> int:
+    """Print what the engine has recorded of a workflow, as a timeline.
+
+    Each line is one event: how long after the beginning, its number, its kind,
+    and what it is about. With -o json the events are whole.
+    """
+    path = one.path(workflow_id)
+    with discovery.source(where) as source:
+        show(out, source, path)
+    return ExitCode.OK
 
 
 def show(out: Output, source: Source, path: str) -> None:

@@ -95,6 +95,7 @@ app.command(
     ),
 )
 control.register(app)
+history.register(app)
 
 
 @app.command(
@@ -213,19 +214,6 @@ def logs_(
     door = discovery.required(where, "follow") if follow else discovery.source(where)
     with door as source:
         logs.show(out, source, path, follow=follow)
-    return ExitCode.OK
-
-
-@app.command(name="history", help_epilogue="Example:\n\n  beadflow workflow history wf-7k2m")
-def history_(workflow_id: Id, /, *, where: Where = ANYWHERE, out: Given) -> int:
-    """Print what the engine has recorded of a workflow, as a timeline.
-
-    Each line is one event: how long after the beginning, its number, its kind,
-    and what it is about. With -o json the events are whole.
-    """
-    path = one.path(workflow_id)
-    with discovery.source(where) as source:
-        history.show(out, source, path)
     return ExitCode.OK
 
 
