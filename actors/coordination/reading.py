@@ -132,20 +132,28 @@ async def get_history(pool: ReadPool, histories: ReadPool, request: GetHistory) 
         request: whose, and which part of it.
     """
     _check_limit(request.limit, HISTORY_LIMIT)
-    given = {
-        "workflow_id": request.workflow_id,
-        "after": request.after,
-        "limit": request.limit,
-        "bytes": HISTORY_PAGE_BYTES,
-    }
-    rows = await _fetch(histories, "get_history", workflows.HISTORY_PAGE, given)
-    if not rows and await engine_status(histories, request.workflow_id) is None:
-        await get_workflow(pool, request.workflow_id)
+    asked = (request.workflow_id, request.after, request.limit + 1)
+    sizes = await _fetch(histories, "history_sizes", workflows.SIZES, asked)
+    if not sizes:
+        if await engine_status(histories, request.workflow_id) is None:
+            await get_workflow(pool, request.workflow_id)
+        return HistoryPage(records=(), next_after=None)
+    last, more = _page_end(sizes, request.limit)
+    stretch = (request.workflow_id, request.after, last)
+    rows = await _fetch(histories, "get_history", workflows.STRETCH, stretch)
     records = tuple(_history_record(row) for row in rows)
-    last = records[-1].seq if records else request.after
-    end = await _fetch(histories, "history_end", workflows.HISTORY_END, (request.workflow_id,))
-    more = bool(records) and last < (end[0][0] or 0)
     return HistoryPage(records=records, next_after=last if more else None)
+
+
+def _page_end(sizes: Sequence[sqlite3.Row], limit: int) -> tuple[int, bool]:
+    """The last event of a page, and whether more follow it."""
+    total, last = 0, int(sizes[0]["seq"])
+    for count, row in enumerate(sizes):
+        total += row["size"]
+        if count == limit or (count and total > HISTORY_PAGE_BYTES):
+            return last, True
+        last = int(row["seq"])
+    return last, False
 
 
 async def engine_status(histories: ReadPool, workflow_id: str) -> str | None:

@@ -20,15 +20,12 @@ OUTBOX = """
 HISTORY = """
     SELECT position, workflow_id, seq, kind, op, name, payload, at
     FROM history WHERE workflow_id = ? ORDER BY seq"""
-HISTORY_PAGE = """
-    SELECT seq, kind, op, name, payload, at FROM
-        (SELECT seq, kind, op, name, payload, at,
-                sum(length(payload)) OVER (ORDER BY seq) AS size, min(seq) OVER () AS first_seq
-         FROM (SELECT seq, kind, op, name, payload, at FROM history
-               WHERE workflow_id = :workflow_id AND seq > :after ORDER BY seq LIMIT :limit))
-    WHERE size <= :bytes OR seq = first_seq
-    ORDER BY seq"""
-HISTORY_END = "SELECT max(seq) FROM history WHERE workflow_id = ?"
+SIZES = """
+    SELECT seq, length(CAST(payload AS BLOB)) AS size FROM history
+    WHERE workflow_id = ? AND seq > ? ORDER BY seq LIMIT ?"""
+STRETCH = """
+    SELECT seq, kind, op, name, payload, at FROM history
+    WHERE workflow_id = ? AND seq > ? AND seq <= ? ORDER BY seq"""
 STATUS = "SELECT status FROM instances WHERE workflow_id = ?"
 RUN = """
     SELECT seq, kind, op, name, payload, at
