@@ -140,6 +140,7 @@ class Workflow(BaseModel):
     started_at: str | None
     completed_at: str | None
     error: WorkflowError | None
+    parent_id: str | None
 
     @classmethod
     def of(cls, record: WorkflowRecord) -> Self:
@@ -161,6 +162,7 @@ class Workflow(BaseModel):
             started_at=record.started_at,
             completed_at=record.completed_at,
             error=error,
+            parent_id=record.parent_id,
         )
 
 

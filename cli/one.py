@@ -43,6 +43,7 @@ def _fields(workflow: Workflow) -> dict[str, Any]:
         "title": workflow.title,
         "status": workflow.status,
         "type": workflow.type,
+        "parent": workflow.parent_id,
         "issue": workflow.issue_id,
         "priority": "" if workflow.priority is None else f"P{workflow.priority}",
         "agent": workflow.agent,

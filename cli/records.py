@@ -41,6 +41,7 @@ class Workflow:
     started_at: str
     completed_at: str
     error: str
+    parent_id: str
     links: Mapping[str, str]
     raw: Mapping[str, Any]
 
@@ -134,6 +135,7 @@ def workflow(raw: object) -> Workflow:
         started_at=text(fields, "started_at"),
         completed_at=text(fields, "completed_at"),
         error=_error(fields.get("error")),
+        parent_id=text(fields, "parent_id"),
         links=_links(fields.get("links")),
         raw=fields,
     )

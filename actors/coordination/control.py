@@ -24,7 +24,7 @@ from actors.coordination.messages import (
 from actors.errors import DatabaseUnavailable, NotFound, Overloaded, ValidationError
 from actors.hints import hint
 from actors.ids import message_id as new_message_id
-from actors.workflows.history import CLOSED, Status
+from actors.workflows.history import CLOSED
 from actors.workflows.messages import (
     AddSignal,
     Launch,
@@ -124,7 +124,7 @@ class Controller:
                 return request(workflow_id=workflow_id, reason=message.reason, at=at)
 
     async def _command(self, workflow_id: str, command: Command[tuple[str, ...]]) -> WorkflowRecord:
-        record = await reading.get_workflow(self._pool, workflow_id)
+        record = await reading.get_workflow(self._pool, self._histories, workflow_id)
         try:
             woken = await write(self._tempolite, command)
         except NotFound as error:
@@ -143,11 +143,10 @@ class Controller:
         status = await reading.engine_status(self._histories, record.id)
         if status is None:
             return record
-        shown = "active" if status == Status.RUNNING else status
         ended = record.completed_at
         if status in CLOSED and ended is None:
             ended = rfc3339(self._clock())
-        return replace(record, status=shown, completed_at=ended)
+        return replace(record, status=reading.shown_status(status), completed_at=ended)
 
     async def _query(self, query: QueryWorkflow) -> Any:
         _check_text("name", query.name, NAME_CHARACTERS)

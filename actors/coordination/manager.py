@@ -90,6 +90,7 @@ class WorkflowManager(Actor):
         self._home = home
         self._definitions = definitions
         self._pool = pool
+        self._histories = histories
         self._coordination = coordination
         self._tempolite = tempolite
         self._beads = beads
@@ -118,13 +119,14 @@ class WorkflowManager(Actor):
             case StartWorkflow():
                 return self.defer(self._start(message))
             case GetWorkflow():
-                return self.defer(reading.get_workflow(self._pool, message.workflow_id))
+                asked = message.workflow_id
+                return self.defer(reading.get_workflow(self._pool, self._histories, asked))
             case ListWorkflows():
                 return self.defer(reading.list_workflows(self._pool, message))
             case GetResults():
-                return self.defer(reading.get_results(self._pool, message))
+                return self.defer(reading.get_results(self._pool, self._histories, message))
             case ReadEvents():
-                return self.defer(reading.read_events(self._pool, message))
+                return self.defer(reading.read_events(self._pool, self._histories, message))
             case ListWorkflowTypes():
                 return tuple(_type_record(found) for found in self._definitions.latest())
             case (
@@ -145,7 +147,7 @@ class WorkflowManager(Actor):
         plan = await self._decide(request, definition)
         known = await self._record(plan)
         if known is not None:
-            return await reading.get_workflow(self._pool, known)
+            return await reading.get_workflow(self._pool, self._histories, known)
         await self._make(plan)
         hint(self._coordination, CloseIntent(workflow_id=plan.workflow_id))
         if plan.status == "queued":

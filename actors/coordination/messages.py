@@ -11,7 +11,12 @@ from supervision import Ask
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowRecord:
-    """A workflow as everybody outside sees it; times are RFC 3339, UTC."""
+    """A workflow as everybody outside sees it; times are RFC 3339, UTC.
+
+    Args:
+        beads_issue_id: its issue; a child's is that of the workflow above it.
+        parent_id: whose child it is.
+    """
 
     id: str
     beads_issue_id: str
@@ -28,6 +33,7 @@ class WorkflowRecord:
     completed_at: str | None
     error_code: str | None
     error_message: str | None
+    parent_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from actors.coordination.messages import (
 )
 from actors.errors import NotFound, Overloaded, ValidationError
 from actors.facts import LoggedFact
+from actors.workflows.history import CLOSED, Status
 from storage import payload
 from storage.coordination import queries
 from storage.errors import QueryFailed, QueryTimeout
@@ -53,12 +54,52 @@ def workflow_record(row: sqlite3.Row) -> WorkflowRecord:
     )
 
 
-async def get_workflow(pool: ReadPool, workflow_id: str) -> WorkflowRecord:
-    """Raises `NotFound`."""
+async def get_workflow(pool: ReadPool, histories: ReadPool, workflow_id: str) -> WorkflowRecord:
+    """Raises `NotFound`. A child is told by the engine alone."""
     rows = await _fetch(pool, "get_workflow", queries.MAPPING, (workflow_id,))
-    if not rows:
+    if rows:
+        return workflow_record(rows[0])
+    views = await _fetch(histories, "get_child", workflows.VIEW, (workflow_id,))
+    if not views or views[0]["parent_id"] is None:
         raise NotFound(f"there is no workflow {workflow_id!r}")
-    return workflow_record(rows[0])
+    return await _child(pool, histories, views[0])
+
+
+async def _child(pool: ReadPool, histories: ReadPool, view: sqlite3.Row) -> WorkflowRecord:
+    """What the engine says of a child; issue, title and priority are those of the one above."""
+    above = await get_workflow(pool, histories, view["parent_id"])
+    code, message = await _failure(histories, view)
+    return WorkflowRecord(
+        id=view["workflow_id"],
+        beads_issue_id=above.beads_issue_id,
+        type=view["name"],
+        version=view["version"],
+        title=above.title,
+        status=shown_status(view["status"]),
+        priority=above.priority,
+        agent_type=None,
+        agent_id=None,
+        variables=payload.decode(view["input"]),
+        created_at=view["created_at"],
+        started_at=view["created_at"],
+        completed_at=view["updated_at"] if view["status"] in CLOSED else None,
+        error_code=code,
+        error_message=message,
+        parent_id=view["parent_id"],
+    )
+
+
+async def _failure(histories: ReadPool, view: sqlite3.Row) -> tuple[str | None, str | None]:
+    if view["status"] not in (Status.FAILED, Status.STALLED, Status.DEAD_LETTER):
+        return None, None
+    rows = await _fetch(histories, "child_failure", workflows.FAILURE, (view["workflow_id"],))
+    body = payload.decode(rows[0]["payload"]) if rows else {}
+    return body.get("code"), body.get("message")
+
+
+def shown_status(status: str) -> str:
+    """The engine's word for it in the words of everybody else."""
+    return "active" if status == Status.RUNNING else status
 
 
 async def list_workflows(pool: ReadPool, request: ListWorkflows) -> WorkflowPage:
@@ -94,9 +135,11 @@ def _listing(request: ListWorkflows) -> str:
     return queries.MAPPINGS
 
 
-async def get_results(pool: ReadPool, request: GetResults) -> tuple[ResultRecord, ...]:
+async def get_results(
+    pool: ReadPool, histories: ReadPool, request: GetResults
+) -> tuple[ResultRecord, ...]:
     """Raises `NotFound`."""
-    await get_workflow(pool, request.workflow_id)
+    await get_workflow(pool, histories, request.workflow_id)
     rows = await _fetch(pool, "get_results", queries.RESULTS, (request.workflow_id,))
     return tuple(
         ResultRecord(**{**dict(row), "result_data": payload.decode(row["result_data"])})
@@ -104,7 +147,9 @@ async def get_results(pool: ReadPool, request: GetResults) -> tuple[ResultRecord
     )
 
 
-async def read_events(pool: ReadPool, request: ReadEvents) -> tuple[LoggedFact, ...]:
+async def read_events(
+    pool: ReadPool, histories: ReadPool, request: ReadEvents
+) -> tuple[LoggedFact, ...]:
     """Raises `NotFound` when the workflow does not exist, `ValidationError` for a wrong limit."""
     _check_limit(request.limit, EVENTS_LIMIT)
     until = NO_END if request.until is None else request.until
@@ -113,7 +158,7 @@ async def read_events(pool: ReadPool, request: ReadEvents) -> tuple[LoggedFact, 
             pool, "read_events", queries.EVENTS, (request.after, until, request.limit)
         )
     else:
-        await get_workflow(pool, request.workflow_id)
+        await get_workflow(pool, histories, request.workflow_id)
         rows = await _fetch(
             pool,
             "read_workflow_events",
@@ -135,8 +180,7 @@ async def get_history(pool: ReadPool, histories: ReadPool, request: GetHistory) 
     asked = (request.workflow_id, request.after, request.limit + 1)
     sizes = await _fetch(histories, "history_sizes", workflows.SIZES, asked)
     if not sizes:
-        if await engine_status(histories, request.workflow_id) is None:
-            await get_workflow(pool, request.workflow_id)
+        await get_workflow(pool, histories, request.workflow_id)
         return HistoryPage(records=(), next_after=None)
     last, more = _page_end(sizes, request.limit)
     stretch = (request.workflow_id, request.after, last)

@@ -27,6 +27,14 @@ STRETCH = """
     SELECT seq, kind, op, name, payload, at FROM history
     WHERE workflow_id = ? AND seq > ? AND seq <= ? ORDER BY seq"""
 STATUS = "SELECT status FROM instances WHERE workflow_id = ?"
+VIEW = """
+    SELECT workflow_id, name, version, status, input, created_at, updated_at, parent_id
+    FROM instances WHERE workflow_id = ?"""
+FAILURE = """
+    SELECT payload FROM history
+    WHERE workflow_id = ?
+      AND kind IN ('workflow_failed', 'workflow_stalled', 'workflow_dead_lettered')
+    ORDER BY seq DESC LIMIT 1"""
 RUN = """
     SELECT seq, kind, op, name, payload, at
     FROM history WHERE workflow_id = ? AND seq >= ? ORDER BY seq"""

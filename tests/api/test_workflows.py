@@ -30,6 +30,7 @@ def test_a_start_is_answered_with_the_workflow_and_where_it_is(shared: SharedSit
         "variables": {"first": 5},
         "completed_at": None,
         "error": None,
+        "parent_id": None,
     }
 
 

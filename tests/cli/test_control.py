@@ -118,6 +118,11 @@ def test_a_wrong_use_is_told_and_nothing_is_sent(
     assert at.seen == []
 
 
+def test_a_child_names_its_parent(beadflow: Run, at: FakeServer) -> None:
+    at.answers[f"GET {ONE}"] = Answer(workflow("active", parent_id="wf-0"))
+    assert "parent    wf-0" in beadflow("workflow", "status", "wf-1").out
+
+
 def test_a_start_may_choose_its_id(beadflow: Run, at: FakeServer) -> None:
     at.answers["POST /api/v1/workflows"] = Answer(workflow("queued"), status=201)
     assert beadflow("workflow", "start", "research", "T", "--id", "mine~1").code == 0

@@ -12,6 +12,7 @@ from actors.coordination.messages import (
     GetHistory,
     HistoryRecord,
     PauseWorkflow,
+    ReadEvents,
     ResumeWorkflow,
     SignalWorkflow,
     TerminateWorkflow,
@@ -58,6 +59,16 @@ async def parent(ctx: Context) -> Any:
     return await ctx.child(waits)
 
 
+@workflow
+async def fails(ctx: Context) -> None:
+    raise ValueError("no")
+
+
+@workflow
+async def parent_of_failing(ctx: Context) -> None:
+    await ctx.child(fails)
+
+
 @activity
 async def much() -> str:
     return "x" * 1000
@@ -84,7 +95,7 @@ async def helped(ctx: Context) -> None:
     await ctx.activity(Helper.help)
 
 
-ALL = [waits, counts, parent, talks_much, helped]
+ALL = [waits, counts, parent, fails, parent_of_failing, talks_much, helped]
 
 
 async def waiting(running: Running, workflow_type: str = "waits", **given: Any) -> str:
@@ -306,6 +317,58 @@ async def test_a_request_reaches_the_children(repo: Path, message: type[Any]) ->
         await ask(running, message(workflow_id=workflow_id))
         wanted = {PauseWorkflow: "paused", CancelWorkflow: "cancelled"}.get(message, "terminated")
         await until(lambda: engine.status(running, f"{workflow_id}.1") == wanted)
+
+
+# --- children
+
+
+async def test_a_child_is_found_by_its_id_with_the_issue_of_its_parent(repo: Path) -> None:
+    async with running_system(repo, workflows=ALL) as running:
+        above = await running.start("parent", "the parent", priority=1)
+        child_id = f"{above.id}.1"
+        await engine.recorded(running, above.id, Kind.CHILD_STARTED)
+        child = await running.get(child_id)
+        assert (child.type, child.status, child.parent_id) == ("waits", "active", above.id)
+        assert (child.beads_issue_id, child.title, child.priority) == (
+            above.beads_issue_id,
+            "the parent",
+            1,
+        )
+        assert (child.variables, child.completed_at, child.agent_id) == ({}, None, None)
+        await ask(running, SignalWorkflow(workflow_id=child_id, name="go", value=7))
+        await running.ended(child_id, above.id)
+        ended = await running.get(child_id)
+        assert (ended.status, ended.error_code) == ("completed", None)
+        assert ended.completed_at is not None
+        assert await running.output(above.id) == 7
+        assert (await running.get(above.id)).parent_id is None
+
+
+async def test_a_child_is_steered_by_itself(repo: Path) -> None:
+    async with running_system(repo, workflows=ALL) as running:
+        workflow_id = await waiting(running, "parent")
+        child_id = f"{workflow_id}.1"
+        await engine.recorded(running, workflow_id, Kind.CHILD_STARTED)
+        assert (await ask(running, PauseWorkflow(workflow_id=child_id))).status == "paused"
+        assert (await running.get(child_id)).status == "paused"
+        assert (await ask(running, ResumeWorkflow(workflow_id=child_id))).status == "active"
+        ended = await ask(running, TerminateWorkflow(workflow_id=child_id))
+        assert (ended.status, ended.parent_id) == ("terminated", workflow_id)
+        (above,) = await running.ended(workflow_id)
+        assert (above.status, above.error_code) == ("failed", "terminated")
+
+
+async def test_a_child_that_failed_says_why(repo: Path) -> None:
+    async with running_system(repo, workflows=ALL) as running:
+        workflow_id = await waiting(running, "parent_of_failing")
+        await running.ended(workflow_id)
+        child = await running.get(f"{workflow_id}.1")
+        assert (child.status, child.error_code) == ("failed", "ValueError")
+        assert child.error_message == "no"
+        events = await running.ask("manager", ReadEvents(workflow_id=child.id))
+        assert [fact.type for fact in events] == ["workflow_started", "workflow_failed"]
+        with pytest.raises(NotFound):
+            await running.get(f"{workflow_id}.2")
 
 
 # --- refusals
