@@ -168,7 +168,7 @@ class WorkflowActor(Actor):
         replay = Replay.of(self._workflow_id, events)
         self._execution = self._begin(replay, stalled=row.status == Status.STALLED)
         self._execution.cancel_reason = _cancel_reason(events)
-        if len(events) > 1:
+        if len(events) > 1 or row.run > 1:  # a new run has what the one before left
             self._take_messages()
         self.spawn(self._run)
 
