@@ -245,6 +245,7 @@ class _Attempts:
             await self._execution.journal.barrier()
             left = datetime.fromisoformat(self._next_at) - self._execution.surroundings.now()
             await trio.sleep(max(0.0, left.total_seconds()))
+            await self._execution.unpaused()  # an attempt is something new
 
     async def _once(self) -> str:
         execution, definition = self._execution, self._definition
