@@ -8,7 +8,7 @@ import trio
 
 from actors.workflows.execution import CancelledError, Execution
 from actors.workflows.history import Kind
-from actors.workflows.replay import CHILD, FIRST, NonDeterminismError
+from actors.workflows.replay import FIRST, NonDeterminismError
 from actors.workflows.strand import Strand
 from storage import payload
 
@@ -28,14 +28,12 @@ class _Branch:
     value: Any = None
     error: BaseException | None = None
 
-    async def run(self, execution: Execution, work: Awaitable[Any]) -> None:
+    async def run(self, work: Awaitable[Any]) -> None:
         self.strand.bind()
         try:
             self.value = await work
         except (Exception, CancelledError) as error:  # noqa: BLE001 - kept, and raised at the fork
             self.error = error
-        finally:
-            execution.leave(self.strand)
 
     def result(self) -> Any:
         if self.error is not None:
@@ -56,13 +54,20 @@ async def gather(
         raise
     branches = _fork(execution, parent, op, len(works))
     differing: list[NonDeterminismError] = []
+    left = len(branches)
 
     async def run(branch: _Branch, work: Awaitable[Any]) -> None:
+        nonlocal left
         try:
-            await branch.run(execution, work)
+            await branch.run(work)
         except NonDeterminismError as error:
             differing.append(error)
             nursery.cancel_scope.cancel()
+        finally:
+            left -= 1
+            if not left:  # one strand of the workflow goes on at any moment
+                execution.enter(parent)
+            execution.leave(branch.strand)
         await execution.journal.barrier()  # the other branches may take long
 
     async with trio.open_nursery() as nursery:
@@ -93,7 +98,7 @@ async def first(execution: Execution, works: Sequence[Coroutine[Any, Any, Any]])
     except BaseException:
         close(works)
         raise
-    race = _Race(execution, op, _fork(execution, parent, op, len(works)))
+    race = _Race(execution, op, parent, _fork(execution, parent, op, len(works)))
     if record is not None and record.outcome is not None:
         race.replayed(payload.decode(record.outcome.payload)["branch"])
     await race.run(works)
@@ -113,9 +118,12 @@ class _Race:
     had got, because they may have left something in variables that the code reads afterwards.
     """
 
-    def __init__(self, execution: Execution, op: str, branches: list[_Branch]) -> None:
+    def __init__(
+        self, execution: Execution, op: str, parent: Strand, branches: list[_Branch]
+    ) -> None:
         self._execution = execution
         self._op = op
+        self._parent = parent
         self._is_replayed = False
         self.branches = branches
         self.chosen: int | None = None
@@ -132,18 +140,23 @@ class _Race:
                 nursery.start_soon(self._one, nursery, index, work)
 
     async def _one(self, nursery: trio.Nursery, index: int, work: Awaitable[Any]) -> None:
+        strand = self.branches[index].strand
         try:
-            await self.branches[index].run(self._execution, work)
+            await self.branches[index].run(work)
         except NonDeterminismError as error:
             self.differing.append(error)
             nursery.cancel_scope.cancel()
             return
         if self.chosen is None:
+            if strand.has_lost:  # so has the whole race, in another one
+                await self._execution.freeze(strand)
             self._choose(index)
         elif not self._is_replayed or index != self.chosen:
+            self._execution.leave(strand)
             return
-        else:
-            await self._execution.quiet(tuple(branch.strand.path for branch in self._losers()))
+        self._execution.enter(self._parent)  # one strand of the workflow goes on at any moment
+        self._execution.leave(strand)
+        await self._execution.quiet(tuple(branch.strand.path for branch in self._losers()))
         for branch in self._losers():
             self._execution.replay.abandon(branch.strand.path)
         nursery.cancel_scope.cancel()
@@ -153,20 +166,14 @@ class _Race:
         self._mark_losers()
         body = payload.encode({"branch": index})
         self._execution.journal.append(Kind.BRANCH_CHOSEN, op=self._op, payload=body)
-        for op, pending in self._execution.pending.items():
-            if pending.strand.has_lost and not pending.scope.cancel_called:
-                reason = f"branch {index} of {self._op} was the first"
-                child = pending.what == CHILD
-                self._execution.record_cancelled(
-                    op, pending.what, pending.name, reason, lost=True, cancels_child=child
-                )
+        self._execution.lose()
 
     def _losers(self) -> list[_Branch]:
         return [branch for index, branch in enumerate(self.branches) if index != self.chosen]
 
     def _mark_losers(self) -> None:
         for branch in self._losers():
-            branch.strand.lost = True
+            branch.strand.lost = f"branch {self.chosen} of {self._op} was the first"
 
 
 def _fork(execution: Execution, parent: Strand, op: str, count: int) -> list[_Branch]:

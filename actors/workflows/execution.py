@@ -17,7 +17,7 @@ from actors.workflows.definition import Definitions
 from actors.workflows.history import Kind
 from actors.workflows.journal import Journal
 from actors.workflows.messages import RecordHeartbeat
-from actors.workflows.replay import ACTIVITY, Recorded, Replay
+from actors.workflows.replay import ACTIVITY, CHILD, TRANSACTION, Recorded, Replay
 from actors.workflows.strand import Strand
 from storage import payload
 from storage.workflows.records import MessageRow, TaskRow
@@ -193,17 +193,23 @@ class Execution:
             with pending.scope:
                 return await work()
         finally:
-            del self.pending[op]
+            self.pending.pop(op, None)
             if self.pending:
                 self.surroundings.idle()
+        if strand.has_lost:
+            await self.freeze(strand)
         raise self.cancelled(strand, op, what, name)
 
     async def _reach(self, strand: Strand, op: str, what: str, name: str) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()  # another branch has won, or has stalled us
         if strand.has_lost:
-            await self._freeze(strand)
+            if self.replay.is_open(op):  # an earlier life began it, and did not get to its end
+                self._record_lost(strand, op, what, name)
+            await self.freeze(strand)
         self.live.set()
         await self.unpaused()
+        if strand.has_lost:
+            await self.freeze(strand)
         if self.cancel_reason is not None and strand.takes_cancellation:
             raise self.cancelled(strand, op, what, name)
         self.go_live()
@@ -255,6 +261,22 @@ class Execution:
             cancels_child=cancels_child,
         )
 
+    def lose(self) -> None:
+        """Stop the operations in progress of strands that have lost, and record that they ended.
+
+        A transaction is not recorded: it may have been made already, and is recorded if it was.
+        """
+        for op, pending in list(self.pending.items()):
+            if pending.strand.has_lost:
+                del self.pending[op]
+                pending.scope.cancel()
+                if pending.what != TRANSACTION:
+                    self._record_lost(pending.strand, op, pending.what, pending.name)
+
+    def _record_lost(self, strand: Strand, op: str, what: str, name: str) -> None:
+        child = what == CHILD
+        self.record_cancelled(op, what, name, strand.why_lost, lost=True, cancels_child=child)
+
     def go_live(self) -> None:
         """Say that a stalled workflow has got further."""
         if self.stalled:
@@ -295,7 +317,7 @@ class Execution:
         """When the first of its timers ends."""
         return min((p.wake_at for p in self.pending.values() if p.wake_at), default=None)
 
-    # Strands that have lost, while a replay runs them to where they were when they did.
+    # Strands that have lost: each is run to where it was when it did, and held there.
 
     def enter(self, strand: Strand) -> None:
         self._active.add(strand)
@@ -309,6 +331,7 @@ class Execution:
         while any(strand.is_under(path) for strand in self._active for path in paths):
             await self._quiet.park()
 
-    async def _freeze(self, strand: Strand) -> None:
+    async def freeze(self, strand: Strand) -> None:
+        """Hold a strand that has lost, until its race is over."""
         self.leave(strand)
         await trio.sleep_forever()

@@ -188,6 +188,11 @@ class Replay:
         """Whether an operation, or branches, are recorded there."""
         return op in self._recorded or op in self._forks
 
+    def is_open(self, op: str) -> bool:
+        """Whether it is recorded that an operation has begun, and not that it has ended."""
+        record = self._recorded.get(op)
+        return record is not None and record.outcome is None
+
     def version(self, change: str) -> int | None:
         """The version that is marked for a change, None where none is."""
         return self._versions.get(change)

@@ -29,7 +29,7 @@ class Strand:
         run: which run of the workflow, from 1.
         parent: the strand it was forked from.
         cancelled: the workflow's cancellation has been raised on it, or before it began.
-        lost: another branch of its fork was the first.
+        lost: another branch of its fork was the first, in words; "" where none was.
         shielded: it compensates, which a cancellation does not stop.
     """
 
@@ -37,7 +37,7 @@ class Strand:
     run: int = 1
     parent: "Strand | None" = None
     cancelled: bool = False
-    lost: bool = False
+    lost: str = ""
     shielded: bool = False
     _count: int = 0
     _draws: int = 0
@@ -68,7 +68,11 @@ class Strand:
     @property
     def has_lost(self) -> bool:
         """Whether it, or a strand it was forked from, has lost."""
-        return self.lost or (self.parent is not None and self.parent.has_lost)
+        return self.why_lost != ""
+
+    @property
+    def why_lost(self) -> str:
+        return self.lost or ("" if self.parent is None else self.parent.why_lost)
 
     @classmethod
     def enter(cls, run: int = 1) -> "Strand":
