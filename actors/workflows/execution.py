@@ -101,6 +101,7 @@ class Pending:
         parkable: it waits for something that finds the workflow also when it is only a row.
         wake_at: when it ends by itself.
         ends_itself: a cancellation has reached what it waits for, and will end that.
+        child_id: the child workflow it waits for; "" for what is none.
     """
 
     what: str
@@ -109,6 +110,7 @@ class Pending:
     parkable: bool
     wake_at: datetime | None
     ends_itself: bool
+    child_id: str = ""
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 
 
@@ -174,6 +176,7 @@ class Execution:
         parkable: bool = False,
         wake_at: datetime | None = None,
         ends_itself: bool = False,
+        child_id: str = "",
     ) -> T:
         """Do what is not recorded yet, as an operation that can be seen and cancelled.
 
@@ -185,7 +188,7 @@ class Execution:
         """
         strand = Strand.current()
         await self._reach(strand, op, what, name)
-        pending = Pending(what, name, strand, parkable, wake_at, ends_itself)
+        pending = Pending(what, name, strand, parkable, wake_at, ends_itself, child_id)
         self.pending[op] = pending
         if parkable:
             self.surroundings.idle()
@@ -311,6 +314,11 @@ class Execution:
         """Whether all it does is wait for what finds it also when it is only a row."""
         waits = self.paused or bool(self.pending)
         return waits and all(pending.parkable for pending in self.pending.values())
+
+    @property
+    def children(self) -> tuple[str, ...]:
+        """The child workflows that it waits for."""
+        return tuple(p.child_id for p in self.pending.values() if p.child_id)
 
     @property
     def wake_at(self) -> datetime | None:

@@ -237,12 +237,14 @@ class Park(Command[bool]):
         seq: the last outer event that its actor has seen.
         position: the last message that its actor has seen.
         wake_at: RFC 3339; None when no timer runs.
+        children: the child workflows it waits for.
     """
 
     workflow_id: str
     seq: int
     position: int
     wake_at: str | None
+    children: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -233,6 +233,8 @@ def park(connection: sqlite3.Connection, command: Park) -> bool:
         return False
     if queries.waiting_messages(connection, command.workflow_id, command.position):
         return False
+    if any(queries.status(connection, child_id) in CLOSED for child_id in command.children):
+        return False
     return queries.park(connection, command.workflow_id, command.wake_at)
 
 

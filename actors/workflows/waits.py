@@ -137,6 +137,7 @@ async def child(
         wait,
         parkable=True,
         ends_itself=on_parent_close != "abandon",
+        child_id=child_id,
     )
     return _child_result(definition, kind, text)
 

@@ -395,6 +395,7 @@ class WorkflowActor(Actor):
             seq=self._seen_seq,
             position=self._seen_position,
             wake_at=None if wake_at is None else rfc3339(wake_at),
+            children=self._execution.children,
         )
         if not await persist(self._parts.writer, command):
             self._look()

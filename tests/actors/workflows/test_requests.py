@@ -474,6 +474,17 @@ def test_a_parent_that_waits_as_its_row_is_to_be_run_when_its_child_closes(
     assert row(engine).parked == 0
 
 
+def test_a_parent_whose_child_has_closed_does_not_wait_as_its_row(engine: Database) -> None:
+    """Its actor may be about to learn of it, and be killed before it has."""
+    create(engine)
+    adopt(engine, "w-1", "w-2")
+    park = Park(workflow_id="w-1", seq=2, position=0, wake_at=None, children=("w-2",))
+    assert engine.run(park) is True
+    append(engine, "w-2", Kind.WORKFLOW_COMPLETED)
+    assert engine.twice(park) == [False, False]
+    assert row(engine).parked == 0
+
+
 def test_a_child_that_is_started_twice_is_one_and_to_be_run_both_times(engine: Database) -> None:
     create(engine)
     event = NewEvent(kind=Kind.CHILD_STARTED, at="t")
