@@ -172,7 +172,7 @@ class _Halted(Execution):
         strand = Strand.current()
         if not strand.has_lost:
             self.reach(op, describe(what, name, op))
-        await self._freeze(strand)
+        await self.freeze(strand)
 
     def reach(self, op: str, asked_for: str) -> None:
         """Say that the code asks for something that is not recorded."""

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import trio
 
-from actors.agents.messages import TaskReady
+from actors.agents.messages import TaskReady, TaskWithdrawn
 from actors.clock import rfc3339
 from actors.workflows import timers, workflow
 from actors.workflows.activities import encode_result
@@ -233,7 +233,7 @@ class Engine:
             case WakeAt():
                 await self._timers.up.wait()
                 await self._timers.on_receive(message)
-            case TaskReady():
+            case TaskReady() | TaskWithdrawn():
                 await self._lift_all()
             case RecordHeartbeat():
                 await self.commit(message)
