@@ -56,12 +56,13 @@ async def make(plan: StartPlan, *, beads: Named, tempolite: Named) -> None:
         await write(beads, CreateIssue(row=plan.issue, key=plan.workflow_id))
     except Conflict as error:
         taken = error
-    await write(tempolite, _instance(plan))
+    await write(tempolite, instance_of(plan))
     if taken is not None:
         raise taken
 
 
-def _instance(plan: StartPlan) -> CreateInstance:
+def instance_of(plan: StartPlan) -> CreateInstance:
+    """The command that makes a start's instance."""
     return CreateInstance(
         workflow_id=plan.workflow_id,
         issue_id=plan.issue_id,

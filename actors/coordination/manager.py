@@ -153,7 +153,8 @@ class WorkflowManager(Actor):
         if plan.status == "queued":
             hint(self._coordinator, GrantQueued())
         else:
-            hint(self._dispatcher, Launch(workflow_id=plan.workflow_id))
+            created = intents.instance_of(plan)
+            hint(self._dispatcher, Launch(workflow_id=plan.workflow_id, created=created))
         return _record(plan)
 
     async def _record(self, plan: StartPlan) -> str | None:

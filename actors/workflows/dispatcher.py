@@ -29,6 +29,7 @@ from actors.workflows.messages import (
     WorkflowGaveUp,
     WorkflowView,
 )
+from actors.workflows.store import as_created
 from actors.workflows.workflow import EngineParts, Loaded, WorkflowActor, load_short
 from actors.writer import persist, write
 from storage.workflows import queries
@@ -95,6 +96,7 @@ class Dispatcher(Actor):
         self._instances = instances
         self._parts = parts
         self._recovering: dict[str, bool] = {}
+        self._launched: dict[str, None] = {}
 
     async def on_start(self) -> None:
         begin = BeginLife(
@@ -106,6 +108,7 @@ class Dispatcher(Actor):
         hint(self._parts.coordinator, TaskReady())
         if self._drives_all:
             ready = [row for row in rows if row.status != Status.QUEUED]
+            self._launched = {row.workflow_id: None for row in ready}
             self._recovering = {row.workflow_id: False for row in ready}
             self.spawn(self._recover, ready)
 
@@ -116,11 +119,11 @@ class Dispatcher(Actor):
 
     async def on_receive(self, message: object) -> object:
         match message:
-            case Launch(workflow_id=workflow_id):
-                return self.defer(self._hear(workflow_id))
+            case Launch():
+                return self.defer(self._hear(message))
             case QueryWorkflow():
                 return self.defer(self._query(message))
-            case DescribeWorkflow(workflow_id=workflow_id):
+            case DescribeWorkflow():
                 return self.defer(self._describe(message))
             case WorkflowGaveUp():
                 return self.defer(self._give_up(message))
@@ -148,17 +151,27 @@ class Dispatcher(Actor):
         finally:
             reader.execute("COMMIT")
 
-    async def _hear(self, workflow_id: str) -> None:
+    async def _hear(self, message: Launch) -> None:
         """Launch a workflow, or have it look at the rows once it is recovered."""
+        workflow_id = message.workflow_id
         if workflow_id in self._recovering:
             self._recovering[workflow_id] = True
+        elif message.created is not None and workflow_id not in self._launched:
+            await self._launch(workflow_id, loaded=as_created(message.created))
         else:
             await self._launch(workflow_id)
+
+    def _remember(self, workflow_id: str) -> None:
+        """Keep who was launched for as long as the news of its making can be on its way."""
+        self._launched[workflow_id] = None
+        if len(self._launched) > self.mailbox_bound:
+            del self._launched[next(iter(self._launched))]
 
     async def _launch(
         self, workflow_id: str, attempt: int = 1, loaded: Loaded | None = None
     ) -> None:
         """See that a workflow has its actor, and that this one looks at the rows."""
+        self._remember(workflow_id)
         if loaded is None and queries.status(self._parts.reader, workflow_id) not in (
             Status.RUNNING,
             Status.STALLED,

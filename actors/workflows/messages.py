@@ -367,9 +367,15 @@ class EndLife(Command[None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """Told to the dispatcher: this workflow can run, or has news. A hint; its rows count."""
+    """Told to the dispatcher: this workflow can run, or has news. A hint; its rows count.
+
+    Args:
+        created: the command that has just made it, from whoever sent that; then its rows need not
+            be read to be run.
+    """
 
     workflow_id: str
+    created: CreateInstance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

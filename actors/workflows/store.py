@@ -13,7 +13,7 @@ from actors.errors import Conflict
 from actors.workflows import requests
 from actors.workflows.definition import ActivityFailure
 from actors.workflows.events import add_event, insert_events, relatives, request_cancel
-from actors.workflows.history import CLOSED, OUTER, Kind, NewEvent, Status
+from actors.workflows.history import CLOSED, OUTER, HistoryEvent, Kind, NewEvent, Status
 from actors.workflows.messages import (
     ActivateInstance,
     Appended,
@@ -39,7 +39,7 @@ from actors.workflows.transaction import TakenBack, transact
 from actors.writer import Handler
 from storage import payload
 from storage.workflows import queries
-from storage.workflows.records import TaskRow
+from storage.workflows.records import InstanceRow, TaskRow
 
 
 def create_instance(connection: sqlite3.Connection, command: CreateInstance) -> None:
@@ -54,14 +54,39 @@ def create_instance(connection: sqlite3.Connection, command: CreateInstance) -> 
         at=command.at,
     )
     if new:
-        facts = {
-            "issue_id": command.issue_id,
-            "version": command.version,
-            "queued": command.queued,
-            "agent_type": command.agent_type,
-            "agent_id": command.agent_id,
-        }
+        facts = facts_of_start(command)
         _start(connection, command.workflow_id, command.name, facts, command.at)
+
+
+def facts_of_start(command: CreateInstance) -> dict[str, object]:
+    """What the first event of a history holds."""
+    return {
+        "issue_id": command.issue_id,
+        "version": command.version,
+        "queued": command.queued,
+        "agent_type": command.agent_type,
+        "agent_id": command.agent_id,
+    }
+
+
+def as_created(command: CreateInstance) -> tuple[InstanceRow, list[HistoryEvent]]:
+    """The row and the first event that a new instance has, as they would be read."""
+    row = InstanceRow(
+        workflow_id=command.workflow_id,
+        name=command.name,
+        version=command.version,
+        status=Status.RUNNING,
+        input=command.variables,
+        recoveries=0,
+    )
+    started = HistoryEvent(
+        seq=1,
+        kind=Kind.WORKFLOW_STARTED,
+        name=command.name,
+        payload=payload.encode(facts_of_start(command)),
+        at=command.at,
+    )
+    return row, [started]
 
 
 def _start(

@@ -63,4 +63,4 @@ class Starter:
         )
         self.ids.append(workflow_id)
         await write(self._writer, instance, deadline_s=DEADLINE_S)
-        hint(self._dispatcher, Launch(workflow_id=workflow_id))
+        hint(self._dispatcher, Launch(workflow_id=workflow_id, created=instance))
