@@ -19,7 +19,7 @@ from actors.coordination.messages import Identity
 from actors.coordination.store import claim_home
 from storage.coordination import queries as coordination_queries
 from storage.coordination.queries import set_meta
-from storage.database import find_damage, located, open_reader, open_writer
+from storage.database import located, open_reader, open_writer, refuse_damaged
 from storage.errors import (
     Corrupt,
     RepositoryMismatch,
@@ -43,7 +43,7 @@ TEMPOLITE_SCHEMA = resources.files("storage.workflows") / "schema"
 BEADS_SCHEMA = resources.files("storage.issues") / "schema"
 
 LOOKED_THROUGH_BYTES = 64 * MIB
-"""SQLite looks through a gigabyte in a second: so much costs a start 60 ms."""
+"""SQLite looks through 100 MB in 0.15 s, indexes and all: so much costs a start 90 ms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ async def open_stores(
     }
     if prepare:
         for path, schema in places.values():
-            _refuse_damaged(path)
+            _refuse_small_and_damaged(path)
             with _naming(path):
                 _migrate(path, schema)
         _refuse_strangers(data)
@@ -117,7 +117,7 @@ async def open_stores(
         yield Stores(identity=identity, **readers)
 
 
-def _refuse_damaged(path: Path) -> None:
+def _refuse_small_and_damaged(path: Path) -> None:
     """Look through a database that is small enough for it to cost a start next to nothing.
 
     Damage in a larger one is found by the offline check, or by whoever comes across it.
@@ -125,12 +125,8 @@ def _refuse_damaged(path: Path) -> None:
     Raises:
         Corrupt: it is damaged; the place is named.
     """
-    if (
-        path.exists()
-        and path.stat().st_size <= LOOKED_THROUGH_BYTES
-        and (places := find_damage(path, opened=open_writer))
-    ):
-        raise Corrupt(path, "; ".join(places))
+    if path.exists() and path.stat().st_size <= LOOKED_THROUGH_BYTES:
+        refuse_damaged(path)
 
 
 def _migrate(path: Path, schema: Traversable) -> None:

@@ -32,7 +32,7 @@ class DatabaseFailure(StorageError):
 
 
 class Corrupt(DatabaseFailure):
-    what = "is not a readable SQLite database (restore it from a backup, or move it away)"
+    what = "is damaged, or no SQLite database (restore it from a backup, or move it away)"
 
 
 class DiskFull(DatabaseFailure):

@@ -18,6 +18,7 @@ from storage.database import open_reader, open_writer
 from storage.errors import Corrupt, RepositoryMismatch, StorageError, StoresDisagree
 from storage.home import DataDir
 from storage.tuning import Tuning
+from tests.support.damage import lose_index_entries
 from tests.support.world import git_repository, running_system
 
 
@@ -242,6 +243,19 @@ async def test_a_damaged_database_is_refused_with_its_place(repo: Path, database
         file.seek(2 * 4096)
         file.write(bytes(range(256)) * 16)
     with pytest.raises(Corrupt, match=rf"{path.name} .*[Pp]age 3\b"):
+        async with opened(repo):
+            pass
+
+
+async def test_a_damaged_index_is_refused_and_named(repo: Path) -> None:
+    """No look-up would find the rows that it lacks."""
+    async with opened(repo):
+        pass
+    path = DataDir.resolve(repo).coordination_db
+    lose_index_entries(
+        path, "events_of_workflow", "INSERT INTO events VALUES (1,'x','w',NULL,'','')"
+    )
+    with pytest.raises(Corrupt, match="missing from index events_of_workflow"):
         async with opened(repo):
             pass
 

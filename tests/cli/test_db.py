@@ -16,6 +16,7 @@ from storage.databases import databases
 from storage.home import DataDir
 from storage.migrate import applied
 from tests.cli.run import Run
+from tests.support.damage import lose_index_entries
 from tests.support.golden import golden_file
 
 Db = Callable[..., object]
@@ -310,6 +311,19 @@ def test_archive_moves_out_what_ended_long_ago(home: Path, beadflow: Run) -> Non
     assert beadflow("db", "check").code == 0
     assert beadflow("db", "vacuum").code == 0
     assert beadflow("db", "archive", "--days", "30", "-o", "json").json["data"]["workflows"] == 0
+
+
+@pytest.mark.parametrize("argv", [["vacuum"], ["archive", "--days", "1"]])
+def test_a_damaged_index_is_refused_by_who_would_delete_or_rewrite(
+    home: Path, beadflow: Run, argv: list[str]
+) -> None:
+    beadflow("db", "migrate")
+    lose_index_entries(home / "tempolite.db", "tasks_ended", "UPDATE tasks SET state = 'done'")
+    ran = beadflow("db", *argv)
+    assert ran.code == 1
+    assert str(home / "tempolite.db") in ran.err
+    assert "missing from index tasks_ended" in ran.err
+    assert beadflow("db", "check").code == 1
 
 
 def test_archive_takes_the_days_of_the_settings(home: Path, beadflow: Run, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from storage.database import open_writer
 from storage.databases import Database, databases
 from storage.integrity import inspect
+from tests.support.damage import lose_index_entries
 from tests.support.golden import golden_file
 
 PAGE = 4096
@@ -47,17 +48,7 @@ def test_a_page_that_was_zeroed_is_reported_with_its_table_and_number(engine: Da
 
 
 def test_an_index_that_lacks_a_row_is_reported_by_its_name(engine: Database) -> None:
-    with closing(sqlite3.connect(engine.path)) as connection:
-        connection.execute("PRAGMA writable_schema=ON")
-        sql = "DELETE FROM sqlite_schema WHERE name = 'tasks_ended' RETURNING *"
-        row = connection.execute(sql).fetchone()
-        connection.commit()
-    with closing(sqlite3.connect(engine.path)) as connection:
-        connection.execute("UPDATE tasks SET state = 'done'")
-        connection.commit()
-        connection.execute("PRAGMA writable_schema=ON")
-        connection.execute("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", row)
-        connection.commit()
+    lose_index_entries(engine.path, "tasks_ended", "UPDATE tasks SET state = 'done'")
     assert "tasks_ended" in {finding.table for finding in inspect(engine)}
 
 
