@@ -6,7 +6,8 @@ refused with the name of its holder while somebody has it. The work is done in `
 the commands and what they print.
 """
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import import_module, metadata
@@ -33,7 +34,7 @@ from storage.issues.file import PUBLISHED
 from storage.manifest import Manifest
 from storage.migrate import Applied, migrate, undoable
 from storage.migrate import rollback as undo
-from storage.restore import restore
+from storage.restore import restore, verify
 from storage.snapshot import snapshot
 from storage.vacuum import vacuum
 
@@ -83,7 +84,8 @@ app = App(
 def status_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
     """Show the databases: version, size, and who holds them.
 
-    Works beside a server. The exit code is 1 when this program could not open one.
+    Works beside a server. The exit code is 1 when this program could not open one, or
+    when a restore is unfinished.
     """
     data = _existing(repo, data_dir)
     found = [inventory.described(database) for database in databases(data.path)]
@@ -100,9 +102,10 @@ def status_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
         out.table(inventory.COLUMNS, [inventory.row(database) for database in found])
         out.text("")
         out.fields({"data": str(data.path), "held by": inventory.holder_words(data.read_holder())})
+    unfit = any(database["state"] in inventory.UNFIT for database in found)
     if is_unfinished(data.path):
         out.note(str(RestoreUnfinished(data.path)), "yellow")
-    unfit = any(database["state"] in inventory.UNFIT for database in found)
+        unfit = True
     return ExitCode.FAILED if unfit else ExitCode.OK
 
 
@@ -134,7 +137,7 @@ def migrate_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
     A server does so by itself when it starts. Each step is one transaction.
     """
     done: list[tuple[Database, Applied]] = []
-    with _existing(repo, data_dir) as data:
+    with _held(_existing(repo, data_dir), out) as data:
         for database in _present(data.path):
             with closing(open_writer(database.path)) as connection:
                 done += [(database, step) for step in migrate(connection, database.schema)]
@@ -164,7 +167,7 @@ def rollback(
         )
     done: list[tuple[Database, Applied]] = []
     kept = ""
-    with _existing(repo, data_dir) as data:
+    with _held(_existing(repo, data_dir), out) as data:
         chosen = [d for d in _present(data.path) if database in (None, d.name)]
         if sum(_count_undoable(found, to) for found in chosen):
             kept = str(_backup_before_rollback(data, repo))
@@ -218,8 +221,9 @@ def restore_(
     """
     data = DataDir.resolve(repo, data_dir)
     source = directory.expanduser().absolute()
-    with data:
-        done = restore(data.path, source, _published(data, repo))
+    taken = verify(source)
+    with _held(data, out):
+        done = restore(data.path, source, taken, _published(data, repo))
     facts = {
         "backup": str(source),
         "taken_at": done.taken.taken_at,
@@ -250,7 +254,7 @@ def vacuum_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
 
     Takes as much free space, for a while, as twice the largest database.
     """
-    with _existing(repo, data_dir) as data:
+    with _held(_existing(repo, data_dir), out) as data:
         sizes = {d.name: vacuum(d) for d in _present(data.path)}
     if out.json:
         shown = [{"database": n, "before": b, "after": a} for n, (b, a) in sizes.items()]
@@ -278,7 +282,7 @@ def archive_(
     if not settings.retention_days:
         raise usage("Nothing says how long to keep workflows", hint="say --days, 1 or more")
     aging = import_module("cli.aging")  # brings the engine along, which only this command needs
-    with _existing(repo, data_dir) as data:
+    with _held(_existing(repo, data_dir), out) as data:
         retired = aging.retire(data.path, settings.retention_days)
     facts = {**asdict(retired), "archive": str(data.path / ARCHIVE)}
     if out.json:
@@ -295,7 +299,7 @@ def _existing(repo: Path | None, data_dir: Path | None) -> DataDir:
         Problem: there is no data in it.
     """
     data = DataDir.resolve(repo, data_dir)
-    if not _present(data.path):
+    if not _present(data.path) and not is_unfinished(data.path):
         raise Problem(
             "There is no data yet",
             f"no database in {data.path}",
@@ -304,6 +308,16 @@ def _existing(repo: Path | None, data_dir: Path | None) -> DataDir:
             hint="--repo or --data-dir name another place",
         )
     return data
+
+
+@contextmanager
+def _held(data: DataDir, out: Output) -> Iterator[DataDir]:
+    """The data directory with its lock; says when taking that has finished an earlier restore."""
+    unfinished = is_unfinished(data.path)
+    with data:
+        if unfinished:
+            out.note(f"a restore into {data.path} that was cut off was finished first", "yellow")
+        yield data
 
 
 def _present(directory: Path) -> list[Database]:

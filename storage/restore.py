@@ -66,18 +66,25 @@ def verify(backup: Path) -> Manifest:
     return taken
 
 
-def restore(directory: Path, backup: Path, published: Path) -> Restored:
+def restore(directory: Path, backup: Path, taken: Manifest, published: Path) -> Restored:
     """Puts a backup in the place of the databases. The data directory's lock is held.
 
     When it returns, the new set survives a power cut.
 
+    Args:
+        directory: the data directory.
+        backup: the backup's directory.
+        taken: what `verify` gave for it. That comes before the lock, because whoever takes the
+            lock finishes a restore that was cut off, and a mistyped backup shall not do even that.
+        published: the issues' file in the work tree.
+
     Raises:
-        BackupUnusable: see `verify`; or it is another installation's. Nothing was touched.
+        BackupUnusable: it was changed since it was verified, its databases contradict each other,
+            or it is another installation's. Nothing was touched.
         StorageError: it cannot be brought to the present schema. Nothing was touched.
         OSError: the data directory cannot be written. Before the decision nothing was touched,
             after it the next holder of the lock finishes.
     """
-    taken = verify(backup)
     _refuse_another_home(directory, backup, taken)
     steps = _stage(directory, backup, taken)
     aside = exchange.decide(directory)

@@ -211,8 +211,43 @@ def test_a_restore_that_was_cut_off_is_told_to_who_reads_and_finished_by_who_wri
         assert ran.code == 1
         assert "was cut off" in ran.err
     told = beadflow("db", "status", "-o", "json")
-    assert (told.code, told.json["data"]["restore_unfinished"]) == (0, True)
+    assert (told.code, told.json["data"]["restore_unfinished"]) == (1, True)
     assert "was cut off" in beadflow("db", "status").err
+    ran = beadflow("db", "migrate")
+    assert ran.code == 0
+    assert f"a restore into {home} that was cut off was finished first" in ran.err
+    assert beadflow("db", "status").code == 0
+    assert "finished first" not in beadflow("db", "migrate").err
+    assert beadflow("db", "check").code == 0
+
+
+def test_a_backup_that_is_refused_does_not_finish_the_restore_that_was_cut_off(
+    home: Path, beadflow: Run, tmp_path: Path
+) -> None:
+    beadflow("db", "migrate")
+    target = tmp_path / "monday"
+    assert beadflow("db", "backup", str(target)).code == 0
+    shutil.copytree(target, home / "restoring")
+    (home / "restore.json").write_text('{"aside": "replaced-x"}')
+    before = (home / "coordination.db").read_bytes()
+    assert beadflow("db", "restore", str(tmp_path / "nope")).code != 0
+    assert (home / "restore.json").exists()
+    assert (home / "coordination.db").read_bytes() == before
+    ran = beadflow("db", "restore", str(target))
+    assert ran.code == 0
+    assert "was finished first" in ran.err
+    assert (home / "replaced-x" / "coordination.db").read_bytes() == before
+
+
+def test_a_restore_into_an_empty_place_that_was_cut_off_is_finished_too(
+    home: Path, beadflow: Run, tmp_path: Path
+) -> None:
+    beadflow("db", "migrate")
+    (home / "restoring").mkdir()
+    for database in databases(home):
+        database.path.rename(home / "restoring" / database.path.name)
+    (home / "restore.json").write_text('{"aside": "replaced-x"}')
+    assert "was cut off" in beadflow("db", "check").err
     assert beadflow("db", "migrate").code == 0
     assert beadflow("db", "check").code == 0
 

@@ -61,7 +61,7 @@ def backup(tmp_path: Path) -> Path:
 
 def restored(home: Path, backup: Path, published: Path) -> object:
     with DataDir.resolve(home.parent, home) as data:
-        return restore(data.path, backup, published)
+        return restore(data.path, backup, verify(backup), published)
 
 
 def contents(home: Path) -> dict[str, bytes]:
@@ -72,7 +72,7 @@ def test_the_backup_stands_where_the_old_databases_were_and_these_are_kept(
     home: Path, backup: Path, tmp_path: Path
 ) -> None:
     with DataDir.resolve(tmp_path, home) as data:
-        done = restore(data.path, backup, tmp_path / "work" / "issues.jsonl")
+        done = restore(data.path, backup, verify(backup), tmp_path / "work" / "issues.jsonl")
     assert marks(home) == [NEW] * 3
     assert done.aside is not None
     assert marks(done.aside) == [OLD] * 3
@@ -86,7 +86,7 @@ def test_the_backup_stands_where_the_old_databases_were_and_these_are_kept(
 
 def test_into_an_empty_place_nothing_is_kept(backup: Path, tmp_path: Path) -> None:
     with DataDir.resolve(tmp_path, tmp_path / "empty") as data:
-        done = restore(data.path, backup, tmp_path / "work" / "issues.jsonl")
+        done = restore(data.path, backup, verify(backup), tmp_path / "work" / "issues.jsonl")
     assert done.aside is None
     assert marks(tmp_path / "empty") == [NEW] * 3
 
@@ -122,7 +122,7 @@ def test_an_older_backup_is_brought_to_the_present_schema(home: Path, tmp_path: 
     )
     manifest.write(old, facts)
     with DataDir.resolve(tmp_path, home) as data:
-        done = restore(data.path, old, tmp_path / "none.jsonl")
+        done = restore(data.path, old, verify(old), tmp_path / "none.jsonl")
     wanted = [(d.name, v) for d in databases(home) for v in range(2, d.newest + 1)]
     assert [(name, step.version) for name, step in done.steps] == wanted
 
@@ -244,14 +244,14 @@ KILLED = """
 import json, os, shutil, signal, sqlite3, sys
 from pathlib import Path
 from storage.home import DataDir
-from storage.restore import restore
+from storage.restore import restore, verify
 from tests.storage.test_restore import NAMES, marks
 place, backup, template = map(Path, sys.argv[1:])
 home = place / "home"
 
 def put_back():
     with DataDir.resolve(place, home) as data:
-        restore(data.path, backup, place / "none.jsonl")
+        restore(data.path, backup, verify(backup), place / "none.jsonl")
 
 def killed_at(point):
     left = point
