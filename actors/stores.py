@@ -22,8 +22,10 @@ from storage.coordination.queries import set_meta
 from storage.database import located, open_reader, open_writer, refuse_damaged
 from storage.errors import (
     Corrupt,
+    RepositoryCopied,
     RepositoryMismatch,
     SchemaError,
+    StorageError,
     StoresDisagree,
     database_failure,
 )
@@ -90,6 +92,7 @@ async def open_stores(
     Raises:
         Corrupt: a database is damaged; the place is named. Large ones are not looked through here.
         RepositoryMismatch: the data belongs to another repository.
+        RepositoryCopied: the data is a copy of another repository's, which is still there.
         StoresDisagree: a database was lost, or put back from another time than the others.
         StorageError: a database cannot be opened or migrated; it says which and why.
     """
@@ -188,8 +191,10 @@ def _identity(data: DataDir, chance: random.Random, *, prepare: bool) -> Identit
     with _naming(path), opened as connection:
         identity = claim_home(connection, home=ids.home_id(chance), repository=repository)
         if identity.repository != repository:
-            _refuse_another(data, Path(identity.repository))
+            recorded = Path(identity.repository)
+            _refuse_another(data, recorded)
             if prepare:
+                _refuse_copy(data, recorded, identity.home)
                 set_meta(connection, "repository", repository)
     return replace(identity, repository=repository)
 
@@ -203,6 +208,28 @@ def _refuse_another(data: DataDir, recorded: Path) -> None:
     inside = data.path.is_relative_to(data.repository)
     if not inside and recorded.exists():
         raise RepositoryMismatch(recorded, data.repository)
+
+
+def _refuse_copy(data: DataDir, recorded: Path, home: str) -> None:
+    """A repository that was copied took a copy of the data along: its original would go on too.
+
+    Raises:
+        RepositoryCopied: the recorded repository still has this data, or some that cannot be read.
+    """
+    if not data.path.is_relative_to(data.repository):
+        return
+    original = recorded / data.path.relative_to(data.repository)
+    path = original / data.coordination_db.name
+    if path.exists() and not path.samefile(data.coordination_db) and _may_be_of(path, home):
+        raise RepositoryCopied(data.path, original)
+
+
+def _may_be_of(path: Path, home: str) -> bool:
+    try:
+        with closing(open_reader(path)) as connection:
+            return coordination_queries.meta(connection, "home") == home
+    except (StorageError, sqlite3.Error):
+        return True
 
 
 @contextmanager

@@ -18,7 +18,14 @@ from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 from cli.exits import ExitCode
 from cli.output import Form, Output
 from cli.problem import Problem, usage
-from storage.errors import SchemaError, StorageError, StoreLocked
+from storage.errors import (
+    BackupOfAnother,
+    RepositoryCopied,
+    RepositoryMismatch,
+    SchemaError,
+    StorageError,
+    StoreLocked,
+)
 
 _EPILOGUE = (
     "Examples:\n\n"
@@ -172,6 +179,8 @@ def _unusable(err: StorageError) -> Problem:
             exit_code=ExitCode.FAILED,
             hint="`beadflow db status` shows what was applied to which database",
         )
+    if isinstance(err, BackupOfAnother | RepositoryCopied | RepositoryMismatch):
+        return Problem(str(err), code="another_repository", exit_code=ExitCode.CONFLICT)
     return Problem(str(err), code="storage", exit_code=ExitCode.FAILED)
 
 

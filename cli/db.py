@@ -43,6 +43,7 @@ _DATA_HELP = "The data directory; by default beadflow/ in the repository's Git d
 
 _DAYS_HELP = "Keep what ended in the last so many days; by default the settings' retention_days."
 _CONFIG = "The settings file."
+_FORCE_HELP = "Restore it even if it is of another repository or installation."
 _TO_HELP = "The version that none shall be above, 1 or more."
 
 Name = Literal["coordination", "tempolite", "beads"]
@@ -210,6 +211,7 @@ def restore_(
     directory: Annotated[Path, Parameter(name="DIR", help="A directory that `db backup` made.")],
     /,
     *,
+    force: Annotated[bool, Parameter(negative="", help=_FORCE_HELP)] = False,
     repo: Repo = None,
     data_dir: Data = None,
     out: Given,
@@ -223,7 +225,7 @@ def restore_(
     source = directory.expanduser().absolute()
     taken = verify(source)
     with _held(data, out):
-        done = restore(data.path, source, taken, _published(data, repo))
+        done = restore(data, source, taken, _published(data, repo), force=force)
     facts = {
         "backup": str(source),
         "taken_at": done.taken.taken_at,

@@ -87,6 +87,10 @@ class BackupUnusable(StorageError):
         self.detail = detail
 
 
+class BackupOfAnother(BackupUnusable):
+    """A backup is whole, but of another installation or repository; nothing was touched."""
+
+
 class RestoreUnfinished(StorageError):
     """The databases are being exchanged, or were when a process died."""
 
@@ -171,6 +175,19 @@ class RepositoryMismatch(StorageError):
         )
         self.recorded = Path(recorded)
         self.actual = Path(actual)
+
+
+class RepositoryCopied(StorageError):
+    """The store came with a copy of a repository, and the original still has its own."""
+
+    def __init__(self, copy: Path, original: Path) -> None:
+        super().__init__(
+            f"{copy} is a copy of {original}, which is still there, and both would run the same"
+            " workflows: move the copy away to begin anew (the issues stay in their file), or move"
+            " the original away to go on with the copy"
+        )
+        self.copy = copy
+        self.original = original
 
 
 class StoresDisagree(StorageError):

@@ -19,7 +19,8 @@ from storage.backup import PUBLISHED
 from storage.coordination import queries as coordination
 from storage.database import open_reader, open_writer
 from storage.databases import Database, databases
-from storage.errors import BackupUnusable, StorageError
+from storage.errors import BackupOfAnother, BackupUnusable, StorageError
+from storage.home import DataDir
 from storage.integrity import inspect
 from storage.invariants import broken
 from storage.issues import file
@@ -66,27 +67,33 @@ def verify(backup: Path) -> Manifest:
     return taken
 
 
-def restore(directory: Path, backup: Path, taken: Manifest, published: Path) -> Restored:
-    """Puts a backup in the place of the databases. The data directory's lock is held.
+def restore(
+    data: DataDir, backup: Path, taken: Manifest, published: Path, *, force: bool = False
+) -> Restored:
+    """Puts a backup in the place of the databases.
 
     When it returns, the new set survives a power cut.
 
     Args:
-        directory: the data directory.
+        data: the data directory, held.
         backup: the backup's directory.
         taken: what `verify` gave for it. That comes before the lock, because whoever takes the
             lock finishes a restore that was cut off, and a mistyped backup shall not do even that.
         published: the issues' file in the work tree.
+        force: take another's backup, too; it then belongs to this repository.
 
     Raises:
-        BackupUnusable: it was changed since it was verified, its databases contradict each other,
-            or it is another installation's. Nothing was touched.
+        BackupOfAnother: it is another installation's or repository's. Nothing was touched.
+        BackupUnusable: it was changed since it was verified, or its databases contradict each
+            other. Nothing was touched.
         StorageError: it cannot be brought to the present schema. Nothing was touched.
         OSError: the data directory cannot be written. Before the decision nothing was touched,
             after it the next holder of the lock finishes.
     """
-    _refuse_another_home(directory, backup, taken)
-    steps = _stage(directory, backup, taken)
+    directory, repository = data.path, str(data.repository)
+    if not force:
+        _refuse_another(directory, backup, taken, repository)
+    steps = _stage(directory, backup, taken, owner=repository if force else None)
     aside = exchange.decide(directory)
     exchange.finish(directory)
     return Restored(
@@ -108,22 +115,35 @@ def _refuse_changed(backup: Path, name: str, facts: manifest.File) -> None:
         raise BackupUnusable(backup, f"{name} was changed after it was written (its SHA-256)")
 
 
-def _refuse_another_home(directory: Path, backup: Path, taken: Manifest) -> None:
-    """Databases that cannot be read are what a restore is for, and refuse nothing."""
-    try:
-        with closing(open_reader(databases(directory)[0].path)) as connection:
-            home = coordination.meta(connection, "home")
-    except (StorageError, sqlite3.Error):
-        return
+def _refuse_another(directory: Path, backup: Path, taken: Manifest, repository: str) -> None:
+    """Takes the same installation's, wherever its repository was then, or this repository's."""
+    home = _home(directory)
     if home and taken.home and home != taken.home:
-        raise BackupUnusable(
+        raise BackupOfAnother(
             backup,
             f"it is of {taken.home} (repository {taken.repository}), the databases there are of"
-            f" {home}; use another --data-dir, or move these away first",
+            f" {home}; use another --data-dir, or --force to replace them all the same",
+        )
+    if not home and taken.repository not in ("", repository):
+        raise BackupOfAnother(
+            backup,
+            f"it is of the repository {taken.repository}, and this is {repository}; --repo names"
+            " another place, and --force restores it here all the same",
         )
 
 
-def _stage(directory: Path, backup: Path, taken: Manifest) -> tuple[tuple[str, Applied], ...]:
+def _home(directory: Path) -> str | None:
+    """Whose databases are there; databases that cannot be read are what a restore is for."""
+    try:
+        with closing(open_reader(databases(directory)[0].path)) as connection:
+            return coordination.meta(connection, "home")
+    except (StorageError, sqlite3.Error):
+        return None
+
+
+def _stage(
+    directory: Path, backup: Path, taken: Manifest, *, owner: str | None
+) -> tuple[tuple[str, Applied], ...]:
     """Copies the databases into the data directory's file system, migrates and checks them."""
     staged = exchange.stage(directory)
     steps: list[tuple[str, Applied]] = []
@@ -133,6 +153,8 @@ def _stage(directory: Path, backup: Path, taken: Manifest) -> tuple[tuple[str, A
             raise BackupUnusable(backup, f"{name} changed while it was read")
         with closing(open_writer(database.path)) as connection:
             steps += [(database.name, step) for step in migrate(connection, database.schema)]
+            if owner and database.name == "coordination":
+                coordination.set_meta(connection, "repository", owner)
     with snapshot(staged) as held:
         for finding in broken(held):
             what = f"{finding.database}.db: {finding.table} {finding.place}: {finding.what}"

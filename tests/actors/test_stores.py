@@ -1,6 +1,7 @@
 """The databases of a data directory, and whose they are."""
 
 import random
+import shutil
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
@@ -15,7 +16,13 @@ from actors.stores import Stores, open_stores
 from beadflow import Context, workflow
 from storage.coordination import queries
 from storage.database import open_reader, open_writer
-from storage.errors import Corrupt, RepositoryMismatch, StorageError, StoresDisagree
+from storage.errors import (
+    Corrupt,
+    RepositoryCopied,
+    RepositoryMismatch,
+    StorageError,
+    StoresDisagree,
+)
 from storage.home import DataDir
 from storage.tuning import Tuning
 from tests.support.damage import lose_index_entries
@@ -140,6 +147,69 @@ async def test_a_repository_that_was_moved_takes_its_data_along(repo: Path, tmp_
         assert stores.identity.home == home
     async with opened(moved) as stores:
         assert stores.identity.repository == str(DataDir.resolve(moved).repository)
+
+
+async def test_a_copied_repository_is_refused_beside_its_original(
+    repo: Path, tmp_path: Path
+) -> None:
+    """Both would run the same workflows."""
+    async with opened(repo):
+        pass
+    copy = shutil.copytree(repo, tmp_path / "copy", symlinks=True)
+    with pytest.raises(RepositoryCopied) as refused:
+        async with opened(copy):
+            pass
+    assert str(DataDir.resolve(repo).path) in str(refused.value)
+    assert str(DataDir.resolve(copy).path) in str(refused.value)
+    async with opened(repo) as stores:
+        assert stores.identity.repository == str(DataDir.resolve(repo).repository)
+
+
+async def test_a_copy_beside_an_original_that_cannot_be_read_is_refused_too(
+    repo: Path, tmp_path: Path
+) -> None:
+    async with opened(repo):
+        pass
+    copy = shutil.copytree(repo, tmp_path / "copy", symlinks=True)
+    DataDir.resolve(repo).coordination_db.write_bytes(b"rubbish" * 1000)
+    with pytest.raises(RepositoryCopied):
+        async with opened(copy):
+            pass
+
+
+async def test_a_copy_outlives_an_original_that_began_anew(repo: Path, tmp_path: Path) -> None:
+    async with opened(repo, seed=1) as stores:
+        home = stores.identity.home
+    copy = shutil.copytree(repo, tmp_path / "copy", symlinks=True)
+    shutil.rmtree(DataDir.resolve(repo).path)
+    async with opened(repo, seed=2):
+        pass
+    async with opened(copy) as stores:
+        assert stores.identity.home == home
+
+
+async def test_a_copy_can_be_read(repo: Path, tmp_path: Path) -> None:
+    async with opened(repo) as stores:
+        home = stores.identity.home
+    copy = DataDir.resolve(shutil.copytree(repo, tmp_path / "copy", symlinks=True))
+    reading = open_stores(copy, chance=random.Random(2), observe=lambda *_: None, prepare=False)
+    async with reading as stores:
+        assert stores.identity.home == home
+
+
+async def test_a_repository_that_is_reached_by_another_path_is_no_copy(
+    repo: Path, tmp_path: Path
+) -> None:
+    """As a mount in a second place makes it: other names, the same files."""
+    async with opened(repo):
+        pass
+    other = shutil.copytree(repo, tmp_path / "other", symlinks=True)
+    data = DataDir.resolve(other)
+    for path in (data.coordination_db, data.tempolite_db, data.beads_db):
+        path.unlink()
+        path.hardlink_to(DataDir.resolve(repo).path / path.name)
+    async with opened(other):
+        pass
 
 
 async def test_data_kept_elsewhere_follows_a_repository_that_was_moved(

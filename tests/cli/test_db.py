@@ -192,6 +192,22 @@ def test_a_backup_is_taken_beside_a_holder_and_restored_without_one(
     assert beadflow("db", "check").code == 0
 
 
+def test_a_backup_of_another_repository_is_restored_by_force_alone(
+    home: Path, beadflow: Run, tmp_path: Path
+) -> None:
+    beadflow("db", "migrate")
+    target, other = tmp_path / "monday", tmp_path / "other"
+    assert beadflow("db", "backup", str(target)).code == 0
+    other.mkdir()
+    refused = beadflow("db", "restore", str(target), "--repo", str(other), "-o", "json")
+    assert refused.code == 7
+    assert refused.json["error"]["code"] == "another_repository"
+    assert str(other) in refused.err
+    assert not list(other.rglob("*.db"))
+    assert beadflow("db", "restore", str(target), "--repo", str(other), "--force").code == 0
+    assert beadflow("db", "check", "--repo", str(other)).code == 0
+
+
 def test_a_backup_that_is_not_whole_is_refused_in_words(
     home: Path, beadflow: Run, tmp_path: Path
 ) -> None:

@@ -107,12 +107,13 @@ def main() -> None:
     directory.mkdir(parents=True)
     known = {}
     for place, abandon in ((stopped, False), (killed, True)):
-        said, _, status = run(place, plan=Plan(repo=str(place), starts=8, settle=True))
+        said, _, status = run(root, plan=Plan(repo=str(root), starts=8, settle=True))
         assert status == 0, said
         ledger = known[place] = Ledger.read(said.splitlines())
         if abandon:
-            said, _, status = run(place, plan=Plan(repo=str(place), starts=8, abandon=True))
+            said, _, status = run(root, plan=Plan(repo=str(root), starts=8, abandon=True))
             ledger.hear(said.splitlines())
+        root.rename(place)  # what is copied back to where it lived is no copy beside its original
     for number in range(part, count, parts):
         chance = random.Random(f"{seed}:{number}")
         damage = Damage.draw(chance, stopped, killed)

@@ -230,7 +230,8 @@ def main() -> None:
     directory, step, part, parts = Path(sys.argv[1]), *map(int, sys.argv[2:])
     before, root = directory / "before", directory / "site"
     directory.mkdir(parents=True)
-    run(before)
+    run(root)
+    root.rename(before)  # what is copied back to where it lived is no copy beside its original
     every = [*faults(counted(directory / "new"), step, new=True)]
     shutil.copytree(before, root)
     every += faults(counted(root), step, new=False)

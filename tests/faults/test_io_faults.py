@@ -53,4 +53,5 @@ def _lived(found: list[dict[str, Any]]) -> int:
 def _said_why(life: dict[str, Any]) -> bool:
     """A start that failed ended in an error of the stores, as the command line reports it."""
     last = life["said"].strip().splitlines()[-1]
-    return "storage.errors." in life["said"] or last.startswith("sqlite3.")
+    named = ("storage.errors.", "actors.errors.StorageFull: ")
+    return any(name in life["said"] for name in named) or last.startswith("sqlite3.")

@@ -143,7 +143,7 @@ async def test_backups_of_a_system_at_work_are_consistent_and_go_on_where_they_w
             assert broken(held) == []
     other = git_repository(tmp_path / "other")
     with DataDir.resolve(other) as data:
-        restore(data.path, backups[-1], verify(backups[-1]), other / PUBLISHED)
+        restore(data, backups[-1], verify(backups[-1]), other / PUBLISHED, force=True)
     async with running_system(other, workflows=[busy]) as running:
         sql = "SELECT tempolite_workflow_id FROM workflow_mappings"
         known = [row[0] for row in running.stores.coordination.inline.execute(sql)]
