@@ -19,6 +19,7 @@ from cyclopts import App, Parameter
 from cli import inventory, table, when
 from cli.exits import ExitCode
 from cli.output import Output
+from cli.paths import PATH, named
 from cli.problem import Problem, usage
 from cli.settings import Settings
 from storage.archive import DIRECTORY as ARCHIVE
@@ -47,8 +48,8 @@ _FORCE_HELP = "Restore it even if it is of another repository or installation."
 _TO_HELP = "The version that none shall be above, 1 or more."
 
 Name = Literal["coordination", "tempolite", "beads"]
-Repo = Annotated[Path | None, Parameter(help=_REPO_HELP)]
-Data = Annotated[Path | None, Parameter(env_var="WORKFLOW_DATA_DIR", help=_DATA_HELP)]
+Repo = Annotated[Path | None, PATH, Parameter(help=_REPO_HELP)]
+Data = Annotated[Path | None, PATH, Parameter(env_var="WORKFLOW_DATA_DIR", help=_DATA_HELP)]
 Given = Annotated[Output, Parameter(parse=False)]
 
 _STEP_COLUMNS = (
@@ -166,6 +167,7 @@ def rollback(
             f"--to {to}",
             hint="to begin anew, move the data directory away",
         )
+    _refuse_unknown(to, database)
     done: list[tuple[Database, Applied]] = []
     kept = ""
     with _held(_existing(repo, data_dir), out) as data:
@@ -181,7 +183,9 @@ def rollback(
 
 @app.command(help_epilogue="Example:\n\n  beadflow db backup /mnt/backups/monday")
 def backup(
-    directory: Annotated[Path, Parameter(name="DIR", help="The backup's directory, a new one.")],
+    directory: Annotated[
+        Path, PATH, Parameter(name="DIR", help="The backup's directory, a new one.")
+    ],
     /,
     *,
     repo: Repo = None,
@@ -195,7 +199,7 @@ def backup(
     """
     data = _existing(repo, data_dir)
     refuse_unfinished(data.path)
-    target = directory.expanduser().absolute()
+    target = named(directory)
     taken = take(data.path, _published(data, repo), target, program=_program())
     if out.json:
         out.envelope("db.backup", {"backup": str(target), **asdict(taken)})
@@ -208,7 +212,9 @@ def backup(
 
 @app.command(name="restore", help_epilogue="Example:\n\n  beadflow db restore /mnt/backups/monday")
 def restore_(
-    directory: Annotated[Path, Parameter(name="DIR", help="A directory that `db backup` made.")],
+    directory: Annotated[
+        Path, PATH, Parameter(name="DIR", help="A directory that `db backup` made.")
+    ],
     /,
     *,
     force: Annotated[bool, Parameter(negative="", help=_FORCE_HELP)] = False,
@@ -222,7 +228,7 @@ def restore_(
     touched. The databases that were there are kept, in a directory that is named.
     """
     data = DataDir.resolve(repo, data_dir)
-    source = directory.expanduser().absolute()
+    source = named(directory)
     taken = verify(source)
     with _held(data, out):
         done = restore(data, source, taken, _published(data, repo), force=force)
@@ -270,7 +276,9 @@ def vacuum_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
 def archive_(
     *,
     days: Annotated[int | None, Parameter(help=_DAYS_HELP)] = None,
-    config: Annotated[Path | None, Parameter(env_var="WORKFLOW_CONFIG_PATH", help=_CONFIG)] = None,
+    config: Annotated[
+        Path | None, PATH, Parameter(env_var="WORKFLOW_CONFIG_PATH", help=_CONFIG)
+    ] = None,
     repo: Repo = None,
     data_dir: Data = None,
     out: Given,
@@ -348,6 +356,12 @@ def _count_undoable(database: Database, to: int) -> int:
     """How many steps a rollback takes back; it refuses here, before anything is done."""
     with closing(open_reader(database.path)) as connection:
         return len(undoable(connection, database.schema, to=to))
+
+
+def _refuse_unknown(version: int, name: str | None) -> None:
+    newest = max(found.newest for found in databases(Path()) if name in (None, found.name))
+    if version > newest:
+        raise usage(f"There is no version {version}", f"the newest version is {newest}")
 
 
 def _backup_before_rollback(data: DataDir, repo: Path | None) -> Path:

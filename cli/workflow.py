@@ -19,6 +19,7 @@ from cli.client import Client
 from cli.discovery import ANYWHERE, Where
 from cli.exits import ExitCode
 from cli.output import Output
+from cli.paths import PATH
 from cli.problem import Problem
 from cli.records import Status, Workflow, WorkflowType
 from cli.watch import Detached, Watch
@@ -86,7 +87,9 @@ def start(
     priority: Annotated[str | None, Parameter(help=_PRIORITY_HELP)] = None,
     agent_type: Annotated[str | None, Parameter(help="Take agents of this type instead.")] = None,
     watch: Watching = False,
-    config: Annotated[Path | None, Parameter(env_var="WORKFLOW_CONFIG_PATH", help=_CONFIG)] = None,
+    config: Annotated[
+        Path | None, PATH, Parameter(env_var="WORKFLOW_CONFIG_PATH", help=_CONFIG)
+    ] = None,
     where: Where = ANYWHERE,
     out: Given,
 ) -> int:

@@ -21,7 +21,14 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from storage.errors import CannotOpen, Corrupt, DatabaseFailure, UnsafePath, database_failure
+from storage.errors import (
+    CannotOpen,
+    Corrupt,
+    DatabaseFailure,
+    UnsafePath,
+    database_failure,
+    plain,
+)
 from storage.tuning import DEFAULTS, MIB, Tuning
 
 PRIVATE_FILE = 0o600
@@ -213,7 +220,7 @@ def _prepare(path: Path) -> None:
     except FileExistsError:
         _tighten(path)
     except OSError as err:
-        raise CannotOpen(path, str(err)) from err
+        raise CannotOpen(path, plain(err)) from err
 
 
 def _tighten(path: Path) -> None:
@@ -224,4 +231,4 @@ def _tighten(path: Path) -> None:
         try:
             path.chmod(PRIVATE_FILE)
         except OSError as err:
-            raise CannotOpen(path, str(err)) from err
+            raise CannotOpen(path, plain(err)) from err

@@ -61,6 +61,11 @@ def database_failure(path: Path | str, error: sqlite3.Error) -> DatabaseFailure:
     return DatabaseFailure(path, str(error))
 
 
+def plain(error: Exception) -> str:
+    """Says what went wrong; of an `OSError` without its number and path, which is named already."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
 def primary_code(error: sqlite3.Error) -> int:
     """Gives SQLite's primary result code; the extended part (which call failed) is masked off."""
     return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
@@ -78,6 +83,10 @@ class BackupFailed(StorageError):
         self.target = target
 
 
+class BackupExists(BackupFailed):
+    """Something is where the backup was to be made."""
+
+
 class BackupUnusable(StorageError):
     """A backup is not whole, or does not fit; nothing was touched."""
 
@@ -85,6 +94,10 @@ class BackupUnusable(StorageError):
         super().__init__(f"{path} cannot be restored: {detail}")
         self.path = path
         self.detail = detail
+
+
+class BackupMissing(BackupUnusable):
+    """There is no directory of that name."""
 
 
 class BackupOfAnother(BackupUnusable):
@@ -161,7 +174,10 @@ class StoreLocked(StorageError):
 
 class LockUnusable(StorageError):
     def __init__(self, path: Path, detail: str) -> None:
-        super().__init__(f"the lock {path} cannot be used: {detail}")
+        super().__init__(
+            f"the lock {path} cannot be used: {detail} (check who may read and write it, and that"
+            " its file system has locks)"
+        )
         self.path = path
 
 

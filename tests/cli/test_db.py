@@ -211,10 +211,89 @@ def test_a_backup_of_another_repository_is_restored_by_force_alone(
 def test_a_backup_that_is_not_whole_is_refused_in_words(
     home: Path, beadflow: Run, tmp_path: Path
 ) -> None:
-    ran = beadflow("db", "restore", str(tmp_path / "nowhere"), "-o", "json")
+    (tmp_path / "half").mkdir()
+    ran = beadflow("db", "restore", str(tmp_path / "half"), "-o", "json")
     assert ran.code == 1
     assert ran.json["error"]["code"] == "storage"
     assert "no whole backup" in ran.err
+
+
+@pytest.mark.parametrize("name", ["nowhere", "file"])
+def test_a_backup_that_is_not_there_is_not_found(
+    home: Path, beadflow: Run, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "file").touch()
+    ran = beadflow("db", "restore", str(tmp_path / name), "-o", "json")
+    assert ran.code == 6
+    assert ran.json["error"]["code"] == "no_backup"
+    assert f"{tmp_path / name} cannot be restored: there is no such directory" in ran.err
+
+
+def test_a_backup_is_never_overwritten(home: Path, beadflow: Run, tmp_path: Path) -> None:
+    beadflow("db", "migrate")
+    (tmp_path / "monday").mkdir()
+    (tmp_path / "monday" / "note").touch()
+    ran = beadflow("db", "backup", str(tmp_path / "monday"), "-o", "json")
+    assert ran.code == 7
+    assert ran.json["error"]["code"] == "backup_exists"
+    assert "never overwritten: name another directory" in ran.err
+    assert [path.name for path in (tmp_path / "monday").iterdir()] == ["note"]
+
+
+def test_a_backup_of_a_damaged_database_names_the_place_that_was_meant(
+    home: Path, beadflow: Run, tmp_path: Path
+) -> None:
+    beadflow("db", "migrate")
+    lose_index_entries(home / "tempolite.db", "tasks_ended", "UPDATE tasks SET state = 'done'")
+    ran = beadflow("db", "backup", str(tmp_path / "monday"))
+    assert ran.code == 1
+    assert f"no backup was made in {tmp_path / 'monday'}: tempolite.db is damaged" in ran.err
+
+
+def test_a_place_is_printed_without_detours(home: Path, beadflow: Run, tmp_path: Path) -> None:
+    beadflow("db", "migrate")
+    ran = beadflow("db", "backup", str(home / ".." / "monday"), "-o", "json")
+    assert ran.json["data"]["backup"] == str(home.parent / "monday")
+    ran = beadflow("db", "restore", str(home / ".." / "monday"), "-o", "json")
+    assert ran.json["data"]["backup"] == str(home.parent / "monday")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["backup", ""],
+        ["restore", ""],
+        ["status", "--repo", ""],
+        ["status", "--data-dir="],
+        ["archive", "--config", ""],
+    ],
+)
+def test_an_empty_path_is_refused_by_its_name(home: Path, beadflow: Run, argv: list[str]) -> None:
+    ran = beadflow("db", *argv)
+    assert ran.code == 2
+    assert argv[1].strip("=") in ran.err
+    assert "the path is empty; name one" in ran.err
+
+
+def test_an_empty_path_of_the_environment_is_refused_by_its_name(
+    home: Path, beadflow: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKFLOW_DATA_DIR", "")
+    ran = beadflow("db", "status")
+    assert ran.code == 2
+    assert "WORKFLOW_DATA_DIR" in ran.err
+
+
+def test_what_the_system_refuses_is_said_in_words_with_what_to_do(
+    home: Path, beadflow: Run, tmp_path: Path
+) -> None:
+    beadflow("db", "migrate")
+    (tmp_path / "file").touch()
+    ran = beadflow("db", "backup", str(tmp_path / "file" / "monday"))
+    assert ran.code == 1
+    assert "Not a directory: " in ran.err
+    assert "hint: a part of the path is a file" in ran.err
+    assert "Errno" not in ran.err
 
 
 def test_a_restore_that_was_cut_off_is_told_to_who_reads_and_finished_by_who_writes(
@@ -324,14 +403,25 @@ def test_a_rollback_without_its_down_file_is_refused_before_anything_is_done(
 
 def test_a_rollback_with_nothing_to_take_back_makes_no_backup(home: Path, beadflow: Run) -> None:
     beadflow("db", "migrate")
-    ran = beadflow("db", "rollback", "--to", "50")
+    newest = max(database.newest for database in databases(home))
+    ran = beadflow("db", "rollback", "--to", str(newest))
     assert ran.code == 0
-    assert "no database is above version 50" in ran.err
+    assert f"no database is above version {newest}" in ran.err
     assert not (home / "backups").exists()
 
 
 def test_a_rollback_to_nothing_is_refused(home: Path, beadflow: Run) -> None:
     assert beadflow("db", "rollback", "--to", "0").code == 2
+
+
+@pytest.mark.parametrize("database", [[], ["--database", "beads"]])
+def test_a_rollback_to_a_version_that_never_was_is_refused(
+    home: Path, beadflow: Run, database: list[str]
+) -> None:
+    known = [d.newest for d in databases(home) if not database or d.name in database]
+    ran = beadflow("db", "rollback", "--to", str(max(known) + 1), *database)
+    assert ran.code == 2
+    assert f"the newest version is {max(known)}" in ran.err
 
 
 def test_vacuum_shows_the_sizes_and_is_refused_while_somebody_holds_the_data(

@@ -183,7 +183,7 @@ NEWER = "INSERT INTO schema_migrations VALUES (99, 'x', 'x', '2030-01-01')"
             "contradict each other: .*gap",
         ),
         (lambda b: reseal(b, lambda c: c.execute("CREATE TABLE mine (a)")), "no migration"),
-        (shutil.rmtree, "no whole backup"),
+        (shutil.rmtree, "no such directory"),
     ],
 )
 def test_a_backup_that_is_not_whole_is_refused_and_nothing_is_touched(
