@@ -105,6 +105,8 @@ def status_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
         out.text("")
         out.fields({"data": str(data.path), "held by": inventory.holder_words(data.read_holder())})
     unfit = any(database["state"] in inventory.UNFIT for database in found)
+    for problem in (database["problem"] for database in found if database["problem"]):
+        out.note(problem, "red")
     if is_unfinished(data.path):
         out.note(str(RestoreUnfinished(data.path)), "yellow")
         unfit = True

@@ -55,7 +55,8 @@ def open_writer(path: Path, tuning: Tuning = DEFAULTS) -> sqlite3.Connection:
     Raises:
         Corrupt: the file is not a database.
         UnsafePath: the file is a symbolic link.
-        CannotOpen: the file or its directory may not be written.
+        CannotOpen: the file or its directory may not be opened, or made.
+        ReadOnly: they can be read, but not written.
         DatabaseFailure: anything else SQLite objects to.
     """
     _prepare(path)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-_UNOPENED = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY})
+_UNOPENED = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM})
 
 
 class StorageError(Exception):
@@ -39,12 +39,24 @@ class DiskFull(DatabaseFailure):
     what = "could not be written because its disk is full (free some space and try again)"
 
 
-class DatabaseBusy(DatabaseFailure):
-    what = "is held by another connection for too long"
+class Inaccessible(DatabaseFailure):
+    """It could not be reached, which says nothing of whether it is whole."""
 
 
-class CannotOpen(DatabaseFailure):
+class DatabaseBusy(Inaccessible):
+    what = "is held by another connection for too long (try again when that one has ended)"
+
+
+class CannotOpen(Inaccessible):
     what = "could not be opened (check that it exists and who may read and write it)"
+
+
+class ReadOnly(Inaccessible):
+    what = (
+        "cannot be used where nothing can be written, since SQLite keeps its log beside it"
+        " (make the file and its directory writable, or copy the directory elsewhere and name the"
+        " copy with --data-dir)"
+    )
 
 
 def database_failure(path: Path | str, error: sqlite3.Error) -> DatabaseFailure:
@@ -56,6 +68,8 @@ def database_failure(path: Path | str, error: sqlite3.Error) -> DatabaseFailure:
             return DiskFull(path, str(error))
         case code if code in _BUSY:
             return DatabaseBusy(path, str(error))
+        case sqlite3.SQLITE_READONLY:
+            return ReadOnly(path, str(error))
         case code if code in _UNOPENED:
             return CannotOpen(path, str(error))
     return DatabaseFailure(path, str(error))

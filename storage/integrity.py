@@ -12,7 +12,13 @@ from dataclasses import dataclass
 
 from storage.database import open_reader
 from storage.databases import Database
-from storage.errors import DatabaseFailure, SchemaError, StorageError
+from storage.errors import (
+    DatabaseFailure,
+    Inaccessible,
+    SchemaError,
+    StorageError,
+    database_failure,
+)
 from storage.migrate import applied, expected_shape, refuse_misfit, shape
 
 MOST = 20
@@ -45,16 +51,22 @@ def inspect(database: Database) -> list[Finding]:
     """Everything that is wrong with one file by itself. Reads all of it.
 
     A write-ahead log of somebody who writes at this moment is read along; nothing is locked.
+
+    Raises:
+        Inaccessible: it cannot be looked at, which is no damage.
     """
     try:
         with closing(open_reader(database.path)) as connection:
             return list(_inspect(connection, database))
     except DatabaseFailure as err:
-        return [Finding(database=database.name, what=f"cannot be read: {err.detail}")]
+        failure = err
     except StorageError as err:
         return [Finding(database=database.name, what=str(err))]
     except sqlite3.Error as err:
-        return [Finding(database=database.name, what=f"cannot be read: {err}")]
+        failure = database_failure(database.path, err)
+    if isinstance(failure, Inaccessible):
+        raise failure
+    return [Finding(database=database.name, what=f"cannot be read: {failure.detail}")]
 
 
 def _inspect(connection: sqlite3.Connection, database: Database) -> Iterator[Finding]:

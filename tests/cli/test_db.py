@@ -6,6 +6,7 @@ import sqlite3
 import stat
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,11 @@ from storage.database import open_reader, open_writer
 from storage.databases import databases
 from storage.home import DataDir
 from storage.migrate import applied
+from storage.tuning import Tuning
 from tests.cli.run import Run
 from tests.support.damage import lose_index_entries
 from tests.support.golden import golden_file
+from tests.support.privileges import bound_by_modes
 
 Db = Callable[..., object]
 
@@ -77,6 +80,58 @@ def test_status_says_what_is_missing_damaged_newer_or_changed(home: Path, beadfl
         connection.execute("DELETE FROM schema_migrations WHERE version = 99")
         connection.execute("UPDATE schema_migrations SET checksum = 'x'")
     assert states(beadflow)[2] == "changed"
+
+
+def test_what_may_not_be_opened_is_told_as_that_and_not_as_damage(
+    home: Path, beadflow: Run
+) -> None:
+    (home / "tempolite.db").chmod(0)
+    with bound_by_modes():
+        assert states(beadflow)[1] == "unreadable"
+        told = beadflow("db", "status")
+        checked = beadflow("db", "check")
+    assert (told.code, checked.code) == (1, 1)
+    for ran in (told, checked):
+        assert "check that it exists and who may read and write it" in ran.err
+        assert "restore" not in ran.err
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_place_where_nothing_can_be_written_is_told_with_what_to_do(
+    home: Path, beadflow: Run, monkeypatch: pytest.MonkeyPatch, closed: bool
+) -> None:
+    """Closed databases have no log; those of a server that was killed have one."""
+    monkeypatch.setattr("storage.snapshot._TRIES", 2)
+    beadflow("db", "migrate")
+    for database in () if closed else databases(home):
+        open_reader(database.path).close()
+    for path in home.glob("*.db*"):
+        path.chmod(0o400)
+    home.chmod(0o500)
+    try:
+        with bound_by_modes():
+            ran = beadflow("db", "check")
+            refused = beadflow("db", "backup", str(home.parent / "backup"))
+    finally:
+        home.chmod(0o700)
+    assert (ran.code, refused.code) == (1, 1)
+    for err in (ran.err, refused.err):
+        assert "make the file and its directory writable, or copy the directory" in err
+        assert "restore" not in err
+
+
+def test_a_database_that_another_program_holds_is_busy(
+    home: Path, beadflow: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = partial(open_reader, tuning=Tuning(busy_timeout_s=0.0))
+    monkeypatch.setattr("cli.inventory.open_reader", impatient)
+    with closing(sqlite3.connect(home / "beads.db", isolation_level=None)) as connection:
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        assert states(beadflow)[2] == "busy"
+        ran = beadflow("db", "status")
+    assert ran.code == 1
+    assert "beads.db is held by another connection" in ran.err
 
 
 def test_status_counts_the_steps_that_wait(home: Path, beadflow: Run) -> None:

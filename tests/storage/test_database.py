@@ -13,6 +13,7 @@ from storage.errors import (
     DatabaseBusy,
     DatabaseFailure,
     DiskFull,
+    ReadOnly,
     RepositoryMismatch,
     UnsafePath,
     database_failure,
@@ -147,7 +148,8 @@ def test_a_connection_may_move_to_another_thread(tmp_path: Path) -> None:
         (sqlite3.SQLITE_LOCKED, DatabaseBusy),
         (sqlite3.SQLITE_CORRUPT_VTAB, Corrupt),
         (sqlite3.SQLITE_NOTADB, Corrupt),
-        (sqlite3.SQLITE_READONLY_DIRECTORY, CannotOpen),
+        (sqlite3.SQLITE_CANTOPEN_ISDIR, CannotOpen),
+        (sqlite3.SQLITE_READONLY_DIRECTORY, ReadOnly),
         (sqlite3.SQLITE_IOERR_FSYNC, DatabaseFailure),
     ],
 )

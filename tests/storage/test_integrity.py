@@ -4,13 +4,17 @@ import random
 import shutil
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from storage.database import open_writer
+import storage.integrity
+from storage.database import open_reader, open_writer
 from storage.databases import Database, databases
+from storage.errors import CannotOpen, DatabaseBusy
 from storage.integrity import inspect
+from storage.tuning import Tuning
 from tests.support.damage import lose_index_entries
 from tests.support.golden import golden_file
 
@@ -64,10 +68,22 @@ def test_a_file_that_is_no_database_is_reported(engine: Database) -> None:
     assert "not a database" in finding.what
 
 
-def test_a_missing_file_is_reported(engine: Database) -> None:
+def test_a_file_that_cannot_be_reached_is_no_finding(engine: Database) -> None:
     engine.path.unlink()
-    (finding,) = inspect(engine)
-    assert "cannot be read" in finding.what
+    with pytest.raises(CannotOpen, match=r"tempolite\.db could not be opened"):
+        inspect(engine)
+
+
+def test_a_file_that_another_program_holds_is_no_finding(
+    engine: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = partial(open_reader, tuning=Tuning(busy_timeout_s=0.0))
+    monkeypatch.setattr(storage.integrity, "open_reader", impatient)
+    with closing(sqlite3.connect(engine.path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(DatabaseBusy, match=r"tempolite\.db is held by another connection"):
+            inspect(engine)
 
 
 def test_a_schema_that_no_migration_made_is_reported(engine: Database) -> None:
