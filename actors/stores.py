@@ -17,26 +17,23 @@ from pathlib import Path
 from actors import ids
 from actors.coordination.messages import Identity
 from actors.coordination.store import claim_home
+from storage.agreement import refuse_strangers
 from storage.coordination import queries as coordination_queries
 from storage.coordination.queries import set_meta
 from storage.database import located, open_reader, open_writer, refuse_damaged
 from storage.errors import (
-    Corrupt,
     RepositoryCopied,
     RepositoryMismatch,
-    SchemaError,
     StorageError,
-    StoresDisagree,
     database_failure,
+    naming,
 )
 from storage.home import DataDir
 from storage.hosts import InlineHost, ThreadHost
-from storage.issues.queries import last_applied
 from storage.issues.queries import last_seq as last_journal_seq
 from storage.migrate import migrate
 from storage.pool import ReadPool
 from storage.tuning import DEFAULTS, MIB, Tuning
-from storage.workflows import queries as workflow_queries
 
 Observe = Callable[[str, str, float], None]
 
@@ -102,11 +99,12 @@ async def open_stores(
         "beads": (data.beads_db, BEADS_SCHEMA),
     }
     if prepare:
-        for path, schema in places.values():
+        for path, _ in places.values():
             _refuse_small_and_damaged(path)
-            with _naming(path):
+        refuse_strangers(data.path, open_writer)  # before any is made: a refusal leaves no new one
+        for path, schema in places.values():
+            with naming(path):
                 _migrate(path, schema)
-        _refuse_strangers(data)
         _begin_journal_anew(data)
     identity = _identity(data, chance, prepare=prepare)
     new_host = InlineHost if inline else ThreadHost
@@ -128,7 +126,7 @@ def _refuse_small_and_damaged(path: Path) -> None:
     Raises:
         Corrupt: it is damaged; the place is named.
     """
-    if path.exists() and path.stat().st_size <= LOOKED_THROUGH_BYTES:
+    if path.exists() and 0 < path.stat().st_size <= LOOKED_THROUGH_BYTES:
         refuse_damaged(path)
 
 
@@ -140,38 +138,10 @@ def _migrate(path: Path, schema: Traversable) -> None:
             raise located(database_failure(path, err)) from err
 
 
-def _refuse_strangers(data: DataDir) -> None:
-    """Refuse databases that cannot come from one life: each holds what the others rely on.
-
-    `beads.db` may be lost: it is rebuilt from the published file, and its journal begins anew.
-
-    A database that has lost its last commits (SQLite takes a damaged log for one that ends early)
-    is caught here, too, as far as another one has heard of them.
-
-    Raises:
-        StoresDisagree: one is missing, or older than another.
-    """
-    with _reading(data.coordination_db) as coordination:
-        copied = coordination_queries.cursor(coordination, "tempolite")
-        mapped = coordination_queries.workflow_ids(coordination)
-        logged = coordination_queries.last_event(coordination)
-    with _reading(data.tempolite_db) as tempolite:
-        written = workflow_queries.last_position(tempolite)
-        made = workflow_queries.workflow_ids(tempolite)
-    with _reading(data.beads_db) as beads:
-        applied = last_applied(beads)
-    if copied > written:
-        raise StoresDisagree(data.tempolite_db, data.coordination_db)
-    if made - mapped:
-        raise StoresDisagree(data.coordination_db, data.tempolite_db)
-    if applied > logged:
-        raise StoresDisagree(data.coordination_db, data.beads_db)
-
-
 def _begin_journal_anew(data: DataDir) -> None:
     with _reading(data.beads_db) as beads:
         last = last_journal_seq(beads)
-    with _naming(data.coordination_db), _writing(data.coordination_db) as coordination:
+    with naming(data.coordination_db), _writing(data.coordination_db) as coordination:
         if coordination_queries.cursor(coordination, "beads") > last:
             coordination_queries.set_cursor(coordination, "beads", last)
 
@@ -188,7 +158,7 @@ def _identity(data: DataDir, chance: random.Random, *, prepare: bool) -> Identit
     repository = str(data.repository)
     path = data.coordination_db
     opened = _writing(path) if prepare else closing(open_reader(path))
-    with _naming(path), opened as connection:
+    with naming(path), opened as connection:
         identity = claim_home(connection, home=ids.home_id(chance), repository=repository)
         if identity.repository != repository:
             recorded = Path(identity.repository)
@@ -233,24 +203,8 @@ def _may_be_of(path: Path, home: str) -> bool:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Names the file in whatever its content makes of a start: an operator has to find it.
-
-    A damaged page may hold anything: text that is none, or a null where none can be.
-    """
-    try:
-        yield
-    except sqlite3.Error as err:
-        raise database_failure(path, err) from err
-    except SchemaError as err:
-        raise SchemaError(f"{path}: {err}") from err
-    except (TypeError, ValueError) as err:
-        raise Corrupt(path, f"{type(err).__name__}: {err}") from err
-
-
-@contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    with _naming(path), closing(open_reader(path)) as connection:
+    with naming(path), closing(open_reader(path)) as connection:
         yield connection
 
 

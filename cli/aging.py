@@ -9,7 +9,8 @@ from typing import Any
 from actors import retention
 from actors.clock import system_clock
 from actors.retention import Retired
-from storage.database import open_reader, open_writer, refuse_damaged
+from storage.agreement import refuse_incomplete
+from storage.database import open_writer, refuse_damaged
 from storage.databases import databases
 from storage.errors import database_failure
 from storage.migrate import migrate
@@ -28,9 +29,9 @@ def retire(directory: Path, days: int) -> Retired:
         OSError: the archive cannot be written.
     """
     retired = Retired()
+    refuse_incomplete(directory)  # one that was lost is not made anew
     coordination, tempolite, beads = databases(directory)
     for database in (coordination, tempolite, beads):
-        open_reader(database.path).close()  # one that was lost is not made anew
         refuse_damaged(database.path)
     with (
         closing(open_writer(coordination.path)) as bridge,

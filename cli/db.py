@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -22,11 +22,12 @@ from cli.output import Output
 from cli.paths import PATH, named
 from cli.problem import Problem, usage
 from cli.settings import Settings
+from storage.agreement import refuse_incomplete
 from storage.archive import DIRECTORY as ARCHIVE
 from storage.backup import take
 from storage.database import open_reader, open_writer
 from storage.databases import Database, databases
-from storage.errors import RestoreUnfinished
+from storage.errors import StorageError
 from storage.exchange import is_unfinished, refuse_unfinished
 from storage.home import DataDir
 from storage.integrity import Finding, inspect
@@ -104,13 +105,11 @@ def status_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
         out.table(inventory.COLUMNS, [inventory.row(database) for database in found])
         out.text("")
         out.fields({"data": str(data.path), "held by": inventory.holder_words(data.read_holder())})
-    unfit = any(database["state"] in inventory.UNFIT for database in found)
-    for problem in (database["problem"] for database in found if database["problem"]):
+    problems = _problems(data.path, found)
+    for problem in problems:
         out.note(problem, "red")
-    if is_unfinished(data.path):
-        out.note(str(RestoreUnfinished(data.path)), "yellow")
-        unfit = True
-    return ExitCode.FAILED if unfit else ExitCode.OK
+    unfit = any(database["state"] in inventory.UNFIT for database in found)
+    return ExitCode.FAILED if unfit or problems else ExitCode.OK
 
 
 @app.command(help_epilogue="Example:\n\n  beadflow db check && echo whole")
@@ -142,7 +141,8 @@ def migrate_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
     """
     done: list[tuple[Database, Applied]] = []
     with _held(_existing(repo, data_dir), out) as data:
-        for database in _present(data.path):
+        refuse_incomplete(data.path)
+        for database in databases(data.path):
             with closing(open_writer(database.path)) as connection:
                 done += [(database, step) for step in migrate(connection, database.schema)]
     _print_steps(out, "db.migrate", done, "every database is at the newest version")
@@ -173,7 +173,8 @@ def rollback(
     done: list[tuple[Database, Applied]] = []
     kept = ""
     with _held(_existing(repo, data_dir), out) as data:
-        chosen = [d for d in _present(data.path) if database in (None, d.name)]
+        refuse_incomplete(data.path)
+        chosen = [d for d in databases(data.path) if database in (None, d.name)]
         if sum(_count_undoable(found, to) for found in chosen):
             kept = str(_backup_before_rollback(data, repo))
         for found in chosen:
@@ -201,6 +202,7 @@ def backup(
     """
     data = _existing(repo, data_dir)
     refuse_unfinished(data.path)
+    refuse_incomplete(data.path)
     target = named(directory)
     taken = take(data.path, _published(data, repo), target, program=_program())
     if out.json:
@@ -265,7 +267,8 @@ def vacuum_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
     Takes as much free space, for a while, as twice the largest database.
     """
     with _held(_existing(repo, data_dir), out) as data:
-        sizes = {d.name: vacuum(d) for d in _present(data.path)}
+        refuse_incomplete(data.path)
+        sizes = {d.name: vacuum(d) for d in databases(data.path)}
     if out.json:
         shown = [{"database": n, "before": b, "after": a} for n, (b, a) in sizes.items()]
         out.envelope("db.vacuum", shown)
@@ -311,7 +314,8 @@ def _existing(repo: Path | None, data_dir: Path | None) -> DataDir:
         Problem: there is no data in it.
     """
     data = DataDir.resolve(repo, data_dir)
-    if not _present(data.path) and not is_unfinished(data.path):
+    absent = all(database.is_absent for database in databases(data.path))
+    if absent and not is_unfinished(data.path):
         raise Problem(
             "There is no data yet",
             f"no database in {data.path}",
@@ -332,8 +336,15 @@ def _held(data: DataDir, out: Output) -> Iterator[DataDir]:
         yield data
 
 
-def _present(directory: Path) -> list[Database]:
-    return [database for database in databases(directory) if database.path.exists()]
+def _problems(directory: Path, found: list[dict[str, Any]]) -> list[str]:
+    """What is wrong and what to do, each once: an unfinished restore explains what is missing."""
+    told = [database["problem"] for database in found if database["problem"]]
+    try:
+        refuse_unfinished(directory)
+        refuse_incomplete(directory)
+    except StorageError as err:
+        told.append(str(err))
+    return list(dict.fromkeys(told))
 
 
 def _findings(directory: Path) -> list[Finding]:

@@ -25,7 +25,7 @@ COLUMNS: Final = (
     table.Column("migrated"),
 )
 
-UNFIT: Final = ("damaged", "busy", "unreadable", "newer", "changed")
+UNFIT: Final = ("missing", "empty", "damaged", "busy", "unreadable", "newer", "changed")
 """States of a database that this program cannot open."""
 
 _STATES: Final[Mapping[type[StorageError], str]] = {Corrupt: "damaged", DatabaseBusy: "busy"}
@@ -47,6 +47,8 @@ def described(database: Database) -> dict[str, Any]:
     if not database.path.exists():
         return fields
     fields["bytes"] = database.path.stat().st_size
+    if database.is_absent:
+        return {**fields, "state": "empty"}
     try:
         with closing(open_reader(database.path)) as connection:
             found = status(connection, database.schema)

@@ -9,6 +9,8 @@ a person at a terminal.
 # ruff: noqa: N818 - the names are the words of the field (StoreLocked, DiskFull), not FooError
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
@@ -83,6 +85,22 @@ def plain(error: Exception) -> str:
 def primary_code(error: sqlite3.Error) -> int:
     """Gives SQLite's primary result code; the extended part (which call failed) is masked off."""
     return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Names the file in whatever its content makes of a start: an operator has to find it.
+
+    A damaged page may hold anything: text that is none, or a null where none can be.
+    """
+    try:
+        yield
+    except sqlite3.Error as err:
+        raise database_failure(path, err) from err
+    except SchemaError as err:
+        raise SchemaError(f"{path}: {err}") from err
+    except (TypeError, ValueError) as err:
+        raise Corrupt(path, f"{type(err).__name__}: {err}") from err
 
 
 class SchemaError(StorageError):
@@ -225,11 +243,21 @@ class StoresDisagree(StorageError):
 
     def __init__(self, behind: Path, ahead: Path) -> None:
         super().__init__(
-            f"{behind} is missing, or older than {ahead}: put both back from the same backup,"
-            " or move the whole data directory away to begin anew (the issues stay in their file)"
+            f"{behind} is missing, empty or older than {ahead}: put both back from the same backup"
+            " (`beadflow db restore`), or move the whole data directory away to begin anew"
+            " (the issues stay in their file)"
         )
         self.behind = behind
         self.ahead = ahead
+
+
+class DatabaseMissing(StorageError):
+    """A database is missing or empty, and nothing is lost that cannot be made again."""
+
+    def __init__(self, path: Path, *, rebuilt: bool) -> None:
+        way = "rebuilds it from the issues' file" if rebuilt else "makes it"
+        super().__init__(f"{path} is missing or empty: `beadflow up` {way}")
+        self.path = path
 
 
 class UnsafePath(StorageError):

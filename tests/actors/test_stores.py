@@ -16,6 +16,7 @@ from actors.stores import Stores, open_stores
 from beadflow import Context, workflow
 from storage.coordination import queries
 from storage.database import open_reader, open_writer
+from storage.databases import databases
 from storage.errors import (
     Corrupt,
     RepositoryCopied,
@@ -24,6 +25,7 @@ from storage.errors import (
     StoresDisagree,
 )
 from storage.home import DataDir
+from storage.migrate import migrate
 from storage.tuning import Tuning
 from tests.support.damage import lose_index_entries
 from tests.support.world import git_repository, running_system
@@ -222,8 +224,11 @@ async def test_data_kept_elsewhere_follows_a_repository_that_was_moved(
         assert stores.identity.repository == str(DataDir.resolve(tmp_path / "moved").repository)
 
 
+@pytest.mark.parametrize("emptied", [False, True])
 @pytest.mark.parametrize("lost", ["tempolite_db", "coordination_db"])
-async def test_a_database_that_was_lost_is_refused_and_named(repo: Path, lost: str) -> None:
+async def test_a_database_that_was_lost_is_refused_and_named(
+    repo: Path, lost: str, emptied: bool
+) -> None:
     @workflow
     async def flow(ctx: Context) -> None:
         del ctx
@@ -233,9 +238,32 @@ async def test_a_database_that_was_lost_is_refused_and_named(repo: Path, lost: s
         await running.ended(started.id)
     path: Path = getattr(DataDir.resolve(repo), lost)
     path.unlink()
+    if emptied:
+        path.touch()
     with pytest.raises(StoresDisagree, match=path.name):
         async with opened(repo):
             pass
+    assert path.exists() == emptied, "a refusal makes nothing"
+    assert not emptied or path.stat().st_size == 0
+
+
+@pytest.mark.parametrize("made", [0, 1, 2])
+@pytest.mark.parametrize("begun", [None, "empty", "without a schema"])
+async def test_a_first_start_that_was_cut_off_is_gone_on_with(
+    repo: Path, made: int, begun: str | None
+) -> None:
+    directory = DataDir.resolve(repo).path
+    directory.mkdir(mode=0o700)
+    there = databases(directory)
+    for database in there[:made]:
+        with closing(open_writer(database.path)) as connection:
+            migrate(connection, database.schema)
+    if begun == "empty":
+        there[made].path.touch()
+    elif begun:
+        open_writer(there[made].path).close()
+    async with opened(repo) as stores:
+        assert stores.identity.home
 
 
 @pytest.mark.parametrize(

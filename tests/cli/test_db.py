@@ -222,10 +222,56 @@ def test_migrate_refuses_a_newer_database_and_says_what_to_do(home: Path, beadfl
     assert "use the newer program" in ran.err
 
 
-def test_migrate_makes_no_database_that_was_lost(home: Path, beadflow: Run) -> None:
-    (home / "tempolite.db").unlink()
-    assert beadflow("db", "migrate").code == 0
-    assert not (home / "tempolite.db").exists()
+NEED_ALL_THREE = [
+    ("workflow", "list"),
+    ("workflow", "status", "research-1"),
+    ("db", "status"),
+    ("db", "backup", "copy"),
+    ("db", "migrate"),
+    ("db", "rollback", "--to", "1"),
+    ("db", "vacuum"),
+    ("db", "archive", "--days", "1"),
+]
+
+
+@pytest.mark.parametrize("argv", NEED_ALL_THREE, ids=" ".join)
+@pytest.mark.parametrize("lost", ["coordination.db", "tempolite.db"])
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_a_lost_database_is_said_with_what_to_do_and_not_made_anew(
+    home: Path, beadflow: Run, argv: tuple[str, ...], lost: str, how: str
+) -> None:
+    (home / lost).unlink()
+    if how == "empty":
+        (home / lost).touch()
+    ran = beadflow(*argv)
+    assert ran.code == 1
+    assert f"{home / lost} is missing, empty or older than" in ran.err
+    assert "put both back from the same backup (`beadflow db restore`)" in ran.err
+    assert (home / lost).exists() == (how == "empty")
+    assert how == "missing" or (home / lost).stat().st_size == 0
+
+
+@pytest.mark.parametrize("argv", NEED_ALL_THREE, ids=" ".join)
+def test_lost_issues_are_said_to_come_back_at_the_next_start(
+    home: Path, beadflow: Run, argv: tuple[str, ...]
+) -> None:
+    (home / "beads.db").unlink()
+    ran = beadflow(*argv)
+    assert ran.code == 1
+    assert (
+        "beads.db is missing or empty: `beadflow up` rebuilds it from the issues' file" in ran.err
+    )
+    assert not (home / "beads.db").exists()
+
+
+def test_a_lost_database_is_no_puzzle_while_a_restore_is_unfinished(
+    home: Path, beadflow: Run
+) -> None:
+    (home / "restore.json").write_text('{"aside": "replaced-x"}')
+    (home / "coordination.db").unlink()
+    err = beadflow("db", "status").err
+    assert "was cut off" in err
+    assert "older than" not in err
 
 
 def test_a_backup_is_taken_beside_a_holder_and_restored_without_one(
@@ -532,14 +578,6 @@ def test_archive_takes_the_days_of_the_settings(home: Path, beadflow: Run, tmp_p
 def test_archive_without_days_is_refused(home: Path, beadflow: Run, argv: list[str]) -> None:
     assert beadflow("db", "archive", *argv).code == 2
     assert not (home / "archive").exists()
-
-
-def test_archive_takes_no_lost_database_for_an_empty_one(home: Path, beadflow: Run) -> None:
-    (home / "tempolite.db").unlink()
-    ran = beadflow("db", "archive", "--days", "1")
-    assert ran.code == 1
-    assert "tempolite.db could not be opened" in ran.err
-    assert not (home / "tempolite.db").exists()
 
 
 def test_archive_is_refused_while_somebody_holds_the_data(home: Path, beadflow: Run) -> None:
