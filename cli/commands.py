@@ -23,6 +23,7 @@ from storage.errors import (
     BackupExists,
     BackupMissing,
     BackupOfAnother,
+    DiskFull,
     RepositoryCopied,
     RepositoryMismatch,
     SchemaError,
@@ -203,6 +204,8 @@ def _unusable(err: StorageError) -> Problem:
         return Problem(str(err), code="no_backup", exit_code=ExitCode.NOT_FOUND)
     if isinstance(err, BackupOfAnother | RepositoryCopied | RepositoryMismatch):
         return Problem(str(err), code="another_repository", exit_code=ExitCode.CONFLICT)
+    if isinstance(err, DiskFull):
+        return Problem(str(err), code="storage_full", exit_code=ExitCode.FAILED, retryable=True)
     return Problem(str(err), code="storage", exit_code=ExitCode.FAILED)
 
 

@@ -37,6 +37,7 @@ from storage.manifest import Manifest
 from storage.migrate import Applied, migrate, undoable
 from storage.migrate import rollback as undo
 from storage.restore import restore, verify
+from storage.room import naming_full
 from storage.snapshot import snapshot
 from storage.vacuum import vacuum
 
@@ -330,7 +331,7 @@ def _existing(repo: Path | None, data_dir: Path | None) -> DataDir:
 def _held(data: DataDir, out: Output) -> Iterator[DataDir]:
     """The data directory with its lock; says when taking that has finished an earlier restore."""
     unfinished = is_unfinished(data.path)
-    with data:
+    with naming_full(data.path), data:
         if unfinished:
             out.note(f"a restore into {data.path} that was cut off was finished first", "yellow")
         yield data

@@ -28,6 +28,7 @@ from storage.issues import queries as issues
 from storage.issues.file import read as read_published
 from storage.manifest import File, Manifest
 from storage.migrate import applied
+from storage.room import naming_full
 from storage.snapshot import Snapshot, snapshot
 from storage.workflows import queries as workflows
 
@@ -47,23 +48,25 @@ def take(directory: Path, published: Path, target: Path, *, program: str) -> Man
     Raises:
         BackupExists: the target is taken.
         BackupFailed: a database is damaged.
-        DatabaseFailure: a database is missing or cannot be read, or the target's disk is full.
+        DatabaseFailure: a database is missing or cannot be read.
+        DiskFull: there is no room for it; nothing is left of it.
         OSError: the target cannot be written.
     """
     if target.is_symlink() or (target.exists() and not _is_empty_directory(target)):
         raise BackupExists(
             target, "it is there already, and a backup is never overwritten: name another directory"
         )
-    make_private_directory(target.parent)
-    partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
-    try:
-        taken = _fill(partial, directory, published, program, target)
-        durable.sync(partial)
-        partial.rename(target)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    durable.sync(target.parent)
+    with naming_full(target):
+        make_private_directory(target.parent)
+        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
+        try:
+            taken = _fill(partial, directory, published, program, target)
+            durable.sync(partial)
+            partial.rename(target)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        durable.sync(target.parent)
     return taken
 
 

@@ -29,6 +29,7 @@ from storage.errors import (
     database_failure,
     plain,
 )
+from storage.room import reading_failure
 from storage.tuning import DEFAULTS, MIB, Tuning
 
 PRIVATE_FILE = 0o600
@@ -57,6 +58,7 @@ def open_writer(path: Path, tuning: Tuning = DEFAULTS) -> sqlite3.Connection:
         UnsafePath: the file is a symbolic link.
         CannotOpen: the file or its directory may not be opened, or made.
         ReadOnly: they can be read, but not written.
+        DiskFull: the log's index has no room beside the file.
         DatabaseFailure: anything else SQLite objects to.
     """
     _prepare(path)
@@ -66,7 +68,7 @@ def open_writer(path: Path, tuning: Tuning = DEFAULTS) -> sqlite3.Connection:
         _apply(conn, _COMMON_PRAGMAS + _WRITER_PRAGMAS)
     except sqlite3.Error as err:
         conn.close()
-        raise database_failure(path, err) from err
+        raise reading_failure(path, err) from err
     except DatabaseFailure:
         conn.close()
         raise
@@ -87,7 +89,7 @@ def open_reader(path: Path, tuning: Tuning = DEFAULTS) -> sqlite3.Connection:
         conn.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()  # reads the file's header
     except sqlite3.Error as err:
         conn.close()
-        raise database_failure(path, err) from err
+        raise reading_failure(path, err) from err
     return conn
 
 

@@ -37,12 +37,12 @@ class Corrupt(DatabaseFailure):
     what = "is damaged, or no SQLite database (restore it from a backup, or move it away)"
 
 
-class DiskFull(DatabaseFailure):
-    what = "could not be written because its disk is full (free some space and try again)"
-
-
 class Inaccessible(DatabaseFailure):
     """It could not be reached, which says nothing of whether it is whole."""
+
+
+class DiskFull(Inaccessible):
+    what = "could not be used because its disk is full (free some space and try again)"
 
 
 class DatabaseBusy(Inaccessible):

@@ -12,14 +12,9 @@ from dataclasses import dataclass
 
 from storage.database import open_reader
 from storage.databases import Database
-from storage.errors import (
-    DatabaseFailure,
-    Inaccessible,
-    SchemaError,
-    StorageError,
-    database_failure,
-)
+from storage.errors import DatabaseFailure, Inaccessible, SchemaError, StorageError
 from storage.migrate import applied, expected_shape, refuse_misfit, shape
+from storage.room import reading_failure
 
 MOST = 20
 """Findings of one kind for one file; whoever has more will not read them all."""
@@ -63,7 +58,7 @@ def inspect(database: Database) -> list[Finding]:
     except StorageError as err:
         return [Finding(database=database.name, what=str(err))]
     except sqlite3.Error as err:
-        failure = database_failure(database.path, err)
+        failure = reading_failure(database.path, err)
     if isinstance(failure, Inaccessible):
         raise failure
     return [Finding(database=database.name, what=f"cannot be read: {failure.detail}")]

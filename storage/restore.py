@@ -26,6 +26,7 @@ from storage.invariants import broken
 from storage.issues import file
 from storage.manifest import Manifest
 from storage.migrate import Applied, migrate
+from storage.room import naming_full
 from storage.snapshot import snapshot
 
 
@@ -88,15 +89,21 @@ def restore(
         BackupUnusable: it was changed since it was verified, or its databases contradict each
             other. Nothing was touched.
         StorageError: it cannot be brought to the present schema. Nothing was touched.
+        DiskFull: there is no room for it. Nothing was touched.
         OSError: the data directory cannot be written. Before the decision nothing was touched,
             after it the next holder of the lock finishes.
     """
     directory, repository = data.path, str(data.repository)
     if not force:
         _refuse_another(directory, backup, taken, repository)
-    steps = _stage(directory, backup, taken, owner=repository if force else None)
-    aside = exchange.decide(directory)
-    exchange.finish(directory)
+    with naming_full(directory):
+        try:
+            steps = _stage(directory, backup, taken, owner=repository if force else None)
+        except BaseException:
+            exchange.discard(directory)
+            raise
+        aside = exchange.decide(directory)
+        exchange.finish(directory)
     return Restored(
         taken=taken,
         aside=aside if aside.exists() else None,
@@ -177,5 +184,6 @@ def _put_back(backup: Path, taken: Manifest, published: Path) -> bool:
     """Puts the published file back where there is none."""
     if PUBLISHED not in taken.files or published.exists():
         return False
-    file.replace(published, (backup / PUBLISHED).read_bytes(), expected_sha256=None)
+    with naming_full(published):
+        file.replace(published, (backup / PUBLISHED).read_bytes(), expected_sha256=None)
     return True
