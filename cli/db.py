@@ -130,7 +130,7 @@ def check(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
     if not found:
         out.note("nothing is wrong")
         return ExitCode.OK
-    out.note(f"{len(found)} found; `beadflow db restore` puts a backup in their place", "red")
+    out.note(f"{len(found)} found; {_advice(data.path)}", "red")
     return ExitCode.FAILED
 
 
@@ -351,10 +351,19 @@ def _problems(directory: Path, found: list[dict[str, Any]]) -> list[str]:
 def _findings(directory: Path) -> list[Finding]:
     """What is wrong with each file; with whole files, also what their rows contradict."""
     found = [finding for database in databases(directory) for finding in inspect(database)]
-    if found:
+    if found:  # among them every file that is missing, empty or without tables
         return found
     with snapshot(directory) as held:
         return broken(held)
+
+
+def _advice(directory: Path) -> str:
+    """What to do about findings; not all that was lost has to come from a backup."""
+    try:
+        refuse_incomplete(directory)
+    except StorageError as err:
+        return str(err)
+    return "`beadflow db restore` puts a backup in their place"
 
 
 def _finding_fields(finding: Finding) -> dict[str, str]:

@@ -31,14 +31,17 @@ Open = Callable[[Path], sqlite3.Connection]
 def refuse_incomplete(directory: Path) -> None:
     """For those who need all three, and make none: refuses when one is missing or empty.
 
+    One without tables is what a first start left that was cut off, and no more; or it was lost.
+
     Raises:
         StoresDisagree: one was lost that another relies on.
         DatabaseMissing: a start would make it, or rebuild it.
         StorageError: another one cannot be read.
     """
-    absent = [database for database in databases(directory) if database.is_absent]
-    if absent:
+    there = databases(directory)
+    if not all(_has_tables(database) for database in there):
         refuse_strangers(directory)
+    if absent := [database for database in there if database.is_absent]:
         raise DatabaseMissing(absent[0].path, rebuilt=absent[0].name == "beads")
 
 
@@ -63,6 +66,13 @@ def refuse_strangers(directory: Path, opened: Open = open_reader) -> None:
         raise StoresDisagree(coordination.path, tempolite.path)
     if applied_here > logged:
         raise StoresDisagree(coordination.path, beads.path)
+
+
+def _has_tables(database: Database) -> bool:
+    if database.is_absent:
+        return False
+    with naming(database.path), closing(open_reader(database.path)) as connection:
+        return bool(applied(connection))
 
 
 def _asked(

@@ -73,6 +73,7 @@ def take(directory: Path, published: Path, target: Path, *, program: str) -> Man
 def _fill(partial: Path, directory: Path, published: Path, program: str, target: Path) -> Manifest:
     copies = databases(partial)
     with snapshot(directory) as held:
+        _refuse_without_tables(partial, held)
         taken_at = datetime.now(UTC).isoformat(timespec="seconds")
         positions = _positions(held)
         home = coordination.meta(held["coordination"], "home") or ""
@@ -94,6 +95,14 @@ def _fill(partial: Path, directory: Path, published: Path, program: str, target:
     )
     manifest.write(partial, taken)
     return taken
+
+
+def _refuse_without_tables(partial: Path, held: Snapshot) -> None:
+    for name, connection in held.items():
+        if not applied(connection):
+            raise BackupFailed(
+                partial, f"{name}.db has no tables: `beadflow db migrate` makes them"
+            )
 
 
 def _positions(held: Snapshot) -> dict[str, int]:

@@ -50,6 +50,9 @@ def inspect(database: Database) -> list[Finding]:
     Raises:
         Inaccessible: it cannot be looked at, which is no damage.
     """
+    if database.is_absent:
+        missing = "is empty" if database.path.exists() else "is missing"
+        return [Finding(database=database.name, what=f"{database.path.name} {missing}")]
     try:
         with closing(open_reader(database.path)) as connection:
             return list(_inspect(connection, database))
@@ -151,8 +154,12 @@ def _schema(connection: sqlite3.Connection, database: Database) -> Iterator[Find
         yield Finding(database=database.name, table="schema_migrations", what=str(err))
         return
     rows = applied(connection)
+    if not rows:
+        what = f"{database.path.name} has no tables: `beadflow db migrate` makes them"
+        yield Finding(database=database.name, table="schema_migrations", what=what)
+        return
     there = shape(connection)
-    wanted = expected_shape(database.schema, rows[-1].version if rows else 0)
+    wanted = expected_shape(database.schema, rows[-1].version)
     for name in sorted(wanted.keys() | there.keys()):
         if name not in there:
             yield Finding(database=database.name, table=name, what="is missing from the schema")

@@ -184,6 +184,40 @@ def test_check_lists_damage_with_its_page_and_no_traceback(home: Path, beadflow:
     assert "Traceback" not in ran.err
 
 
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_check_names_what_was_lost_and_how_it_comes_back(
+    home: Path, beadflow: Run, how: str
+) -> None:
+    def lose(name: str) -> None:
+        (home / name).unlink()
+        if how == "empty":
+            (home / name).touch()
+
+    lose("beads.db")
+    ran = beadflow("db", "check", "-o", "json")
+    assert ran.code == 1
+    assert [found["what"] for found in ran.json["data"]] == [f"beads.db is {how}"]
+    assert "`beadflow up` rebuilds it from the issues' file" in ran.err
+    assert "restore" not in ran.err
+    lose("coordination.db")
+    ran = beadflow("db", "check")
+    assert ran.code == 1
+    assert f"coordination.db is {how}" in ran.out
+    assert "put both back from the same backup (`beadflow db restore`)" in ran.err
+
+
+def test_files_without_tables_are_named_by_check_and_by_backup(home: Path, beadflow: Run) -> None:
+    for database in databases(home):
+        database.path.unlink()
+        open_writer(database.path).close()
+    ran = beadflow("db", "check")
+    assert ran.code == 1
+    assert "beads.db has no tables: `beadflow db migrate` makes them" in ran.out
+    refused = beadflow("db", "backup", str(home / "copy"))
+    assert refused.code == 1
+    assert "coordination.db has no tables: `beadflow db migrate` makes them" in refused.err
+
+
 def test_check_works_beside_a_holder(home: Path, beadflow: Run) -> None:
     beadflow("db", "migrate")
     with DataDir.resolve():

@@ -26,6 +26,8 @@ def lose(path: Path, how: str) -> None:
     path.unlink()
     if how == "empty":
         path.touch()
+    elif how == "without tables":
+        open_writer(path).close()
 
 
 def files(directory: Path) -> dict[str, int]:
@@ -37,7 +39,7 @@ def test_a_whole_set_is_refused_nothing(home: Path) -> None:
     refuse_strangers(home)
 
 
-@pytest.mark.parametrize("how", ["missing", "empty"])
+@pytest.mark.parametrize("how", ["missing", "empty", "without tables"])
 @pytest.mark.parametrize("name", ["coordination", "tempolite"])
 def test_a_lost_database_is_named_and_not_made(home: Path, name: str, how: str) -> None:
     lose(home / f"{name}.db", how)

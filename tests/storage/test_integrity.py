@@ -17,6 +17,7 @@ from storage.integrity import inspect
 from storage.tuning import Tuning
 from tests.support.damage import lose_index_entries
 from tests.support.golden import golden_file
+from tests.support.privileges import bound_by_modes
 
 PAGE = 4096
 
@@ -68,9 +69,32 @@ def test_a_file_that_is_no_database_is_reported(engine: Database) -> None:
     assert "not a database" in finding.what
 
 
-def test_a_file_that_cannot_be_reached_is_no_finding(engine: Database) -> None:
+def test_a_missing_file_is_reported_by_its_name(engine: Database) -> None:
     engine.path.unlink()
-    with pytest.raises(CannotOpen, match=r"tempolite\.db could not be opened"):
+    (finding,) = inspect(engine)
+    assert finding.what == "tempolite.db is missing"
+
+
+def test_an_empty_file_is_reported_by_its_name(engine: Database) -> None:
+    engine.path.write_bytes(b"")
+    (finding,) = inspect(engine)
+    assert finding.what == "tempolite.db is empty"
+
+
+def test_a_file_without_tables_is_reported_with_how_to_make_them(engine: Database) -> None:
+    engine.path.unlink()
+    open_writer(engine.path).close()
+    (finding,) = inspect(engine)
+    assert (finding.table, finding.what) == (
+        "schema_migrations",
+        "tempolite.db has no tables: `beadflow db migrate` makes them",
+    )
+
+
+def test_a_file_that_cannot_be_reached_is_no_finding(engine: Database) -> None:
+    engine.path.chmod(0)
+    refused = pytest.raises(CannotOpen, match=r"tempolite\.db could not be opened")
+    with bound_by_modes(), refused:
         inspect(engine)
 
 
