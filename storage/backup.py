@@ -73,7 +73,7 @@ def take(directory: Path, published: Path, target: Path, *, program: str) -> Man
 def _fill(partial: Path, directory: Path, published: Path, program: str, target: Path) -> Manifest:
     copies = databases(partial)
     with snapshot(directory) as held:
-        _refuse_without_tables(partial, held)
+        _refuse_without_tables(target, held)
         taken_at = datetime.now(UTC).isoformat(timespec="seconds")
         positions = _positions(held)
         home = coordination.meta(held["coordination"], "home") or ""
@@ -97,12 +97,10 @@ def _fill(partial: Path, directory: Path, published: Path, program: str, target:
     return taken
 
 
-def _refuse_without_tables(partial: Path, held: Snapshot) -> None:
+def _refuse_without_tables(target: Path, held: Snapshot) -> None:
     for name, connection in held.items():
         if not applied(connection):
-            raise BackupFailed(
-                partial, f"{name}.db has no tables: `beadflow db migrate` makes them"
-            )
+            raise BackupFailed(target, f"{name}.db has no tables: `beadflow db migrate` makes them")
 
 
 def _positions(held: Snapshot) -> dict[str, int]:

@@ -215,7 +215,7 @@ def test_files_without_tables_are_named_by_check_and_by_backup(home: Path, beadf
     assert "beads.db has no tables: `beadflow db migrate` makes them" in ran.out
     refused = beadflow("db", "backup", str(home / "copy"))
     assert refused.code == 1
-    assert "coordination.db has no tables: `beadflow db migrate` makes them" in refused.err
+    assert f"no backup was made in {home / 'copy'}: coordination.db has no tables" in refused.err
 
 
 def test_check_works_beside_a_holder(home: Path, beadflow: Run) -> None:
