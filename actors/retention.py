@@ -73,7 +73,7 @@ class Step:
 
 @dataclass(slots=True)
 class Retired:
-    """What has left the databases so far."""
+    """What has left the databases so far; `events` are those of the workflows, and of none."""
 
     workflows: int = 0
     events: int = 0
@@ -105,14 +105,14 @@ def retire(
         )
         try:
             for found in retention.due(readers, before=before, keyed_before=keyed_before):
-                yield from _retire(directory, readers, found)
+                yield from _retire(directory, readers, found, retired)
                 retired.workflows += 1
             yield from _retire_loose(directory, readers, before, retired)
         except sqlite3.Error as err:
             raise database_failure(directory, err) from err
 
 
-def _retire(directory: Path, readers: Readers, found: Due) -> Iterator[Step]:
+def _retire(directory: Path, readers: Readers, found: Due, retired: Retired) -> Iterator[Step]:
     """Archive one workflow, then delete what was archived and nothing that came since."""
     keys: dict[str, list[Any]] = {}
 
@@ -125,6 +125,7 @@ def _retire(directory: Path, readers: Readers, found: Due) -> Iterator[Step]:
     workflow_id = found.workflow_id
     for seqs in _batches(keys.get("events", ())):
         yield Step(database="coordination", command=ForgetEvents(seqs=seqs))
+        retired.events += len(seqs)
     for ids in _batches(keys.get("workflow_results", ())):
         yield Step(database="coordination", command=ForgetResults(ids=ids))
     for ops in _batches(keys.get("tasks", ())):

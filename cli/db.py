@@ -18,10 +18,11 @@ from cyclopts import App, Parameter
 
 from cli import inventory, table, when
 from cli.exits import ExitCode
+from cli.numbers import WHOLE
 from cli.output import Output
 from cli.paths import PATH, named
 from cli.problem import Problem, usage
-from cli.settings import Settings
+from cli.settings import DAYS, Settings
 from storage.agreement import refuse_incomplete
 from storage.archive import DIRECTORY as ARCHIVE
 from storage.backup import take
@@ -153,7 +154,7 @@ def migrate_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
 @app.command(help_epilogue="Example:\n\n  beadflow db rollback --to 1")
 def rollback(
     *,
-    to: Annotated[int, Parameter(help=_TO_HELP)],
+    to: Annotated[int, WHOLE, Parameter(help=_TO_HELP)],
     database: Annotated[Name | None, Parameter(help="Only this database.")] = None,
     repo: Repo = None,
     data_dir: Data = None,
@@ -281,7 +282,7 @@ def vacuum_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
 @app.command(name="archive", help_epilogue="Example:\n\n  beadflow db archive --days 90")
 def archive_(
     *,
-    days: Annotated[int | None, Parameter(help=_DAYS_HELP)] = None,
+    days: Annotated[int | None, WHOLE, Parameter(help=_DAYS_HELP)] = None,
     config: Annotated[
         Path | None, PATH, Parameter(env_var="WORKFLOW_CONFIG_PATH", help=_CONFIG)
     ] = None,
@@ -294,12 +295,14 @@ def archive_(
     A server does so by itself when its settings say retention_days. `db vacuum`
     then gives their room back.
     """
-    settings = Settings.read(config).override(retention_days=days).checked()
-    if not settings.retention_days:
+    if days is not None and days not in DAYS[1:]:
+        raise usage(f"--days is a whole number, 1 to {DAYS[-1]}", f"not {days}")
+    days = days or Settings.read(config).retention_days
+    if not days:
         raise usage("Nothing says how long to keep workflows", hint="say --days, 1 or more")
     aging = import_module("cli.aging")  # brings the engine along, which only this command needs
     with _held(_existing(repo, data_dir), out) as data:
-        retired = aging.retire(data.path, settings.retention_days)
+        retired = aging.retire(data.path, days)
     facts = {**asdict(retired), "archive": str(data.path / ARCHIVE)}
     if out.json:
         out.envelope("db.archive", facts)

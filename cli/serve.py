@@ -12,6 +12,7 @@ import trio
 from cyclopts import Parameter
 
 from cli.exits import ExitCode
+from cli.numbers import WHOLE
 from cli.output import Output
 from cli.paths import PATH
 from cli.problem import Problem
@@ -33,9 +34,11 @@ def up(
         Path | None, PATH, Parameter(env_var="WORKFLOW_DATA_DIR", help=_DATA)
     ] = None,
     host: Annotated[str | None, Parameter(help="A loopback address to listen on.")] = None,
-    port: Annotated[int | None, Parameter(help="Port of the API; 0 picks a free one.")] = None,
+    port: Annotated[
+        int | None, WHOLE, Parameter(help="Port of the API; 0 picks a free one.")
+    ] = None,
     metrics_port: Annotated[
-        int | None, Parameter(help="Port of /metrics; 0 picks a free one.")
+        int | None, WHOLE, Parameter(help="Port of /metrics; 0 picks a free one.")
     ] = None,
     config: Annotated[
         Path | None, PATH, Parameter(env_var="WORKFLOW_CONFIG_PATH", help=_CONFIG)

@@ -18,6 +18,7 @@ from cli import discovery, live, logs, outcome, problem, records, table, variabl
 from cli.client import Client
 from cli.discovery import ANYWHERE, Where
 from cli.exits import ExitCode
+from cli.numbers import WHOLE
 from cli.output import Output
 from cli.paths import PATH
 from cli.problem import Problem
@@ -129,7 +130,7 @@ def list_(
     *,
     status: Annotated[Status | None, Parameter(help="Only those in this state.")] = None,
     kind: Annotated[str | None, Parameter(name="--type", help="Only those of this kind.")] = None,
-    limit: Annotated[int, Parameter(help="At most so many.")] = 50,
+    limit: Annotated[int, WHOLE, Parameter(help="At most so many.")] = 50,
     cursor: Annotated[str | None, Parameter(help="Go on where an earlier list ended.")] = None,
     where: Where = ANYWHERE,
     out: Given,

@@ -583,6 +583,8 @@ def test_archive_moves_out_what_ended_long_ago(home: Path, beadflow: Run) -> Non
     ran = beadflow("db", "archive", "--days", "30", "-o", "json")
     assert ran.code == 0
     assert ran.json["data"]["workflows"] == 2
+    lines = "".join(path.read_text() for path in (home / "archive").iterdir())
+    assert ran.json["data"]["events"] == lines.count('"table":"events"') > 0
     assert (home / "archive" / "2020-01.jsonl").exists()
     assert beadflow("db", "check").code == 0
     assert beadflow("db", "vacuum").code == 0
@@ -608,10 +610,39 @@ def test_archive_takes_the_days_of_the_settings(home: Path, beadflow: Run, tmp_p
     assert "retention_days" in beadflow("db", "archive", "--help").out
 
 
-@pytest.mark.parametrize("argv", [[], ["--days", "0"], ["--days", "-1"]])
-def test_archive_without_days_is_refused(home: Path, beadflow: Run, argv: list[str]) -> None:
-    assert beadflow("db", "archive", *argv).code == 2
+def test_archive_without_days_is_refused(home: Path, beadflow: Run) -> None:
+    ran = beadflow("db", "archive")
+    assert ran.code == 2
+    assert "Nothing says how long to keep workflows" in ran.err
     assert not (home / "archive").exists()
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "36501", "1.5", "x", ""])
+def test_archive_refuses_days_that_are_none_by_their_name(
+    home: Path, beadflow: Run, days: str
+) -> None:
+    ran = beadflow("db", "archive", f"--days={days}")
+    assert ran.code == 2
+    assert "--days" in ran.err
+    assert days in ran.err
+    assert not (home / "archive").exists()
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["db", "rollback", "--to", "1.5"],
+        ["workflow", "list", "--limit", "1.5"],
+        ["actors", "--depth", "1.5"],
+        ["actors", "--limit", "1.5"],
+        ["up", "--port", "1.5"],
+        ["up", "--metrics-port", "1.5"],
+    ],
+)
+def test_a_part_of_a_number_is_never_cut_off(home: Path, beadflow: Run, argv: list[str]) -> None:
+    ran = beadflow(*argv)
+    assert ran.code == 2
+    assert f"Invalid value for {argv[-2]}: '1.5' is not a whole number" in ran.err
 
 
 def test_archive_is_refused_while_somebody_holds_the_data(home: Path, beadflow: Run) -> None:
