@@ -34,6 +34,7 @@ from tests.support.life import Plan
 
 STARTS = 5
 PATIENCE_S = 60.0
+LET_GO_S = 2.0
 DATABASES = ("coordination.db", "tempolite.db", "beads.db")
 PUBLISHED = ("", "issues.jsonl", ".issues.jsonl.beadflow-tmp")
 PAGE_BYTES = 4096
@@ -148,7 +149,11 @@ def run(
     texts = {said: b"", traced: b""}
     open_ends = [said, traced]
     while open_ends:
-        for end in select.select(open_ends, [], [])[0]:
+        # A life that ends while strace lets go of it can leave strace waiting for ever.
+        ready = select.select(open_ends, [], [], None if said in open_ends else LET_GO_S)[0]
+        if not ready and tracer is not None:
+            tracer.kill()
+        for end in ready:
             more = os.read(end, 1 << 16)
             texts[end] += more
             if not more:
