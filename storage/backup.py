@@ -20,8 +20,9 @@ from typing import Final
 
 from storage import durable, manifest
 from storage.coordination import queries as coordination
-from storage.database import PRIVATE_FILE, make_private_directory
+from storage.database import make_private_directory
 from storage.databases import Database, databases
+from storage.durable import PRIVATE_FILE
 from storage.errors import BackupExists, BackupFailed, database_failure
 from storage.integrity import inspect
 from storage.issues import queries as issues

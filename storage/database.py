@@ -21,6 +21,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
+from storage.durable import PRIVATE_FILE, sync, sync_way
 from storage.errors import (
     CannotOpen,
     Corrupt,
@@ -32,7 +33,6 @@ from storage.errors import (
 from storage.room import reading_failure
 from storage.tuning import DEFAULTS, MIB, Tuning
 
-PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
 
 _COMMON_PRAGMAS = (
@@ -62,7 +62,7 @@ def open_writer(path: Path, tuning: Tuning = DEFAULTS) -> sqlite3.Connection:
         DatabaseFailure: anything else SQLite objects to.
     """
     _prepare(path)
-    conn = _connect(path, "rw", tuning)
+    conn = _connect(path, "rw", tuning, sqlite3.Connection)
     try:
         _use_write_ahead_log(conn, path)
         _apply(conn, _COMMON_PRAGMAS + _WRITER_PRAGMAS)
@@ -75,15 +75,20 @@ def open_writer(path: Path, tuning: Tuning = DEFAULTS) -> sqlite3.Connection:
     return conn
 
 
-def open_reader(path: Path, tuning: Tuning = DEFAULTS) -> sqlite3.Connection:
+def open_reader(
+    path: Path,
+    tuning: Tuning = DEFAULTS,
+    *,
+    factory: type[sqlite3.Connection] = sqlite3.Connection,
+) -> sqlite3.Connection:
     """Opens a connection that cannot write, usable by one thread at a time.
 
-    For single rows by key it may be used inline on the event loop's thread; anything longer
-    belongs in `storage.pool`.
+    Single rows by key are read inline on the event loop's thread (`storage.inline`); anything
+    longer belongs in `storage.pool`.
 
     Raises: as `open_writer`; a missing file is `CannotOpen`.
     """
-    conn = _connect(path, "ro", tuning)
+    conn = _connect(path, "ro", tuning, factory)
     try:
         _apply(conn, (*_COMMON_PRAGMAS, "PRAGMA query_only=ON"))
         conn.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()  # reads the file's header
@@ -178,12 +183,18 @@ def log_bytes(path: Path) -> int:
 
 
 def make_private_directory(path: Path) -> None:
-    """Makes a directory only its owner may enter; parents that are missing get the same mode."""
+    """Makes a directory only its owner may enter; parents that are missing get the same mode.
+
+    It survives a power cut: each new name is synced in the directory above it.
+    """
     for missing in reversed([p for p in (path, *path.parents) if not p.exists()]):
         missing.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+        sync(missing.parent.resolve())
 
 
-def _connect(path: Path, mode: str, tuning: Tuning) -> sqlite3.Connection:
+def _connect(
+    path: Path, mode: str, tuning: Tuning, factory: type[sqlite3.Connection]
+) -> sqlite3.Connection:
     uri = f"file:{quote(str(path.absolute()))}?mode={mode}"  # quote: ? # and % would end the path
     try:
         conn = sqlite3.connect(
@@ -193,6 +204,7 @@ def _connect(path: Path, mode: str, tuning: Tuning) -> sqlite3.Connection:
             isolation_level=None,
             check_same_thread=False,
             cached_statements=tuning.cached_statements,
+            factory=factory,
         )
     except sqlite3.Error as err:
         raise database_failure(path, err) from err
@@ -222,6 +234,16 @@ def _prepare(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, PRIVATE_FILE))
     except FileExistsError:
         _tighten(path)
+    except OSError as err:
+        raise CannotOpen(path, plain(err)) from err
+    _sync_way(path)
+
+
+def _sync_way(path: Path) -> None:
+    """Before anything is written to a new file: who made it may have been killed before this."""
+    try:
+        if path.stat().st_size == 0:
+            sync_way(path)
     except OSError as err:
         raise CannotOpen(path, plain(err)) from err
 

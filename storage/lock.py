@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from storage.database import PRIVATE_FILE
+from storage.durable import PRIVATE_FILE
 from storage.errors import LockUnusable, StorageError, StoreLocked, plain
 
 _RECORD_BYTES = 1024  # one padded write, so that a reader sees the old record or the new one

@@ -95,7 +95,6 @@ def test_a_published_file_that_is_not_synced_is_caught(place: Path) -> None:
     assert any("issues.jsonl" in line for bad in found["bad"] for line in bad["lost"])
 
 
-@pytest.mark.xfail(strict=True, reason="storage.database syncs no directory that it has made")
 def test_a_power_cut_leaves_the_data_directory_that_was_made(place: Path, tmp_path: Path) -> None:
     """Its name is an entry of the directory above, which has to be synced too."""
     hold(record.tree(place, {"starts": 8}, there=()), FEW, tmp_path / "record")

@@ -1,3 +1,6 @@
+import errno
+import os
+import re
 import sqlite3
 import stat
 import threading
@@ -174,3 +177,48 @@ def test_a_store_of_another_repository_names_both() -> None:
     error = RepositoryMismatch("/a/.git", "/b/.git")
     assert "/a/.git" in str(error)
     assert "/b/.git" in str(error)
+
+
+def test_the_way_to_a_new_file_is_synced_up_to_the_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a" / "b" / "x.db"
+    synced = recorded_syncs(monkeypatch)
+    open_writer(path).close()
+    assert {path.parent, path.parent.parent, tmp_path, *tmp_path.parents} <= set(synced)
+
+
+def test_the_way_to_an_empty_file_is_synced_since_its_maker_may_have_been_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.db"
+    path.touch(0o600)
+    synced = recorded_syncs(monkeypatch)
+    open_writer(path).close()
+    assert {tmp_path, tmp_path.parent} <= set(synced)
+    synced.clear()
+    open_writer(path).close()
+    assert synced == []
+
+
+def test_a_way_that_cannot_be_synced_is_no_way_to_a_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(CannotOpen, match=re.escape(str(tmp_path / "x.db"))):
+        open_writer(tmp_path / "x.db")
+
+
+def recorded_syncs(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    synced: list[Path] = []
+    fsync = os.fsync
+
+    def record(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    return synced
