@@ -30,6 +30,7 @@ from storage.errors import (
 )
 from storage.home import DataDir
 from storage.hosts import InlineHost, ThreadHost
+from storage.inline import open_inline
 from storage.issues.queries import last_seq as last_journal_seq
 from storage.migrate import migrate
 from storage.pool import ReadPool
@@ -149,7 +150,7 @@ def _begin_journal_anew(data: DataDir) -> None:
 async def _open_readers(
     stack: AsyncExitStack, path: Path, schema: Traversable, pool: ReadPool
 ) -> Readers:
-    inline = stack.enter_context(closing(open_reader(path, pool.tuning)))
+    inline = stack.enter_context(closing(open_inline(path, pool.tuning)))
     await stack.enter_async_context(pool.open())
     return Readers(path=path, schema=schema, inline=inline, pool=pool, tuning=pool.tuning)
 

@@ -19,6 +19,7 @@ from storage.database import open_reader, open_writer
 from storage.databases import databases
 from storage.errors import (
     Corrupt,
+    DatabaseFailure,
     RepositoryCopied,
     RepositoryMismatch,
     StorageError,
@@ -69,7 +70,7 @@ async def test_an_installation_keeps_its_name(repo: Path) -> None:
 
 async def test_readers_cannot_write(repo: Path) -> None:
     async with opened(repo) as stores:
-        with pytest.raises(sqlite3.OperationalError):
+        with pytest.raises(DatabaseFailure, match="readonly"):
             stores.beads.inline.execute("CREATE TABLE t (x)")
 
 
