@@ -5,7 +5,7 @@ and strace is attached to each life before it begins. Only calls on our own file
 thread counts its own. A fault that shall not stay is over when strace has told of it and was sent
 away; one that stays meets every thread and every incarnation.
 
-    python -m tests.faults.sweep DIRECTORY STEP PART PARTS
+    python -m tests.faults.sweep DIRECTORY STEP PARTS
 """
 
 import ctypes
@@ -31,6 +31,7 @@ import trio
 from tests.support import life
 from tests.support.ledger import Ledger, losses
 from tests.support.life import Plan
+from tests.support.parts import in_parts
 
 STARTS = 5
 PATIENCE_S = 60.0
@@ -232,24 +233,29 @@ def judged(fault: Fault, root: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    directory, step, part, parts = Path(sys.argv[1]), *map(int, sys.argv[2:])
-    before, root = directory / "before", directory / "site"
+    directory, step, parts = Path(sys.argv[1]), *map(int, sys.argv[2:])
+    made, before, there = (directory / name for name in ("made", "before", "there"))
     directory.mkdir(parents=True)
-    run(root)
-    root.rename(before)  # what is copied back to where it lived is no copy beside its original
+    life.warm()
+    run(made)
+    made.rename(before)  # what lay there is moved, and no copy beside its original
     every = [*faults(counted(directory / "new"), step, new=True)]
-    shutil.copytree(before, root)
-    every += faults(counted(root), step, new=False)
-    for fault in every:
-        if fault.first // step % parts != part:  # what is counted differs from run to run
-            continue
-        shutil.rmtree(root, ignore_errors=True)
-        if not fault.new:
-            shutil.copytree(before, root)
-        found = judged(fault, root)
-        print(json.dumps(found), flush=True)
-        if found["lost"]:
-            return  # what is left stays where it is, to be looked at
+    shutil.copytree(before, there)
+    every += faults(counted(there), step, new=False)
+
+    def swept(part: int) -> Iterator[dict[str, Any]]:
+        root = directory / f"site-{part}"
+        for fault in every[part::parts]:
+            shutil.rmtree(root, ignore_errors=True)
+            if not fault.new:
+                shutil.copytree(before, root)
+            found = judged(fault, root)
+            yield found
+            if found["lost"]:
+                return  # what is left stays where it is, to be looked at
+
+    for found in in_parts(parts, swept):
+        print(json.dumps(found))
 
 
 if __name__ == "__main__":

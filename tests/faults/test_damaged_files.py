@@ -35,10 +35,11 @@ PARTS = 4  # at once: a life also waits
 def found() -> list[dict[str, Any]]:
     print(f"replay with BEADFLOW_SEED={SEED} BEADFLOW_DAMAGES={DAMAGES}")
     with scratch() as place:
-        runs = [_run(place / f"part-{part}", part) for part in range(PARTS)]
-        lines = [line for run in runs for line in run.communicate()[0].splitlines()]
-        assert [run.returncode for run in runs] == [0] * PARTS
-    return [json.loads(line) for line in lines]
+        command = [sys.executable, "-m", "tests.faults.damage", str(place / "damage"), str(SEED)]
+        lives = subprocess.run(
+            [*command, str(DAMAGES), str(PARTS)], stdout=subprocess.PIPE, check=True
+        )
+    return [json.loads(line) for line in lives.stdout.splitlines()]
 
 
 def test_every_life_with_a_damaged_file_serves_or_ends(found: list[dict[str, Any]]) -> None:
@@ -98,8 +99,3 @@ def test_nothing_is_harmed_by_damage_to_what_is_made_anew(found: list[dict[str, 
 def _names(life: dict[str, Any]) -> bool:
     said: str = life["said"]
     return life["database"] in said or "did not start" in said or '"gave_up"' in said
-
-
-def _run(place: Path, part: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.faults.damage", str(place), str(SEED)]
-    return subprocess.Popen([*command, str(DAMAGES), str(part), str(PARTS)], stdout=subprocess.PIPE)
