@@ -66,9 +66,9 @@ def open_writer(path: Path, tuning: Tuning = DEFAULTS) -> sqlite3.Connection:
     try:
         _use_write_ahead_log(conn, path)
         _apply(conn, _COMMON_PRAGMAS + _WRITER_PRAGMAS)
-    except sqlite3.Error as err:
+    except (sqlite3.Error, UnicodeDecodeError) as err:
         conn.close()
-        raise reading_failure(path, err) from err
+        raise _failure(path, err) from err
     except DatabaseFailure:
         conn.close()
         raise
@@ -92,9 +92,9 @@ def open_reader(
     try:
         _apply(conn, (*_COMMON_PRAGMAS, "PRAGMA query_only=ON"))
         conn.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()  # reads the file's header
-    except sqlite3.Error as err:
+    except (sqlite3.Error, UnicodeDecodeError) as err:
         conn.close()
-        raise reading_failure(path, err) from err
+        raise _failure(path, err) from err
     return conn
 
 
@@ -210,6 +210,13 @@ def _connect(
         raise database_failure(path, err) from err
     conn.row_factory = sqlite3.Row
     return conn
+
+
+def _failure(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> DatabaseFailure:
+    """Names the file; SQLite quotes a schema that it cannot read, and that may be no text."""
+    if isinstance(error, UnicodeDecodeError):
+        return Corrupt(path, error.object.decode(errors="replace"))
+    return reading_failure(path, error)
 
 
 def _apply(conn: sqlite3.Connection, pragmas: tuple[str, ...]) -> None:

@@ -212,6 +212,19 @@ def test_a_way_that_cannot_be_synced_is_no_way_to_a_database(
         open_writer(tmp_path / "x.db")
 
 
+@pytest.mark.parametrize("opened", [open_writer, open_reader])
+def test_a_schema_that_is_no_text_is_damage(
+    tmp_path: Path, opened: Callable[[Path], sqlite3.Connection]
+) -> None:
+    path = tmp_path / "x.db"
+    conn = open_writer(path)
+    conn.execute("CREATE TABLE a_table_with_a_name (a)")
+    conn.close()
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE a_table", b"CREATE TABLE\xeb_table"))
+    with pytest.raises(Corrupt, match=r"x\.db.*schema"):
+        opened(path)
+
+
 def recorded_syncs(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     synced: list[Path] = []
     fsync = os.fsync
