@@ -29,7 +29,7 @@ test: setup
 # Power cuts and I/O faults are traced; without strace those tests are skipped, and say so.
 tracer:
 	@test "$${CI:-}" != true || command -v strace >/dev/null || test "$$(id -u)" != 0 \
-	  || (apt-get update -qq && apt-get install -y -qq --no-install-recommends strace) >/dev/null 2>&1 \
+	  || (timeout 60 apt-get update -qq && timeout 120 apt-get install -y -qq --no-install-recommends strace) >/dev/null 2>&1 \
 	  || echo "strace could not be installed: power cuts and I/O faults are not tested"
 
 lint: setup
