@@ -182,6 +182,12 @@ def log_bytes(path: Path) -> int:
         return 0
 
 
+def free_bytes(path: Path) -> int:
+    """What we may still write on the disk of a file."""
+    disk = os.statvfs(path.parent)
+    return disk.f_bavail * disk.f_frsize
+
+
 def make_private_directory(path: Path) -> None:
     """Makes a directory only its owner may enter; parents that are missing get the same mode.
 

@@ -2,7 +2,6 @@
 
 import random
 import shutil
-import sqlite3
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
