@@ -150,9 +150,9 @@ def run(
     texts = {said: b"", traced: b""}
     open_ends = [said, traced]
     while open_ends:
-        # A life that ends while strace lets go of it can leave strace waiting for ever.
-        ready = select.select(open_ends, [], [], None if said in open_ends else LET_GO_S)[0]
-        if not ready and tracer is not None:
+        # A life that ends while strace lets go of a thread can leave both waiting for ever.
+        ready = select.select(open_ends, [], [], LET_GO_S)[0]
+        if not ready and tracer is not None and (said not in open_ends or _has_ended(child)):
             tracer.kill()
         for end in ready:
             more = os.read(end, 1 << 16)
@@ -167,6 +167,11 @@ def run(
     if tracer is not None:
         tracer.wait()
     return texts[said], texts[traced], status
+
+
+def _has_ended(child: int) -> bool:
+    """Whether it has called exit, although one of its threads may still be held by strace."""
+    return "State:\tZ" in Path(f"/proc/{child}/status").read_text()
 
 
 def _attached(
