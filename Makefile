@@ -7,7 +7,7 @@ ROOMS  := actors api beadflow cli storage supervision benchmarks tests
 
 QUESTION := Which SQLite client library should this project use?
 
-.PHONY: setup run test lint unit py313 bench soak clean
+.PHONY: setup run test tracer lint unit py313 bench soak clean
 
 setup: $(STAMP)
 
@@ -26,6 +26,12 @@ run: setup
 test: setup
 	@scripts/stages lint unit py313
 
+# Power cuts and I/O faults are traced; without strace those tests are skipped, and say so.
+tracer:
+	@test "$${CI:-}" != true || command -v strace >/dev/null || test "$$(id -u)" != 0 \
+	  || (timeout 60 apt-get update -qq && timeout 120 apt-get install -y -qq --no-install-recommends strace) >/dev/null 2>&1 \
+	  || echo "strace could not be installed: power cuts and I/O faults are not tested"
+
 lint: setup
 	$(BIN)/ruff format --check $(ROOMS)
 	$(BIN)/ruff check $(ROOMS)
@@ -33,7 +39,7 @@ lint: setup
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell $(ROOMS) docs README.md CHANGELOG.md
 
-unit: setup
+unit: setup tracer
 	$(BIN)/pytest -q --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 # Quart differs from Python 3.13 on: the API's tests run there too, where it is present.

@@ -80,7 +80,7 @@ class Step:
 
 @dataclass(slots=True)
 class Retired:
-    """What has left the databases so far."""
+    """What has left the databases so far; `events` are those of the workflows, and of none."""
 
     workflows: int = 0
     events: int = 0
@@ -112,14 +112,14 @@ def retire(
         )
         try:
             for found in retention.due(readers, before=before, keyed_before=keyed_before):
-                yield from _retire(directory, readers, found)
+                yield from _retire(directory, readers, found, retired)
                 retired.workflows += 1
             yield from _retire_loose(directory, readers, before, retired)
         except sqlite3.Error as err:
             raise database_failure(directory, err) from err
 
 
-def _retire(directory: Path, readers: Readers, found: Due) -> Iterator[Step]:
+def _retire(directory: Path, readers: Readers, found: Due, retired: Retired) -> Iterator[Step]:
     """Archive one workflow, then delete what was archived and nothing that came since."""
     workflow_ids = (*found.children, found.workflow_id)
     keys: dict[tuple[str, str], list[Any]] = {}
@@ -134,6 +134,7 @@ def _retire(directory: Path, readers: Readers, found: Due) -> Iterator[Step]:
     for workflow_id in workflow_ids:
         for seqs in _batches(keys.get((workflow_id, "events"), ())):
             yield Step(database="coordination", command=ForgetEvents(seqs=seqs))
+            retired.events += len(seqs)
         for ids in _batches(keys.get((workflow_id, "workflow_results"), ())):
             yield Step(database="coordination", command=ForgetResults(ids=ids))
     for workflow_id in workflow_ids:

@@ -10,7 +10,8 @@ mailbox fills up and they wait in line, each until its own deadline.
 What concerns the whole batch ends in one of three ways:
 
 - **The disk is full.** The batch is taken back and refused with `StorageFull`. Reads go on, and the
-  next batch is simply tried, so writing resumes by itself.
+  next batch is simply tried, so writing resumes by itself. A log that is longer than what is left
+  of the disk is emptied, since it could else fill the disk for good.
 - **Something could not be read or written.** Whether the commit reached the disk is unknown. The
   writer lets go of its connection and opens another; then it runs the batch again. Every command is
   idempotent by its natural key, so running it again *is* looking it up: it finds what it wrote, or
@@ -44,7 +45,7 @@ from actors.errors import (
     StorageFull,
     StoreDamaged,
 )
-from storage.database import empty_log, located, log_bytes, open_writer
+from storage.database import empty_log, free_bytes, located, log_bytes, open_writer
 from storage.errors import (
     Corrupt,
     DatabaseBusy,
@@ -335,8 +336,13 @@ class DatabaseWriter(BlockingActor):
         """Empties a log that has become too long, or says that a reader does not let it.
 
         SQLite copies the log into the database file after each thousand pages, but begins it anew
-        only at a moment when nobody reads from it.
+        only at a moment when nobody reads from it. Until then it takes many times the room of what
+        is new in it, and emptying it takes room, too: the file grows first. So a log that is longer
+        than what is left of the disk is emptied at once.
         """
+        size = log_bytes(self._path)
+        if size and size > free_bytes(self._path):
+            self._emptied()
         now = self._now()
         if now - self._looked < LOG_LOOK_S:
             return

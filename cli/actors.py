@@ -19,6 +19,7 @@ from rich.text import Text
 from cli import branches, discovery, table, when
 from cli.discovery import ANYWHERE, Where
 from cli.exits import ExitCode
+from cli.numbers import WHOLE
 from cli.output import Output
 from cli.problem import Problem
 from cli.tree import Tree
@@ -37,8 +38,8 @@ def actors(
     path: Annotated[str | None, Parameter(help=_PATH_HELP)] = None,
     /,
     *,
-    depth: Annotated[int | None, Parameter(help="At most so many levels below.")] = None,
-    limit: Annotated[int | None, Parameter(help=_LIMIT_HELP)] = None,
+    depth: Annotated[int | None, WHOLE, Parameter(help="At most so many levels below.")] = None,
+    limit: Annotated[int | None, WHOLE, Parameter(help=_LIMIT_HELP)] = None,
     watch: Annotated[bool, Parameter(negative="", show_default=False, help=_WATCH_HELP)] = False,
     where: Where = ANYWHERE,
     out: Annotated[Output, Parameter(parse=False)],

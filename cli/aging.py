@@ -9,7 +9,8 @@ from typing import Any
 from actors import retention
 from actors.clock import system_clock
 from actors.retention import Retired
-from storage.database import open_reader, open_writer
+from storage.agreement import refuse_incomplete
+from storage.database import open_writer, refuse_damaged
 from storage.databases import databases
 from storage.errors import database_failure
 from storage.migrate import migrate
@@ -24,13 +25,14 @@ def retire(directory: Path, days: int) -> Retired:
     """Archive what ended more than `days` ago. The data directory's lock is held.
 
     Raises:
-        StorageError: a database cannot be read, written or migrated.
+        StorageError: a database is damaged, or cannot be read, written or migrated.
         OSError: the archive cannot be written.
     """
     retired = Retired()
+    refuse_incomplete(directory)  # one that was lost is not made anew
     coordination, tempolite, beads = databases(directory)
     for database in (coordination, tempolite, beads):
-        open_reader(database.path).close()  # one that was lost is not made anew
+        refuse_damaged(database.path)
     with (
         closing(open_writer(coordination.path)) as bridge,
         closing(open_writer(tempolite.path)) as engine,

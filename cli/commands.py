@@ -6,6 +6,7 @@ needs, and the server's own command, which brings the whole system along, costs 
 """
 
 import difflib
+import errno
 import os
 import sqlite3
 import sys
@@ -18,7 +19,18 @@ from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 from cli.exits import ExitCode
 from cli.output import Form, Output
 from cli.problem import Problem, usage
-from storage.errors import SchemaError, StorageError, StoreLocked
+from storage.errors import (
+    BackupExists,
+    BackupMissing,
+    BackupOfAnother,
+    DiskFull,
+    RepositoryCopied,
+    RepositoryMismatch,
+    SchemaError,
+    StorageError,
+    StoreLocked,
+    plain,
+)
 
 _EPILOGUE = (
     "Examples:\n\n"
@@ -29,6 +41,20 @@ _EPILOGUE = (
 _OUTPUT = Parameter(
     name=["--output", "-o"], env_var="BEADFLOW_OUTPUT", help="Write for people, or for programs."
 )
+
+
+_RIGHTS = "check who owns it and its directory, and who may read and write there"
+_ROOM = "free some space and try again"
+_WAYS_OUT = {
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: "nothing can be written there; name another place",
+    errno.ENOENT: "check the path, or name another place",
+    errno.ENOTDIR: "a part of the path is a file; name another place",
+    errno.EISDIR: "it is a directory; name a file",
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+}
 
 
 def version() -> str:
@@ -140,7 +166,7 @@ def _guarded(tokens: Sequence[str], out: Output) -> int:
     except sqlite3.Error as err:
         refused = _damaged(err)
     except OSError as err:
-        refused = Problem(str(err), code="system", exit_code=ExitCode.FAILED)
+        refused = _system(err)
     out.refuse(refused)
     return refused.exit_code
 
@@ -172,6 +198,14 @@ def _unusable(err: StorageError) -> Problem:
             exit_code=ExitCode.FAILED,
             hint="`beadflow db status` shows what was applied to which database",
         )
+    if isinstance(err, BackupExists):
+        return Problem(str(err), code="backup_exists", exit_code=ExitCode.CONFLICT)
+    if isinstance(err, BackupMissing):
+        return Problem(str(err), code="no_backup", exit_code=ExitCode.NOT_FOUND)
+    if isinstance(err, BackupOfAnother | RepositoryCopied | RepositoryMismatch):
+        return Problem(str(err), code="another_repository", exit_code=ExitCode.CONFLICT)
+    if isinstance(err, DiskFull):
+        return Problem(str(err), code="storage_full", exit_code=ExitCode.FAILED, retryable=True)
     return Problem(str(err), code="storage", exit_code=ExitCode.FAILED)
 
 
@@ -183,6 +217,14 @@ def _damaged(err: sqlite3.Error) -> Problem:
         exit_code=ExitCode.FAILED,
         hint="put the data directory back from a backup, or move it away to begin anew",
     )
+
+
+def _system(err: OSError) -> Problem:
+    """What the operating system refused, in words, with what can be done about it."""
+    title = plain(err)[:1].upper() + plain(err)[1:]
+    detail = os.fsdecode(err.filename) if isinstance(err.filename, str | bytes) else ""
+    hint = _WAYS_OUT.get(err.errno or 0, "")
+    return Problem(title, detail, code="system", exit_code=ExitCode.FAILED, hint=hint)
 
 
 def _unknown(word: str, within: App) -> Problem:

@@ -6,25 +6,29 @@ refused with the name of its holder while somebody has it. The work is done in `
 the commands and what they print.
 """
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
 from cli import inventory, table, when
 from cli.exits import ExitCode
+from cli.numbers import WHOLE
 from cli.output import Output
+from cli.paths import PATH, named
 from cli.problem import Problem, usage
-from cli.settings import Settings
+from cli.settings import DAYS, Settings
+from storage.agreement import refuse_incomplete
 from storage.archive import DIRECTORY as ARCHIVE
 from storage.backup import take
 from storage.database import open_reader, open_writer
 from storage.databases import Database, databases
-from storage.errors import RestoreUnfinished
+from storage.errors import StorageError
 from storage.exchange import is_unfinished, refuse_unfinished
 from storage.home import DataDir
 from storage.integrity import Finding, inspect
@@ -33,7 +37,8 @@ from storage.issues.file import PUBLISHED
 from storage.manifest import Manifest
 from storage.migrate import Applied, migrate, undoable
 from storage.migrate import rollback as undo
-from storage.restore import restore
+from storage.restore import restore, verify
+from storage.room import naming_full
 from storage.snapshot import snapshot
 from storage.vacuum import vacuum
 
@@ -42,11 +47,12 @@ _DATA_HELP = "The data directory; by default beadflow/ in the repository's Git d
 
 _DAYS_HELP = "Keep what ended in the last so many days; by default the settings' retention_days."
 _CONFIG = "The settings file."
+_FORCE_HELP = "Restore it even if it is of another repository or installation."
 _TO_HELP = "The version that none shall be above, 1 or more."
 
 Name = Literal["coordination", "tempolite", "beads"]
-Repo = Annotated[Path | None, Parameter(help=_REPO_HELP)]
-Data = Annotated[Path | None, Parameter(env_var="WORKFLOW_DATA_DIR", help=_DATA_HELP)]
+Repo = Annotated[Path | None, PATH, Parameter(help=_REPO_HELP)]
+Data = Annotated[Path | None, PATH, Parameter(env_var="WORKFLOW_DATA_DIR", help=_DATA_HELP)]
 Given = Annotated[Output, Parameter(parse=False)]
 
 _STEP_COLUMNS = (
@@ -83,7 +89,8 @@ app = App(
 def status_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
     """Show the databases: version, size, and who holds them.
 
-    Works beside a server. The exit code is 1 when this program could not open one.
+    Works beside a server. The exit code is 1 when this program could not open one, or
+    when a restore is unfinished.
     """
     data = _existing(repo, data_dir)
     found = [inventory.described(database) for database in databases(data.path)]
@@ -100,10 +107,11 @@ def status_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
         out.table(inventory.COLUMNS, [inventory.row(database) for database in found])
         out.text("")
         out.fields({"data": str(data.path), "held by": inventory.holder_words(data.read_holder())})
-    if is_unfinished(data.path):
-        out.note(str(RestoreUnfinished(data.path)), "yellow")
+    problems = _problems(data.path, found)
+    for problem in problems:
+        out.note(problem, "red")
     unfit = any(database["state"] in inventory.UNFIT for database in found)
-    return ExitCode.FAILED if unfit else ExitCode.OK
+    return ExitCode.FAILED if unfit or problems else ExitCode.OK
 
 
 @app.command(help_epilogue="Example:\n\n  beadflow db check && echo whole")
@@ -123,7 +131,7 @@ def check(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
     if not found:
         out.note("nothing is wrong")
         return ExitCode.OK
-    out.note(f"{len(found)} found; `beadflow db restore` puts a backup in their place", "red")
+    out.note(f"{len(found)} found; {_advice(data.path)}", "red")
     return ExitCode.FAILED
 
 
@@ -134,8 +142,9 @@ def migrate_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
     A server does so by itself when it starts. Each step is one transaction.
     """
     done: list[tuple[Database, Applied]] = []
-    with _existing(repo, data_dir) as data:
-        for database in _present(data.path):
+    with _held(_existing(repo, data_dir), out) as data:
+        refuse_incomplete(data.path)
+        for database in databases(data.path):
             with closing(open_writer(database.path)) as connection:
                 done += [(database, step) for step in migrate(connection, database.schema)]
     _print_steps(out, "db.migrate", done, "every database is at the newest version")
@@ -145,7 +154,7 @@ def migrate_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
 @app.command(help_epilogue="Example:\n\n  beadflow db rollback --to 1")
 def rollback(
     *,
-    to: Annotated[int, Parameter(help=_TO_HELP)],
+    to: Annotated[int, WHOLE, Parameter(help=_TO_HELP)],
     database: Annotated[Name | None, Parameter(help="Only this database.")] = None,
     repo: Repo = None,
     data_dir: Data = None,
@@ -162,10 +171,12 @@ def rollback(
             f"--to {to}",
             hint="to begin anew, move the data directory away",
         )
+    _refuse_unknown(to, database)
     done: list[tuple[Database, Applied]] = []
     kept = ""
-    with _existing(repo, data_dir) as data:
-        chosen = [d for d in _present(data.path) if database in (None, d.name)]
+    with _held(_existing(repo, data_dir), out) as data:
+        refuse_incomplete(data.path)
+        chosen = [d for d in databases(data.path) if database in (None, d.name)]
         if sum(_count_undoable(found, to) for found in chosen):
             kept = str(_backup_before_rollback(data, repo))
         for found in chosen:
@@ -177,7 +188,9 @@ def rollback(
 
 @app.command(help_epilogue="Example:\n\n  beadflow db backup /mnt/backups/monday")
 def backup(
-    directory: Annotated[Path, Parameter(name="DIR", help="The backup's directory, a new one.")],
+    directory: Annotated[
+        Path, PATH, Parameter(name="DIR", help="The backup's directory, a new one.")
+    ],
     /,
     *,
     repo: Repo = None,
@@ -191,7 +204,8 @@ def backup(
     """
     data = _existing(repo, data_dir)
     refuse_unfinished(data.path)
-    target = directory.expanduser().absolute()
+    refuse_incomplete(data.path)
+    target = named(directory)
     taken = take(data.path, _published(data, repo), target, program=_program())
     if out.json:
         out.envelope("db.backup", {"backup": str(target), **asdict(taken)})
@@ -204,9 +218,12 @@ def backup(
 
 @app.command(name="restore", help_epilogue="Example:\n\n  beadflow db restore /mnt/backups/monday")
 def restore_(
-    directory: Annotated[Path, Parameter(name="DIR", help="A directory that `db backup` made.")],
+    directory: Annotated[
+        Path, PATH, Parameter(name="DIR", help="A directory that `db backup` made.")
+    ],
     /,
     *,
+    force: Annotated[bool, Parameter(negative="", help=_FORCE_HELP)] = False,
     repo: Repo = None,
     data_dir: Data = None,
     out: Given,
@@ -217,9 +234,10 @@ def restore_(
     touched. The databases that were there are kept, in a directory that is named.
     """
     data = DataDir.resolve(repo, data_dir)
-    source = directory.expanduser().absolute()
-    with data:
-        done = restore(data.path, source, _published(data, repo))
+    source = named(directory)
+    taken = verify(source)
+    with _held(data, out):
+        done = restore(data, source, taken, _published(data, repo), force=force)
     facts = {
         "backup": str(source),
         "taken_at": done.taken.taken_at,
@@ -250,8 +268,9 @@ def vacuum_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
 
     Takes as much free space, for a while, as twice the largest database.
     """
-    with _existing(repo, data_dir) as data:
-        sizes = {d.name: vacuum(d) for d in _present(data.path)}
+    with _held(_existing(repo, data_dir), out) as data:
+        refuse_incomplete(data.path)
+        sizes = {d.name: vacuum(d) for d in databases(data.path)}
     if out.json:
         shown = [{"database": n, "before": b, "after": a} for n, (b, a) in sizes.items()]
         out.envelope("db.vacuum", shown)
@@ -263,8 +282,10 @@ def vacuum_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
 @app.command(name="archive", help_epilogue="Example:\n\n  beadflow db archive --days 90")
 def archive_(
     *,
-    days: Annotated[int | None, Parameter(help=_DAYS_HELP)] = None,
-    config: Annotated[Path | None, Parameter(env_var="WORKFLOW_CONFIG_PATH", help=_CONFIG)] = None,
+    days: Annotated[int | None, WHOLE, Parameter(help=_DAYS_HELP)] = None,
+    config: Annotated[
+        Path | None, PATH, Parameter(env_var="WORKFLOW_CONFIG_PATH", help=_CONFIG)
+    ] = None,
     repo: Repo = None,
     data_dir: Data = None,
     out: Given,
@@ -274,12 +295,14 @@ def archive_(
     A server does so by itself when its settings say retention_days. `db vacuum`
     then gives their room back.
     """
-    settings = Settings.read(config).override(retention_days=days).checked()
-    if not settings.retention_days:
+    if days is not None and days not in DAYS[1:]:
+        raise usage(f"--days is a whole number, 1 to {DAYS[-1]}", f"not {days}")
+    days = days or Settings.read(config).retention_days
+    if not days:
         raise usage("Nothing says how long to keep workflows", hint="say --days, 1 or more")
     aging = import_module("cli.aging")  # brings the engine along, which only this command needs
-    with _existing(repo, data_dir) as data:
-        retired = aging.retire(data.path, settings.retention_days)
+    with _held(_existing(repo, data_dir), out) as data:
+        retired = aging.retire(data.path, days)
     facts = {**asdict(retired), "archive": str(data.path / ARCHIVE)}
     if out.json:
         out.envelope("db.archive", facts)
@@ -295,7 +318,8 @@ def _existing(repo: Path | None, data_dir: Path | None) -> DataDir:
         Problem: there is no data in it.
     """
     data = DataDir.resolve(repo, data_dir)
-    if not _present(data.path):
+    absent = all(database.is_absent for database in databases(data.path))
+    if absent and not is_unfinished(data.path):
         raise Problem(
             "There is no data yet",
             f"no database in {data.path}",
@@ -306,17 +330,43 @@ def _existing(repo: Path | None, data_dir: Path | None) -> DataDir:
     return data
 
 
-def _present(directory: Path) -> list[Database]:
-    return [database for database in databases(directory) if database.path.exists()]
+@contextmanager
+def _held(data: DataDir, out: Output) -> Iterator[DataDir]:
+    """The data directory with its lock; says when taking that has finished an earlier restore."""
+    unfinished = is_unfinished(data.path)
+    with naming_full(data.path), data:
+        if unfinished:
+            out.note(f"a restore into {data.path} that was cut off was finished first", "yellow")
+        yield data
+
+
+def _problems(directory: Path, found: list[dict[str, Any]]) -> list[str]:
+    """What is wrong and what to do, each once: an unfinished restore explains what is missing."""
+    told = [database["problem"] for database in found if database["problem"]]
+    try:
+        refuse_unfinished(directory)
+        refuse_incomplete(directory)
+    except StorageError as err:
+        told.append(str(err))
+    return list(dict.fromkeys(told))
 
 
 def _findings(directory: Path) -> list[Finding]:
     """What is wrong with each file; with whole files, also what their rows contradict."""
     found = [finding for database in databases(directory) for finding in inspect(database)]
-    if found:
+    if found:  # among them every file that is missing, empty or without tables
         return found
     with snapshot(directory) as held:
         return broken(held)
+
+
+def _advice(directory: Path) -> str:
+    """What to do about findings; not all that was lost has to come from a backup."""
+    try:
+        refuse_incomplete(directory)
+    except StorageError as err:
+        return str(err)
+    return "`beadflow db restore` puts a backup in their place"
 
 
 def _finding_fields(finding: Finding) -> dict[str, str]:
@@ -332,6 +382,12 @@ def _count_undoable(database: Database, to: int) -> int:
     """How many steps a rollback takes back; it refuses here, before anything is done."""
     with closing(open_reader(database.path)) as connection:
         return len(undoable(connection, database.schema, to=to))
+
+
+def _refuse_unknown(version: int, name: str | None) -> None:
+    newest = max(found.newest for found in databases(Path()) if name in (None, found.name))
+    if version > newest:
+        raise usage(f"There is no version {version}", f"the newest version is {newest}")
 
 
 def _backup_before_rollback(data: DataDir, repo: Path | None) -> Path:

@@ -17,6 +17,7 @@ from cyclopts import Group, Parameter
 
 from cli.client import Client, Params
 from cli.exits import ExitCode
+from cli.paths import PATH
 from cli.problem import Problem
 from storage.home import DataDir
 
@@ -31,10 +32,10 @@ class Where:
     url: Annotated[str | None, Parameter(env_var="WORKFLOW_URL")] = None
     "Talk to this server, such as http://127.0.0.1:8080."
 
-    repo: Path | None = None
+    repo: Annotated[Path | None, PATH] = None
     "The Git repository whose issues are meant; by default the one around the current directory."
 
-    data_dir: Annotated[Path | None, Parameter(env_var="WORKFLOW_DATA_DIR")] = None
+    data_dir: Annotated[Path | None, PATH, Parameter(env_var="WORKFLOW_DATA_DIR")] = None
     "Where the system keeps its databases, and where its server is looked for."
 
 

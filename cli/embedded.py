@@ -29,6 +29,8 @@ from cli.running import (
     running,
 )
 from cli.settings import Settings
+from storage.agreement import refuse_incomplete
+from storage.databases import databases
 from storage.exchange import refuse_unfinished
 from supervision import ChildSpec, System
 
@@ -91,7 +93,7 @@ def read(path: str, params: dict[str, Any], *, repo: Path, data_dir: Path | None
     configure_logging(LOG_LEVEL)
     where = place(repo, data_dir)
     refuse_unfinished(where.data.path)
-    if not where.data.coordination_db.exists():
+    if all(database.is_absent for database in databases(where.data.path)):
         if path == WORKFLOWS:
             return {"data": [], "next_cursor": None}
         raise Problem(
@@ -101,6 +103,7 @@ def read(path: str, params: dict[str, Any], *, repo: Path, data_dir: Path | None
             exit_code=ExitCode.NOT_FOUND,
             hint="start one: beadflow workflow start TYPE TITLE --watch",
         )
+    refuse_incomplete(where.data.path)
     status, body = trio.run(_read, where, path, params)
     if status >= 400:  # noqa: PLR2004 - HTTP's own line between answers and refusals
         raise problem.from_answer(status, body)

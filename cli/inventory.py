@@ -4,13 +4,14 @@ Nothing here fails: what cannot be read is a state like the others.
 """
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from typing import Any, Final
 
 from cli import table, when
 from storage.database import open_reader
 from storage.databases import Database
-from storage.errors import StorageError
+from storage.errors import Corrupt, DatabaseBusy, StorageError, database_failure
 from storage.lock import Holder
 from storage.migrate import Status, status
 
@@ -24,8 +25,10 @@ COLUMNS: Final = (
     table.Column("migrated"),
 )
 
-UNFIT: Final = ("damaged", "newer", "changed")
+UNFIT: Final = ("missing", "empty", "damaged", "busy", "unreadable", "newer", "changed")
 """States of a database that this program cannot open."""
+
+_STATES: Final[Mapping[type[StorageError], str]] = {Corrupt: "damaged", DatabaseBusy: "busy"}
 
 
 def described(database: Database) -> dict[str, Any]:
@@ -44,11 +47,15 @@ def described(database: Database) -> dict[str, Any]:
     if not database.path.exists():
         return fields
     fields["bytes"] = database.path.stat().st_size
+    if database.is_absent:
+        return {**fields, "state": "empty"}
     try:
         with closing(open_reader(database.path)) as connection:
             found = status(connection, database.schema)
-    except (StorageError, sqlite3.Error) as err:
-        return {**fields, "state": "damaged", "problem": str(err)}
+    except sqlite3.Error as err:
+        return {**fields, **_failed(database_failure(database.path, err))}
+    except StorageError as err:
+        return {**fields, **_failed(err)}
     applied = [line.version for line in found if line.applied_at]
     shown = [_migration_fields(line) for line in found]
     return {
@@ -57,6 +64,10 @@ def described(database: Database) -> dict[str, Any]:
         "version": max(applied, default=0),
         "migrations": shown,
     }
+
+
+def _failed(err: StorageError) -> dict[str, str]:
+    return {"state": _STATES.get(type(err), "unreadable"), "problem": str(err)}
 
 
 def _state(found: list[Status]) -> str:

@@ -12,7 +12,9 @@ import trio
 from cyclopts import Parameter
 
 from cli.exits import ExitCode
+from cli.numbers import WHOLE
 from cli.output import Output
+from cli.paths import PATH
 from cli.problem import Problem
 from cli.running import Place, Sockets, bound, configure_logging, place, running
 from cli.settings import LEVELS, Settings
@@ -27,14 +29,20 @@ _CONFIG = "A settings file (TOML): host, port, plugins, strict_workflows, retent
 
 def up(
     *,
-    repo: Annotated[Path | None, Parameter(help=_REPO)] = None,
-    data_dir: Annotated[Path | None, Parameter(env_var="WORKFLOW_DATA_DIR", help=_DATA)] = None,
-    host: Annotated[str | None, Parameter(help="A loopback address to listen on.")] = None,
-    port: Annotated[int | None, Parameter(help="Port of the API; 0 picks a free one.")] = None,
-    metrics_port: Annotated[
-        int | None, Parameter(help="Port of /metrics; 0 picks a free one.")
+    repo: Annotated[Path | None, PATH, Parameter(help=_REPO)] = None,
+    data_dir: Annotated[
+        Path | None, PATH, Parameter(env_var="WORKFLOW_DATA_DIR", help=_DATA)
     ] = None,
-    config: Annotated[Path | None, Parameter(env_var="WORKFLOW_CONFIG_PATH", help=_CONFIG)] = None,
+    host: Annotated[str | None, Parameter(help="A loopback address to listen on.")] = None,
+    port: Annotated[
+        int | None, WHOLE, Parameter(help="Port of the API; 0 picks a free one.")
+    ] = None,
+    metrics_port: Annotated[
+        int | None, WHOLE, Parameter(help="Port of /metrics; 0 picks a free one.")
+    ] = None,
+    config: Annotated[
+        Path | None, PATH, Parameter(env_var="WORKFLOW_CONFIG_PATH", help=_CONFIG)
+    ] = None,
     log_level: Annotated[
         str | None, Parameter(env_var="WORKFLOW_LOG_LEVEL", help=f"One of {', '.join(LEVELS)}.")
     ] = None,

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from cli.exits import ExitCode
 from cli.problem import Problem
+from storage.errors import plain
 from storage.tuning import DEFAULTS, MIB, Tuning
 
 PORTS = range(65536)
@@ -101,7 +102,7 @@ class Settings:
         try:
             found = tomllib.loads(path.read_text("utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise _bad(path, str(error)) from error
+            raise _bad(path, plain(error)) from error
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(found) - known)
         if unknown:

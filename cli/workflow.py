@@ -32,7 +32,9 @@ from cli.client import Client
 from cli.discovery import ANYWHERE, Where
 from cli.exits import ExitCode
 from cli.one import WORKFLOWS, Id
+from cli.numbers import WHOLE
 from cli.output import Output
+from cli.paths import PATH
 from cli.problem import Problem
 from cli.records import Status, Workflow, WorkflowType
 from cli.watch import Detached, Watch
@@ -117,7 +119,9 @@ def start(
     chosen: Annotated[str | None, Parameter(name="--id", help=_CHOSEN_HELP)] = None,
     agent_type: Annotated[str | None, Parameter(help="Take agents of this type instead.")] = None,
     watch: Watching = False,
-    config: Annotated[Path | None, Parameter(env_var="WORKFLOW_CONFIG_PATH", help=_CONFIG)] = None,
+    config: Annotated[
+        Path | None, PATH, Parameter(env_var="WORKFLOW_CONFIG_PATH", help=_CONFIG)
+    ] = None,
     where: Where = ANYWHERE,
     out: Given,
 ) -> int:
@@ -159,7 +163,7 @@ def list_(
     *,
     status: Annotated[Status | None, Parameter(help="Only those in this state.")] = None,
     kind: Annotated[str | None, Parameter(name="--type", help="Only those of this kind.")] = None,
-    limit: Annotated[int, Parameter(help="At most so many.")] = 50,
+    limit: Annotated[int, WHOLE, Parameter(help="At most so many.")] = 50,
     cursor: Annotated[str | None, Parameter(help="Go on where an earlier list ended.")] = None,
     where: Where = ANYWHERE,
     out: Given,

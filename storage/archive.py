@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from storage import durable
-from storage.database import PRIVATE_FILE, make_private_directory
+from storage.database import make_private_directory
+from storage.durable import PRIVATE_FILE
 
 DIRECTORY: Final = "archive"
 FORMAT: Final = 1

@@ -20,14 +20,16 @@ from typing import Final
 
 from storage import durable, manifest
 from storage.coordination import queries as coordination
-from storage.database import PRIVATE_FILE, make_private_directory
+from storage.database import make_private_directory
 from storage.databases import Database, databases
-from storage.errors import BackupFailed, database_failure
+from storage.durable import PRIVATE_FILE
+from storage.errors import BackupExists, BackupFailed, database_failure
 from storage.integrity import inspect
 from storage.issues import queries as issues
 from storage.issues.file import read as read_published
 from storage.manifest import File, Manifest
 from storage.migrate import applied
+from storage.room import naming_full
 from storage.snapshot import Snapshot, snapshot
 from storage.workflows import queries as workflows
 
@@ -45,28 +47,34 @@ def take(directory: Path, published: Path, target: Path, *, program: str) -> Man
         program: this program's version, for the manifest.
 
     Raises:
-        BackupFailed: the target is taken, or a database is damaged.
-        DatabaseFailure: a database is missing or cannot be read, or the target's disk is full.
+        BackupExists: the target is taken.
+        BackupFailed: a database is damaged.
+        DatabaseFailure: a database is missing or cannot be read.
+        DiskFull: there is no room for it; nothing is left of it.
         OSError: the target cannot be written.
     """
     if target.is_symlink() or (target.exists() and not _is_empty_directory(target)):
-        raise BackupFailed(target, "it is there already, and a backup is never overwritten")
-    make_private_directory(target.parent)
-    partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
-    try:
-        taken = _fill(partial, directory, published, program)
-        durable.sync(partial)
-        partial.rename(target)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    durable.sync(target.parent)
+        raise BackupExists(
+            target, "it is there already, and a backup is never overwritten: name another directory"
+        )
+    with naming_full(target):
+        make_private_directory(target.parent)
+        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
+        try:
+            taken = _fill(partial, directory, published, program, target)
+            durable.sync(partial)
+            partial.rename(target)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        durable.sync(target.parent)
     return taken
 
 
-def _fill(partial: Path, directory: Path, published: Path, program: str) -> Manifest:
+def _fill(partial: Path, directory: Path, published: Path, program: str, target: Path) -> Manifest:
     copies = databases(partial)
     with snapshot(directory) as held:
+        _refuse_without_tables(target, held)
         taken_at = datetime.now(UTC).isoformat(timespec="seconds")
         positions = _positions(held)
         home = coordination.meta(held["coordination"], "home") or ""
@@ -74,7 +82,7 @@ def _fill(partial: Path, directory: Path, published: Path, program: str) -> Mani
         file = read_published(published)
         for copy in copies:
             _copy(held[copy.name], copy.path)
-    files = {copy.path.name: _checked(copy) for copy in copies}
+    files = {copy.path.name: _checked(copy, target) for copy in copies}
     if file is not None:
         durable.write_new(partial / PUBLISHED, file)
         files[PUBLISHED] = File(sha256=durable.sha256_of(partial / PUBLISHED), bytes=len(file))
@@ -88,6 +96,12 @@ def _fill(partial: Path, directory: Path, published: Path, program: str) -> Mani
     )
     manifest.write(partial, taken)
     return taken
+
+
+def _refuse_without_tables(target: Path, held: Snapshot) -> None:
+    for name, connection in held.items():
+        if not applied(connection):
+            raise BackupFailed(target, f"{name}.db has no tables: `beadflow db migrate` makes them")
 
 
 def _positions(held: Snapshot) -> dict[str, int]:
@@ -112,12 +126,12 @@ def _copy(held: sqlite3.Connection, target: Path) -> None:
     durable.sync(target)
 
 
-def _checked(copy: Database) -> File:
+def _checked(copy: Database, target: Path) -> File:
     found = inspect(copy)
     if found:
         first = " ".join(part for part in (found[0].table, found[0].place) if part)
         raise BackupFailed(
-            copy.path.parent,
+            target,
             f"{copy.path.name} is damaged ({first + ': ' if first else ''}{found[0].what});"
             " `beadflow db check` says more",
         )

@@ -21,10 +21,18 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from storage.errors import CannotOpen, Corrupt, DatabaseFailure, UnsafePath, database_failure
+from storage.durable import PRIVATE_FILE, sync, sync_way
+from storage.errors import (
+    CannotOpen,
+    Corrupt,
+    DatabaseFailure,
+    UnsafePath,
+    database_failure,
+    plain,
+)
+from storage.room import reading_failure
 from storage.tuning import DEFAULTS, MIB, Tuning
 
-PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
 
 _COMMON_PRAGMAS = (
@@ -48,38 +56,45 @@ def open_writer(path: Path, tuning: Tuning = DEFAULTS) -> sqlite3.Connection:
     Raises:
         Corrupt: the file is not a database.
         UnsafePath: the file is a symbolic link.
-        CannotOpen: the file or its directory may not be written.
+        CannotOpen: the file or its directory may not be opened, or made.
+        ReadOnly: they can be read, but not written.
+        DiskFull: the log's index has no room beside the file.
         DatabaseFailure: anything else SQLite objects to.
     """
     _prepare(path)
-    conn = _connect(path, "rw", tuning)
+    conn = _connect(path, "rw", tuning, sqlite3.Connection)
     try:
         _use_write_ahead_log(conn, path)
         _apply(conn, _COMMON_PRAGMAS + _WRITER_PRAGMAS)
-    except sqlite3.Error as err:
+    except (sqlite3.Error, UnicodeDecodeError) as err:
         conn.close()
-        raise database_failure(path, err) from err
+        raise _failure(path, err) from err
     except DatabaseFailure:
         conn.close()
         raise
     return conn
 
 
-def open_reader(path: Path, tuning: Tuning = DEFAULTS) -> sqlite3.Connection:
+def open_reader(
+    path: Path,
+    tuning: Tuning = DEFAULTS,
+    *,
+    factory: type[sqlite3.Connection] = sqlite3.Connection,
+) -> sqlite3.Connection:
     """Opens a connection that cannot write, usable by one thread at a time.
 
-    For single rows by key it may be used inline on the event loop's thread; anything longer
-    belongs in `storage.pool`.
+    Single rows by key are read inline on the event loop's thread (`storage.inline`); anything
+    longer belongs in `storage.pool`.
 
     Raises: as `open_writer`; a missing file is `CannotOpen`.
     """
-    conn = _connect(path, "ro", tuning)
+    conn = _connect(path, "ro", tuning, factory)
     try:
         _apply(conn, (*_COMMON_PRAGMAS, "PRAGMA query_only=ON"))
         conn.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()  # reads the file's header
-    except sqlite3.Error as err:
+    except (sqlite3.Error, UnicodeDecodeError) as err:
         conn.close()
-        raise database_failure(path, err) from err
+        raise _failure(path, err) from err
     return conn
 
 
@@ -88,7 +103,9 @@ def find_damage(
 ) -> list[str]:
     """Says where a database is damaged, in SQLite's words; nothing when it is sound.
 
-    It reads the whole file, except what only indexes could tell (`PRAGMA quick_check`).
+    It reads the whole file and compares each index with its table: twice the time of
+    `PRAGMA quick_check`, which would let a lost index entry pass, and with it a row that no look-up
+    finds.
 
     Args:
         path: the database.
@@ -102,10 +119,10 @@ def find_damage(
     try:
         with closing((opened or open_reader)(path)) as conn:
             try:
-                rows = conn.execute(f"PRAGMA quick_check({most:d})").fetchall()
+                rows = conn.execute(f"PRAGMA integrity_check({most:d})").fetchall()
             except sqlite3.DatabaseError:
                 # The module drops the row it has when the next step fails: ask for one only.
-                rows = conn.execute("PRAGMA quick_check(1)").fetchall()
+                rows = conn.execute("PRAGMA integrity_check(1)").fetchall()
     except sqlite3.Error as err:
         failure = database_failure(path, err)
         if not isinstance(failure, Corrupt):
@@ -115,6 +132,17 @@ def find_damage(
         return [err.detail]
     found = [" ".join(str(text).split()) for (text,) in rows]
     return [] if found == ["ok"] else found
+
+
+def refuse_damaged(path: Path) -> None:
+    """Looks through a database that nobody has open, before something is built on it.
+
+    Raises:
+        Corrupt: it is damaged; the places are named.
+        DatabaseFailure: it cannot be looked at.
+    """
+    if places := find_damage(path, opened=open_writer):
+        raise Corrupt(path, "; ".join(places))
 
 
 def located(failure: DatabaseFailure) -> DatabaseFailure:
@@ -154,13 +182,25 @@ def log_bytes(path: Path) -> int:
         return 0
 
 
+def free_bytes(path: Path) -> int:
+    """What we may still write on the disk of a file."""
+    disk = os.statvfs(path.parent)
+    return disk.f_bavail * disk.f_frsize
+
+
 def make_private_directory(path: Path) -> None:
-    """Makes a directory only its owner may enter; parents that are missing get the same mode."""
+    """Makes a directory only its owner may enter; parents that are missing get the same mode.
+
+    It survives a power cut: each new name is synced in the directory above it.
+    """
     for missing in reversed([p for p in (path, *path.parents) if not p.exists()]):
         missing.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+        sync(missing.parent.resolve())
 
 
-def _connect(path: Path, mode: str, tuning: Tuning) -> sqlite3.Connection:
+def _connect(
+    path: Path, mode: str, tuning: Tuning, factory: type[sqlite3.Connection]
+) -> sqlite3.Connection:
     uri = f"file:{quote(str(path.absolute()))}?mode={mode}"  # quote: ? # and % would end the path
     try:
         conn = sqlite3.connect(
@@ -170,11 +210,19 @@ def _connect(path: Path, mode: str, tuning: Tuning) -> sqlite3.Connection:
             isolation_level=None,
             check_same_thread=False,
             cached_statements=tuning.cached_statements,
+            factory=factory,
         )
     except sqlite3.Error as err:
         raise database_failure(path, err) from err
     conn.row_factory = sqlite3.Row
     return conn
+
+
+def _failure(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> DatabaseFailure:
+    """Names the file; SQLite quotes a schema that it cannot read, and that may be no text."""
+    if isinstance(error, UnicodeDecodeError):
+        return Corrupt(path, error.object.decode(errors="replace"))
+    return reading_failure(path, error)
 
 
 def _apply(conn: sqlite3.Connection, pragmas: tuple[str, ...]) -> None:
@@ -200,7 +248,17 @@ def _prepare(path: Path) -> None:
     except FileExistsError:
         _tighten(path)
     except OSError as err:
-        raise CannotOpen(path, str(err)) from err
+        raise CannotOpen(path, plain(err)) from err
+    _sync_way(path)
+
+
+def _sync_way(path: Path) -> None:
+    """Before anything is written to a new file: who made it may have been killed before this."""
+    try:
+        if path.stat().st_size == 0:
+            sync_way(path)
+    except OSError as err:
+        raise CannotOpen(path, plain(err)) from err
 
 
 def _tighten(path: Path) -> None:
@@ -211,4 +269,4 @@ def _tighten(path: Path) -> None:
         try:
             path.chmod(PRIVATE_FILE)
         except OSError as err:
-            raise CannotOpen(path, str(err)) from err
+            raise CannotOpen(path, plain(err)) from err

@@ -36,6 +36,11 @@ class Database:
         return load(self.schema)[-1].version
 
     @property
+    def is_absent(self) -> bool:
+        """Whether the file is missing, or was made and never written."""
+        return not self.path.exists() or self.path.stat().st_size == 0
+
+    @property
     def log(self) -> Path:
         """The write-ahead log beside it; there is none while nobody has it open."""
         return self.path.with_name(f"{self.path.name}-wal")

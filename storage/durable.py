@@ -1,10 +1,11 @@
 """Files that are there, whole, once a function has returned: fsync of file and directory."""
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
 
-from storage.database import PRIVATE_FILE
+PRIVATE_FILE = 0o600
 
 _CHUNK_BYTES = 1 << 20
 
@@ -48,9 +49,28 @@ def sha256_of(path: Path) -> str:
 
 
 def sync(path: Path) -> None:
-    """Makes what a file holds, or which names a directory has, survive a power cut."""
+    """Makes what a file holds, or which names a directory has, survive a power cut.
+
+    Raises:
+        OSError: it could not be synced; the error names the path.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    except OSError as err:
+        raise OSError(err.errno, err.strerror, str(path)) from err
     finally:
         os.close(descriptor)
+
+
+def sync_way(path: Path) -> None:
+    """Makes the way to a new file survive a power cut: its name, and its directories' names.
+
+    All of them, not only those that this process has made: an earlier one may have been killed
+    between making a directory and syncing it. One that may not be read is not one that we made.
+
+    Raises: as `sync`.
+    """
+    for directory in path.resolve().parents:
+        with contextlib.suppress(PermissionError):
+            sync(directory)

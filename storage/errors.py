@@ -9,11 +9,13 @@ a person at a terminal.
 # ruff: noqa: N818 - the names are the words of the field (StoreLocked, DiskFull), not FooError
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-_UNOPENED = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY})
+_UNOPENED = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM})
 
 
 class StorageError(Exception):
@@ -32,19 +34,31 @@ class DatabaseFailure(StorageError):
 
 
 class Corrupt(DatabaseFailure):
-    what = "is not a readable SQLite database (restore it from a backup, or move it away)"
+    what = "is damaged, or no SQLite database (restore it from a backup, or move it away)"
 
 
-class DiskFull(DatabaseFailure):
-    what = "could not be written because its disk is full (free some space and try again)"
+class Inaccessible(DatabaseFailure):
+    """It could not be reached, which says nothing of whether it is whole."""
 
 
-class DatabaseBusy(DatabaseFailure):
-    what = "is held by another connection for too long"
+class DiskFull(Inaccessible):
+    what = "could not be used because its disk is full (free some space and try again)"
 
 
-class CannotOpen(DatabaseFailure):
+class DatabaseBusy(Inaccessible):
+    what = "is held by another connection for too long (try again when that one has ended)"
+
+
+class CannotOpen(Inaccessible):
     what = "could not be opened (check that it exists and who may read and write it)"
+
+
+class ReadOnly(Inaccessible):
+    what = (
+        "cannot be used where nothing can be written, since SQLite keeps its log beside it"
+        " (make the file and its directory writable, or copy the directory elsewhere and name the"
+        " copy with --data-dir)"
+    )
 
 
 def database_failure(path: Path | str, error: sqlite3.Error) -> DatabaseFailure:
@@ -56,14 +70,37 @@ def database_failure(path: Path | str, error: sqlite3.Error) -> DatabaseFailure:
             return DiskFull(path, str(error))
         case code if code in _BUSY:
             return DatabaseBusy(path, str(error))
+        case sqlite3.SQLITE_READONLY:
+            return ReadOnly(path, str(error))
         case code if code in _UNOPENED:
             return CannotOpen(path, str(error))
     return DatabaseFailure(path, str(error))
 
 
+def plain(error: Exception) -> str:
+    """Says what went wrong; of an `OSError` without its number and path, which is named already."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
 def primary_code(error: sqlite3.Error) -> int:
     """Gives SQLite's primary result code; the extended part (which call failed) is masked off."""
     return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Names the file in whatever its content makes of a start: an operator has to find it.
+
+    A damaged page may hold anything: text that is none, or a null where none can be.
+    """
+    try:
+        yield
+    except sqlite3.Error as err:
+        raise database_failure(path, err) from err
+    except SchemaError as err:
+        raise SchemaError(f"{path}: {err}") from err
+    except (TypeError, ValueError) as err:
+        raise Corrupt(path, f"{type(err).__name__}: {err}") from err
 
 
 class SchemaError(StorageError):
@@ -78,6 +115,10 @@ class BackupFailed(StorageError):
         self.target = target
 
 
+class BackupExists(BackupFailed):
+    """Something is where the backup was to be made."""
+
+
 class BackupUnusable(StorageError):
     """A backup is not whole, or does not fit; nothing was touched."""
 
@@ -85,6 +126,14 @@ class BackupUnusable(StorageError):
         super().__init__(f"{path} cannot be restored: {detail}")
         self.path = path
         self.detail = detail
+
+
+class BackupMissing(BackupUnusable):
+    """There is no directory of that name."""
+
+
+class BackupOfAnother(BackupUnusable):
+    """A backup is whole, but of another installation or repository; nothing was touched."""
 
 
 class RestoreUnfinished(StorageError):
@@ -157,7 +206,10 @@ class StoreLocked(StorageError):
 
 class LockUnusable(StorageError):
     def __init__(self, path: Path, detail: str) -> None:
-        super().__init__(f"the lock {path} cannot be used: {detail}")
+        super().__init__(
+            f"the lock {path} cannot be used: {detail} (check who may read and write it, and that"
+            " its file system has locks)"
+        )
         self.path = path
 
 
@@ -173,16 +225,39 @@ class RepositoryMismatch(StorageError):
         self.actual = Path(actual)
 
 
+class RepositoryCopied(StorageError):
+    """The store came with a copy of a repository, and the original still has its own."""
+
+    def __init__(self, copy: Path, original: Path) -> None:
+        super().__init__(
+            f"{copy} is a copy of {original}, which is still there, and both would run the same"
+            " workflows: move the copy away to begin anew (the issues stay in their file), or move"
+            " the original away to go on with the copy"
+        )
+        self.copy = copy
+        self.original = original
+
+
 class StoresDisagree(StorageError):
     """One database lacks what another relies on: it was lost, or put back from another time."""
 
     def __init__(self, behind: Path, ahead: Path) -> None:
         super().__init__(
-            f"{behind} is missing, or older than {ahead}: put both back from the same backup,"
-            " or move the whole data directory away to begin anew (the issues stay in their file)"
+            f"{behind} is missing, empty or older than {ahead}: put both back from the same backup"
+            " (`beadflow db restore`), or move the whole data directory away to begin anew"
+            " (the issues stay in their file)"
         )
         self.behind = behind
         self.ahead = ahead
+
+
+class DatabaseMissing(StorageError):
+    """A database is missing or empty, and nothing is lost that cannot be made again."""
+
+    def __init__(self, path: Path, *, rebuilt: bool) -> None:
+        way = "rebuilds it from the issues' file" if rebuilt else "makes it"
+        super().__init__(f"{path} is missing or empty: `beadflow up` {way}")
+        self.path = path
 
 
 class UnsafePath(StorageError):

@@ -34,6 +34,11 @@ def stage(directory: Path) -> Path:
     return staged
 
 
+def discard(directory: Path) -> None:
+    """Gives the room of a staging back that came to nothing; the next holder does what is left."""
+    shutil.rmtree(directory / STAGED, ignore_errors=True)
+
+
 def decide(directory: Path) -> Path:
     """Decides for the staged files, durably; gives the directory that the old ones will have."""
     aside = _free_name(directory)

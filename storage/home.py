@@ -21,9 +21,10 @@ from typing import Self
 
 from storage import exchange
 from storage.database import make_private_directory
-from storage.errors import StorageError, UnsafePath
+from storage.errors import CannotOpen, StorageError, UnsafePath, plain
 from storage.gitdir import GitDir, find_git_dir
 from storage.lock import HeldFile, Holder
+from storage.room import naming_full
 
 NAME = "beadflow"
 WITHOUT_GIT = ".beadflow"
@@ -80,13 +81,22 @@ class DataDir:
         Raises:
             StoreLocked: another process holds the store or the repository's issues.
             UnsafePath: the directory is not ours alone.
+            DiskFull: there is no room for the locks, or to finish a restore.
+            CannotOpen: a directory is not there and cannot be made.
             OSError: a restore that was cut off cannot be finished.
         """
+        with naming_full(self.path):
+            self._acquire()
+
+    def _acquire(self) -> None:
         for directory in (self.path, self.artifacts, self.socket.parent):
-            make_private_directory(directory)
+            try:
+                make_private_directory(directory)
+            except OSError as err:
+                raise CannotOpen(directory, plain(err)) from err
             _refuse_unless_private(directory)
-        self._lock.acquire()
         try:
+            self._lock.acquire()
             if self._issues_lock:
                 self._issues_lock.acquire()
             exchange.finish(self.path)

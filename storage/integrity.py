@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from storage.database import open_reader
 from storage.databases import Database
-from storage.errors import DatabaseFailure, SchemaError, StorageError
+from storage.errors import DatabaseFailure, Inaccessible, SchemaError, StorageError
 from storage.migrate import applied, expected_shape, refuse_misfit, shape
+from storage.room import reading_failure
 
 MOST = 20
 """Findings of one kind for one file; whoever has more will not read them all."""
@@ -45,16 +46,25 @@ def inspect(database: Database) -> list[Finding]:
     """Everything that is wrong with one file by itself. Reads all of it.
 
     A write-ahead log of somebody who writes at this moment is read along; nothing is locked.
+
+    Raises:
+        Inaccessible: it cannot be looked at, which is no damage.
     """
+    if database.is_absent:
+        missing = "is empty" if database.path.exists() else "is missing"
+        return [Finding(database=database.name, what=f"{database.path.name} {missing}")]
     try:
         with closing(open_reader(database.path)) as connection:
             return list(_inspect(connection, database))
     except DatabaseFailure as err:
-        return [Finding(database=database.name, what=f"cannot be read: {err.detail}")]
+        failure = err
     except StorageError as err:
         return [Finding(database=database.name, what=str(err))]
     except sqlite3.Error as err:
-        return [Finding(database=database.name, what=f"cannot be read: {err}")]
+        failure = reading_failure(database.path, err)
+    if isinstance(failure, Inaccessible):
+        raise failure
+    return [Finding(database=database.name, what=f"cannot be read: {failure.detail}")]
 
 
 def _inspect(connection: sqlite3.Connection, database: Database) -> Iterator[Finding]:
@@ -144,8 +154,12 @@ def _schema(connection: sqlite3.Connection, database: Database) -> Iterator[Find
         yield Finding(database=database.name, table="schema_migrations", what=str(err))
         return
     rows = applied(connection)
+    if not rows:
+        what = f"{database.path.name} has no tables: `beadflow db migrate` makes them"
+        yield Finding(database=database.name, table="schema_migrations", what=what)
+        return
     there = shape(connection)
-    wanted = expected_shape(database.schema, rows[-1].version if rows else 0)
+    wanted = expected_shape(database.schema, rows[-1].version)
     for name in sorted(wanted.keys() | there.keys()):
         if name not in there:
             yield Finding(database=database.name, table=name, what="is missing from the schema")

@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from storage.database import PRIVATE_FILE
-from storage.errors import LockUnusable, StorageError, StoreLocked
+from storage.durable import PRIVATE_FILE
+from storage.errors import LockUnusable, StorageError, StoreLocked, plain
 
 _RECORD_BYTES = 1024  # one padded write, so that a reader sees the old record or the new one
 _TRIES = 10
@@ -104,7 +104,7 @@ class HeldFile:
         except FileNotFoundError:
             raise
         except OSError as err:
-            raise LockUnusable(self.path, str(err)) from err
+            raise LockUnusable(self.path, plain(err)) from err
 
     def _wins(self, fd: int) -> bool:
         for _ in range(_TRIES - 1):
@@ -119,7 +119,7 @@ class HeldFile:
         except BlockingIOError:
             return False
         except OSError as err:  # a network file system without locks, say
-            raise LockUnusable(self.path, str(err)) from err
+            raise LockUnusable(self.path, plain(err)) from err
         return True
 
     def _write(self, holder: Holder) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from storage import durable
-from storage.errors import BackupUnusable
+from storage.errors import BackupMissing, BackupUnusable, plain
 
 NAME: Final = "manifest.json"
 FORMAT: Final = 1
@@ -54,16 +54,19 @@ def read(directory: Path) -> Manifest:
     """Reads a backup's manifest; the files are not looked at.
 
     Raises:
-        BackupUnusable: there is none, or it is damaged, or a newer program wrote it.
+        BackupMissing: there is no such directory.
+        BackupUnusable: it has none, or it is damaged, or a newer program wrote it.
     """
     try:
         body = json.loads((directory / NAME).read_bytes())
         seal = body.pop("sha256")
         version = body.pop("format")
-    except FileNotFoundError as err:
+    except (FileNotFoundError, NotADirectoryError) as err:
+        if not directory.is_dir():
+            raise BackupMissing(directory, "there is no such directory") from err
         raise BackupUnusable(directory, f"it has no {NAME}, so it is no whole backup") from err
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as err:
-        raise BackupUnusable(directory, f"its {NAME} cannot be read ({err})") from err
+        raise BackupUnusable(directory, f"its {NAME} cannot be read ({plain(err)})") from err
     if version != FORMAT:
         raise BackupUnusable(directory, f"it has format {version}, this program knows {FORMAT}")
     if seal != _seal({"format": version, **body}):

@@ -19,12 +19,14 @@ from storage.backup import PUBLISHED
 from storage.coordination import queries as coordination
 from storage.database import open_reader, open_writer
 from storage.databases import Database, databases
-from storage.errors import BackupUnusable, StorageError
+from storage.errors import BackupOfAnother, BackupUnusable, StorageError
+from storage.home import DataDir
 from storage.integrity import inspect
 from storage.invariants import broken
 from storage.issues import file
 from storage.manifest import Manifest
 from storage.migrate import Applied, migrate
+from storage.room import naming_full
 from storage.snapshot import snapshot
 
 
@@ -49,6 +51,7 @@ def verify(backup: Path) -> Manifest:
     """Reads a backup from end to end, and changes nothing.
 
     Raises:
+        BackupMissing: there is no such directory.
         BackupUnusable: it is not whole, was changed, or comes from a newer program.
     """
     taken = manifest.read(backup)
@@ -66,22 +69,41 @@ def verify(backup: Path) -> Manifest:
     return taken
 
 
-def restore(directory: Path, backup: Path, published: Path) -> Restored:
-    """Puts a backup in the place of the databases. The data directory's lock is held.
+def restore(
+    data: DataDir, backup: Path, taken: Manifest, published: Path, *, force: bool = False
+) -> Restored:
+    """Puts a backup in the place of the databases.
 
     When it returns, the new set survives a power cut.
 
+    Args:
+        data: the data directory, held.
+        backup: the backup's directory.
+        taken: what `verify` gave for it. That comes before the lock, because whoever takes the
+            lock finishes a restore that was cut off, and a mistyped backup shall not do even that.
+        published: the issues' file in the work tree.
+        force: take another's backup, too; it then belongs to this repository.
+
     Raises:
-        BackupUnusable: see `verify`; or it is another installation's. Nothing was touched.
+        BackupOfAnother: it is another installation's or repository's. Nothing was touched.
+        BackupUnusable: it was changed since it was verified, or its databases contradict each
+            other. Nothing was touched.
         StorageError: it cannot be brought to the present schema. Nothing was touched.
+        DiskFull: there is no room for it. Nothing was touched.
         OSError: the data directory cannot be written. Before the decision nothing was touched,
             after it the next holder of the lock finishes.
     """
-    taken = verify(backup)
-    _refuse_another_home(directory, backup, taken)
-    steps = _stage(directory, backup, taken)
-    aside = exchange.decide(directory)
-    exchange.finish(directory)
+    directory, repository = data.path, str(data.repository)
+    if not force:
+        _refuse_another(directory, backup, taken, repository)
+    with naming_full(directory):
+        try:
+            steps = _stage(directory, backup, taken, owner=repository if force else None)
+        except BaseException:
+            exchange.discard(directory)
+            raise
+        aside = exchange.decide(directory)
+        exchange.finish(directory)
     return Restored(
         taken=taken,
         aside=aside if aside.exists() else None,
@@ -101,22 +123,35 @@ def _refuse_changed(backup: Path, name: str, facts: manifest.File) -> None:
         raise BackupUnusable(backup, f"{name} was changed after it was written (its SHA-256)")
 
 
-def _refuse_another_home(directory: Path, backup: Path, taken: Manifest) -> None:
-    """Databases that cannot be read are what a restore is for, and refuse nothing."""
-    try:
-        with closing(open_reader(databases(directory)[0].path)) as connection:
-            home = coordination.meta(connection, "home")
-    except (StorageError, sqlite3.Error):
-        return
+def _refuse_another(directory: Path, backup: Path, taken: Manifest, repository: str) -> None:
+    """Takes the same installation's, wherever its repository was then, or this repository's."""
+    home = _home(directory)
     if home and taken.home and home != taken.home:
-        raise BackupUnusable(
+        raise BackupOfAnother(
             backup,
             f"it is of {taken.home} (repository {taken.repository}), the databases there are of"
-            f" {home}; use another --data-dir, or move these away first",
+            f" {home}; use another --data-dir, or --force to replace them all the same",
+        )
+    if not home and taken.repository not in ("", repository):
+        raise BackupOfAnother(
+            backup,
+            f"it is of the repository {taken.repository}, and this is {repository}; --repo names"
+            " another place, and --force restores it here all the same",
         )
 
 
-def _stage(directory: Path, backup: Path, taken: Manifest) -> tuple[tuple[str, Applied], ...]:
+def _home(directory: Path) -> str | None:
+    """Whose databases are there; databases that cannot be read are what a restore is for."""
+    try:
+        with closing(open_reader(databases(directory)[0].path)) as connection:
+            return coordination.meta(connection, "home")
+    except (StorageError, sqlite3.Error):
+        return None
+
+
+def _stage(
+    directory: Path, backup: Path, taken: Manifest, *, owner: str | None
+) -> tuple[tuple[str, Applied], ...]:
     """Copies the databases into the data directory's file system, migrates and checks them."""
     staged = exchange.stage(directory)
     steps: list[tuple[str, Applied]] = []
@@ -126,6 +161,8 @@ def _stage(directory: Path, backup: Path, taken: Manifest) -> tuple[tuple[str, A
             raise BackupUnusable(backup, f"{name} changed while it was read")
         with closing(open_writer(database.path)) as connection:
             steps += [(database.name, step) for step in migrate(connection, database.schema)]
+            if owner and database.name == "coordination":
+                coordination.set_meta(connection, "repository", owner)
     with snapshot(staged) as held:
         for finding in broken(held):
             what = f"{finding.database}.db: {finding.table} {finding.place}: {finding.what}"
@@ -147,5 +184,6 @@ def _put_back(backup: Path, taken: Manifest, published: Path) -> bool:
     """Puts the published file back where there is none."""
     if PUBLISHED not in taken.files or published.exists():
         return False
-    file.replace(published, (backup / PUBLISHED).read_bytes(), expected_sha256=None)
+    with naming_full(published):
+        file.replace(published, (backup / PUBLISHED).read_bytes(), expected_sha256=None)
     return True

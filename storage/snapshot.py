@@ -12,6 +12,7 @@ In what order the files are read afterwards does not matter, nor how long it tak
 is held no write-ahead log can be emptied, so it grows by what is written.
 """
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from storage.database import open_reader
 from storage.databases import databases
-from storage.errors import DatabaseBusy, database_failure
+from storage.errors import DatabaseBusy, ReadOnly, database_failure
 
 _TRIES = 2000
 _PAUSE_S = 0.001
@@ -34,8 +35,9 @@ def snapshot(directory: Path) -> Iterator[Snapshot]:
     """Holds one moment of the databases of a data directory, for as long as the block runs.
 
     Raises:
-        DatabaseFailure: one is missing or cannot be read; or (`DatabaseBusy`) coordination.db
-            never stood still.
+        DatabaseFailure: one is missing or cannot be read.
+        DatabaseBusy: coordination.db never stood still.
+        ReadOnly: nobody can write there, and so nobody can tell whether it does.
     """
     with ExitStack() as stack:
         found = {
@@ -48,6 +50,9 @@ def snapshot(directory: Path) -> Iterator[Snapshot]:
         except sqlite3.Error as err:
             raise database_failure(directory, err) from err
         if not all(connection.in_transaction for connection in found.values()):
+            # Where its index of the log is read-only, SQLite calls whatever it reads a new version.
+            if not os.access(directory, os.W_OK, effective_ids=True):
+                raise ReadOnly(directory, "it could not be seen to stand still")
             raise DatabaseBusy(directory, "it is written to faster than it can be read")
         yield found
 

@@ -28,9 +28,9 @@ from actors.issues.messages import (
     Recorded,
     RecordFile,
 )
-from storage.database import open_reader
 from storage.errors import StorageError
 from storage.git import Repository
+from storage.inline import open_inline
 from storage.issues import file, jsonl, published, queries
 from storage.issues.jsonl import Row
 from storage.issues.published import Loaded
@@ -62,7 +62,7 @@ class GitWorker(BlockingActor):
         self._conn: sqlite3.Connection
 
     def on_start(self) -> None:
-        self._conn = open_reader(self._database)
+        self._conn = open_inline(self._database)
         try:
             with _as_refusal("prepare the repository"):
                 self._opened()

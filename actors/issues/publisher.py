@@ -34,7 +34,7 @@ from actors.issues.messages import (
     RecordNow,
 )
 from actors.writer import write
-from storage.database import open_reader
+from storage.inline import open_inline
 from storage.issues import queries
 from supervision import Actor, Named, Refused
 
@@ -102,7 +102,7 @@ class IssuePublisher(Actor):
         self._conn: sqlite3.Connection
 
     async def on_start(self) -> None:
-        self._conn = open_reader(self._database)
+        self._conn = open_inline(self._database)
         self.spawn(self._keep_published)
         if self._settings.record:
             self._unrecorded.set()  # what the ref holds is not known yet

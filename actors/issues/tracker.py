@@ -24,7 +24,7 @@ from actors.issues.messages import (
     MintIssueId,
     PublicationFailed,
 )
-from storage.database import open_reader
+from storage.inline import open_inline
 from storage.issues import jsonl, queries
 from storage.pool import ReadPool
 from supervision import Actor, Named
@@ -78,7 +78,7 @@ class IssueTracker(Actor):
         except PublicationFailed as err:
             # The database is enough to work with; the publisher tries the file again.
             log.error("published file not read", reason=str(err))  # noqa: TRY400 - no crash
-        self._conn = open_reader(self._database)
+        self._conn = open_inline(self._database)
         self._choose_prefix(queries.all_ids(self._conn))
 
     def _choose_prefix(self, issue_ids: list[str]) -> None:

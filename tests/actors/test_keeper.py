@@ -62,7 +62,7 @@ async def test_what_ended_long_ago_is_archived_and_the_rest_goes_on(repo: Path) 
         old = await end(running, 3)
         calendar.ahead = timedelta(days=31)
         new = await end(running, 2)
-        assert await running.ask("keeper", ArchiveNow()) == Retired(workflows=3)
+        assert (await running.ask("keeper", ArchiveNow())).workflows == 3
         for workflow_id in old:
             with pytest.raises(NotFound):
                 await running.get(workflow_id)
@@ -140,7 +140,7 @@ async def test_an_archive_that_cannot_be_written_is_tried_again_and_crashes_nobo
         place.write_text("in the way")
         assert await running.ask("keeper", ArchiveNow()) == Retired()
         place.unlink()
-        assert await running.ask("keeper", ArchiveNow()) == Retired(workflows=2)
+        assert (await running.ask("keeper", ArchiveNow())).workflows == 2
         assert restarts(running, "keeper") == 0
 
 

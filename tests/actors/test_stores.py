@@ -1,7 +1,7 @@
 """The databases of a data directory, and whose they are."""
 
 import random
-import sqlite3
+import shutil
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -15,9 +15,19 @@ from actors.stores import Stores, open_stores
 from beadflow import Context, workflow
 from storage.coordination import queries
 from storage.database import open_reader, open_writer
-from storage.errors import Corrupt, RepositoryMismatch, StorageError, StoresDisagree
+from storage.databases import databases
+from storage.errors import (
+    Corrupt,
+    DatabaseFailure,
+    RepositoryCopied,
+    RepositoryMismatch,
+    StorageError,
+    StoresDisagree,
+)
 from storage.home import DataDir
+from storage.migrate import migrate
 from storage.tuning import Tuning
+from tests.support.damage import lose_index_entries
 from tests.support.world import git_repository, running_system
 
 
@@ -59,7 +69,7 @@ async def test_an_installation_keeps_its_name(repo: Path) -> None:
 
 async def test_readers_cannot_write(repo: Path) -> None:
     async with opened(repo) as stores:
-        with pytest.raises(sqlite3.OperationalError):
+        with pytest.raises(DatabaseFailure, match="readonly"):
             stores.beads.inline.execute("CREATE TABLE t (x)")
 
 
@@ -141,6 +151,69 @@ async def test_a_repository_that_was_moved_takes_its_data_along(repo: Path, tmp_
         assert stores.identity.repository == str(DataDir.resolve(moved).repository)
 
 
+async def test_a_copied_repository_is_refused_beside_its_original(
+    repo: Path, tmp_path: Path
+) -> None:
+    """Both would run the same workflows."""
+    async with opened(repo):
+        pass
+    copy = shutil.copytree(repo, tmp_path / "copy", symlinks=True)
+    with pytest.raises(RepositoryCopied) as refused:
+        async with opened(copy):
+            pass
+    assert str(DataDir.resolve(repo).path) in str(refused.value)
+    assert str(DataDir.resolve(copy).path) in str(refused.value)
+    async with opened(repo) as stores:
+        assert stores.identity.repository == str(DataDir.resolve(repo).repository)
+
+
+async def test_a_copy_beside_an_original_that_cannot_be_read_is_refused_too(
+    repo: Path, tmp_path: Path
+) -> None:
+    async with opened(repo):
+        pass
+    copy = shutil.copytree(repo, tmp_path / "copy", symlinks=True)
+    DataDir.resolve(repo).coordination_db.write_bytes(b"rubbish" * 1000)
+    with pytest.raises(RepositoryCopied):
+        async with opened(copy):
+            pass
+
+
+async def test_a_copy_outlives_an_original_that_began_anew(repo: Path, tmp_path: Path) -> None:
+    async with opened(repo, seed=1) as stores:
+        home = stores.identity.home
+    copy = shutil.copytree(repo, tmp_path / "copy", symlinks=True)
+    shutil.rmtree(DataDir.resolve(repo).path)
+    async with opened(repo, seed=2):
+        pass
+    async with opened(copy) as stores:
+        assert stores.identity.home == home
+
+
+async def test_a_copy_can_be_read(repo: Path, tmp_path: Path) -> None:
+    async with opened(repo) as stores:
+        home = stores.identity.home
+    copy = DataDir.resolve(shutil.copytree(repo, tmp_path / "copy", symlinks=True))
+    reading = open_stores(copy, chance=random.Random(2), observe=lambda *_: None, prepare=False)
+    async with reading as stores:
+        assert stores.identity.home == home
+
+
+async def test_a_repository_that_is_reached_by_another_path_is_no_copy(
+    repo: Path, tmp_path: Path
+) -> None:
+    """As a mount in a second place makes it: other names, the same files."""
+    async with opened(repo):
+        pass
+    other = shutil.copytree(repo, tmp_path / "other", symlinks=True)
+    data = DataDir.resolve(other)
+    for path in (data.coordination_db, data.tempolite_db, data.beads_db):
+        path.unlink()
+        path.hardlink_to(DataDir.resolve(repo).path / path.name)
+    async with opened(other):
+        pass
+
+
 async def test_data_kept_elsewhere_follows_a_repository_that_was_moved(
     repo: Path, tmp_path: Path
 ) -> None:
@@ -151,8 +224,11 @@ async def test_data_kept_elsewhere_follows_a_repository_that_was_moved(
         assert stores.identity.repository == str(DataDir.resolve(tmp_path / "moved").repository)
 
 
+@pytest.mark.parametrize("emptied", [False, True])
 @pytest.mark.parametrize("lost", ["tempolite_db", "coordination_db"])
-async def test_a_database_that_was_lost_is_refused_and_named(repo: Path, lost: str) -> None:
+async def test_a_database_that_was_lost_is_refused_and_named(
+    repo: Path, lost: str, emptied: bool
+) -> None:
     @workflow
     async def flow(ctx: Context) -> None:
         del ctx
@@ -162,9 +238,32 @@ async def test_a_database_that_was_lost_is_refused_and_named(repo: Path, lost: s
         await running.ended(started.id)
     path: Path = getattr(DataDir.resolve(repo), lost)
     path.unlink()
+    if emptied:
+        path.touch()
     with pytest.raises(StoresDisagree, match=path.name):
         async with opened(repo):
             pass
+    assert path.exists() == emptied, "a refusal makes nothing"
+    assert not emptied or path.stat().st_size == 0
+
+
+@pytest.mark.parametrize("made", [0, 1, 2])
+@pytest.mark.parametrize("begun", [None, "empty", "without a schema"])
+async def test_a_first_start_that_was_cut_off_is_gone_on_with(
+    repo: Path, made: int, begun: str | None
+) -> None:
+    directory = DataDir.resolve(repo).path
+    directory.mkdir(mode=0o700)
+    there = databases(directory)
+    for database in there[:made]:
+        with closing(open_writer(database.path)) as connection:
+            migrate(connection, database.schema)
+    if begun == "empty":
+        there[made].path.touch()
+    elif begun:
+        open_writer(there[made].path).close()
+    async with opened(repo) as stores:
+        assert stores.identity.home
 
 
 async def test_children_which_have_no_mapping_are_no_strangers(repo: Path) -> None:
@@ -260,6 +359,19 @@ async def test_a_damaged_database_is_refused_with_its_place(repo: Path, database
         file.seek(2 * 4096)
         file.write(bytes(range(256)) * 16)
     with pytest.raises(Corrupt, match=rf"{path.name} .*[Pp]age 3\b"):
+        async with opened(repo):
+            pass
+
+
+async def test_a_damaged_index_is_refused_and_named(repo: Path) -> None:
+    """No look-up would find the rows that it lacks."""
+    async with opened(repo):
+        pass
+    path = DataDir.resolve(repo).coordination_db
+    lose_index_entries(
+        path, "events_of_workflow", "INSERT INTO events VALUES (1,'x','w',NULL,'','')"
+    )
+    with pytest.raises(Corrupt, match="missing from index events_of_workflow"):
         async with opened(repo):
             pass
 

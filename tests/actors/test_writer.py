@@ -22,8 +22,17 @@ from actors.errors import (
     StorageFull,
     StoreDamaged,
 )
-from actors.writer import Bounds, Command, DatabaseWriter, Poison, operation_name, persist, write
-from storage.database import open_reader
+from actors.writer import (
+    Bounds,
+    Command,
+    DatabaseWriter,
+    Poison,
+    Settle,
+    operation_name,
+    persist,
+    write,
+)
+from storage.database import log_bytes, open_reader
 from storage.errors import Corrupt, SchemaError
 from storage.tuning import Tuning
 from supervision import (
@@ -513,6 +522,17 @@ async def test_a_full_disk_refuses_the_batch_and_the_writer_lives(running: Openi
         await write(writer.name, LimitPages(pages=100_000))
         assert await write(writer.name, AddThing(name="b")) == 2
         assert writer.restarts == 0
+
+
+@pytest.mark.parametrize(("room_bytes", "emptied"), [(1, True), (1 << 40, False)])
+async def test_a_log_that_is_longer_than_what_is_left_of_the_disk_is_emptied(
+    running: Opening, monkeypatch: pytest.MonkeyPatch, room_bytes: int, emptied: bool
+) -> None:
+    monkeypatch.setattr(actors.writer, "free_bytes", lambda path: room_bytes)
+    async with running() as writer:
+        await write(writer.name, AddThing(name="a"))
+        await write(writer.name, Settle())
+        assert (log_bytes(writer.path) == 0) is emptied
 
 
 @pytest.mark.parametrize("statement", ["BEGIN", "INSERT", "COMMIT"])

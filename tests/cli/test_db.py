@@ -6,6 +6,7 @@ import sqlite3
 import stat
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,11 @@ from storage.database import open_reader, open_writer
 from storage.databases import databases
 from storage.home import DataDir
 from storage.migrate import applied
+from storage.tuning import Tuning
 from tests.cli.run import Run
+from tests.support.damage import lose_index_entries
 from tests.support.golden import golden_file
+from tests.support.privileges import bound_by_modes
 
 Db = Callable[..., object]
 
@@ -78,6 +82,58 @@ def test_status_says_what_is_missing_damaged_newer_or_changed(home: Path, beadfl
     assert states(beadflow)[2] == "changed"
 
 
+def test_what_may_not_be_opened_is_told_as_that_and_not_as_damage(
+    home: Path, beadflow: Run
+) -> None:
+    (home / "tempolite.db").chmod(0)
+    with bound_by_modes():
+        assert states(beadflow)[1] == "unreadable"
+        told = beadflow("db", "status")
+        checked = beadflow("db", "check")
+    assert (told.code, checked.code) == (1, 1)
+    for ran in (told, checked):
+        assert "check that it exists and who may read and write it" in ran.err
+        assert "restore" not in ran.err
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_place_where_nothing_can_be_written_is_told_with_what_to_do(
+    home: Path, beadflow: Run, monkeypatch: pytest.MonkeyPatch, closed: bool
+) -> None:
+    """Closed databases have no log; those of a server that was killed have one."""
+    monkeypatch.setattr("storage.snapshot._TRIES", 2)
+    beadflow("db", "migrate")
+    for database in () if closed else databases(home):
+        open_reader(database.path).close()
+    for path in home.glob("*.db*"):
+        path.chmod(0o400)
+    home.chmod(0o500)
+    try:
+        with bound_by_modes():
+            ran = beadflow("db", "check")
+            refused = beadflow("db", "backup", str(home.parent / "backup"))
+    finally:
+        home.chmod(0o700)
+    assert (ran.code, refused.code) == (1, 1)
+    for err in (ran.err, refused.err):
+        assert "make the file and its directory writable, or copy the directory" in err
+        assert "restore" not in err
+
+
+def test_a_database_that_another_program_holds_is_busy(
+    home: Path, beadflow: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = partial(open_reader, tuning=Tuning(busy_timeout_s=0.0))
+    monkeypatch.setattr("cli.inventory.open_reader", impatient)
+    with closing(sqlite3.connect(home / "beads.db", isolation_level=None)) as connection:
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        assert states(beadflow)[2] == "busy"
+        ran = beadflow("db", "status")
+    assert ran.code == 1
+    assert "beads.db is held by another connection" in ran.err
+
+
 def test_status_counts_the_steps_that_wait(home: Path, beadflow: Run) -> None:
     for database in databases(home):
         database.path.unlink()
@@ -128,6 +184,40 @@ def test_check_lists_damage_with_its_page_and_no_traceback(home: Path, beadflow:
     assert "Traceback" not in ran.err
 
 
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_check_names_what_was_lost_and_how_it_comes_back(
+    home: Path, beadflow: Run, how: str
+) -> None:
+    def lose(name: str) -> None:
+        (home / name).unlink()
+        if how == "empty":
+            (home / name).touch()
+
+    lose("beads.db")
+    ran = beadflow("db", "check", "-o", "json")
+    assert ran.code == 1
+    assert [found["what"] for found in ran.json["data"]] == [f"beads.db is {how}"]
+    assert "`beadflow up` rebuilds it from the issues' file" in ran.err
+    assert "restore" not in ran.err
+    lose("coordination.db")
+    ran = beadflow("db", "check")
+    assert ran.code == 1
+    assert f"coordination.db is {how}" in ran.out
+    assert "put both back from the same backup (`beadflow db restore`)" in ran.err
+
+
+def test_files_without_tables_are_named_by_check_and_by_backup(home: Path, beadflow: Run) -> None:
+    for database in databases(home):
+        database.path.unlink()
+        open_writer(database.path).close()
+    ran = beadflow("db", "check")
+    assert ran.code == 1
+    assert "beads.db has no tables: `beadflow db migrate` makes them" in ran.out
+    refused = beadflow("db", "backup", str(home / "copy"))
+    assert refused.code == 1
+    assert f"no backup was made in {home / 'copy'}: coordination.db has no tables" in refused.err
+
+
 def test_check_works_beside_a_holder(home: Path, beadflow: Run) -> None:
     beadflow("db", "migrate")
     with DataDir.resolve():
@@ -166,10 +256,56 @@ def test_migrate_refuses_a_newer_database_and_says_what_to_do(home: Path, beadfl
     assert "use the newer program" in ran.err
 
 
-def test_migrate_makes_no_database_that_was_lost(home: Path, beadflow: Run) -> None:
-    (home / "tempolite.db").unlink()
-    assert beadflow("db", "migrate").code == 0
-    assert not (home / "tempolite.db").exists()
+NEED_ALL_THREE = [
+    ("workflow", "list"),
+    ("workflow", "status", "research-1"),
+    ("db", "status"),
+    ("db", "backup", "copy"),
+    ("db", "migrate"),
+    ("db", "rollback", "--to", "1"),
+    ("db", "vacuum"),
+    ("db", "archive", "--days", "1"),
+]
+
+
+@pytest.mark.parametrize("argv", NEED_ALL_THREE, ids=" ".join)
+@pytest.mark.parametrize("lost", ["coordination.db", "tempolite.db"])
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_a_lost_database_is_said_with_what_to_do_and_not_made_anew(
+    home: Path, beadflow: Run, argv: tuple[str, ...], lost: str, how: str
+) -> None:
+    (home / lost).unlink()
+    if how == "empty":
+        (home / lost).touch()
+    ran = beadflow(*argv)
+    assert ran.code == 1
+    assert f"{home / lost} is missing, empty or older than" in ran.err
+    assert "put both back from the same backup (`beadflow db restore`)" in ran.err
+    assert (home / lost).exists() == (how == "empty")
+    assert how == "missing" or (home / lost).stat().st_size == 0
+
+
+@pytest.mark.parametrize("argv", NEED_ALL_THREE, ids=" ".join)
+def test_lost_issues_are_said_to_come_back_at_the_next_start(
+    home: Path, beadflow: Run, argv: tuple[str, ...]
+) -> None:
+    (home / "beads.db").unlink()
+    ran = beadflow(*argv)
+    assert ran.code == 1
+    assert (
+        "beads.db is missing or empty: `beadflow up` rebuilds it from the issues' file" in ran.err
+    )
+    assert not (home / "beads.db").exists()
+
+
+def test_a_lost_database_is_no_puzzle_while_a_restore_is_unfinished(
+    home: Path, beadflow: Run
+) -> None:
+    (home / "restore.json").write_text('{"aside": "replaced-x"}')
+    (home / "coordination.db").unlink()
+    err = beadflow("db", "status").err
+    assert "was cut off" in err
+    assert "older than" not in err
 
 
 def test_a_backup_is_taken_beside_a_holder_and_restored_without_one(
@@ -191,13 +327,108 @@ def test_a_backup_is_taken_beside_a_holder_and_restored_without_one(
     assert beadflow("db", "check").code == 0
 
 
+def test_a_backup_of_another_repository_is_restored_by_force_alone(
+    home: Path, beadflow: Run, tmp_path: Path
+) -> None:
+    beadflow("db", "migrate")
+    target, other = tmp_path / "monday", tmp_path / "other"
+    assert beadflow("db", "backup", str(target)).code == 0
+    other.mkdir()
+    refused = beadflow("db", "restore", str(target), "--repo", str(other), "-o", "json")
+    assert refused.code == 7
+    assert refused.json["error"]["code"] == "another_repository"
+    assert str(other) in refused.err
+    assert not list(other.rglob("*.db"))
+    assert beadflow("db", "restore", str(target), "--repo", str(other), "--force").code == 0
+    assert beadflow("db", "check", "--repo", str(other)).code == 0
+
+
 def test_a_backup_that_is_not_whole_is_refused_in_words(
     home: Path, beadflow: Run, tmp_path: Path
 ) -> None:
-    ran = beadflow("db", "restore", str(tmp_path / "nowhere"), "-o", "json")
+    (tmp_path / "half").mkdir()
+    ran = beadflow("db", "restore", str(tmp_path / "half"), "-o", "json")
     assert ran.code == 1
     assert ran.json["error"]["code"] == "storage"
     assert "no whole backup" in ran.err
+
+
+@pytest.mark.parametrize("name", ["nowhere", "file"])
+def test_a_backup_that_is_not_there_is_not_found(
+    home: Path, beadflow: Run, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "file").touch()
+    ran = beadflow("db", "restore", str(tmp_path / name), "-o", "json")
+    assert ran.code == 6
+    assert ran.json["error"]["code"] == "no_backup"
+    assert f"{tmp_path / name} cannot be restored: there is no such directory" in ran.err
+
+
+def test_a_backup_is_never_overwritten(home: Path, beadflow: Run, tmp_path: Path) -> None:
+    beadflow("db", "migrate")
+    (tmp_path / "monday").mkdir()
+    (tmp_path / "monday" / "note").touch()
+    ran = beadflow("db", "backup", str(tmp_path / "monday"), "-o", "json")
+    assert ran.code == 7
+    assert ran.json["error"]["code"] == "backup_exists"
+    assert "never overwritten: name another directory" in ran.err
+    assert [path.name for path in (tmp_path / "monday").iterdir()] == ["note"]
+
+
+def test_a_backup_of_a_damaged_database_names_the_place_that_was_meant(
+    home: Path, beadflow: Run, tmp_path: Path
+) -> None:
+    beadflow("db", "migrate")
+    lose_index_entries(home / "tempolite.db", "tasks_ended", "UPDATE tasks SET state = 'done'")
+    ran = beadflow("db", "backup", str(tmp_path / "monday"))
+    assert ran.code == 1
+    assert f"no backup was made in {tmp_path / 'monday'}: tempolite.db is damaged" in ran.err
+
+
+def test_a_place_is_printed_without_detours(home: Path, beadflow: Run, tmp_path: Path) -> None:
+    beadflow("db", "migrate")
+    ran = beadflow("db", "backup", str(home / ".." / "monday"), "-o", "json")
+    assert ran.json["data"]["backup"] == str(home.parent / "monday")
+    ran = beadflow("db", "restore", str(home / ".." / "monday"), "-o", "json")
+    assert ran.json["data"]["backup"] == str(home.parent / "monday")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["backup", ""],
+        ["restore", ""],
+        ["status", "--repo", ""],
+        ["status", "--data-dir="],
+        ["archive", "--config", ""],
+    ],
+)
+def test_an_empty_path_is_refused_by_its_name(home: Path, beadflow: Run, argv: list[str]) -> None:
+    ran = beadflow("db", *argv)
+    assert ran.code == 2
+    assert argv[1].strip("=") in ran.err
+    assert "the path is empty; name one" in ran.err
+
+
+def test_an_empty_path_of_the_environment_is_refused_by_its_name(
+    home: Path, beadflow: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKFLOW_DATA_DIR", "")
+    ran = beadflow("db", "status")
+    assert ran.code == 2
+    assert "WORKFLOW_DATA_DIR" in ran.err
+
+
+def test_what_the_system_refuses_is_said_in_words_with_what_to_do(
+    home: Path, beadflow: Run, tmp_path: Path
+) -> None:
+    beadflow("db", "migrate")
+    (tmp_path / "file").touch()
+    ran = beadflow("db", "backup", str(tmp_path / "file" / "monday"))
+    assert ran.code == 1
+    assert "Not a directory: " in ran.err
+    assert "hint: a part of the path is a file" in ran.err
+    assert "Errno" not in ran.err
 
 
 def test_a_restore_that_was_cut_off_is_told_to_who_reads_and_finished_by_who_writes(
@@ -210,8 +441,43 @@ def test_a_restore_that_was_cut_off_is_told_to_who_reads_and_finished_by_who_wri
         assert ran.code == 1
         assert "was cut off" in ran.err
     told = beadflow("db", "status", "-o", "json")
-    assert (told.code, told.json["data"]["restore_unfinished"]) == (0, True)
+    assert (told.code, told.json["data"]["restore_unfinished"]) == (1, True)
     assert "was cut off" in beadflow("db", "status").err
+    ran = beadflow("db", "migrate")
+    assert ran.code == 0
+    assert f"a restore into {home} that was cut off was finished first" in ran.err
+    assert beadflow("db", "status").code == 0
+    assert "finished first" not in beadflow("db", "migrate").err
+    assert beadflow("db", "check").code == 0
+
+
+def test_a_backup_that_is_refused_does_not_finish_the_restore_that_was_cut_off(
+    home: Path, beadflow: Run, tmp_path: Path
+) -> None:
+    beadflow("db", "migrate")
+    target = tmp_path / "monday"
+    assert beadflow("db", "backup", str(target)).code == 0
+    shutil.copytree(target, home / "restoring")
+    (home / "restore.json").write_text('{"aside": "replaced-x"}')
+    before = (home / "coordination.db").read_bytes()
+    assert beadflow("db", "restore", str(tmp_path / "nope")).code != 0
+    assert (home / "restore.json").exists()
+    assert (home / "coordination.db").read_bytes() == before
+    ran = beadflow("db", "restore", str(target))
+    assert ran.code == 0
+    assert "was finished first" in ran.err
+    assert (home / "replaced-x" / "coordination.db").read_bytes() == before
+
+
+def test_a_restore_into_an_empty_place_that_was_cut_off_is_finished_too(
+    home: Path, beadflow: Run, tmp_path: Path
+) -> None:
+    beadflow("db", "migrate")
+    (home / "restoring").mkdir()
+    for database in databases(home):
+        database.path.rename(home / "restoring" / database.path.name)
+    (home / "restore.json").write_text('{"aside": "replaced-x"}')
+    assert "was cut off" in beadflow("db", "check").err
     assert beadflow("db", "migrate").code == 0
     assert beadflow("db", "check").code == 0
 
@@ -272,14 +538,25 @@ def test_a_rollback_without_its_down_file_is_refused_before_anything_is_done(
 
 def test_a_rollback_with_nothing_to_take_back_makes_no_backup(home: Path, beadflow: Run) -> None:
     beadflow("db", "migrate")
-    ran = beadflow("db", "rollback", "--to", "50")
+    newest = max(database.newest for database in databases(home))
+    ran = beadflow("db", "rollback", "--to", str(newest))
     assert ran.code == 0
-    assert "no database is above version 50" in ran.err
+    assert f"no database is above version {newest}" in ran.err
     assert not (home / "backups").exists()
 
 
 def test_a_rollback_to_nothing_is_refused(home: Path, beadflow: Run) -> None:
     assert beadflow("db", "rollback", "--to", "0").code == 2
+
+
+@pytest.mark.parametrize("database", [[], ["--database", "beads"]])
+def test_a_rollback_to_a_version_that_never_was_is_refused(
+    home: Path, beadflow: Run, database: list[str]
+) -> None:
+    known = [d.newest for d in databases(home) if not database or d.name in database]
+    ran = beadflow("db", "rollback", "--to", str(max(known) + 1), *database)
+    assert ran.code == 2
+    assert f"the newest version is {max(known)}" in ran.err
 
 
 def test_vacuum_shows_the_sizes_and_is_refused_while_somebody_holds_the_data(
@@ -306,10 +583,25 @@ def test_archive_moves_out_what_ended_long_ago(home: Path, beadflow: Run) -> Non
     ran = beadflow("db", "archive", "--days", "30", "-o", "json")
     assert ran.code == 0
     assert ran.json["data"]["workflows"] == 2
+    lines = "".join(path.read_text() for path in (home / "archive").iterdir())
+    assert ran.json["data"]["events"] == lines.count('"table":"events"') > 0
     assert (home / "archive" / "2020-01.jsonl").exists()
     assert beadflow("db", "check").code == 0
     assert beadflow("db", "vacuum").code == 0
     assert beadflow("db", "archive", "--days", "30", "-o", "json").json["data"]["workflows"] == 0
+
+
+@pytest.mark.parametrize("argv", [["vacuum"], ["archive", "--days", "1"]])
+def test_a_damaged_index_is_refused_by_who_would_delete_or_rewrite(
+    home: Path, beadflow: Run, argv: list[str]
+) -> None:
+    beadflow("db", "migrate")
+    lose_index_entries(home / "tempolite.db", "tasks_ended", "UPDATE tasks SET state = 'done'")
+    ran = beadflow("db", *argv)
+    assert ran.code == 1
+    assert str(home / "tempolite.db") in ran.err
+    assert "missing from index tasks_ended" in ran.err
+    assert beadflow("db", "check").code == 1
 
 
 def test_archive_takes_the_days_of_the_settings(home: Path, beadflow: Run, tmp_path: Path) -> None:
@@ -318,18 +610,39 @@ def test_archive_takes_the_days_of_the_settings(home: Path, beadflow: Run, tmp_p
     assert "retention_days" in beadflow("db", "archive", "--help").out
 
 
-@pytest.mark.parametrize("argv", [[], ["--days", "0"], ["--days", "-1"]])
-def test_archive_without_days_is_refused(home: Path, beadflow: Run, argv: list[str]) -> None:
-    assert beadflow("db", "archive", *argv).code == 2
+def test_archive_without_days_is_refused(home: Path, beadflow: Run) -> None:
+    ran = beadflow("db", "archive")
+    assert ran.code == 2
+    assert "Nothing says how long to keep workflows" in ran.err
     assert not (home / "archive").exists()
 
 
-def test_archive_takes_no_lost_database_for_an_empty_one(home: Path, beadflow: Run) -> None:
-    (home / "tempolite.db").unlink()
-    ran = beadflow("db", "archive", "--days", "1")
-    assert ran.code == 1
-    assert "tempolite.db could not be opened" in ran.err
-    assert not (home / "tempolite.db").exists()
+@pytest.mark.parametrize("days", ["0", "-1", "36501", "1.5", "x", ""])
+def test_archive_refuses_days_that_are_none_by_their_name(
+    home: Path, beadflow: Run, days: str
+) -> None:
+    ran = beadflow("db", "archive", f"--days={days}")
+    assert ran.code == 2
+    assert "--days" in ran.err
+    assert days in ran.err
+    assert not (home / "archive").exists()
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["db", "rollback", "--to", "1.5"],
+        ["workflow", "list", "--limit", "1.5"],
+        ["actors", "--depth", "1.5"],
+        ["actors", "--limit", "1.5"],
+        ["up", "--port", "1.5"],
+        ["up", "--metrics-port", "1.5"],
+    ],
+)
+def test_a_part_of_a_number_is_never_cut_off(home: Path, beadflow: Run, argv: list[str]) -> None:
+    ran = beadflow(*argv)
+    assert ran.code == 2
+    assert f"Invalid value for {argv[-2]}: '1.5' is not a whole number" in ran.err
 
 
 def test_archive_is_refused_while_somebody_holds_the_data(home: Path, beadflow: Run) -> None:

@@ -5,7 +5,7 @@ the seed and its number: bits flipped, the end cut off, a stretch zeroed, of one
 that was stopped in order or killed. The life boots, reads everything there is, starts one workflow,
 waits for its end and stops.
 
-    python -m tests.faults.damage DIRECTORY SEED COUNT PART PARTS
+    python -m tests.faults.damage DIRECTORY SEED COUNT PARTS
 """
 
 import json
@@ -13,13 +13,16 @@ import random
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.faults.sweep import run
+from tests.support import life
 from tests.support.ledger import Ledger
 from tests.support.life import Plan
+from tests.support.parts import in_parts
 
 STOPPED = (
     ".beadflow/coordination.db",
@@ -102,26 +105,33 @@ def outcome(damage: Damage, root: Path, before: Ledger) -> dict[str, Any]:
 
 def main() -> None:
     directory, seed = Path(sys.argv[1]), sys.argv[2]
-    count, part, parts = map(int, sys.argv[3:])
-    stopped, killed, root = (directory / name for name in ("stopped", "killed", "site"))
+    count, parts = map(int, sys.argv[3:])
+    stopped, killed, root = (directory / name for name in ("stopped", "killed", "made"))
     directory.mkdir(parents=True)
+    life.warm()
     known = {}
     for place, abandon in ((stopped, False), (killed, True)):
-        said, _, status = run(place, plan=Plan(repo=str(place), starts=8, settle=True))
+        said, _, status = run(root, plan=Plan(repo=str(root), starts=8, settle=True))
         assert status == 0, said
         ledger = known[place] = Ledger.read(said.splitlines())
         if abandon:
-            said, _, status = run(place, plan=Plan(repo=str(place), starts=8, abandon=True))
+            said, _, status = run(root, plan=Plan(repo=str(root), starts=8, abandon=True))
             ledger.hear(said.splitlines())
-    for number in range(part, count, parts):
-        chance = random.Random(f"{seed}:{number}")
-        damage = Damage.draw(chance, stopped, killed)
-        before = stopped if damage.victim in STOPPED else killed
-        shutil.rmtree(root, ignore_errors=True)
-        shutil.copytree(before, root)
-        damage.do(root, chance)
-        found = outcome(damage, root, known[before])
-        print(json.dumps({"number": number, **found}), flush=True)
+        root.rename(place)  # what lay there is moved, and no copy beside its original
+
+    def outcomes(part: int) -> Iterator[dict[str, Any]]:
+        root = directory / f"site-{part}"
+        for number in range(part, count, parts):
+            chance = random.Random(f"{seed}:{number}")
+            damage = Damage.draw(chance, stopped, killed)
+            before = stopped if damage.victim in STOPPED else killed
+            shutil.rmtree(root, ignore_errors=True)
+            shutil.copytree(before, root)
+            damage.do(root, chance)
+            yield {"number": number, **outcome(damage, root, known[before])}
+
+    for found in in_parts(parts, outcomes):
+        print(json.dumps(found))
 
 
 if __name__ == "__main__":

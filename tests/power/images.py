@@ -5,7 +5,7 @@ where it ran and which directories were durable before. Image N of a seed is dra
 N alone, so each can be rebuilt by itself:
 
     python -m tests.power.images rebuild RECORD SEED COUNT N PLACE
-    python -m tests.power.images judge RECORD SEED COUNT PART PARTS
+    python -m tests.power.images judge RECORD SEED COUNT PARTS
 """
 
 import json
@@ -25,6 +25,7 @@ from storage.errors import StorageError
 from tests.power import disk, trace
 from tests.support import life
 from tests.support.ledger import Ledger, losses
+from tests.support.parts import in_parts
 from tests.support.world import running_system
 
 BOOT_EVERY = 50
@@ -146,12 +147,19 @@ def main() -> None:
         seed, count, number = map(int, rest[:3])
         print(rebuild(record, seed, count, number, Path(rest[3])))
         return
-    seed, count, part, parts = map(int, rest)
-    scratch = Path(place, f"images-{part}")
-    try:
-        print(json.dumps(judge(record, seed, count, range(part, count, parts), scratch)))
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    seed, count, parts = map(int, rest)
+    record.events()  # read once, for all parts
+    life.warm()
+
+    def judged(part: int) -> Iterator[dict[str, Any]]:
+        scratch = Path(place, f"images-{part}")
+        try:
+            yield judge(record, seed, count, range(part, count, parts), scratch)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    for found in in_parts(parts, judged):
+        print(json.dumps(found))
 
 
 if __name__ == "__main__":

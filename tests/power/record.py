@@ -96,6 +96,7 @@ def _checked(record: Record) -> Record:
     for name, data in rebuilt.items():
         assert (root / name).read_bytes() == data, f"{name} is not what the trace says"
     assert Ledger.read(model.heard).started, "nothing was acknowledged"
+    root.rename(root.with_name("served"))  # no image of it is refused as a copy
     return record
 
 

@@ -11,7 +11,8 @@ import os
 import random
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,28 +32,46 @@ PARTS = 2
 FEW = 40
 OFTEN = "PRAGMA wal_autocheckpoint=20"
 
-LIVES: dict[str, list[dict[str, object]]] = {
-    "two lives": [{"lives": 2, "starts": 16}],
-    "frequent checkpoints": [{"lives": 2, "starts": 16, "pragmas": [OFTEN]}],
-    "a killed life and its recovery": [{"starts": 12, "abandon": True}, {"starts": 8}],
+Make = Callable[[Path], Record]
+Recorded = Callable[[str], Record]
+
+
+def lives(*plans: dict[str, object], there: tuple[str, ...] = record.DURABLE) -> Make:
+    return lambda place: record.tree(place, *plans, there=there)
+
+
+LIVES: dict[str, Make] = {
+    "two lives": lives({"lives": 2, "starts": 16}),
+    "frequent checkpoints": lives({"lives": 2, "starts": 16, "pragmas": [OFTEN]}),
+    "a killed life and its recovery": lives({"starts": 12, "abandon": True}, {"starts": 8}),
+}
+RUNS: dict[str, Make] = {
+    **LIVES,
+    "a server": lambda place: record.server(place, 24),
+    "OFF": lives({"starts": 8, "pragmas": ["PRAGMA synchronous=OFF"]}),
+    "NORMAL": lives({"starts": 8, "pragmas": ["PRAGMA synchronous=NORMAL"]}),
+    "no synced file": lives({"starts": 8, "unsynced_file": True}),
+    "no directory": lives({"starts": 8}, there=()),
 }
 
 
-@pytest.fixture
-def place() -> Iterator[Path]:
-    with record.scratch() as directory:
-        yield directory
+@pytest.fixture(scope="module")
+def recorded() -> Iterator[Recorded]:
+    """All runs are recorded side by side, while images of the first ones are judged."""
+    with record.scratch() as place:
+        threads = ThreadPoolExecutor(PARTS)
+        runs = {name: threads.submit(make, place / name) for name, make in RUNS.items()}
+        try:
+            yield lambda name: runs[name].result()
+        finally:
+            threads.shutdown(cancel_futures=True)
 
 
 def judged(made: Record, count: int) -> dict[str, Any]:
-    """Judges images of a record; many in as many processes as there are cores in CI."""
-    parts = PARTS if count > FEW else 1
+    """Judges images of a record, in as many processes as there are cores in CI."""
     command = trace.python("tests.power.images", "judge", made.place, str(SEED), str(count))
-    judges = [
-        subprocess.Popen([*command, str(part), str(parts)], stdout=subprocess.PIPE)
-        for part in range(parts)
-    ]
-    found = [json.loads(judge.communicate()[0].splitlines()[-1]) for judge in judges]
+    lines = subprocess.run([*command, str(PARTS)], stdout=subprocess.PIPE, check=True).stdout
+    found = [json.loads(line) for line in lines.splitlines() if line.startswith(b"{")]
     return {key: sum((part[key] for part in found[1:]), found[0][key]) for key in found[0]}
 
 
@@ -71,31 +90,32 @@ def hold(made: Record, count: int, kept: Path) -> None:
     assert not found["bad"], f"{len(found['bad'])} of {count} images; the first ones are above"
 
 
-@pytest.mark.parametrize("lives", LIVES.values(), ids=LIVES)
+@pytest.mark.parametrize("run", LIVES)
 def test_a_power_cut_loses_nothing_that_was_acknowledged(
-    place: Path, tmp_path: Path, lives: list[dict[str, object]]
+    recorded: Recorded, tmp_path: Path, run: str
 ) -> None:
-    hold(record.tree(place, *lives), IMAGES // 4, tmp_path / "record")
+    hold(recorded(run), IMAGES // 4, tmp_path / "record")
 
 
-def test_a_power_cut_loses_nothing_that_a_server_has_answered(place: Path, tmp_path: Path) -> None:
-    hold(record.server(place, 24), IMAGES // 4, tmp_path / "record")
+def test_a_power_cut_loses_nothing_that_a_server_has_answered(
+    recorded: Recorded, tmp_path: Path
+) -> None:
+    hold(recorded("a server"), IMAGES // 4, tmp_path / "record")
 
 
 @pytest.mark.parametrize("synchronous", ["OFF", "NORMAL"])
-def test_databases_that_are_not_synced_are_caught(place: Path, synchronous: str) -> None:
-    plan = {"starts": 8, "pragmas": [f"PRAGMA synchronous={synchronous}"]}
-    found = judged(record.tree(place, plan), FEW)
+def test_databases_that_are_not_synced_are_caught(recorded: Recorded, synchronous: str) -> None:
+    found = judged(recorded(synchronous), FEW)
     assert len(found["bad"]) > 10
 
 
-def test_a_published_file_that_is_not_synced_is_caught(place: Path) -> None:
-    plan = {"starts": 8, "unsynced_file": True}
-    found = judged(record.tree(place, plan), FEW)
+def test_a_published_file_that_is_not_synced_is_caught(recorded: Recorded) -> None:
+    found = judged(recorded("no synced file"), FEW)
     assert any("issues.jsonl" in line for bad in found["bad"] for line in bad["lost"])
 
 
-@pytest.mark.xfail(strict=True, reason="storage.database syncs no directory that it has made")
-def test_a_power_cut_leaves_the_data_directory_that_was_made(place: Path, tmp_path: Path) -> None:
+def test_a_power_cut_leaves_the_data_directory_that_was_made(
+    recorded: Recorded, tmp_path: Path
+) -> None:
     """Its name is an entry of the directory above, which has to be synced too."""
-    hold(record.tree(place, {"starts": 8}, there=()), FEW, tmp_path / "record")
+    hold(recorded("no directory"), FEW, tmp_path / "record")

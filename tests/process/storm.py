@@ -9,7 +9,6 @@ end.
     python -m tests.process.storm DIRECTORY SEED KILLS
 """
 
-import gc
 import json
 import os
 import random
@@ -197,8 +196,7 @@ def _live(plan: Plan, speaking: int) -> NoReturn:
 
 def main() -> None:
     directory, seed, kills = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    gc.collect()
-    gc.freeze()
+    life.warm()
     storm = Storm(directory, random.Random(seed))
     storm.run(kills)
     found = {"kills": storm.kills, "acknowledged": storm.acknowledged, "late": storm.late}

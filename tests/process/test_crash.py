@@ -27,7 +27,7 @@ STORMS = 2  # at once: as many as CI has cores
 
 def test_a_storm_of_kills_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     """BEADFLOW_KILLS lives of the tree end by kill -9, half of them within 20 ms of an answer."""
-    kills = int(os.environ.get("BEADFLOW_KILLS", "40"))
+    kills = int(os.environ.get("BEADFLOW_KILLS", "200"))
     print(f"replay with BEADFLOW_SEED={SEED} BEADFLOW_KILLS={kills}")
     storms = [
         _storm(tmp_path / f"storm-{n}", f"{SEED}:{n}", kills // STORMS) for n in range(STORMS)

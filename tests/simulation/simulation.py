@@ -148,6 +148,9 @@ class _Run:
             await trio.sleep(IDLE_S)
 
     def _running(self) -> AbstractAsyncContextManager[Running]:
+        if self._life:  # a copy is refused while its original is there
+            last = self._repo(self._life - 1)
+            last.rename(last.with_name("left"))
         return running_system(
             self._repo(self._life),
             workflows=flows.WORKFLOWS,

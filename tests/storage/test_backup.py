@@ -13,7 +13,7 @@ from storage import durable
 from storage.backup import take
 from storage.database import open_writer
 from storage.databases import databases
-from storage.errors import BackupFailed, CannotOpen
+from storage.errors import BackupFailed, CannotOpen, DiskFull
 from storage.home import DataDir
 from storage.invariants import broken
 from storage.issues.file import PUBLISHED
@@ -99,7 +99,7 @@ def test_a_backup_that_cannot_be_written_leaves_nothing(
         raise OSError(28, "No space left on device", str(path))
 
     monkeypatch.setattr(durable, "sync", fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(DiskFull, match="No space left"):
         take(home, tmp_path / "none", tmp_path / "b", program="1")
     assert not (tmp_path / "b").exists()
     assert hidden(tmp_path) == []
@@ -143,7 +143,7 @@ async def test_backups_of_a_system_at_work_are_consistent_and_go_on_where_they_w
             assert broken(held) == []
     other = git_repository(tmp_path / "other")
     with DataDir.resolve(other) as data:
-        restore(data.path, backups[-1], other / PUBLISHED)
+        restore(data, backups[-1], verify(backups[-1]), other / PUBLISHED, force=True)
     async with running_system(other, workflows=[busy]) as running:
         sql = "SELECT tempolite_workflow_id FROM workflow_mappings"
         known = [row[0] for row in running.stores.coordination.inline.execute(sql)]

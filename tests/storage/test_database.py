@@ -1,3 +1,6 @@
+import errno
+import os
+import re
 import sqlite3
 import stat
 import threading
@@ -13,6 +16,7 @@ from storage.errors import (
     DatabaseBusy,
     DatabaseFailure,
     DiskFull,
+    ReadOnly,
     RepositoryMismatch,
     UnsafePath,
     database_failure,
@@ -147,7 +151,8 @@ def test_a_connection_may_move_to_another_thread(tmp_path: Path) -> None:
         (sqlite3.SQLITE_LOCKED, DatabaseBusy),
         (sqlite3.SQLITE_CORRUPT_VTAB, Corrupt),
         (sqlite3.SQLITE_NOTADB, Corrupt),
-        (sqlite3.SQLITE_READONLY_DIRECTORY, CannotOpen),
+        (sqlite3.SQLITE_CANTOPEN_ISDIR, CannotOpen),
+        (sqlite3.SQLITE_READONLY_DIRECTORY, ReadOnly),
         (sqlite3.SQLITE_IOERR_FSYNC, DatabaseFailure),
     ],
 )
@@ -172,3 +177,61 @@ def test_a_store_of_another_repository_names_both() -> None:
     error = RepositoryMismatch("/a/.git", "/b/.git")
     assert "/a/.git" in str(error)
     assert "/b/.git" in str(error)
+
+
+def test_the_way_to_a_new_file_is_synced_up_to_the_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a" / "b" / "x.db"
+    synced = recorded_syncs(monkeypatch)
+    open_writer(path).close()
+    assert {path.parent, path.parent.parent, tmp_path, *tmp_path.parents} <= set(synced)
+
+
+def test_the_way_to_an_empty_file_is_synced_since_its_maker_may_have_been_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.db"
+    path.touch(0o600)
+    synced = recorded_syncs(monkeypatch)
+    open_writer(path).close()
+    assert {tmp_path, tmp_path.parent} <= set(synced)
+    synced.clear()
+    open_writer(path).close()
+    assert synced == []
+
+
+def test_a_way_that_cannot_be_synced_is_no_way_to_a_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(CannotOpen, match=re.escape(str(tmp_path / "x.db"))):
+        open_writer(tmp_path / "x.db")
+
+
+@pytest.mark.parametrize("opened", [open_writer, open_reader])
+def test_a_schema_that_is_no_text_is_damage(
+    tmp_path: Path, opened: Callable[[Path], sqlite3.Connection]
+) -> None:
+    path = tmp_path / "x.db"
+    conn = open_writer(path)
+    conn.execute("CREATE TABLE a_table_with_a_name (a)")
+    conn.close()
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE a_table", b"CREATE TABLE\xeb_table"))
+    with pytest.raises(Corrupt, match=r"x\.db.*schema"):
+        opened(path)
+
+
+def recorded_syncs(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    synced: list[Path] = []
+    fsync = os.fsync
+
+    def record(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    return synced

@@ -4,14 +4,20 @@ import random
 import shutil
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from storage.database import open_writer
+import storage.integrity
+from storage.database import open_reader, open_writer
 from storage.databases import Database, databases
+from storage.errors import CannotOpen, DatabaseBusy
 from storage.integrity import inspect
+from storage.tuning import Tuning
+from tests.support.damage import lose_index_entries
 from tests.support.golden import golden_file
+from tests.support.privileges import bound_by_modes
 
 PAGE = 4096
 
@@ -47,17 +53,7 @@ def test_a_page_that_was_zeroed_is_reported_with_its_table_and_number(engine: Da
 
 
 def test_an_index_that_lacks_a_row_is_reported_by_its_name(engine: Database) -> None:
-    with closing(sqlite3.connect(engine.path)) as connection:
-        connection.execute("PRAGMA writable_schema=ON")
-        sql = "DELETE FROM sqlite_schema WHERE name = 'tasks_ended' RETURNING *"
-        row = connection.execute(sql).fetchone()
-        connection.commit()
-    with closing(sqlite3.connect(engine.path)) as connection:
-        connection.execute("UPDATE tasks SET state = 'done'")
-        connection.commit()
-        connection.execute("PRAGMA writable_schema=ON")
-        connection.execute("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", row)
-        connection.commit()
+    lose_index_entries(engine.path, "tasks_ended", "UPDATE tasks SET state = 'done'")
     assert "tasks_ended" in {finding.table for finding in inspect(engine)}
 
 
@@ -73,10 +69,45 @@ def test_a_file_that_is_no_database_is_reported(engine: Database) -> None:
     assert "not a database" in finding.what
 
 
-def test_a_missing_file_is_reported(engine: Database) -> None:
+def test_a_missing_file_is_reported_by_its_name(engine: Database) -> None:
     engine.path.unlink()
     (finding,) = inspect(engine)
-    assert "cannot be read" in finding.what
+    assert finding.what == "tempolite.db is missing"
+
+
+def test_an_empty_file_is_reported_by_its_name(engine: Database) -> None:
+    engine.path.write_bytes(b"")
+    (finding,) = inspect(engine)
+    assert finding.what == "tempolite.db is empty"
+
+
+def test_a_file_without_tables_is_reported_with_how_to_make_them(engine: Database) -> None:
+    engine.path.unlink()
+    open_writer(engine.path).close()
+    (finding,) = inspect(engine)
+    assert (finding.table, finding.what) == (
+        "schema_migrations",
+        "tempolite.db has no tables: `beadflow db migrate` makes them",
+    )
+
+
+def test_a_file_that_cannot_be_reached_is_no_finding(engine: Database) -> None:
+    engine.path.chmod(0)
+    refused = pytest.raises(CannotOpen, match=r"tempolite\.db could not be opened")
+    with bound_by_modes(), refused:
+        inspect(engine)
+
+
+def test_a_file_that_another_program_holds_is_no_finding(
+    engine: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = partial(open_reader, tuning=Tuning(busy_timeout_s=0.0))
+    monkeypatch.setattr(storage.integrity, "open_reader", impatient)
+    with closing(sqlite3.connect(engine.path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(DatabaseBusy, match=r"tempolite\.db is held by another connection"):
+            inspect(engine)
 
 
 def test_a_schema_that_no_migration_made_is_reported(engine: Database) -> None:

@@ -14,9 +14,10 @@ import pytest
 
 from storage import manifest
 from storage.backup import take
-from storage.database import open_writer
+from storage.coordination import queries as coordination
+from storage.database import open_reader, open_writer
 from storage.databases import databases
-from storage.errors import BackupUnusable, RestoreUnfinished
+from storage.errors import BackupOfAnother, BackupUnusable, RestoreUnfinished
 from storage.exchange import refuse_unfinished
 from storage.home import DataDir
 from storage.manifest import File
@@ -55,13 +56,16 @@ def home(tmp_path: Path) -> Path:
 def backup(tmp_path: Path) -> Path:
     published = tmp_path / "published.jsonl"
     published.write_text('{"id":"x-1"}\n')
-    take(make(tmp_path / "source", NEW), published, tmp_path / "backup", program="1")
+    source = make(tmp_path / "source", NEW)
+    with closing(open_writer(source / "coordination.db")) as connection:
+        coordination.set_meta(connection, "repository", str(tmp_path))
+    take(source, published, tmp_path / "backup", program="1")
     return tmp_path / "backup"
 
 
 def restored(home: Path, backup: Path, published: Path) -> object:
     with DataDir.resolve(home.parent, home) as data:
-        return restore(data.path, backup, published)
+        return restore(data, backup, verify(backup), published)
 
 
 def contents(home: Path) -> dict[str, bytes]:
@@ -72,7 +76,7 @@ def test_the_backup_stands_where_the_old_databases_were_and_these_are_kept(
     home: Path, backup: Path, tmp_path: Path
 ) -> None:
     with DataDir.resolve(tmp_path, home) as data:
-        done = restore(data.path, backup, tmp_path / "work" / "issues.jsonl")
+        done = restore(data, backup, verify(backup), tmp_path / "work" / "issues.jsonl")
     assert marks(home) == [NEW] * 3
     assert done.aside is not None
     assert marks(done.aside) == [OLD] * 3
@@ -86,7 +90,7 @@ def test_the_backup_stands_where_the_old_databases_were_and_these_are_kept(
 
 def test_into_an_empty_place_nothing_is_kept(backup: Path, tmp_path: Path) -> None:
     with DataDir.resolve(tmp_path, tmp_path / "empty") as data:
-        done = restore(data.path, backup, tmp_path / "work" / "issues.jsonl")
+        done = restore(data, backup, verify(backup), tmp_path / "work" / "issues.jsonl")
     assert done.aside is None
     assert marks(tmp_path / "empty") == [NEW] * 3
 
@@ -122,7 +126,7 @@ def test_an_older_backup_is_brought_to_the_present_schema(home: Path, tmp_path: 
     )
     manifest.write(old, facts)
     with DataDir.resolve(tmp_path, home) as data:
-        done = restore(data.path, old, tmp_path / "none.jsonl")
+        done = restore(data, old, verify(old), tmp_path / "none.jsonl")
     wanted = [(d.name, v) for d in databases(home) for v in range(2, d.newest + 1)]
     assert [(name, step.version) for name, step in done.steps] == wanted
 
@@ -179,7 +183,7 @@ NEWER = "INSERT INTO schema_migrations VALUES (99, 'x', 'x', '2030-01-01')"
             "contradict each other: .*gap",
         ),
         (lambda b: reseal(b, lambda c: c.execute("CREATE TABLE mine (a)")), "no migration"),
-        (shutil.rmtree, "no whole backup"),
+        (shutil.rmtree, "no such directory"),
     ],
 )
 def test_a_backup_that_is_not_whole_is_refused_and_nothing_is_touched(
@@ -209,8 +213,44 @@ def test_a_backup_of_another_installation_is_refused(
 ) -> None:
     with closing(open_writer(home / "coordination.db")) as connection:
         connection.execute("UPDATE meta SET value = 'home-other' WHERE key = 'home'")
-    with pytest.raises(BackupUnusable, match="are of home-other"):
+    before = contents(home)
+    with pytest.raises(BackupOfAnother, match="are of home-other"):
         restored(home, backup, tmp_path / "none.jsonl")
+    assert contents(home) == before
+
+
+def test_a_backup_of_another_repository_is_refused_with_both_named(
+    backup: Path, tmp_path: Path
+) -> None:
+    here = tmp_path / "here"
+    recorded = manifest.read(backup).repository
+    with (
+        DataDir.resolve(here, here / "data") as data,
+        pytest.raises(BackupOfAnother) as refused,
+    ):
+        restore(data, backup, verify(backup), here / "issues.jsonl")
+    assert recorded in str(refused.value)
+    assert str(here) in str(refused.value)
+    assert "--force" in str(refused.value)
+    assert not list((here / "data").glob("*.db"))
+
+
+def test_a_backup_of_another_repository_that_is_wanted_all_the_same_becomes_this_ones(
+    backup: Path, tmp_path: Path
+) -> None:
+    here = tmp_path / "here"
+    with DataDir.resolve(here, here / "data") as data:
+        restore(data, backup, verify(backup), here / "issues.jsonl", force=True)
+    with closing(open_reader(data.coordination_db)) as connection:
+        assert coordination.meta(connection, "repository") == str(data.repository)
+
+
+def test_a_moved_repository_takes_its_own_backups(home: Path, backup: Path, tmp_path: Path) -> None:
+    """The databases there are of the same installation."""
+    (tmp_path / "moved").mkdir()
+    moved = home.rename(tmp_path / "moved" / "home")
+    restored(moved, backup, tmp_path / "none.jsonl")
+    assert marks(moved) == [NEW] * 3
 
 
 def test_databases_that_cannot_be_read_are_replaced(
@@ -244,14 +284,14 @@ KILLED = """
 import json, os, shutil, signal, sqlite3, sys
 from pathlib import Path
 from storage.home import DataDir
-from storage.restore import restore
+from storage.restore import restore, verify
 from tests.storage.test_restore import NAMES, marks
 place, backup, template = map(Path, sys.argv[1:])
 home = place / "home"
 
 def put_back():
     with DataDir.resolve(place, home) as data:
-        restore(data.path, backup, place / "none.jsonl")
+        restore(data, backup, verify(backup), place / "none.jsonl")
 
 def killed_at(point):
     left = point

@@ -14,6 +14,7 @@ from storage.integrity import inspect
 from storage.migrate import migrate
 from storage.tuning import Tuning
 from storage.vacuum import vacuum
+from tests.support.damage import lose_index_entries
 from tests.support.golden import golden_file
 
 
@@ -46,6 +47,16 @@ def test_a_database_that_is_none_is_refused(bridge: Database) -> None:
     bridge.path.write_bytes(b"rubbish" * 1000)
     with pytest.raises(Corrupt):
         vacuum(bridge)
+
+
+def test_a_database_with_a_damaged_index_is_left_as_it_is(bridge: Database) -> None:
+    lose_index_entries(
+        bridge.path, "workflow_mappings_of_status", "UPDATE workflow_mappings SET status = 'other'"
+    )
+    before = bridge.path.read_bytes()
+    with pytest.raises(Corrupt, match="missing from index workflow_mappings_of_status"):
+        vacuum(bridge)
+    assert bridge.path.read_bytes() == before
 
 
 def test_a_database_that_somebody_writes_is_left_alone(

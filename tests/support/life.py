@@ -7,6 +7,7 @@ and by one system call: whoever traces the process sees it in its place among th
     python -m tests.support.life '{"repo": "/a/directory", "lives": 2, "starts": 20}'
 """
 
+import gc
 import json
 import os
 import sys
@@ -19,10 +20,11 @@ import trio
 
 from actors.coordination.messages import GetResults, ListWorkflows, ReadEvents
 from actors.issues.messages import Flush, GetIssue
+from actors.workflows.definition import activity_of
 from storage import database
 from storage.errors import StorageError
 from supervision import ActorDeadError, ActorRestarted, ActorRestarting, AskTimeout, Refused
-from tests.support.noted import Clerk, noted
+from tests.support.noted import Clerk, count, noted
 from tests.support.world import Running, running_system
 
 
@@ -72,6 +74,16 @@ def apply(plan: Plan) -> None:
     database._WRITER_PRAGMAS = pragmas  # type: ignore[assignment]
     if plan.unsynced_file:
         os.fsync = lambda fd: None
+
+
+def warm() -> None:
+    """Has everything ready that a process makes once, before it forks lives."""
+    for function in (count, Clerk.note):
+        definition = activity_of(function)
+        assert definition is not None
+        _ = definition.input, definition.output
+    gc.collect()
+    gc.freeze()
 
 
 async def live(plan: Plan, life: int = 0) -> None:

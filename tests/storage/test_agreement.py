@@ -1,0 +1,82 @@
+"""Databases that were lost are noticed by what the others rely on, and nothing is made for them."""
+
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from storage.agreement import refuse_incomplete, refuse_strangers
+from storage.database import open_writer
+from storage.databases import databases
+from storage.errors import DatabaseMissing, SchemaError, StorageError, StoresDisagree
+from storage.migrate import migrate
+from tests.support.golden import golden_file
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A set that has seen some life, at an older schema."""
+    for database in databases(tmp_path):
+        shutil.copy(golden_file(database.name, 1), database.path)
+    return tmp_path
+
+
+def lose(path: Path, how: str) -> None:
+    path.unlink()
+    if how == "empty":
+        path.touch()
+    elif how == "without tables":
+        open_writer(path).close()
+
+
+def files(directory: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in directory.glob("*.db")}
+
+
+def test_a_whole_set_is_refused_nothing(home: Path) -> None:
+    refuse_incomplete(home)
+    refuse_strangers(home)
+
+
+@pytest.mark.parametrize("how", ["missing", "empty", "without tables"])
+@pytest.mark.parametrize("name", ["coordination", "tempolite"])
+def test_a_lost_database_is_named_and_not_made(home: Path, name: str, how: str) -> None:
+    lose(home / f"{name}.db", how)
+    before = files(home)
+    for refuse in (refuse_incomplete, refuse_strangers):
+        with pytest.raises(StoresDisagree, match=rf"/{name}\.db is missing, empty or older than"):
+            refuse(home)
+    assert files(home) == before
+
+
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_a_lost_issues_database_is_told_with_how_it_comes_back(home: Path, how: str) -> None:
+    lose(home / "beads.db", how)
+    refuse_strangers(home)
+    with pytest.raises(DatabaseMissing, match=r"`beadflow up` rebuilds it from the issues' file"):
+        refuse_incomplete(home)
+
+
+def test_what_a_first_start_left_that_was_cut_off_is_not_taken_for_lost(tmp_path: Path) -> None:
+    coordination, tempolite, _ = databases(tmp_path)
+    with closing(open_writer(coordination.path)) as connection:
+        migrate(connection, coordination.schema)
+    open_writer(tempolite.path).close()
+    refuse_strangers(tmp_path)
+    with pytest.raises(DatabaseMissing, match=r"beads\.db is missing"):
+        refuse_incomplete(tmp_path)
+
+
+def test_a_newer_database_is_refused_as_that_and_not_as_lost(home: Path) -> None:
+    with closing(open_writer(home / "beads.db")) as connection:
+        connection.execute("INSERT INTO schema_migrations VALUES (99, 'x', 'x', '2030-01-01')")
+    with pytest.raises(SchemaError, match="use the newer program"):
+        refuse_strangers(home)
+
+
+def test_a_survivor_that_cannot_be_read_is_named(home: Path) -> None:
+    lose(home / "coordination.db", "missing")
+    (home / "tempolite.db").write_bytes(b"rubbish" * 1000)
+    with pytest.raises(StorageError, match=r"tempolite\.db is damaged, or no SQLite database"):
+        refuse_incomplete(home)
