@@ -8,11 +8,11 @@ import pytest
 from actors.coordination.reconciler import changes_for
 from actors.facts import LoggedFact
 from actors.issues.messages import SetStatus
-from tests.docs.pages import ROOT, names, page, rows, section
+from tests.docs.pages import ROOT, first_names, names, page, rows, section
 from tests.docs.picture import drawn
 
 PAGE = "docs/architecture.md"
-DATA = {"code": "x", "message": "y", "summary": "z", "agent_id": "a"}
+DATA = {"code": "x", "message": "y", "summary": "z", "agent_id": "a", "reason": "r"}
 ROWS = [row for row in rows(section(PAGE, "The issue follows the workflow")) if names(row[0])]
 
 
@@ -37,6 +37,14 @@ def test_the_arrows_are_those_of_the_contract() -> None:
     *upper, lowest = ast.literal_eval(layers)
     below = ", ".join(lowest.split(" | "))
     assert f"`{' → '.join(upper)} → {{{below}}}`" in page(PAGE)
+
+
+def test_every_module_of_the_engine_that_the_page_names_is_there() -> None:
+    engine = section(PAGE, "The engine").partition("\n### ")[0]
+    found = {path.stem for path in (ROOT / "actors" / "workflows").glob("*.py")}
+    listed = set(first_names(engine))
+    assert len(listed) > 10
+    assert listed - found == set()
 
 
 def test_every_path_that_the_page_names_is_there() -> None:
