@@ -21,28 +21,32 @@ pytestmark = pytest.mark.process
 
 CONSOLE = [steps(block) for block in blocks("README.md", "console")]
 (RUN,), *OWN = CONSOLE
+*FIRST_FLOWS, LATER_FLOW = blocks("README.md", "python")
 IS_UP = "data "
 STARTED = re.compile(r"^id +(\S+)", re.MULTILINE)
 OWN_FACTS = re.compile(r"^\*\*|^\| 1 |step_progress")
 """Lines of the report that say what was found about these libraries, or when."""
-AN_ID = re.compile(r"census-[a-z0-9]{16}")
+AN_ID = re.compile(r"(census|release)-[a-z0-9]{16}")
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
     """A repository with the files that the README has its reader write."""
     repo = git_repository(tmp_path / "shop")
-    (repo / "flows.py").write_text("\n\n".join(blocks("README.md", "python")))
+    (repo / "flows.py").write_text("\n\n".join(FIRST_FLOWS))
     (settings,) = blocks("README.md", "toml")
     (repo / "beadflow.toml").write_text(settings)
     return repo
 
 
 def test_every_command_of_the_readme_prints_what_is_shown_under_it(shop: Path) -> None:
-    (alone,), (up,), with_server, (git,) = OWN
+    (alone,), (up,), with_server, (git,), waiting = OWN
     assert alone.missing_from(_run(alone.command, shop)) == []
+    with (shop / "flows.py").open("a") as flows:
+        flows.write(f"\n\n{LATER_FLOW}")
     with _server(up, shop):
         _check_in_order(with_server, shop)
+        _check_in_order(waiting, shop)
     assert git.missing_from(_run(git.command, shop)) == []
 
 
