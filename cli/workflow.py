@@ -31,8 +31,8 @@ from cli import (
 from cli.client import Client
 from cli.discovery import ANYWHERE, Where
 from cli.exits import ExitCode
-from cli.one import WORKFLOWS, Id
 from cli.numbers import WHOLE
+from cli.one import WORKFLOWS, Id
 from cli.output import Output
 from cli.paths import PATH
 from cli.problem import Problem

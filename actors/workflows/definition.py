@@ -297,7 +297,7 @@ def activity(
 
     def describe(target: F) -> F:
         where = f"activity {target.__qualname__}"
-        _check_times(where, times)
+        check_times(where, times)
         if reconcile is not None and not at_most_once:
             raise TypeError(f"{where}: reconcile is for at_most_once=True")
         described = _activity_definition(target, name, retry or RetryPolicy(), timeout_s)
@@ -336,6 +336,9 @@ def belongs_to(function: Callable[..., Any], agent_type: str) -> ActivityDefinit
     found = activity_of(function)
     if found is None:
         return None
+    if found.at_most_once:
+        where = f"activity {function.__qualname__}"
+        raise TypeError(f"{where}: at_most_once is for activities of the engine's own process")
     owned = replace(found, agent_type=agent_type)
     setattr(function, _ACTIVITY, owned)
     return owned
@@ -378,7 +381,12 @@ def _variables_model(
     raise TypeError(f"{where}: its variables are a pydantic model or a dict, not {hint!r}")
 
 
-def _check_times(where: str, times: Mapping[str, float | None]) -> None:
+def check_times(where: str, times: Mapping[str, float | None]) -> None:
+    """Refuse a time limit that is not positive.
+
+    Raises:
+        TypeError: one of them is not; it is named.
+    """
     for name, seconds in times.items():
         if seconds is not None and not seconds > 0:
             raise TypeError(f"{where}: {name} is positive, not {seconds}")

@@ -27,8 +27,6 @@ T = TypeVar("T")
 HISTORY_LIMIT = 50_000
 """Events of one run, as Temporal's limit: a workflow that needs more continues as new."""
 
-HISTORY_WARNING = 10_000
-
 
 class CancelledError(BaseException):
     """The workflow is to end: raised once at each of its operations that is in progress.

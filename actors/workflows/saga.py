@@ -6,6 +6,7 @@ operations, so a replay finds the same steps done, and goes on undoing where it 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -51,6 +52,9 @@ class Activities(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Undo:
+    """What undoes a step. `place` is the step's among all of the saga, whatever ran first."""
+
+    place: tuple[int, ...]
     target: Callable[..., Any]
     input: Any
     retry: RetryPolicy | None
@@ -59,8 +63,9 @@ class _Undo:
 class Saga:
     """Used as `async with ctx.saga() as saga`.
 
-    When its block raises, what was done is undone in reverse order, each undo an activity with its
-    retries; then the exception goes on, or `CompensationError` when something could not be undone.
+    When its block raises, what was done is undone in reverse order of the steps (branches that ran
+    at once in reverse of their order in the call), each undo an activity with its retries; then the
+    exception goes on, or `CompensationError` when something could not be undone.
     A cancellation does not stop the way back.
     """
 
@@ -87,8 +92,9 @@ class Saga:
             undo_input: its input; the step's result when it is left out.
             retry: overrides the policy of `target`.
         """
+        place = self._place()
         result = await self._activity(target, input, retry=retry)
-        self.compensate_with(undo, result if undo_input is MISSING else undo_input)
+        self._remember(place, undo, result if undo_input is MISSING else undo_input, None)
         return result
 
     def compensate_with(
@@ -106,12 +112,30 @@ class Saga:
             retry: how it is tried; by default as its activity says, or ten times where that says
                 nothing.
         """
+        self._remember(self._place(), undo, input, retry)
+
+    def _place(self) -> tuple[int, ...]:
+        """Where the next operation of this branch stands; a replay finds it there again.
+
+        The order in which branches go on is another one each time.
+        """
+        numbers = Strand.current().peek_op().rpartition("~")[2].split(".")
+        return tuple(map(int, numbers))
+
+    def _remember(
+        self,
+        place: tuple[int, ...],
+        undo: Callable[..., Any],
+        input: Any,  # noqa: A002 - the activity's word
+        retry: RetryPolicy | None,
+    ) -> None:
         found = activity_of(undo)
         if found is None:
             raise TypeError(f"{undo!r} is not an activity: decorate it with @activity")
         takes_input = found.agent_type is not None or found.input_type is not None
         own = found.retry if found.retry != RetryPolicy() else UNDO_RETRY
-        self._undos.append(_Undo(undo, input if takes_input else MISSING, retry or own))
+        given = input if takes_input else MISSING
+        self._undos.append(_Undo(place, undo, given, retry or own))
 
     async def __aenter__(self) -> Self:
         return self
@@ -133,6 +157,7 @@ class Saga:
             strand.shielded = was_shielded
 
     async def _compensate(self, error: Exception | CancelledError) -> None:
+        self._undos.sort(key=attrgetter("place"))
         op, record = self._execution.take(SAGA)
         if record is None:
             await self._execution.perform(op, SAGA, "", self._announce(op, error))

@@ -357,8 +357,13 @@ def last_position(connection: sqlite3.Connection) -> int:
 
 
 def workflow_ids(connection: sqlite3.Connection) -> set[str]:
-    """Give every workflow that was ever made here, but for the children of others."""
-    rows = connection.execute("SELECT workflow_id FROM instances WHERE parent_id IS NULL")
+    """Give every workflow that was ever made here, but for the children of others.
+
+    Also asked of a database that an older program has left, which knows no children.
+    """
+    columns = {row[1] for row in connection.execute("PRAGMA table_info (instances)")}
+    only = " WHERE parent_id IS NULL" if "parent_id" in columns else ""
+    rows = connection.execute(f"SELECT workflow_id FROM instances{only}")  # noqa: S608 - constants
     return {row[0] for row in rows}
 
 

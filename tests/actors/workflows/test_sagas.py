@@ -165,3 +165,27 @@ async def test_a_saga_undoes_once_after_a_pause(repo: Path) -> None:
         await engine.resume(running, started.id)
         assert await engine.closed(running, started.id) == "failed"
     assert log.count("release train") == 1
+
+
+@workflow
+async def journey_in_branches(ctx: Context) -> None:
+    async with ctx.saga() as saga:
+        names = [f"leg {number}" for number in range(5)]
+        await ctx.gather(*(saga.step(book, name, undo=release) for name in names))
+        await ctx.activity(book, "car")
+
+
+@pytest.mark.parametrize("_", range(3))
+async def test_steps_in_branches_are_undone_once_each_over_a_restart(repo: Path, _: int) -> None:
+    failures_left["car"] = 1
+    async with running_system(repo, workflows=[journey_in_branches]) as running:
+        started = await running.start("journey_in_branches")
+        await until(lambda: "release leg 4" in log)
+        gate.append(trio.Event())
+        await until(lambda: len([line for line in log if line.startswith("release")]) > 1)
+    gate.clear()
+    async with running_system(repo, workflows=[journey_in_branches]) as running:
+        assert await engine.closed(running, started.id) == "failed"
+    undone = [line for line in log if line.startswith("release")]
+    assert list(dict.fromkeys(undone)) == [f"release leg {number}" for number in (4, 3, 2, 1, 0)]
+    assert len(undone) <= 6  # the one that was cut off before its end was recorded may come twice
