@@ -518,7 +518,7 @@ def test_a_rollback_of_one_database_leaves_the_others(
 ) -> None:
     beadflow("db", "migrate")
     version = databases(home)[1].newest
-    ran = beadflow("db", "rollback", "--to", str(version - 1), "--database", "beads", "-o", "json")
+    ran = beadflow("db", "rollback", "--to", "1", "--database", "beads", "-o", "json")
     assert "tempolite" not in {step["database"] for step in ran.json["data"]}
     with closing(open_reader(home / "tempolite.db")) as connection:
         assert applied(connection)[-1].version == version
