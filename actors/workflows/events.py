@@ -7,6 +7,7 @@ change in the same transaction as the event that says so, so that no crash comes
 import sqlite3
 from collections.abc import Sequence
 
+from actors.workflows import segments
 from actors.workflows.history import CLOSED, STATUS_AFTER, Kind, NewEvent, Status
 from storage import payload
 from storage.workflows import queries
@@ -32,6 +33,8 @@ def insert_events(
         status = STATUS_AFTER.get(event.kind)
         if status is not None:
             woken += set_status(connection, workflow_id, status, event.at)
+            if status in CLOSED and first > segments.EVENTS:
+                queries.delete_segments(connection, workflow_id)
     return woken
 
 

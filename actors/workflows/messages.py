@@ -263,6 +263,16 @@ class WakeDue(Command[tuple[str, ...]]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSegment(Command[None]):
+    """Keep the events of a part of a history once more, in one row. The same twice is once."""
+
+    workflow_id: str
+    first_seq: int
+    last_seq: int
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordHeartbeat(Command[None]):
     """Keep what an attempt says of how far it is, for the next attempt. `details` is JSON text."""
 

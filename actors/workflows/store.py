@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from actors.batch import StartOver
 from actors.errors import Conflict
-from actors.workflows import requests
+from actors.workflows import requests, segments
 from actors.workflows.definition import ActivityFailure
 from actors.workflows.events import add_event, insert_events, relatives, request_cancel
 from actors.workflows.history import CLOSED, OUTER, HistoryEvent, Kind, NewEvent, Status
@@ -31,10 +31,12 @@ from actors.workflows.messages import (
     RunTransaction,
     SetAside,
     StartTask,
+    StoreSegment,
     Transacted,
     Unpark,
     WakeDue,
 )
+from actors.workflows.segments import store_segment
 from actors.workflows.transaction import TakenBack, transact
 from actors.writer import Handler
 from storage import payload
@@ -154,6 +156,8 @@ def append_history(connection: sqlite3.Connection, command: AppendHistory) -> Ap
             input=command.run.variables,
             seq=last,
         )
+        if last > segments.EVENTS:
+            queries.delete_segments(connection, command.workflow_id)
     started = tuple(child.workflow_id for child in command.children)
     return Appended(seq=last, woken=(*started, *woken))
 
@@ -388,6 +392,7 @@ HANDLERS: Mapping[type, Handler] = {
     Unpark: unpark,
     WakeDue: wake_due,
     RecordHeartbeat: record_heartbeat,
+    StoreSegment: store_segment,
     StartTask: start_task,
     EndAttempt: end_attempt,
     GiveUpTask: give_up_task,

@@ -23,6 +23,7 @@ from actors.bus import log_line, tell_bus
 from actors.clock import Clock, rfc3339
 from actors.errors import Conflict, NotFound, ValidationError
 from actors.hints import hint
+from actors.workflows import segments
 from actors.workflows.activities import encode_failure, encode_result
 from actors.workflows.containment import contained
 from actors.workflows.context import Context, answer_query
@@ -55,6 +56,7 @@ from actors.workflows.messages import (
 )
 from actors.workflows.outcome import decisive, failure_of_run
 from actors.workflows.replay import NonDeterminismError, Replay
+from actors.workflows.segments import Segments
 from actors.workflows.strand import Strand
 from actors.writer import Settle, persist
 from storage import payload
@@ -138,6 +140,8 @@ class WorkflowActor(Actor):
         self._origin: dict[str, Any] = {}
         self._execution: Execution
         self._journal: Journal
+        self._segments: Segments
+        self._packed_seq = 0
         self._seen_seq = 0
         self._seen_position = 0
         self._parking = False
@@ -163,6 +167,12 @@ class WorkflowActor(Actor):
             broken=self._break,
             clock=self._parts.clock,
             has_recoveries=row.recoveries > 0,
+        )
+        self._segments = Segments(
+            self._workflow_id,
+            max(self._packed_seq, row.run_seq - 1),
+            pool=self._parts.pool,
+            writer=self._parts.writer,
         )
         self._origin = _origin(events)
         replay = Replay.of(self._workflow_id, events)
@@ -333,6 +343,7 @@ class WorkflowActor(Actor):
         assert row is not None  # noqa: S101 - for mypy: it is there for as long as it runs
         waiting, paused = self._execution.signals, self._execution.paused
         self._row = row
+        self._segments.begin_run(row.run_seq)
         self._execution = self._begin(Replay(self._workflow_id), stalled=False)
         self._execution.signals, self._execution.paused = waiting, paused
         self._execution.cancel_reason = reason
@@ -421,8 +432,13 @@ class WorkflowActor(Actor):
         if short is not None:
             return short
         parameters = (self._workflow_id, row.run_seq)
-        rows = await self._parts.pool.fetch("history", queries.RUN, parameters)
-        return row, [event_of(found) for found in rows]
+        events, self._packed_seq = await segments.load(self._parts.pool, *parameters)
+        return row, events
+
+    def _grown(self, last: int) -> None:
+        """Hear how long the history is now."""
+        if self._segments.is_due(last):
+            self.spawn(self._segments.make, last)
 
     async def _write(self, command: AppendHistory) -> Appended:
         try:
@@ -432,14 +448,17 @@ class WorkflowActor(Actor):
             raise
         for op in command.cancelled:
             hint(self._parts.coordinator, TaskWithdrawn(workflow_id=self._workflow_id, op=op))
+        self._grown(appended.seq)
         return appended
 
     async def _transact(self, command: RunTransaction) -> Transacted:
         try:
-            return await persist(self._parts.writer, command)
+            transacted = await persist(self._parts.writer, command)
         except Conflict:
             await self._yield_to_the_end()
             raise
+        self._grown(transacted.seq)
+        return transacted
 
     async def _yield_to_the_end(self) -> None:
         """A history that somebody has ended takes no more events, and that is in order."""

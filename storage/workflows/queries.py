@@ -39,6 +39,21 @@ RUN = """
     SELECT seq, kind, op, name, payload, at
     FROM history WHERE workflow_id = ? AND seq >= ? ORDER BY seq"""
 RUN_BEGIN = f"{RUN} LIMIT ?"
+SPAN = """
+    SELECT seq, kind, op, name, payload, at
+    FROM history WHERE workflow_id = ? AND seq BETWEEN ? AND ? ORDER BY seq"""
+SEGMENTS = """
+    SELECT first_seq, last_seq, body FROM segments
+    WHERE workflow_id = ? AND first_seq >= ? ORDER BY first_seq"""
+# Fields are parted by character 31 and events by 30, which JSON text never holds. Nothing where the
+# payloads are too large to be kept twice. In the index's order, which is looked at on reading.
+PACKED = """
+    SELECT CASE WHEN sum(length(payload)) <= ? THEN
+        '1' || char(30) || group_concat(
+            seq || char(31) || kind || char(31) || op || char(31) || name || char(31)
+                || payload || char(31) || at, char(30))
+    END AS body
+    FROM history WHERE workflow_id = ? AND seq BETWEEN ? AND ?"""
 AFTER = """
     SELECT seq, kind, op, name, payload FROM history
     WHERE workflow_id = ? AND seq > ? ORDER BY seq"""
@@ -430,6 +445,21 @@ def insert_events(
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         ((workflow_id, *event) for event in events),
     )
+
+
+def insert_segment(
+    connection: sqlite3.Connection, workflow_id: str, place: tuple[int, int], body: bytes
+) -> None:
+    """Place is (first number, last number); the same twice is once."""
+    connection.execute(
+        "INSERT INTO segments (workflow_id, first_seq, last_seq, body) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
+        (workflow_id, *place, body),
+    )
+
+
+def delete_segments(connection: sqlite3.Connection, workflow_id: str) -> None:
+    connection.execute("DELETE FROM segments WHERE workflow_id = ?", (workflow_id,))
 
 
 def note_progress(connection: sqlite3.Connection, workflow_id: str) -> None:

@@ -110,6 +110,8 @@ CALLS: dict[str, Arguments] = {
     "workflows.unpark_due": (("t", 10), {}),
     "workflows.waiting_messages": (("w", 0), {}),
     "workflows.insert_events": (("w", [(1, "k", "", "", "{}", "t")]), {}),
+    "workflows.delete_segments": (("w",), {}),
+    "workflows.insert_segment": (("w", (1, 2), b""), {}),
     "workflows.note_progress": (("w",), {}),
     "workflows.insert_task": ((("w", "1", "a", "dig", "", "", None, None, "t"),), {}),
     "workflows.consume_task": (("w", "1", "t"), {}),
