@@ -31,6 +31,7 @@ from actors.workflows.messages import (
     Look,
     RecordHeartbeat,
     StartTask,
+    StoreSegment,
     TaskEnded,
     WakeAt,
 )
@@ -235,7 +236,7 @@ class Engine:
                 await self._timers.on_receive(message)
             case TaskReady() | TaskWithdrawn():
                 await self._lift_all()
-            case RecordHeartbeat():
+            case RecordHeartbeat() | StoreSegment():
                 await self.commit(message)
             case _:
                 raise TypeError(message)

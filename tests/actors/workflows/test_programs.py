@@ -1,6 +1,7 @@
 """A workflow that was cut off anywhere ends as if nothing had happened."""
 
 import os
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, closing, contextmanager, suppress
@@ -18,6 +19,8 @@ from trio.testing import MockClock
 from actors.batch import Batches
 from actors.clock import rfc3339
 from actors.errors import Conflict
+from actors.workflows import document
+from actors.workflows.definition import Definitions
 from actors.workflows.history import CLOSED, STATUS_AFTER, Kind, idempotency_key
 from actors.workflows.messages import (
     AddSignal,
@@ -27,6 +30,7 @@ from actors.workflows.messages import (
     ResumeInstance,
 )
 from actors.workflows.replay import _CLOSES
+from actors.workflows.rerun import Fit, rerun
 from storage import payload
 from tests.actors.workflows.programs import (
     Hand,
@@ -262,6 +266,37 @@ def _requests(example: Program, workflow_id: str) -> Sequence[tuple[float, Any]]
                 ask = lambda at: ResumeInstance(workflow_id=workflow_id, at=at)  # noqa: E731
         found.append((at_s, ask))
     return sorted(found, key=lambda each: each[0])
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=not SOAK,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(programs())
+def test_a_rerun_finds_that_every_history_fits_the_program_that_made_it(example: Program) -> None:
+    trio.run(_rerun_all, example, clock=MockClock(autojump_threshold=0))
+
+
+async def _rerun_all(example: Program) -> None:
+    """Of what each commit has left; and nothing happens meanwhile."""
+    ledger.clear()
+    images, _ = await _run(example, None)
+    happened = list(ledger)
+    for image in images:
+        with closing(image.open()) as found:
+            found.row_factory = sqlite3.Row
+            ids = [row[0] for row in found.execute("SELECT workflow_id FROM instances")]
+            for workflow_id in ids:
+                workflow = document.recorded(found, workflow_id)
+                assert workflow is not None
+                verdict = await rerun(workflow, Definitions.of([program]))
+                assert verdict.fit is Fit.FITS, verdict
+                if workflow.events[-1].kind in (Kind.WORKFLOW_COMPLETED, Kind.WORKFLOW_FAILED):
+                    assert verdict.complete, verdict
+    assert ledger == happened
 
 
 @settings(
