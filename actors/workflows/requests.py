@@ -94,7 +94,7 @@ def cancel(connection: sqlite3.Connection, command: RequestCancel) -> tuple[str,
     if row.status == Status.CANCELLED:
         return relatives(connection, row.workflow_id)
     _live(connection, command.workflow_id)
-    if row.status != Status.PAUSED and _cancel_requested(connection, row):
+    if row.status == Status.RUNNING and _cancel_requested(connection, row):
         return relatives(connection, row.workflow_id)
     return request_cancel(connection, command.workflow_id, command.reason, command.at)
 

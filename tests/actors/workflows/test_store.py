@@ -19,6 +19,7 @@ from actors.workflows.messages import (
     EndLife,
     Life,
     NewTask,
+    RequestCancel,
     StartTask,
 )
 from actors.workflows.store import HANDLERS
@@ -339,3 +340,19 @@ def test_only_what_ran_is_counted(engine: Database) -> None:
     engine.run(append(1, event(Kind.WORKFLOW_STALLED)))
     engine.run(replace(CREATE, workflow_id="w-2", queued=True))
     assert unclean_lives(engine, 9, limit=0).dead_letters == ()
+
+
+# --- requests
+
+
+@pytest.mark.parametrize("kind", [Kind.WORKFLOW_STALLED, Kind.WORKFLOW_DEAD_LETTERED])
+def test_one_that_no_longer_runs_its_code_ends_when_it_is_cancelled_once_more(
+    engine: Database, kind: Kind
+) -> None:
+    cancel = RequestCancel(workflow_id="w-1", reason="enough", at="t3")
+    engine.run(cancel)
+    text = payload.encode({"code": "c", "message": "m"})
+    engine.run(append(1, event(kind, payload=text)))
+    engine.twice(cancel)
+    assert status(engine) == "cancelled"
+    assert kinds(engine)[1:] == ["workflow_cancel_requested", str(kind), "workflow_cancelled"]
