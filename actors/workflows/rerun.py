@@ -502,9 +502,15 @@ def _own_end(events: tuple[HistoryEvent, ...]) -> HistoryEvent | None:
     last = events[-1]
     if last.kind in (Kind.WORKFLOW_COMPLETED, Kind.WORKFLOW_FAILED):
         return last
-    asked = any(event.kind is Kind.WORKFLOW_CANCEL_REQUESTED for event in events)
-    carried = "cancel_reason" in payload.decode(events[0].payload)
-    return last if last.kind is Kind.WORKFLOW_CANCELLED and (asked or carried) else None
+    if last.kind is not Kind.WORKFLOW_CANCELLED:
+        return None
+    asked = "cancel_reason" in payload.decode(events[0].payload)
+    stalled = False
+    for event in events:
+        asked = asked or event.kind is Kind.WORKFLOW_CANCEL_REQUESTED
+        if event.kind in (Kind.WORKFLOW_STALLED, Kind.WORKFLOW_RECOVERED):
+            stalled = event.kind is Kind.WORKFLOW_STALLED
+    return last if asked and not stalled else None
 
 
 def _named(error: BaseException) -> str:

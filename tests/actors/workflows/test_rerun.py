@@ -314,6 +314,19 @@ async def test_one_that_stalled_fits_once_the_code_is_mended() -> None:
     assert (await check(history(done("1", "a"), stalled), two_steps)).fit is Fit.FITS
 
 
+async def test_one_that_was_cancelled_by_its_own_code_is_compared_to_the_end() -> None:
+    asked = (Kind.WORKFLOW_CANCEL_REQUESTED, "", "w", {"reason": "enough"})
+    ended = (Kind.WORKFLOW_CANCELLED, "", "w", {"reason": "enough"})
+    at = (Kind.OPERATION_CANCELLED, "2", "b", {"what": "activity", "reason": "enough"})
+    own = history(done("1", "a"), asked, at, ended)
+    assert (await check(own, two_steps)).complete
+    assert (await check(own, shorter)).fit is Fit.DIFFERS
+    assert (await check(history(done("1", "a"), asked, ended), two_steps)).fit is Fit.DIFFERS
+    stalled = (Kind.WORKFLOW_STALLED, "", "w", {"code": "non_determinism", "message": "m"})
+    others = history(done("1", "a"), asked, stalled, ended)
+    assert (await check(others, two_steps)).what == "fits so far; next is activity 'b' at 2"
+
+
 async def test_a_history_too_large_that_failed_for_it_fits() -> None:
     found = await check(history(done("1", "a"), failed("history_too_large")), two_steps)
     assert (found.fit, found.complete) == (Fit.FITS, True)
