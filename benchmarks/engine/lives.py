@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import Any
 
 from benchmarks.engine.flows import can_wait
+from benchmarks.engine.life import WARM_UP
 from benchmarks.engine.size import Size
 from benchmarks.report import Samples
 from storage.coordination.queries import insert_mapping
@@ -43,10 +44,19 @@ def measure(size: Size, directory: Path, samples: Samples) -> None:
 
 def _measure_waiting(count: int, repo: Path, samples: Samples) -> None:
     with _alive("wait", repo, count, "first") as found:
-        samples.add("waiting_workflow_bytes", found["bytes"])
+        samples.add("started_waiting_workflow_bytes", _each(found["bytes"], count))
     _map(repo)
-    with _alive("first_progress", repo, count, "second") as found:
+    waiting = count + WARM_UP
+    with _alive("first_progress", repo, waiting, "second") as found:
         samples.add(f"first_progress_{count}_waiting_s", found["seconds"])
+    with _alive("first_progress", repo.with_name("nobody-waits"), 0, "first") as without:
+        grown = found["bytes"] - without["bytes"]
+    samples.add("waiting_workflow_bytes", _each(grown, waiting))
+
+
+def _each(grown_bytes: float, count: int) -> float:
+    """What is less than a byte, or below nothing, cannot be told from it."""
+    return max(1.0, grown_bytes / count)
 
 
 @contextmanager
