@@ -48,6 +48,7 @@ async def sleep(execution: Execution, seconds: float) -> None:
     if record is not None and record.outcome is not None:
         return
     if record is None or record.opened is None:
+        await execution.unpaused()  # the time begins when the timer does
         fire_at = execution.surroundings.now() + timedelta(seconds=seconds)
     else:
         fire_at = datetime.fromisoformat(payload.decode(record.opened.payload)["fire_at"])

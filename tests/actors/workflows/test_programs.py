@@ -146,6 +146,13 @@ def test_a_program_that_is_cut_off_after_any_event_ends_as_if_it_had_not_been(
         ),
         pytest.param(
             Program(
+                nodes=[["steps", ["sleep", 1], ["sleep", 3]]],
+                requests=[(0.2, "pause"), (5.0, "resume")],
+            ),
+            id="a paused workflow begins no timer until it is resumed",
+        ),
+        pytest.param(
+            Program(
                 nodes=[
                     [
                         "first",
