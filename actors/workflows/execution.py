@@ -17,7 +17,7 @@ from actors.workflows.definition import Definitions
 from actors.workflows.history import Kind
 from actors.workflows.journal import Journal
 from actors.workflows.messages import RecordHeartbeat
-from actors.workflows.replay import ACTIVITY, CHILD, TRANSACTION, Recorded, Replay
+from actors.workflows.replay import ACTIVITY, CHILD, SIGNAL, TRANSACTION, Recorded, Replay
 from actors.workflows.strand import Strand
 from storage import payload
 from storage.workflows.records import MessageRow, TaskRow
@@ -311,7 +311,12 @@ class Execution:
     def resting(self) -> bool:
         """Whether all it does is wait for what finds it also when it is only a row."""
         waits = self.paused or bool(self.pending)
-        return waits and all(pending.parkable for pending in self.pending.values())
+        return waits and all(self._rests(pending) for pending in self.pending.values())
+
+    def _rests(self, pending: Pending) -> bool:
+        """Whether nothing has come yet, not even what its task has still to take up."""
+        has_signal = pending.what == SIGNAL and self.signals.get(pending.name)
+        return pending.parkable and not has_signal and not pending.scope.cancel_called
 
     @property
     def children(self) -> tuple[str, ...]:

@@ -397,6 +397,8 @@ class WorkflowActor(Actor):
 
     async def _park(self) -> None:
         await self._journal.barrier()
+        if not self._execution.resting:
+            return  # what was stored has let it go on, and a row without a wait is never woken
         state, wake_at = self._state(), self._execution.wake_at
         if self._execution.paused:
             self._leave()  # a paused workflow is not run, whatever its row says of waiting
