@@ -19,6 +19,7 @@ import sys
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
@@ -121,7 +122,7 @@ class Storm:
             self._die(root, death, ledger)
             if self.chance.random() < 0.5:  # else the next life meets what this one left
                 self._judge(root, ledger, f"killed at {death}")
-        text, status = _lived(Plan(repo=str(root), starts=2), None)
+        text, status = lived(self._life(Plan(repo=str(root), starts=2)), None)
         ledger.hear(text.splitlines())
         self.acknowledged += len(ledger.started)
         if status != 0:
@@ -136,7 +137,7 @@ class Storm:
         plan = Plan(repo=str(root), load_s=30.0, pragmas=death.pragmas)
         if death.moment == "stop":
             plan = replace(plan, load_s=0.0, starts=4)
-        text, status = _lived(plan, death)
+        text, status = lived(self._life(plan), death)
         ledger.hear(text.splitlines())
         self.kills[death.moment] += 1
         if status != -signal.SIGKILL:
@@ -144,6 +145,13 @@ class Storm:
                 self.late += 1
             else:
                 self.lost.append(f"a life in {root} ended with {status}: {text[-3000:]!r}")
+
+    def _life(self, plan: Plan) -> Callable[[], None]:
+        def live() -> None:
+            life.apply(plan)
+            trio.run(life.live, plan)
+
+        return live
 
     def _judge(self, root: Path, ledger: Ledger, when: str, settled: bool = False) -> None:
         try:
@@ -154,13 +162,13 @@ class Storm:
             self.lost += [f"in {root}, {when}:", *lost, str(ledger)]
 
 
-def _lived(plan: Plan, death: Death | None) -> tuple[bytes, int]:
+def lived(live: Callable[[], None], death: Death | None) -> tuple[bytes, int]:
     """Forks a life and ends it as drawn; gives what it said and how it ended."""
     listening, speaking = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(listening)
-        _live(plan, speaking)
+        _live(live, speaking)
     os.close(speaking)
     said = Said(listening)
     try:
@@ -178,14 +186,13 @@ def _lived(plan: Plan, death: Death | None) -> tuple[bytes, int]:
     return said.text, status
 
 
-def _live(plan: Plan, speaking: int) -> NoReturn:
+def _live(live: Callable[[], None], speaking: int) -> NoReturn:
     os.dup2(speaking, 1)
     os.dup2(speaking, 2)
     os.close(speaking)
     status = 1
     try:
-        life.apply(plan)
-        trio.run(life.live, plan)
+        live()
         status = 0
     except BaseException:  # noqa: BLE001 - it is said, and ends this process
         traceback.print_exc()

@@ -29,20 +29,36 @@ def test_a_storm_of_kills_loses_nothing_that_was_acknowledged(tmp_path: Path) ->
     """BEADFLOW_KILLS lives of the tree end by kill -9, half of them within 20 ms of an answer."""
     kills = int(os.environ.get("BEADFLOW_KILLS", "200"))
     print(f"replay with BEADFLOW_SEED={SEED} BEADFLOW_KILLS={kills}")
-    storms = [
-        _storm(tmp_path / f"storm-{n}", f"{SEED}:{n}", kills // STORMS) for n in range(STORMS)
-    ]
-    found = [json.loads(storm.communicate()[0].splitlines()[-1]) for storm in storms]
-    for storm in found:
+    for storm in _storms("storm", tmp_path, kills):
         print(f"killed {storm['kills']}, {storm['acknowledged']} starts acknowledged")
         assert not storm["lost"], "\n".join(storm["lost"])
         assert storm["late"] < sum(storm["kills"].values()) / 4
         assert storm["kills"]["acknowledged"] * 2 >= sum(storm["kills"].values())
 
 
-def _storm(directory: Path, seed: str, kills: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.process.storm", str(directory), seed, str(kills)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE)
+def test_a_storm_of_kills_over_workflows_of_every_kind_ends_each_as_it_must(
+    tmp_path: Path,
+) -> None:
+    """BEADFLOW_MIXED_KILLS lives end by kill -9: signals, timers, sagas, children, transactions."""
+    kills = int(os.environ.get("BEADFLOW_MIXED_KILLS", "60"))
+    print(f"replay with BEADFLOW_SEED={SEED} BEADFLOW_MIXED_KILLS={kills}")
+    found = _storms("mixed", tmp_path, kills)
+    for storm in found:
+        print({key: value for key, value in storm.items() if key != "lost"})
+        assert not storm["lost"], "\n".join(storm["lost"])
+        assert storm["workflows"] > sum(storm["kills"].values())
+    assert sum(storm["again"] for storm in found) > 0, "no kill met a step in flight"
+
+
+def _storms(module: str, directory: Path, kills: int) -> list[Any]:
+    """Run storms beside each other; answers what each has found."""
+    storms = []
+    for number in range(STORMS):
+        place, seed = directory / f"{module}-{number}", f"{SEED}:{number}"
+        command = [sys.executable, "-m", f"tests.process.{module}", str(place), seed]
+        command.append(str(kills // STORMS))
+        storms.append(subprocess.Popen(command, stdout=subprocess.PIPE))
+    return [json.loads(storm.communicate()[0].splitlines()[-1]) for storm in storms]
 
 
 def test_a_workflow_killed_after_its_first_result_finishes_in_the_next_life(

@@ -141,7 +141,8 @@ def _strays(stores: Stores) -> Iterator[str]:
     intended = {row[0] for row in stores.coordination.inline.execute(
         "SELECT workflow_id FROM intents"
     )}  # fmt: skip
-    instances = set(_pairs(stores.tempolite.inline, "SELECT workflow_id, name FROM instances"))
+    own = "SELECT workflow_id, name FROM instances WHERE parent_id IS NULL"  # no child is mapped
+    instances = set(_pairs(stores.tempolite.inline, own))
     issues = set(_pairs(stores.beads.inline, "SELECT id, title FROM issues"))
     for workflow_id, (issue_id,) in mapped.items():
         if workflow_id not in intended:
