@@ -48,6 +48,7 @@ ACTORS = {
     "coordinator": "root/agents",
     "workflow_instances": "root/engine",
     "dispatcher": "root/engine",
+    "timers": "root/engine",
     **dict.fromkeys(WRITERS, "root/stores"),
 }
 """Whom it may hit, and who restarts them."""

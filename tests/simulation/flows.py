@@ -136,7 +136,37 @@ async def stumble(ctx: Context, plan: Walk) -> dict[str, Any]:
     return {}
 
 
-WORKFLOWS = (stroll, tour, caravan, stumble)
+@activity(retry=STUBBORN)
+async def camp(leg: Leg) -> Leg:
+    info = activity_info()
+    await _go(info.idempotency_key, info.attempt, leg)
+    return leg
+
+
+@activity(retry=STUBBORN)
+async def strike_camp(leg: Leg) -> None:
+    info = activity_info()
+    await _go(info.idempotency_key, info.attempt, leg)
+
+
+@workflow
+async def climb(ctx: Context, plan: Walk) -> dict[str, Any]:
+    """Rests, falls with camps behind it, and comes all the way back, in two runs."""
+    if ctx.run == 1:
+        for leg in _legs(plan):
+            await ctx.select(rested=ctx.sleep(10 * leg.seconds), called=ctx.signal("never"))
+        ctx.continue_as_new(plan)
+    try:
+        async with ctx.saga() as saga:
+            for leg in _legs(plan):
+                await saga.step(camp, leg, undo=strike_camp)
+            await ctx.activity(fall, plan.legs_s[0])
+    except ActivityError:
+        done = [await ctx.activity(walk, leg) for leg in _legs(plan)]
+    return {"done": done, "summary": f"{len(done)} legs"}
+
+
+WORKFLOWS = (stroll, tour, caravan, stumble, climb)
 AGENTS = (Scout, Porter)
 
 
