@@ -5,13 +5,15 @@ them waiting for what it no longer knows, and its numbers would come again. One 
 last commits (SQLite takes a damaged log for one that ends early) is noticed, too, as far as another
 one has heard of them. `beads.db` may be lost: it is rebuilt from the published file.
 
+Those who only look may do so beside a server: they ask all three of one moment.
+
 A file that is missing or empty counts as one in which nothing ever happened: a first start that was
 cut off leaves some of them, and the next one goes on from there. Nothing is made or changed here.
 """
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +23,7 @@ from storage.databases import Database, databases
 from storage.errors import DatabaseMissing, StoresDisagree, naming
 from storage.issues.queries import last_applied
 from storage.migrate import applied, refuse_misfit
+from storage.snapshot import Snapshot, snapshot
 from storage.workflows import queries as workflow_queries
 
 T = TypeVar("T")
@@ -29,18 +32,22 @@ Open = Callable[[Path], sqlite3.Connection]
 
 
 def refuse_incomplete(directory: Path) -> None:
-    """For those who need all three, and make none: refuses when one is missing or empty.
+    """For those who need all three, and make none: refuses what a start would refuse, or make.
 
     One without tables is what a first start left that was cut off, and no more; or it was lost.
 
     Raises:
-        StoresDisagree: one was lost that another relies on.
+        StoresDisagree: one was lost that another relies on, or is older than another.
         DatabaseMissing: a start would make it, or rebuild it.
-        StorageError: another one cannot be read.
+        DatabaseBusy: coordination.db never stood still.
+        StorageError: one cannot be read, or does not fit this program.
     """
     there = databases(directory)
-    if not all(_has_tables(database) for database in there):
-        refuse_strangers(directory)
+    if all(_has_tables(database) for database in there):
+        with snapshot(directory) as held:
+            _refuse_disagreement(there, held)
+        return
+    refuse_strangers(directory)
     if absent := [database for database in there if database.is_absent]:
         raise DatabaseMissing(absent[0].path, rebuilt=absent[0].name == "beads")
 
@@ -56,16 +63,19 @@ def refuse_strangers(directory: Path, opened: Open = open_reader) -> None:
         StoresDisagree: one was lost, or is older than another.
         StorageError: one cannot be read, or does not fit this program.
     """
-    coordination, tempolite, beads = databases(directory)
-    copied, mapped, logged = _asked(coordination, opened, _coordination, (0, set[str](), 0))
-    written, made = _asked(tempolite, opened, _tempolite, (0, set[str]()))
-    applied_here = _asked(beads, opened, last_applied, 0)
-    if copied > written:
-        raise StoresDisagree(tempolite.path, coordination.path)
-    if made - mapped:
-        raise StoresDisagree(coordination.path, tempolite.path)
-    if applied_here > logged:
-        raise StoresDisagree(coordination.path, beads.path)
+    there = databases(directory)
+    with ExitStack() as stack:
+        held = {
+            database.name: stack.enter_context(closing(_opened(database, opened)))
+            for database in there
+            if not database.is_absent
+        }
+        _refuse_disagreement(there, held)
+
+
+def _opened(database: Database, opened: Open) -> sqlite3.Connection:
+    with naming(database.path):
+        return opened(database.path)
 
 
 def _has_tables(database: Database) -> bool:
@@ -75,12 +85,27 @@ def _has_tables(database: Database) -> bool:
         return bool(applied(connection))
 
 
+def _refuse_disagreement(there: tuple[Database, ...], held: Snapshot) -> None:
+    coordination, tempolite, beads = there
+    copied, mapped, logged = _asked(coordination, held, _coordination, (0, set[str](), 0))
+    written, made = _asked(tempolite, held, _tempolite, (0, set[str]()))
+    applied_here = _asked(beads, held, last_applied, 0)
+    if copied > written:
+        raise StoresDisagree(tempolite.path, coordination.path)
+    if made - mapped:
+        raise StoresDisagree(coordination.path, tempolite.path)
+    if applied_here > logged:
+        raise StoresDisagree(coordination.path, beads.path)
+
+
 def _asked(
-    database: Database, opened: Open, question: Callable[[sqlite3.Connection], T], nothing: T
+    database: Database, held: Snapshot, question: Callable[[sqlite3.Connection], T], nothing: T
 ) -> T:
-    if database.is_absent:
+    """What one database answers; one that is absent or without tables knows of nothing."""
+    connection = held.get(database.name)
+    if connection is None:
         return nothing
-    with naming(database.path), closing(opened(database.path)) as connection:
+    with naming(database.path):
         refuse_misfit(connection, database.schema)
         return question(connection) if applied(connection) else nothing
 

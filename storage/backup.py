@@ -7,7 +7,8 @@ after that moment and may be newer than `beads.db`: a server takes such a file i
 
 The directory gets its name last, when everything in it is on the disk: what is cut off leaves a
 hidden directory called `.NAME.partial-…`, never something that looks like a backup. Each copy is
-checked before that, so that a damaged database is noticed now, while there are older backups.
+checked before that, and what the three owe each other, as a restore will: what it would refuse is
+noticed now, while there are older backups.
 """
 
 import shutil
@@ -25,6 +26,7 @@ from storage.databases import Database, databases
 from storage.durable import PRIVATE_FILE
 from storage.errors import BackupExists, BackupFailed, database_failure
 from storage.integrity import inspect
+from storage.invariants import broken
 from storage.issues import queries as issues
 from storage.issues.file import read as read_published
 from storage.manifest import File, Manifest
@@ -48,7 +50,7 @@ def take(directory: Path, published: Path, target: Path, *, program: str) -> Man
 
     Raises:
         BackupExists: the target is taken.
-        BackupFailed: a database is damaged.
+        BackupFailed: a database is damaged, or they contradict each other.
         DatabaseFailure: a database is missing or cannot be read.
         DiskFull: there is no room for it; nothing is left of it.
         OSError: the target cannot be written.
@@ -83,6 +85,7 @@ def _fill(partial: Path, directory: Path, published: Path, program: str, target:
         for copy in copies:
             _copy(held[copy.name], copy.path)
     files = {copy.path.name: _checked(copy, target) for copy in copies}
+    _refuse_contradictions(partial, target)
     if file is not None:
         durable.write_new(partial / PUBLISHED, file)
         files[PUBLISHED] = File(sha256=durable.sha256_of(partial / PUBLISHED), bytes=len(file))
@@ -102,6 +105,17 @@ def _refuse_without_tables(target: Path, held: Snapshot) -> None:
     for name, connection in held.items():
         if not applied(connection):
             raise BackupFailed(target, f"{name}.db has no tables: `beadflow db migrate` makes them")
+
+
+def _refuse_contradictions(partial: Path, target: Path) -> None:
+    with snapshot(partial) as copied:
+        for finding in broken(copied):
+            what = f"{finding.database}.db: {finding.table} {finding.place}: {finding.what}"
+            raise BackupFailed(
+                target,
+                f"its databases would contradict each other ({what}), and no restore would take"
+                " it; `beadflow db check` says more",
+            )
 
 
 def _positions(held: Snapshot) -> dict[str, int]:

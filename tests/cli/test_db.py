@@ -285,6 +285,21 @@ def test_a_lost_database_is_said_with_what_to_do_and_not_made_anew(
     assert how == "missing" or (home / lost).stat().st_size == 0
 
 
+@pytest.mark.parametrize("argv", [*NEED_ALL_THREE, ("db", "check")], ids=" ".join)
+def test_a_database_of_an_older_backup_is_refused_with_what_to_do(
+    home: Path, beadflow: Run, argv: tuple[str, ...]
+) -> None:
+    with closing(open_writer(home / "coordination.db")) as connection:
+        connection.execute("PRAGMA foreign_keys=OFF")
+        connection.execute("DELETE FROM workflow_mappings")
+    ran = beadflow(*argv)
+    assert ran.code == 1
+    assert "older than" in ran.err
+    assert "put both back from the same backup (`beadflow db restore`)" in ran.err
+    assert not (home / "backups").exists()
+    assert not (home / "copy").exists()
+
+
 @pytest.mark.parametrize("argv", NEED_ALL_THREE, ids=" ".join)
 def test_lost_issues_are_said_to_come_back_at_the_next_start(
     home: Path, beadflow: Run, argv: tuple[str, ...]

@@ -1,17 +1,23 @@
 """Databases that were lost are noticed by what the others rely on, and nothing is made for them."""
 
 import shutil
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from storage.agreement import refuse_incomplete, refuse_strangers
+from storage.agreement import _coordination, refuse_incomplete, refuse_strangers
 from storage.database import open_writer
 from storage.databases import databases
 from storage.errors import DatabaseMissing, SchemaError, StorageError, StoresDisagree
 from storage.migrate import migrate
 from tests.support.golden import golden_file
+
+FORGET = {
+    "coordination": "DELETE FROM workflow_mappings",
+    "tempolite": "DELETE FROM history",
+}
 
 
 @pytest.fixture
@@ -48,6 +54,35 @@ def test_a_lost_database_is_named_and_not_made(home: Path, name: str, how: str) 
         with pytest.raises(StoresDisagree, match=rf"/{name}\.db is missing, empty or older than"):
             refuse(home)
     assert files(home) == before
+
+
+@pytest.mark.parametrize("name", ["coordination", "tempolite"])
+def test_a_database_of_another_time_is_named(home: Path, name: str) -> None:
+    """Forgetting what the other one has heard of is what an older copy looks like."""
+    with closing(open_writer(home / f"{name}.db")) as connection:
+        connection.execute("PRAGMA foreign_keys=OFF")
+        connection.execute(FORGET[name])
+    for refuse in (refuse_incomplete, refuse_strangers):
+        with pytest.raises(StoresDisagree, match=rf"/{name}\.db is .*older than"):
+            refuse(home)
+
+
+def test_what_is_written_meanwhile_is_not_taken_for_another_time(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After coordination.db was asked, a server starts a workflow."""
+
+    def asked(connection: sqlite3.Connection) -> tuple[int, set[str], int]:
+        answer = _coordination(connection)
+        with closing(open_writer(home / "tempolite.db")) as writer:
+            writer.execute(
+                "INSERT INTO instances VALUES ('new', 'w', 1, 'queued', '{}', 0, '2030', '2030')"
+            )
+        return answer
+
+    open_writer(home / "tempolite.db").close()  # gives it the log that lets both at it
+    monkeypatch.setattr("storage.agreement._coordination", asked)
+    refuse_incomplete(home)
 
 
 @pytest.mark.parametrize("how", ["missing", "empty"])

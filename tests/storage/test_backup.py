@@ -85,6 +85,17 @@ def test_a_damaged_database_is_refused_with_its_place_and_nothing_is_left(
     assert hidden(tmp_path) == []
 
 
+def test_databases_that_no_restore_would_take_are_refused_and_nothing_is_left(
+    home: Path, tmp_path: Path
+) -> None:
+    with closing(open_writer(home / "beads.db")) as connection:
+        connection.execute("UPDATE cursors SET position = 1000000")
+    with pytest.raises(BackupFailed, match=r"contradict each other \(beads\.db: cursors "):
+        take(home, tmp_path / "none", tmp_path / "b", program="1")
+    assert not (tmp_path / "b").exists()
+    assert hidden(tmp_path) == []
+
+
 def test_a_missing_database_is_refused(home: Path, tmp_path: Path) -> None:
     (home / "beads.db").unlink()
     with pytest.raises(CannotOpen, match=r"beads\.db"):
