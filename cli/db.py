@@ -23,8 +23,9 @@ from cli.output import Output
 from cli.paths import PATH, named
 from cli.problem import Problem, usage
 from cli.settings import DAYS, Settings
-from storage.agreement import refuse_incomplete
+from storage.agreement import is_new, refuse_incomplete
 from storage.archive import DIRECTORY as ARCHIVE
+from storage.backup import DIRECTORY as BACKUPS
 from storage.backup import take
 from storage.database import open_reader, open_writer
 from storage.databases import Database, databases
@@ -318,8 +319,7 @@ def _existing(repo: Path | None, data_dir: Path | None) -> DataDir:
         Problem: there is no data in it.
     """
     data = DataDir.resolve(repo, data_dir)
-    absent = all(database.is_absent for database in databases(data.path))
-    if absent and not is_unfinished(data.path):
+    if is_new(data.path) and not is_unfinished(data.path):
         raise Problem(
             "There is no data yet",
             f"no database in {data.path}",
@@ -392,7 +392,7 @@ def _refuse_unknown(version: int, name: str | None) -> None:
 
 def _backup_before_rollback(data: DataDir, repo: Path | None) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    target = data.path / "backups" / f"before-rollback-{stamp}"
+    target = data.path / BACKUPS / f"before-rollback-{stamp}"
     take(data.path, _published(data, repo), target, program=_program())
     return target
 

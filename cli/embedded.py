@@ -29,8 +29,7 @@ from cli.running import (
     running,
 )
 from cli.settings import Settings
-from storage.agreement import refuse_incomplete
-from storage.databases import databases
+from storage.agreement import is_new, refuse_incomplete
 from storage.exchange import refuse_unfinished
 from supervision import ChildSpec, System
 
@@ -93,7 +92,7 @@ def read(path: str, params: dict[str, Any], *, repo: Path, data_dir: Path | None
     configure_logging(LOG_LEVEL)
     where = place(repo, data_dir)
     refuse_unfinished(where.data.path)
-    if all(database.is_absent for database in databases(where.data.path)):
+    if is_new(where.data.path):
         if path == WORKFLOWS:
             return {"data": [], "next_cursor": None}
         raise Problem(

@@ -8,7 +8,9 @@ one has heard of them. `beads.db` may be lost: it is rebuilt from the published 
 Those who only look may do so beside a server: they ask all three of one moment.
 
 A file that is missing or empty counts as one in which nothing ever happened: a first start that was
-cut off leaves some of them, and the next one goes on from there. Nothing is made or changed here.
+cut off leaves some of them, and the next one goes on from there. When all three are, a first start
+has to leave nothing else: logs without their databases, or an archive, say that these were lost.
+Nothing is made or changed here.
 """
 
 import sqlite3
@@ -17,10 +19,13 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TypeVar
 
+from storage.archive import DIRECTORY as ARCHIVE
+from storage.backup import DIRECTORY as BACKUPS
 from storage.coordination import queries as coordination_queries
 from storage.database import open_reader
 from storage.databases import Database, databases
-from storage.errors import DatabaseMissing, StoresDisagree, naming
+from storage.errors import DatabaseMissing, StoresDisagree, StoresLost, naming
+from storage.exchange import ASIDE
 from storage.issues.queries import last_applied
 from storage.migrate import applied, refuse_misfit
 from storage.snapshot import Snapshot, snapshot
@@ -31,12 +36,18 @@ T = TypeVar("T")
 Open = Callable[[Path], sqlite3.Connection]
 
 
+def is_new(directory: Path) -> bool:
+    """Whether nothing was ever stored here; a start that was cut off may have begun to."""
+    return _is_bare(directory) and not _left(directory)
+
+
 def refuse_incomplete(directory: Path) -> None:
     """For those who need all three, and make none: refuses what a start would refuse, or make.
 
     One without tables is what a first start left that was cut off, and no more; or it was lost.
 
     Raises:
+        StoresLost: all of them were lost.
         StoresDisagree: one was lost that another relies on, or is older than another.
         DatabaseMissing: a start would make it, or rebuild it.
         DatabaseBusy: coordination.db never stood still.
@@ -60,10 +71,13 @@ def refuse_strangers(directory: Path, opened: Open = open_reader) -> None:
         opened: how to open those that are there; whoever holds the lock may recover their logs.
 
     Raises:
+        StoresLost: all of them were lost.
         StoresDisagree: one was lost, or is older than another.
         StorageError: one cannot be read, or does not fit this program.
     """
     there = databases(directory)
+    if _is_bare(directory) and (left := _left(directory)):
+        raise StoresLost(directory, left)
     with ExitStack() as stack:
         held = {
             database.name: stack.enter_context(closing(_opened(database, opened)))
@@ -71,6 +85,20 @@ def refuse_strangers(directory: Path, opened: Open = open_reader) -> None:
             if not database.is_absent
         }
         _refuse_disagreement(there, held)
+
+
+def _is_bare(directory: Path) -> bool:
+    return all(database.is_absent for database in databases(directory))
+
+
+def _left(directory: Path) -> list[str]:
+    """What only stands beside databases: SQLite makes no log while the file itself is empty."""
+    logs = [database.log for database in databases(directory)]
+    kept = [directory / ARCHIVE, directory / BACKUPS, *sorted(directory.glob(f"{ASIDE}-*"))]
+    return [
+        *(log.name for log in logs if log.exists()),
+        *(f"{place.name}/" for place in kept if place.is_dir() and any(place.iterdir())),
+    ]
 
 
 def _opened(database: Database, opened: Open) -> sqlite3.Connection:

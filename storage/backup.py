@@ -35,6 +35,9 @@ from storage.room import naming_full
 from storage.snapshot import Snapshot, snapshot
 from storage.workflows import queries as workflows
 
+DIRECTORY: Final = "backups"
+"""Where a data directory keeps those that the program takes by itself."""
+
 PUBLISHED: Final = "issues.jsonl"
 """The published file's name in a backup."""
 

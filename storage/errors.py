@@ -9,7 +9,7 @@ a person at a terminal.
 # ruff: noqa: N818 - the names are the words of the field (StoreLocked, DiskFull), not FooError
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -249,6 +249,18 @@ class StoresDisagree(StorageError):
         )
         self.behind = behind
         self.ahead = ahead
+
+
+class StoresLost(StorageError):
+    """No database is there, but what can only have been made beside one."""
+
+    def __init__(self, directory: Path, left: Iterable[str]) -> None:
+        super().__init__(
+            f"the databases in {directory} were lost (what is left: {', '.join(left)}): put a"
+            " backup in their place (`beadflow db restore`), or move the whole data directory away"
+            " to begin anew (the issues stay in their file)"
+        )
+        self.directory = directory
 
 
 class DatabaseMissing(StorageError):

@@ -286,6 +286,19 @@ def test_a_lost_database_is_said_with_what_to_do_and_not_made_anew(
 
 
 @pytest.mark.parametrize("argv", [*NEED_ALL_THREE, ("db", "check")], ids=" ".join)
+def test_lost_databases_are_not_taken_for_a_first_start(
+    home: Path, beadflow: Run, argv: tuple[str, ...]
+) -> None:
+    for database in databases(home):
+        database.path.rename(database.log)
+    ran = beadflow(*argv)
+    assert ran.code == 1
+    assert f"the databases in {home} were lost (what is left: coordination.db-wal, " in ran.err
+    assert "put a backup in their place (`beadflow db restore`)" in ran.err
+    assert not list(home.glob("*.db"))
+
+
+@pytest.mark.parametrize("argv", [*NEED_ALL_THREE, ("db", "check")], ids=" ".join)
 def test_a_database_of_an_older_backup_is_refused_with_what_to_do(
     home: Path, beadflow: Run, argv: tuple[str, ...]
 ) -> None:

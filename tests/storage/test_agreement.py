@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from storage.agreement import _coordination, refuse_incomplete, refuse_strangers
+from storage.agreement import _coordination, is_new, refuse_incomplete, refuse_strangers
 from storage.database import open_writer
 from storage.databases import databases
-from storage.errors import DatabaseMissing, SchemaError, StorageError, StoresDisagree
+from storage.errors import DatabaseMissing, SchemaError, StorageError, StoresDisagree, StoresLost
 from storage.migrate import migrate
 from tests.support.golden import golden_file
 
@@ -91,6 +91,23 @@ def test_a_lost_issues_database_is_told_with_how_it_comes_back(home: Path, how: 
     refuse_strangers(home)
     with pytest.raises(DatabaseMissing, match=r"`beadflow up` rebuilds it from the issues' file"):
         refuse_incomplete(home)
+
+
+@pytest.mark.parametrize("how", ["missing", "empty"])
+@pytest.mark.parametrize("left", ["tempolite.db-wal", "archive/x", "backups/x", "replaced-x/x"])
+def test_what_is_left_beside_three_lost_databases_betrays_them(
+    home: Path, how: str, left: str
+) -> None:
+    for database in databases(home):
+        lose(database.path, how)
+    assert is_new(home)
+    refuse_strangers(home)
+    (home / left).parent.mkdir(exist_ok=True)
+    (home / left).touch()
+    assert not is_new(home)
+    for refuse in (refuse_incomplete, refuse_strangers):
+        with pytest.raises(StoresLost, match=rf"left: {left.removesuffix('x')}\)"):
+            refuse(home)
 
 
 def test_what_a_first_start_left_that_was_cut_off_is_not_taken_for_lost(tmp_path: Path) -> None:
