@@ -3,6 +3,7 @@
 Nothing here fails: what cannot be read is a state like the others.
 """
 
+import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -44,9 +45,9 @@ def described(database: Database) -> dict[str, Any]:
         "migrations": [],
         "problem": None,
     }
-    if not database.path.exists():
+    if not os.path.lexists(database.path):
         return fields
-    fields["bytes"] = database.path.stat().st_size
+    fields["bytes"] = database.path.lstat().st_size
     if database.is_absent:
         return {**fields, "state": "empty"}
     try:

@@ -13,6 +13,7 @@ Transactions are begun and ended by explicit statements (`isolation_level=None`)
 same on every Python we run on.
 """
 
+import contextlib
 import os
 import sqlite3
 import stat
@@ -55,7 +56,7 @@ def open_writer(path: Path, tuning: Tuning = DEFAULTS) -> sqlite3.Connection:
 
     Raises:
         Corrupt: the file is not a database.
-        UnsafePath: the file is a symbolic link.
+        UnsafePath: it is a symbolic link, a directory, a pipe or a device.
         CannotOpen: the file or its directory may not be opened, or made.
         ReadOnly: they can be read, but not written.
         DiskFull: the log's index has no room beside the file.
@@ -88,6 +89,7 @@ def open_reader(
 
     Raises: as `open_writer`; a missing file is `CannotOpen`.
     """
+    _refuse_irregular(path)
     conn = _connect(path, "ro", tuning, factory)
     try:
         _apply(conn, (*_COMMON_PRAGMAS, "PRAGMA query_only=ON"))
@@ -261,10 +263,16 @@ def _sync_way(path: Path) -> None:
         raise CannotOpen(path, plain(err)) from err
 
 
+def _refuse_irregular(path: Path) -> None:
+    """Before SQLite sees it, which follows a link and calls a directory an I/O error."""
+    with contextlib.suppress(OSError):  # that it is not there, or closed to us, SQLite tells
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise UnsafePath(path, "a database must be a regular file, not a link or a device")
+
+
 def _tighten(path: Path) -> None:
-    mode = path.lstat().st_mode
-    if not stat.S_ISREG(mode):
-        raise UnsafePath(path, "a database must be a regular file, not a link or a device")
+    _refuse_irregular(path)
+    mode = path.stat().st_mode
     if stat.S_IMODE(mode) & 0o077:
         try:
             path.chmod(PRIVATE_FILE)

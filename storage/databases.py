@@ -4,6 +4,7 @@ For those who handle them as files, all alike: the operator's tools. What each o
 by its own room.
 """
 
+import stat
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -37,8 +38,12 @@ class Database:
 
     @property
     def is_absent(self) -> bool:
-        """Whether the file is missing, or was made and never written."""
-        return not self.path.exists() or self.path.stat().st_size == 0
+        """Whether the file is missing, or was made and never written; a link is not followed."""
+        try:
+            found = self.path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        return stat.S_ISREG(found.st_mode) and found.st_size == 0
 
     @property
     def log(self) -> Path:

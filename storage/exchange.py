@@ -11,6 +11,7 @@ directory's lock is held by the caller; `DataDir.acquire` calls `finish` itself.
 """
 
 import json
+import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,7 +105,7 @@ def _exchange(database: Database, staged: Path, aside: Path) -> None:
     if not staged.exists():
         return
     for old in database.files:
-        if old.exists():
+        if os.path.lexists(old):
             make_private_directory(aside)
             old.rename(aside / old.name)
             durable.sync(aside)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from storage.database import open_reader
 from storage.databases import Database
-from storage.errors import DatabaseFailure, Inaccessible, SchemaError, StorageError
+from storage.errors import DatabaseFailure, Inaccessible, SchemaError, StorageError, UnsafePath
 from storage.migrate import applied, expected_shape, refuse_misfit, shape
 from storage.room import reading_failure
 
@@ -48,7 +48,7 @@ def inspect(database: Database) -> list[Finding]:
     A write-ahead log of somebody who writes at this moment is read along; nothing is locked.
 
     Raises:
-        Inaccessible: it cannot be looked at, which is no damage.
+        Inaccessible, UnsafePath: it cannot be looked at, which is no damage.
     """
     if database.is_absent:
         missing = "is empty" if database.path.exists() else "is missing"
@@ -56,6 +56,8 @@ def inspect(database: Database) -> list[Finding]:
     try:
         with closing(open_reader(database.path)) as connection:
             return list(_inspect(connection, database))
+    except UnsafePath:
+        raise
     except DatabaseFailure as err:
         failure = err
     except StorageError as err:

@@ -285,6 +285,42 @@ def test_a_lost_database_is_said_with_what_to_do_and_not_made_anew(
     assert how == "missing" or (home / lost).stat().st_size == 0
 
 
+ODD: dict[str, Callable[[Path], object]] = {
+    "a link": lambda path: path.symlink_to(path.with_name("beads.db")),
+    "a link to nothing": lambda path: path.symlink_to(path.with_name("nowhere")),
+    "a pipe": os.mkfifo,
+    "a directory": Path.mkdir,
+}
+
+
+@pytest.mark.parametrize("argv", [*NEED_ALL_THREE, ("db", "check")], ids=" ".join)
+@pytest.mark.parametrize("odd", ODD)
+def test_what_is_no_file_is_refused_as_that_by_every_command(
+    home: Path, beadflow: Run, argv: tuple[str, ...], odd: str
+) -> None:
+    (home / "tempolite.db").unlink()
+    ODD[odd](home / "tempolite.db")
+    ran = beadflow(*argv)
+    assert ran.code == 1
+    assert f"refusing to use {home / 'tempolite.db'}: a database must be a regular file" in ran.err
+    assert "restore" not in ran.err
+    assert not (home / "nowhere").exists()
+    assert states(beadflow)[1] == "unreadable"
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_restore_moves_away_what_is_no_file(
+    home: Path, beadflow: Run, tmp_path: Path, odd: str
+) -> None:
+    beadflow("db", "migrate")
+    beadflow("db", "backup", str(tmp_path / "monday"))
+    (home / "tempolite.db").unlink()
+    ODD[odd](home / "tempolite.db")
+    assert beadflow("db", "restore", str(tmp_path / "monday")).code == 0
+    assert beadflow("db", "check").code == 0
+    assert os.path.lexists(next(home.glob("replaced-*")) / "tempolite.db")
+
+
 @pytest.mark.parametrize("argv", [*NEED_ALL_THREE, ("db", "check")], ids=" ".join)
 def test_lost_databases_are_not_taken_for_a_first_start(
     home: Path, beadflow: Run, argv: tuple[str, ...]
