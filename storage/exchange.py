@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from storage import durable
+from storage import durable, regular
 from storage.database import make_private_directory
 from storage.databases import Database, databases
 from storage.errors import BackupUnusable, RestoreUnfinished
@@ -92,8 +92,8 @@ def _free_name(directory: Path) -> Path:
 
 def _read_decision(directory: Path) -> Path:
     try:
-        name = json.loads((directory / DECISION).read_bytes())["aside"]
-    except (ValueError, KeyError, TypeError) as err:
+        name = json.loads(regular.read(directory / DECISION))["aside"]
+    except (ValueError, KeyError, TypeError, RecursionError) as err:
         raise BackupUnusable(directory, f"its {DECISION} cannot be read ({err})") from err
     if not isinstance(name, str) or not name.startswith(ASIDE) or Path(name).name != name:
         raise BackupUnusable(directory, f"its {DECISION} names {name!r}")

@@ -15,6 +15,7 @@ from typing import Self
 
 import git
 
+from storage import regular
 from storage.errors import GitError, GitTimeout, RefMoved, UnsafePath
 from storage.gitdir import GitDir, find_git_dir
 from storage.gitrunner import COMMIT_ID, FILE, REF, Runner, as_file, checked, reading
@@ -145,7 +146,7 @@ class Repository:
         return True
 
     def _store(self, content: bytes | Path) -> str:
-        with content.open("rb") if isinstance(content, Path) else as_file(content) as stream:
+        with regular.reading(content) if isinstance(content, Path) else as_file(content) as stream:
             return self._run("hash-object", "-w", "--stdin", stdin=stream)
 
     def _advance(self, ref: str, filename: str, blob: str, message: str) -> str | None:

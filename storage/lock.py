@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from storage.durable import PRIVATE_FILE
 from storage.errors import LockUnusable, StorageError, StoreLocked, plain
+from storage.regular import open_regular
 
 _RECORD_BYTES = 1024  # one padded write, so that a reader sees the old record or the new one
 _TRIES = 10
@@ -100,7 +100,7 @@ class HeldFile:
 
     def _open(self, flags: int) -> int:
         try:
-            return os.open(self.path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE_FILE)
+            return open_regular(self.path, flags | os.O_NOFOLLOW)
         except FileNotFoundError:
             raise
         except OSError as err:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from storage import durable
+from storage import durable, regular
 from storage.errors import BackupMissing, BackupUnusable, plain
 
 NAME: Final = "manifest.json"
@@ -58,14 +58,16 @@ def read(directory: Path) -> Manifest:
         BackupUnusable: it has none, or it is damaged, or a newer program wrote it.
     """
     try:
-        body = json.loads((directory / NAME).read_bytes())
+        body = json.loads(regular.read(directory / NAME))
+        if not isinstance(body, dict):
+            raise BackupUnusable(directory, f"its {NAME} cannot be read (it holds no object)")
         seal = body.pop("sha256")
         version = body.pop("format")
     except (FileNotFoundError, NotADirectoryError) as err:
         if not directory.is_dir():
             raise BackupMissing(directory, "there is no such directory") from err
         raise BackupUnusable(directory, f"it has no {NAME}, so it is no whole backup") from err
-    except (OSError, ValueError, AttributeError, KeyError, TypeError) as err:
+    except (OSError, ValueError, KeyError, RecursionError) as err:
         raise BackupUnusable(directory, f"its {NAME} cannot be read ({plain(err)})") from err
     if version != FORMAT:
         raise BackupUnusable(directory, f"it has format {version}, this program knows {FORMAT}")

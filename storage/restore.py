@@ -9,6 +9,7 @@ The published file is put back only where there is none: one that is there may h
 wrote since, and a server takes it in when it starts.
 """
 
+import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -114,8 +115,10 @@ def restore(
 
 def _refuse_changed(backup: Path, name: str, facts: manifest.File) -> None:
     path = backup / name
-    if path.is_symlink() or not path.is_file():
+    if not os.path.lexists(path):
         raise BackupUnusable(backup, f"{name} is missing")
+    if path.is_symlink() or not path.is_file():
+        raise BackupUnusable(backup, f"{name} is no regular file")
     if path.stat().st_size != facts.bytes:
         size = path.stat().st_size
         raise BackupUnusable(backup, f"{name} has {size} bytes, the manifest says {facts.bytes}")

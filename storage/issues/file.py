@@ -12,6 +12,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from storage import regular
+
 PUBLISHED = Path(".beads", "issues.jsonl")
 """Where the file lies in a work tree."""
 
@@ -30,9 +32,13 @@ def companions(path: Path) -> tuple[Path, ...]:
 
 
 def read(path: Path) -> bytes | None:
-    """Return the file's bytes, or None where there is no file."""
+    """Return the file's bytes, or None where there is no file.
+
+    Raises:
+        OSError: it cannot be read, or is a pipe, which nobody may wait for.
+    """
     try:
-        return path.read_bytes()
+        return regular.read(path)
     except FileNotFoundError:
         return None
 

@@ -1,5 +1,6 @@
 """A backup is one moment of all that is stored, whole or not there at all."""
 
+import os
 import shutil
 import stat
 from contextlib import closing
@@ -93,6 +94,15 @@ def test_databases_that_no_restore_would_take_are_refused_and_nothing_is_left(
     with pytest.raises(BackupFailed, match=r"contradict each other \(beads\.db: cursors "):
         take(home, tmp_path / "none", tmp_path / "b", program="1")
     assert not (tmp_path / "b").exists()
+    assert hidden(tmp_path) == []
+
+
+def test_a_pipe_for_the_issues_file_is_refused_and_not_waited_for(
+    home: Path, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "issues.jsonl")
+    with pytest.raises(OSError, match=r"no regular file.*issues\.jsonl"):
+        take(home, tmp_path / "issues.jsonl", tmp_path / "b", program="1")
     assert hidden(tmp_path) == []
 
 

@@ -78,6 +78,12 @@ def test_a_file_is_recorded_by_its_path(repo: Repository, tmp_path: Path) -> Non
     assert repo.read() == b"\x00\xff\r\n"
 
 
+def test_a_pipe_is_refused_and_not_waited_for(repo: Repository, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "issues.jsonl")
+    with pytest.raises(OSError, match="it is no regular file"):
+        repo.record(tmp_path / "issues.jsonl", "Never")
+
+
 def test_an_empty_repository_and_a_bare_one_can_record(tmp_path: Path) -> None:
     for place in (make(tmp_path / "empty"), make(tmp_path / "bare.git", bare=True)):
         with opened(place) as repo:

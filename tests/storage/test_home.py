@@ -115,6 +115,15 @@ def test_a_link_in_place_of_a_directory_of_ours_is_refused(tmp_path: Path) -> No
         DataDir.resolve(tmp_path, tmp_path / "x").acquire()
 
 
+def test_a_pipe_in_place_of_the_lock_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir(mode=0o700)
+    os.mkfifo(tmp_path / "x" / "lock")
+    data = DataDir.resolve(tmp_path, tmp_path / "x")
+    for ask in (data.read_holder, data.acquire):
+        with pytest.raises(LockUnusable, match="it is no regular file"):
+            ask()
+
+
 def test_a_link_in_place_of_the_lock_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir(mode=0o700)
     (tmp_path / "x" / "lock").symlink_to(tmp_path / "canary")

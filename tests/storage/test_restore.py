@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -61,6 +62,15 @@ def backup(tmp_path: Path) -> Path:
         coordination.set_meta(connection, "repository", str(tmp_path))
     take(source, published, tmp_path / "backup", program="1")
     return tmp_path / "backup"
+
+
+def replace_by(path: Path, make: Callable[[Path], object]) -> None:
+    path.unlink()
+    make(path)
+
+
+def to_itself(path: Path) -> None:
+    path.symlink_to(path)
 
 
 def restored(home: Path, backup: Path, published: Path) -> object:
@@ -174,7 +184,11 @@ NEWER = "INSERT INTO schema_migrations VALUES (99, 'x', 'x', '2030-01-01')"
         (lambda b: flip(b / "issues.jsonl"), r"issues\.jsonl was changed"),
         (lambda b: (b / "manifest.json").unlink(), "no whole backup"),
         (lambda b: (b / "manifest.json").write_text("{"), "cannot be read"),
-        (lambda b: (b / "manifest.json").write_text("[]"), "cannot be read"),
+        (lambda b: (b / "manifest.json").write_text("[1, 2]"), "it holds no object"),
+        (lambda b: (b / "manifest.json").write_text("[" * 100_000), "cannot be read"),
+        (lambda b: replace_by(b / "manifest.json", os.mkfifo), "it is no regular file"),
+        (lambda b: replace_by(b / "beads.db", os.mkfifo), r"beads\.db is no regular file"),
+        (lambda b: replace_by(b / "beads.db", to_itself), r"beads\.db is no regular file"),
         (lambda b: edit(b / "manifest.json", home="home-x"), "was changed after"),
         (lambda b: edit(b / "manifest.json", format=2), "has format 2"),
         (lambda b: reseal(b, lambda c: c.execute(NEWER)), "use the newer program"),

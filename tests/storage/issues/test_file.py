@@ -43,6 +43,14 @@ def test_a_write_between_the_check_and_the_rename_is_seen(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "issues.jsonl")
+    with pytest.raises(OSError, match="it is no regular file"):
+        file.read(tmp_path / "issues.jsonl")
+    with pytest.raises(OSError, match="it is no regular file"):
+        file.keep(tmp_path / "issues.jsonl", [b"line"])
+
+
 def test_the_mode_of_the_file_stays(tmp_path: Path) -> None:
     path = tmp_path / "issues.jsonl"
     path.write_bytes(b"old\n")
