@@ -11,8 +11,15 @@ from typing import Any, Final
 
 from cli import table, when
 from storage.database import open_reader
-from storage.databases import Database
-from storage.errors import Corrupt, DatabaseBusy, StorageError, database_failure
+from storage.databases import Database, refuse_foreign
+from storage.errors import (
+    Corrupt,
+    DatabaseBusy,
+    ForeignDatabase,
+    StorageError,
+    database_failure,
+    naming,
+)
 from storage.lock import Holder
 from storage.migrate import Status, status
 
@@ -26,10 +33,14 @@ COLUMNS: Final = (
     table.Column("migrated"),
 )
 
-UNFIT: Final = ("missing", "empty", "damaged", "busy", "unreadable", "newer", "changed")
+UNFIT: Final = ("missing", "empty", "damaged", "busy", "unreadable", "newer", "changed", "foreign")
 """States of a database that this program cannot open."""
 
-_STATES: Final[Mapping[type[StorageError], str]] = {Corrupt: "damaged", DatabaseBusy: "busy"}
+_STATES: Final[Mapping[type[StorageError], str]] = {
+    Corrupt: "damaged",
+    DatabaseBusy: "busy",
+    ForeignDatabase: "foreign",
+}
 
 
 def described(database: Database) -> dict[str, Any]:
@@ -52,6 +63,8 @@ def described(database: Database) -> dict[str, Any]:
         return {**fields, "state": "empty"}
     try:
         with closing(open_reader(database.path)) as connection:
+            with naming(database.path):
+                refuse_foreign(connection, database)
             found = status(connection, database.schema)
     except sqlite3.Error as err:
         return {**fields, **_failed(database_failure(database.path, err))}

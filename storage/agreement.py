@@ -23,7 +23,7 @@ from storage.archive import DIRECTORY as ARCHIVE
 from storage.backup import DIRECTORY as BACKUPS
 from storage.coordination import queries as coordination_queries
 from storage.database import open_reader
-from storage.databases import Database, databases
+from storage.databases import Database, databases, refuse_foreign
 from storage.errors import DatabaseMissing, StoresDisagree, StoresLost, naming
 from storage.exchange import ASIDE
 from storage.issues.queries import last_applied
@@ -134,6 +134,7 @@ def _asked(
     if connection is None:
         return nothing
     with naming(database.path):
+        refuse_foreign(connection, database)
         refuse_misfit(connection, database.schema)
         return question(connection) if applied(connection) else nothing
 

@@ -4,6 +4,7 @@ For those who handle them as files, all alike: the operator's tools. What each o
 by its own room.
 """
 
+import sqlite3
 import stat
 from dataclasses import dataclass
 from importlib import resources
@@ -11,6 +12,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
+from storage.errors import ForeignDatabase
+from storage.migrate import applied, shape
 from storage.migration import load
 
 NAMES: Final = ("coordination", "tempolite", "beads")
@@ -55,6 +58,25 @@ class Database:
         """What SQLite keeps of it; the log first, since it means nothing without the rest."""
         index = self.path.with_name(f"{self.path.name}-shm")
         return (self.log, index, self.path)
+
+
+def refuse_foreign(connection: sqlite3.Connection, database: Database) -> None:
+    """Refuses what was copied into the place of a database, before its versions are believed.
+
+    Raises:
+        ForeignDatabase: it is another one of the three, or of another program.
+    """
+    rows, name = applied(connection), database.path.name
+    if not rows and shape(connection):
+        raise ForeignDatabase(
+            f"{name} is a database of another program: move it away, or put ours back from a backup"
+        )
+    firsts = {load(schema)[0].checksum: owner for owner, schema in _SCHEMAS.items()}
+    owner = firsts.get(rows[0].checksum, database.name) if rows else database.name
+    if owner != database.name:
+        raise ForeignDatabase(
+            f"{name} is a copy of {file_name(owner)}: put the right one back from a backup"
+        )
 
 
 def file_name(name: str) -> str:

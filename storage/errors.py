@@ -98,13 +98,17 @@ def naming(path: Path) -> Iterator[None]:
     except sqlite3.Error as err:
         raise database_failure(path, err) from err
     except SchemaError as err:
-        raise SchemaError(f"{path}: {err}") from err
+        raise type(err)(f"{path}: {err}") from err
     except (TypeError, ValueError) as err:
         raise Corrupt(path, f"{type(err).__name__}: {err}") from err
 
 
 class SchemaError(StorageError):
     """A database's schema and the program's migrations do not fit together."""
+
+
+class ForeignDatabase(SchemaError):
+    """A database lies where another one belongs; nothing may be applied to it."""
 
 
 class BackupFailed(StorageError):

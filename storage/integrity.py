@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from storage.database import open_reader
-from storage.databases import Database
+from storage.databases import Database, refuse_foreign
 from storage.errors import DatabaseFailure, Inaccessible, SchemaError, StorageError, UnsafePath
 from storage.migrate import applied, expected_shape, refuse_misfit, shape
 from storage.room import reading_failure
@@ -151,6 +151,7 @@ def _references(connection: sqlite3.Connection, name: str) -> Iterator[Finding]:
 def _schema(connection: sqlite3.Connection, database: Database) -> Iterator[Finding]:
     """Tables and indexes that differ from what the applied migrations make."""
     try:
+        refuse_foreign(connection, database)
         refuse_misfit(connection, database.schema)
     except SchemaError as err:
         yield Finding(database=database.name, table="schema_migrations", what=str(err))

@@ -285,6 +285,41 @@ def test_a_lost_database_is_said_with_what_to_do_and_not_made_anew(
     assert how == "missing" or (home / lost).stat().st_size == 0
 
 
+@pytest.mark.parametrize("argv", [*NEED_ALL_THREE, ("db", "check")], ids=" ".join)
+def test_a_newer_database_is_refused_as_that_by_every_command(
+    home: Path, beadflow: Run, argv: tuple[str, ...]
+) -> None:
+    newer(home / "coordination.db")
+    ran = beadflow(*argv)
+    assert ran.code == 1
+    assert "coordination.db is at version 99" in ran.err
+    assert "use the newer program" in ran.err
+    assert "restore" not in ran.err
+    assert "damaged" not in ran.err
+    assert not (home / "copy").exists()
+
+
+@pytest.mark.parametrize("argv", [*NEED_ALL_THREE, ("db", "check")], ids=" ".join)
+@pytest.mark.parametrize("of", ["coordination", "tempolite", "another program"])
+def test_a_database_in_the_place_of_another_is_named_as_that(
+    home: Path, beadflow: Run, argv: tuple[str, ...], of: str
+) -> None:
+    (home / "beads.db").unlink()
+    if of == "another program":
+        with closing(sqlite3.connect(home / "beads.db")) as connection:
+            connection.execute("CREATE TABLE theirs (a)")
+    else:
+        shutil.copy(home / f"{of}.db", home / "beads.db")
+    before = (home / "beads.db").read_bytes()
+    ran = beadflow(*argv)
+    assert ran.code == 1
+    said = "a database of another program" if " " in of else f"a copy of {of}.db"
+    assert f"beads.db is {said}" in ran.err
+    assert "newer" not in ran.err
+    assert states(beadflow)[2] == "foreign"
+    assert (home / "beads.db").read_bytes() == before
+
+
 ODD: dict[str, Callable[[Path], object]] = {
     "a link": lambda path: path.symlink_to(path.with_name("beads.db")),
     "a link to nothing": lambda path: path.symlink_to(path.with_name("nowhere")),
