@@ -415,14 +415,18 @@ def _file_rows(taken: Manifest) -> list[tuple[str, str, str, str]]:
 
 
 def _print_steps(
-    out: Output, shape: str, done: list[tuple[Database, Applied]], nothing: str, backup: str = ""
+    out: Output,
+    shape: str,
+    done: list[tuple[Database, Applied]],
+    nothing: str,
+    backup: str | None = None,
 ) -> None:
     if out.json:
         steps = [
             {"database": database.name, "version": step.version, "name": step.name}
             for database, step in done
         ]
-        out.envelope(shape, steps, **({"backup": backup} if backup else {}))
+        out.envelope(shape, steps if backup is None else {"steps": steps, "backup": backup or None})
         return
     out.table(_STEP_COLUMNS, [(d.name, str(step.version), step.name) for d, step in done])
     if backup:

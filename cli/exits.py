@@ -40,8 +40,9 @@ _MEANINGS = {
     ExitCode.INTERRUPTED: "interrupted with Ctrl-C; nothing was cancelled",
 }
 
-# Answers without an entry are FAILED. 503 counts as unreachable: to a script, a server that cannot
-# serve and one that is not there ask for the same thing, to come back later.
+# Answers without an entry are FAILED, 507 among them: a full disk takes a person. 503 counts as
+# unreachable: to a script, a server that cannot serve and one that is not there ask for the same
+# thing, to come back later.
 _BY_STATUS = {
     400: ExitCode.USAGE,
     401: ExitCode.AUTH,

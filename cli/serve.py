@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +25,7 @@ log = structlog.get_logger("beadflow.serve")
 
 _REPO = "The Git repository to serve; by default the one around the current directory."
 _DATA = "Where to keep the databases; by default beadflow/ in the repository's Git directory."
-_CONFIG = "A settings file (TOML): host, port, plugins, strict_workflows, retention_days and more."
+_CONFIG = f"A settings file (TOML): {', '.join(field.name for field in fields(Settings))}."
 
 
 def up(

@@ -119,11 +119,20 @@ def _refuse_disagreement(there: tuple[Database, ...], held: Snapshot) -> None:
     written, made = _asked(tempolite, held, _tempolite, (0, set[str]()))
     applied_here = _asked(beads, held, last_applied, 0)
     if copied > written:
-        raise StoresDisagree(tempolite.path, coordination.path)
+        raise _disagreement(tempolite, coordination, held)
     if made - mapped:
-        raise StoresDisagree(coordination.path, tempolite.path)
+        raise _disagreement(coordination, tempolite, held)
     if applied_here > logged:
-        raise StoresDisagree(coordination.path, beads.path)
+        raise _disagreement(coordination, beads, held)
+
+
+def _disagreement(behind: Database, ahead: Database, held: Snapshot) -> StoresDisagree:
+    connection, lacks = held.get(behind.name), ""
+    if connection is None:
+        lacks = "is empty" if behind.path.exists() else "is missing"
+    elif not applied(connection):
+        lacks = "has no tables"
+    return StoresDisagree(behind.path, ahead.path, lacks=lacks)
 
 
 def _asked(

@@ -14,7 +14,8 @@ noticed now, while there are older backups.
 import shutil
 import sqlite3
 import tempfile
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -24,7 +25,7 @@ from storage.coordination import queries as coordination
 from storage.database import make_private_directory
 from storage.databases import Database, databases
 from storage.durable import PRIVATE_FILE
-from storage.errors import BackupExists, BackupFailed, database_failure
+from storage.errors import BackupExists, BackupFailed, DatabaseFailure, database_failure
 from storage.integrity import inspect
 from storage.invariants import broken
 from storage.issues import queries as issues
@@ -58,13 +59,17 @@ def take(directory: Path, published: Path, target: Path, *, program: str) -> Man
         DiskFull: there is no room for it; nothing is left of it.
         OSError: the target cannot be written.
     """
-    if target.is_symlink() or (target.exists() and not _is_empty_directory(target)):
+    if target.is_symlink():
+        raise BackupExists(
+            target, "it is a symbolic link, which a backup never replaces: name what it leads to"
+        )
+    if target.exists() and not _is_empty_directory(target):
         raise BackupExists(
             target, "it is there already, and a backup is never overwritten: name another directory"
         )
-    with naming_full(target):
+    with _naming(target), naming_full(target):
         make_private_directory(target.parent)
-        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
+        partial = Path(tempfile.mkdtemp(prefix=_hidden(target), dir=target.parent))
         try:
             taken = _fill(partial, directory, published, program, target)
             durable.sync(partial)
@@ -74,6 +79,34 @@ def take(directory: Path, published: Path, target: Path, *, program: str) -> Man
             raise
         durable.sync(target.parent)
     return taken
+
+
+def _hidden(target: Path) -> str:
+    return f".{target.name}.partial-"
+
+
+@contextmanager
+def _naming(target: Path) -> Iterator[None]:
+    """Names the backup that was asked for in what goes wrong in its hidden directory."""
+    try:
+        yield
+    except DatabaseFailure as err:
+        named = _under(target, err.path)
+        if named == err.path:
+            raise
+        raise type(err)(named, err.detail) from err
+    except OSError as err:
+        if isinstance(err.filename, str):
+            err.filename = str(_under(target, Path(err.filename)))
+        raise
+
+
+def _under(target: Path, path: Path) -> Path:
+    """A path in the hidden directory, as it would be in the backup; any other as it is."""
+    for place in (path, *path.parents):
+        if place.parent == target.parent and place.name.startswith(_hidden(target)):
+            return target / path.relative_to(place)
+    return path
 
 
 def _fill(partial: Path, directory: Path, published: Path, program: str, target: Path) -> Manifest:

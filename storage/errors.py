@@ -133,7 +133,7 @@ class BackupUnusable(StorageError):
 
 
 class BackupMissing(BackupUnusable):
-    """There is no directory of that name."""
+    """There is no directory of that name, or what is in it is no backup."""
 
 
 class BackupOfAnother(BackupUnusable):
@@ -245,9 +245,11 @@ class RepositoryCopied(StorageError):
 class StoresDisagree(StorageError):
     """One database lacks what another relies on: it was lost, or put back from another time."""
 
-    def __init__(self, behind: Path, ahead: Path) -> None:
+    def __init__(self, behind: Path, ahead: Path, *, lacks: str = "") -> None:
+        """`lacks` says how `behind` was lost ("is missing"); without it, it is older."""
+        how = f"{lacks}, and {ahead} relies on it" if lacks else f"is older than {ahead}"
         super().__init__(
-            f"{behind} is missing, empty or older than {ahead}: put both back from the same backup"
+            f"{behind} {how}: put both back from the same backup"
             " (`beadflow db restore`), or move the whole data directory away to begin anew"
             " (the issues stay in their file)"
         )

@@ -54,8 +54,8 @@ def read(directory: Path) -> Manifest:
     """Reads a backup's manifest; the files are not looked at.
 
     Raises:
-        BackupMissing: there is no such directory.
-        BackupUnusable: it has none, or it is damaged, or a newer program wrote it.
+        BackupMissing: there is no such directory, or no manifest in it.
+        BackupUnusable: it is damaged, or a newer program wrote it.
     """
     try:
         body = json.loads(regular.read(directory / NAME))
@@ -66,7 +66,7 @@ def read(directory: Path) -> Manifest:
     except (FileNotFoundError, NotADirectoryError) as err:
         if not directory.is_dir():
             raise BackupMissing(directory, "there is no such directory") from err
-        raise BackupUnusable(directory, f"it has no {NAME}, so it is no whole backup") from err
+        raise BackupMissing(directory, f"it has no {NAME}, so it is no whole backup") from err
     except (OSError, ValueError, KeyError, RecursionError) as err:
         raise BackupUnusable(directory, f"its {NAME} cannot be read ({plain(err)})") from err
     if version != FORMAT:

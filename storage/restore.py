@@ -52,7 +52,7 @@ def verify(backup: Path) -> Manifest:
     """Reads a backup from end to end, and changes nothing.
 
     Raises:
-        BackupMissing: there is no such directory.
+        BackupMissing: there is no such directory, or no manifest in it.
         BackupUnusable: it is not whole, was changed, or comes from a newer program.
     """
     taken = manifest.read(backup)

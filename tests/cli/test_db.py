@@ -279,7 +279,7 @@ def test_a_lost_database_is_said_with_what_to_do_and_not_made_anew(
         (home / lost).touch()
     ran = beadflow(*argv)
     assert ran.code == 1
-    assert f"{home / lost} is missing, empty or older than" in ran.err
+    assert f"{home / lost} is {how}, and {home}" in ran.err
     assert "put both back from the same backup (`beadflow db restore`)" in ran.err
     assert (home / lost).exists() == (how == "empty")
     assert how == "missing" or (home / lost).stat().st_size == 0
@@ -378,7 +378,7 @@ def test_a_database_of_an_older_backup_is_refused_with_what_to_do(
         connection.execute("DELETE FROM workflow_mappings")
     ran = beadflow(*argv)
     assert ran.code == 1
-    assert "older than" in ran.err
+    assert f"{home / 'coordination.db'} is older than {home / 'tempolite.db'}" in ran.err
     assert "put both back from the same backup (`beadflow db restore`)" in ran.err
     assert not (home / "backups").exists()
     assert not (home / "copy").exists()
@@ -404,7 +404,7 @@ def test_a_lost_database_is_no_puzzle_while_a_restore_is_unfinished(
     (home / "coordination.db").unlink()
     err = beadflow("db", "status").err
     assert "was cut off" in err
-    assert "older than" not in err
+    assert "relies on it" not in err
 
 
 def test_a_backup_is_taken_beside_a_holder_and_restored_without_one(
@@ -447,8 +447,8 @@ def test_a_backup_that_is_not_whole_is_refused_in_words(
 ) -> None:
     (tmp_path / "half").mkdir()
     ran = beadflow("db", "restore", str(tmp_path / "half"), "-o", "json")
-    assert ran.code == 1
-    assert ran.json["error"]["code"] == "storage"
+    assert ran.code == 6
+    assert ran.json["error"]["code"] == "no_backup"
     assert "no whole backup" in ran.err
 
 
@@ -472,6 +472,17 @@ def test_a_backup_is_never_overwritten(home: Path, beadflow: Run, tmp_path: Path
     assert ran.json["error"]["code"] == "backup_exists"
     assert "never overwritten: name another directory" in ran.err
     assert [path.name for path in (tmp_path / "monday").iterdir()] == ["note"]
+
+
+def test_a_link_is_no_place_for_a_backup_and_is_said_to_be_one(
+    home: Path, beadflow: Run, tmp_path: Path
+) -> None:
+    beadflow("db", "migrate")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "monday").symlink_to(tmp_path / "there")
+    ran = beadflow("db", "backup", str(tmp_path / "monday"))
+    assert ran.code == 7
+    assert "it is a symbolic link, which a backup never replaces: name what it leads" in ran.err
 
 
 def test_a_backup_of_a_damaged_database_names_the_place_that_was_meant(
@@ -601,8 +612,9 @@ def test_a_rollback_takes_a_backup_first_and_then_each_step_back(
     version = databases(home)[1].newest
     ran = beadflow("db", "rollback", "--to", str(version - 1), "-o", "json")
     assert ran.code == 0
-    assert ("tempolite", version) in [(s["database"], s["version"]) for s in ran.json["data"]]
-    backup = Path(ran.json["backup"])
+    done = ran.json["data"]
+    assert ("tempolite", version) in [(s["database"], s["version"]) for s in done["steps"]]
+    backup = Path(done["backup"])
     assert backup.parent == home / "backups"
     with closing(open_reader(home / "tempolite.db")) as connection:
         assert applied(connection)[-1].version == version - 1
@@ -618,7 +630,7 @@ def test_a_rollback_of_one_database_leaves_the_others(
     beadflow("db", "migrate")
     version = databases(home)[1].newest
     ran = beadflow("db", "rollback", "--to", "1", "--database", "beads", "-o", "json")
-    assert "tempolite" not in {step["database"] for step in ran.json["data"]}
+    assert "tempolite" not in {step["database"] for step in ran.json["data"]["steps"]}
     with closing(open_reader(home / "tempolite.db")) as connection:
         assert applied(connection)[-1].version == version
 
@@ -641,6 +653,8 @@ def test_a_rollback_with_nothing_to_take_back_makes_no_backup(home: Path, beadfl
     ran = beadflow("db", "rollback", "--to", str(newest))
     assert ran.code == 0
     assert f"no database is above version {newest}" in ran.err
+    said = beadflow("db", "rollback", "--to", str(newest), "-o", "json")
+    assert said.json["data"] == {"steps": [], "backup": None}
     assert not (home / "backups").exists()
 
 

@@ -1,5 +1,6 @@
 """The settings file, as far as no command has to run for it."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from cli.problem import Problem
 from cli.settings import Settings
 from storage.tuning import DEFAULTS, MIB
+from tests.cli.run import Run
 
 
 def read(tmp_path: Path, text: str) -> Settings:
@@ -17,6 +19,11 @@ def read(tmp_path: Path, text: str) -> Settings:
 
 def test_without_settings_the_databases_are_tuned_as_the_stores_say() -> None:
     assert Settings().tuning == DEFAULTS
+
+
+def test_the_help_of_a_start_lists_every_setting(beadflow: Run) -> None:
+    said = " ".join(beadflow("up", "--help").out.replace("│", " ").split())
+    assert ", ".join(field.name for field in fields(Settings)) in said
 
 
 def test_every_knob_of_the_databases_can_be_set(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import stat
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,7 @@ from storage import durable
 from storage.backup import take
 from storage.database import open_writer
 from storage.databases import databases
-from storage.errors import BackupFailed, CannotOpen, DiskFull
+from storage.errors import BackupFailed, CannotOpen, DatabaseFailure, DiskFull, database_failure
 from storage.home import DataDir
 from storage.invariants import broken
 from storage.issues.file import PUBLISHED
@@ -123,6 +124,21 @@ def test_a_backup_that_cannot_be_written_leaves_nothing(
     with pytest.raises(DiskFull, match="No space left"):
         take(home, tmp_path / "none", tmp_path / "b", program="1")
     assert not (tmp_path / "b").exists()
+    assert hidden(tmp_path) == []
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError, OSError])
+def test_what_fails_in_the_hidden_directory_names_the_backup(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def fail(path: Path) -> None:
+        if error is OSError:
+            raise OSError(5, "Input/output error", str(path))
+        raise database_failure(path, sqlite3.OperationalError("disk I/O error"))
+
+    monkeypatch.setattr(durable, "sync", fail)
+    with pytest.raises((DatabaseFailure, OSError), match=r"/b/coordination\.db"):
+        take(home, tmp_path / "none", tmp_path / "b", program="1")
     assert hidden(tmp_path) == []
 
 
