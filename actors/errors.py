@@ -151,6 +151,21 @@ class DatabaseUnavailable(DatabaseError):
     hint = "look the id up before you repeat the request, or repeat it with its idempotency key"
 
 
+class StoreLost(DatabaseUnavailable, Refused):
+    """A file of the stores was deleted, moved or replaced: nothing is written until it is back.
+
+    Who waits for a writer that does not answer waits for this, too; a request does not.
+    """
+
+    code = "store_lost"
+    status = 503
+    retryable = False
+    hint = (
+        "move the data directory back as it was and writes go on, or stop the server and restore a"
+        " backup"
+    )
+
+
 class StoreDamaged(DatabaseError, Refused):
     """A database is damaged: nothing is written to it any more, and reads may fail."""
 

@@ -20,7 +20,7 @@ from actors.coordination.store import claim_home
 from storage.agreement import refuse_strangers
 from storage.coordination import queries as coordination_queries
 from storage.coordination.queries import set_meta
-from storage.database import located, open_reader, open_writer, refuse_damaged
+from storage.database import located, log_of, open_reader, open_writer, refuse_damaged
 from storage.errors import (
     RepositoryCopied,
     RepositoryMismatch,
@@ -34,6 +34,7 @@ from storage.inline import open_inline
 from storage.issues.queries import last_seq as last_journal_seq
 from storage.migrate import migrate
 from storage.pool import ReadPool
+from storage.presence import Presence
 from storage.tuning import DEFAULTS, MIB, Tuning
 
 Observe = Callable[[str, str, float], None]
@@ -59,9 +60,10 @@ class Readers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """The databases of one data directory, and whose they are."""
+    """The databases of one data directory, whose they are, and whether their files are there."""
 
     identity: Identity
+    presence: Presence
     coordination: Readers
     tempolite: Readers
     beads: Readers
@@ -116,7 +118,9 @@ async def open_stores(
             )
             for name, (path, schema) in places.items()
         }
-        yield Stores(identity=identity, **readers)
+        logs = [log_of(path) for path, _ in places.values()]
+        presence = Presence([data.lock, *(path for path, _ in places.values()), *logs])
+        yield Stores(identity=identity, presence=presence, **readers)
 
 
 def _refuse_small_and_damaged(path: Path) -> None:

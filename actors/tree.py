@@ -182,6 +182,7 @@ class _Parts:
             observe_log=partial(meters.observe_log, database),
             on_commit=on_commit,
             tuning=readers.tuning,
+            presence=self._world.stores.presence,
             poison=self._world.poison,
         )
 

@@ -7,7 +7,7 @@ are semantic ("append these events after number 7"), not SQL; their handlers are
 over the connection, given when the writer is made. When the disk is slower than its callers, its
 mailbox fills up and they wait in line, each until its own deadline.
 
-What concerns the whole batch ends in one of three ways:
+What concerns the whole batch ends in one of four ways:
 
 - **The disk is full.** The batch is taken back and refused with `StorageFull`. Reads go on, and the
   next batch is simply tried, so writing resumes by itself. A log that is longer than what is left
@@ -18,6 +18,9 @@ What concerns the whole batch ends in one of three ways:
   writes it, and its answer is true either way. When that fails too, the askers are told that the
   outcome is unknown (`DatabaseUnavailable`), and the next batch tries to open the database again.
   An actor that crashed instead would use up its restarts on a fault that no restart mends.
+- **A file is lost**: deleted, moved or replaced, its own or another of the stores. Once a second,
+  while there are commits, that is looked at before the batch, which is then refused with
+  `StoreLost`, and so is every later one until the files are back (`storage.presence`).
 - **The database is damaged.** Nothing is written any more. Every command is refused with
   `StoreDamaged`, which names the file and the place, until the process is started on a sound one.
 
@@ -44,6 +47,7 @@ from actors.errors import (
     Forbidden,
     StorageFull,
     StoreDamaged,
+    StoreLost,
 )
 from storage.database import empty_log, free_bytes, located, log_bytes, open_writer
 from storage.errors import (
@@ -51,10 +55,12 @@ from storage.errors import (
     DatabaseBusy,
     DatabaseFailure,
     DiskFull,
+    FileLost,
     StorageError,
     database_failure,
 )
 from storage.migrate import migrate
+from storage.presence import Presence
 from storage.tuning import DEFAULTS, Tuning
 from supervision import (
     ActorDeadError,
@@ -92,6 +98,10 @@ PERSIST_PAUSE_S = 1.0
 
 LOG_LOOK_S = 1.0
 """How often the size of the write-ahead log is looked at, while there are commits."""
+
+FILES_LOOK_S = 1.0
+"""How long a commit may rely on a look at the files: so much may be lost with them. A look takes
+20 µs, but lets go of the interpreter's lock for each file."""
 
 LOG_PATIENCE_S = 0.1
 """How long commits may wait for the readers that keep an overlong log from being emptied."""
@@ -151,6 +161,7 @@ class DatabaseWriter(BlockingActor):
             those who copy from the database. It may be lost, so they must also look by themselves.
         bounds: of one transaction.
         tuning: of the connection, and how long the log may become.
+        presence: the files without which nothing may be written.
         poison: whether `Poison` is obeyed.
     """
 
@@ -170,6 +181,7 @@ class DatabaseWriter(BlockingActor):
         on_commit: Callable[[], None] | None = None,
         bounds: Bounds | None = None,
         tuning: Tuning = DEFAULTS,
+        presence: Presence | None = None,
         poison: bool = False,
     ) -> None:
         super().__init__()
@@ -184,6 +196,9 @@ class DatabaseWriter(BlockingActor):
         self._on_commit = on_commit
         self._bounds = bounds or Bounds()
         self._tuning = tuning
+        self._presence = presence or Presence()
+        self._lost: FileLost | None = None
+        self._looked_for_files = -math.inf
         self._conn: sqlite3.Connection | None = None
         self._damage: DatabaseFailure | None = None
         self._now: Callable[[], float] = perf_counter
@@ -191,7 +206,7 @@ class DatabaseWriter(BlockingActor):
         self._too_long = False
 
     def on_start(self) -> None:
-        """Opens and migrates the database.
+        """Opens and migrates the database; one that is lost it waits for, and makes no new one.
 
         Raises:
             StorageError: it cannot be opened, or its schema does not fit; the message says what
@@ -202,6 +217,8 @@ class DatabaseWriter(BlockingActor):
         self._batches = Batches(
             self._handlers, self._database, self._observe, self._bounds, self._now
         )
+        if self._find_lost() is not None:
+            return
         conn = open_writer(self._path, self._tuning)
         try:
             migrate(conn, self._schema)
@@ -217,6 +234,7 @@ class DatabaseWriter(BlockingActor):
         """Moves the log into the database file, as far as readers allow, and closes it."""
         if self._conn is None:
             return
+        self._presence.look()  # who has written nothing since the loss learns of it now
         try:
             # A reader in the middle of a query is not waited for: the log is durable, too.
             empty_log(self._conn, patience_s=0.0)
@@ -249,6 +267,8 @@ class DatabaseWriter(BlockingActor):
         """Gives what each asker is told, of the first commands or of all."""
         if self._damage is not None:
             return self._refusals(commands, self._damage, in_doubt=False)
+        if (lost := self._find_lost()) is not None:
+            return self._refusals(commands, lost, in_doubt=False)
         failure, in_doubt = None, False
         for _ in range(2):
             try:
@@ -270,6 +290,14 @@ class DatabaseWriter(BlockingActor):
             logger.warning("the outcome of %d commands is unknown: %s", len(commands), failure)
         return self._refusals(commands, failure, in_doubt=in_doubt)
 
+    def _find_lost(self) -> FileLost | None:
+        """Gives a file that is lost: as seen within the last second, or now while one is."""
+        now = self._now()
+        if self._lost is not None or now - self._looked_for_files >= FILES_LOOK_S:
+            self._looked_for_files = now
+            self._lost = self._presence.look()
+        return self._lost
+
     def _connection(self) -> sqlite3.Connection:
         """The connection; a new one when the last one is not to be trusted.
 
@@ -281,6 +309,9 @@ class DatabaseWriter(BlockingActor):
             DatabaseFailure, sqlite3.Error: there is no telling yet what the disk holds.
         """
         if self._conn is None:
+            self._lost = self._presence.look()
+            if self._lost is not None:
+                raise self._lost  # opening it would make an empty one in its place
             conn = open_writer(self._path, self._tuning)
             try:
                 if not empty_log(conn, patience_s=self._tuning.busy_timeout_s):
@@ -380,6 +411,9 @@ def _refusal(
         case DiskFull() if not in_doubt:
             text = f"{operation} was not written: the disk of {why.path} is full"
             return StorageFull(text, cause=why)
+        case FileLost() if not in_doubt:
+            text = f"{operation} was refused: {why}"
+            return StoreLost(text, operation=operation, cause=why)
         case Corrupt():
             text = unknown if in_doubt else f"{operation} was refused: {why}"
             return StoreDamaged(text, operation=operation, cause=why)
@@ -399,9 +433,9 @@ async def write(writer: Target, command: Command[T], *, deadline_s: float = 30.0
         deadline_s: seconds to try for.
 
     Raises:
-        Refused: what the handler refused with; `StoreDamaged`. `StorageFull`, `MailboxFull`:
-            nothing was written; while an attempt whose outcome is unknown may have been, these are
-            waited out.
+        Refused: what the handler refused with; `StoreDamaged`. `StorageFull`, `MailboxFull`,
+            `StoreLost`: nothing was written; while an attempt whose outcome is unknown may have
+            been, these are waited out.
         DatabaseError: the command failed for a reason that is ours.
         DatabaseUnavailable: no definite answer in time; it may have been written.
     """
@@ -416,12 +450,12 @@ async def write(writer: Target, command: Command[T], *, deadline_s: float = 30.0
             return await ask(writer, command, deadline_s=left_s)
         except ActorRestarting as err:
             lost: Exception = err
-        except (ActorDeadError, AskTimeout, DatabaseUnavailable) as err:
-            lost, in_doubt = err, True
-        except (MailboxFull, StorageFull) as err:
+        except (MailboxFull, StorageFull, StoreLost) as err:
             if not in_doubt:
                 raise
             lost = err
+        except (ActorDeadError, AskTimeout, DatabaseUnavailable) as err:
+            lost, in_doubt = err, True
         left_s = until - trio.current_time() - pause_s
         if left_s <= 0:
             operation = operation_name(type(command))
@@ -434,14 +468,15 @@ async def write(writer: Target, command: Command[T], *, deadline_s: float = 30.0
 async def persist(writer: Target, command: Command[T]) -> T:
     """Sends a command that has to be written sooner or later, and gives its answer.
 
-    For who has nobody to refuse to: a full disk, a full mailbox or a writer that is away are waited
-    out, for as long as the caller lives. Everything else is raised as by `write`.
+    For who has nobody to refuse to: a full disk, a full mailbox, a lost file or a writer that is
+    away are waited out, for as long as the caller lives. Everything else is raised as by `write`.
     """
     while True:
         try:
             return await write(writer, command)
         except (StorageFull, MailboxFull, DatabaseUnavailable) as err:
-            logger.warning("%s waits: %s", operation_name(type(command)), err)
+            level = logging.DEBUG if isinstance(err, StoreLost) else logging.WARNING
+            logger.log(level, "%s waits: %s", operation_name(type(command)), err)
             await trio.sleep(PERSIST_PAUSE_S)
 
 

@@ -1,5 +1,6 @@
 """What the API knows of the system behind it: its actors, and where things lie."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from actors.clock import Clock
@@ -22,6 +23,7 @@ class Doors:
 
     Args:
         needed: actors that have to be there for the system to be ready, by name.
+        keeps_files: whether the files of the stores are still where they were; it may block.
     """
 
     system: System
@@ -30,3 +32,4 @@ class Doors:
     bus: Named
     needed: tuple[tuple[str, Named], ...]
     where: Where
+    keeps_files: Callable[[], bool]

@@ -143,7 +143,7 @@ async def _reading(where: Place) -> AsyncIterator[Any]:
             )
 
         await system.start(ChildSpec(id="manager", name="manager", build=manager))
-        yield create_app(doors_of(system, where))
+        yield create_app(doors_of(system, where, stores.presence))
 
 
 def _unobserved(database: str, operation: str, seconds: float) -> None:

@@ -35,6 +35,7 @@ from storage.git import ISSUES_REF
 from storage.home import DataDir
 from storage.issues.file import PUBLISHED
 from storage.pool import ReadPool
+from storage.presence import Presence
 from supervision import ChildSpec, StartError, System
 
 log = structlog.get_logger("beadflow.plugins")
@@ -163,7 +164,7 @@ async def running(
                 drives_all=drives_all,
                 retention_days=settings.retention_days if drives_all else 0,
             )
-            doors = doors_of(system, where)
+            doors = doors_of(system, where, stores.presence)
             specs = doors_specs(doors, meters.registry, http=sockets.http, metrics=sockets.metrics)
             await _start(system, world, specs)
             if drives_all:  # others may rely on it: it stays until it is stopped
@@ -205,7 +206,7 @@ def warn_of(definitions: Definitions) -> None:
             log.warning("workflow.forbidden", **which, **asdict(finding))
 
 
-def doors_of(system: System, where: Place) -> Doors:
+def doors_of(system: System, where: Place, presence: Presence) -> Doors:
     """The mailboxes that the API's requests end up in."""
     return Doors(
         system=system,
@@ -219,6 +220,7 @@ def doors_of(system: System, where: Place) -> Doors:
             issues_file=str(where.repo / PUBLISHED),
             issues_ref=ISSUES_REF if where.data.git else None,
         ),
+        keeps_files=lambda: presence.look() is None,
     )
 
 

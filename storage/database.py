@@ -176,10 +176,15 @@ def empty_log(conn: sqlite3.Connection, *, patience_s: float) -> bool:
     return not busy
 
 
+def log_of(path: Path) -> Path:
+    """Where a database's write-ahead log is, if it has one."""
+    return path.with_name(f"{path.name}-wal")
+
+
 def log_bytes(path: Path) -> int:
     """The size of a database's write-ahead log; 0 when there is none."""
     try:
-        return path.with_name(f"{path.name}-wal").stat().st_size
+        return log_of(path).stat().st_size
     except FileNotFoundError:
         return 0
 

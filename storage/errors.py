@@ -61,6 +61,15 @@ class ReadOnly(Inaccessible):
     )
 
 
+class FileLost(DatabaseFailure):
+    """What is written to it now, nobody will find; what was written before may be lost, too."""
+
+    what = (
+        "was deleted, moved or replaced while it was in use (move it back, or stop the server and"
+        " restore a backup)"
+    )
+
+
 def database_failure(path: Path | str, error: sqlite3.Error) -> DatabaseFailure:
     """Names what SQLite's error means for the file at `path`."""
     match primary_code(error):

@@ -44,7 +44,8 @@ class DataDir:
         self.beads_db = path / "beads.db"
         self.artifacts = path / "artifacts"
         self.socket = _socket(path)
-        self._lock = HeldFile(path / "lock")
+        self.lock = path / "lock"
+        self._lock = HeldFile(self.lock)
         self._issues_lock = HeldFile(git.common_dir / ISSUES_LOCK) if git else None
 
     @classmethod

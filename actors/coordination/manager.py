@@ -31,7 +31,7 @@ from actors.coordination.messages import (
     WorkflowRecord,
     WorkflowTypeRecord,
 )
-from actors.errors import Conflict, DatabaseUnavailable, Overloaded, StorageFull
+from actors.errors import Conflict, DatabaseUnavailable, Overloaded, StorageFull, StoreLost
 from actors.hints import hint
 from actors.ids import workflow_id as new_workflow_id
 from actors.issues.issue import check, new_issue
@@ -162,6 +162,8 @@ class WorkflowManager(Actor):
         known: str | None = plan.workflow_id
         try:
             known = await write(self._coordination, RecordStart(plan=plan))
+        except StoreLost:
+            raise
         except DatabaseUnavailable as error:
             hint(self._intents, IntentOpen())
             raise _unknown_outcome(plan) from error
@@ -174,7 +176,7 @@ class WorkflowManager(Actor):
         """The second commit. What cannot be made now is made by the intents' actor."""
         try:
             await intents.make(plan, beads=self._beads, tempolite=self._tempolite)
-        except (StorageFull, MailboxFull, Conflict):
+        except (StorageFull, StoreLost, MailboxFull, Conflict):
             hint(self._intents, IntentOpen())
             raise
         except DatabaseUnavailable as error:

@@ -1,7 +1,6 @@
 """/health: whether the process lives, and whether it can take work."""
 
 import shutil
-from pathlib import Path
 
 import trio
 from quart import Blueprint, Response, jsonify
@@ -28,7 +27,7 @@ def routes(doors: Doors) -> Blueprint:
     async def ready() -> Response:
         parts = {name: _is_there(named) for name, named in doors.needed}
         parts["manager"] = await _answers(doors.manager)
-        parts["data"] = await trio.to_thread.run_sync(_has_room, Path(doors.where.data_dir))
+        parts["data"] = await trio.to_thread.run_sync(_can_grow, doors)
         is_ready = all(parts.values())
         status = "ready" if is_ready else "not ready"
         response = jsonify({"status": status, "parts": parts})
@@ -42,10 +41,11 @@ def _is_there(named: Named) -> bool:
     return named.ref is not None
 
 
-def _has_room(data_dir: Path) -> bool:
+def _can_grow(doors: Doors) -> bool:
     """Whether the databases are still where they were, with room to grow."""
+    data_dir = doors.where.data_dir
     try:
-        return (data_dir / "lock").exists() and shutil.disk_usage(data_dir).free >= ROOM_BYTES
+        return doors.keeps_files() and shutil.disk_usage(data_dir).free >= ROOM_BYTES
     except OSError:
         return False
 

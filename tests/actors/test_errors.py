@@ -14,6 +14,8 @@ from actors.errors import (
     NotFound,
     Overloaded,
     StorageFull,
+    StoreDamaged,
+    StoreLost,
     ValidationError,
     WorkflowError,
 )
@@ -44,6 +46,8 @@ def test_codes_are_unique() -> None:
         (Overloaded, 503),
         (ValidationError, 422),
         (StorageFull, 507),
+        (StoreDamaged, 500),
+        (StoreLost, 503),
     ],
 )
 def test_a_refusal_goes_back_to_the_asker(kind: type[WorkflowError], status: int) -> None:

@@ -1,4 +1,5 @@
 import logging
+import math
 import re
 import sqlite3
 import threading
@@ -21,6 +22,7 @@ from actors.errors import (
     NotFound,
     StorageFull,
     StoreDamaged,
+    StoreLost,
 )
 from actors.writer import (
     Bounds,
@@ -34,6 +36,7 @@ from actors.writer import (
 )
 from storage.database import log_bytes, open_reader
 from storage.errors import Corrupt, SchemaError
+from storage.presence import Presence
 from storage.tuning import Tuning
 from supervision import (
     ActorDeadError,
@@ -584,6 +587,92 @@ async def test_a_damaged_database_refuses_every_write_and_names_the_place(
         assert writer.restarts == 0
     assert disk.opened == 1, "nothing is written to it any more"
     assert [r.levelno for r in caplog.records if r.name == "actors.writer"] == [logging.CRITICAL]
+
+
+@asynccontextmanager
+async def a_writer_that_looks(
+    running: Opening, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Running]:
+    """Looks at its file before each transaction, and somebody reads from that."""
+    async with running() as writer:
+        await write(writer.name, AddThing(name="a"))
+    monkeypatch.setattr(actors.writer, "FILES_LOOK_S", 0.0)
+    presence = Presence([writer.path])
+    with closing(open_reader(writer.path)):
+        async with running(presence=presence, poison=True) as writer:
+            await write(writer.name, AddThing(name="b"))
+            yield writer
+
+
+async def test_nothing_is_written_to_a_file_that_was_deleted(
+    running: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_writer_that_looks(running, monkeypatch) as writer:
+        writer.path.unlink()
+        with pytest.raises(StoreLost, match=r"add_thing was refused: .*things\.db was deleted"):
+            await write(writer.name, AddThing(name="c"))
+        assert writer.restarts == 0
+
+
+async def test_a_writer_that_is_restarted_makes_no_new_file_in_the_place_of_a_lost_one(
+    running: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_writer_that_looks(running, monkeypatch) as writer:
+        monkeypatch.setattr(actors.writer, "FILES_LOOK_S", math.inf)
+        writer.path.unlink()
+        with pytest.raises(ActorDeadError):
+            await ask(writer.name, Poison())
+        with pytest.raises(StoreLost):
+            await write(writer.name, AddThing(name="c"))
+        assert not writer.path.exists()
+        assert writer.restarts == 1
+
+
+async def test_a_file_that_comes_back_is_written_again(
+    running: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_writer_that_looks(running, monkeypatch) as writer:
+        away = writer.path.rename(writer.path.with_name("away.db"))
+        with pytest.raises(StoreLost):
+            await write(writer.name, AddThing(name="c"))
+        away.rename(writer.path)
+        assert await write(writer.name, AddThing(name="c")) == 3
+
+
+async def test_a_connection_is_not_opened_anew_in_the_place_of_a_lost_file(
+    running: Opening, monkeypatch: pytest.MonkeyPatch, disk: Disk
+) -> None:
+    async with a_writer_that_looks(running, monkeypatch) as writer:
+        monkeypatch.setattr(actors.writer, "FILES_LOOK_S", math.inf)
+        writer.path.unlink()
+        disk.break_("COMMIT", sqlite3.SQLITE_IOERR)
+        with pytest.raises(DatabaseUnavailable, match="was written is not known"):
+            await ask(writer.name, AddThing(name="c"))
+        assert not writer.path.exists()
+
+
+async def test_a_look_at_the_files_is_good_for_a_second(
+    running: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[None] = []
+    monkeypatch.setattr(Presence, "look", lambda _: looks.append(None))
+    monkeypatch.setattr(actors.writer, "FILES_LOOK_S", math.inf)
+    async with running() as writer:
+        for name in "abc":
+            await write(writer.name, AddThing(name=name))
+        assert len(looks) == 1, "at its start"
+
+
+async def test_persist_waits_for_a_lost_file(
+    running: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actors.writer, "PERSIST_PAUSE_S", 0.01)
+    async with a_writer_that_looks(running, monkeypatch) as writer:
+        away = writer.path.rename(writer.path.with_name("away.db"))
+        with trio.move_on_after(0.1):
+            await persist(writer.name, AddThing(name="c"))
+        away.rename(writer.path)
+        assert await persist(writer.name, AddThing(name="c")) == 3
 
 
 def overwrite(path: Path, table: str) -> int:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from actors.clock import system_clock
 from actors.facts import LoggedFact
+from actors.tree import World
 from api.app import create_app
 from api.doors import Doors, Where
 from beadflow import (
@@ -141,8 +142,11 @@ async def site(
         specs: what stands in the tree as the API's own actors, from the doors and the world.
     """
 
+    def behind(system: System, world: World) -> Doors:
+        return doors_of(system, Place(data=world.data, repo=repo), world.stores.presence)
+
     def doors(system: System, world: Any) -> Sequence[ChildSpec]:
-        return specs(doors_of(system, Place(data=world.data, repo=repo)), world) if specs else ()
+        return specs(behind(system, world), world) if specs else ()
 
     async with running_system(
         repo,
@@ -150,8 +154,8 @@ async def site(
         agents=[Greeter],
         doors=doors,
     ) as running:
-        behind = doors_of(running.system, Place(data=running.world.data, repo=repo))
-        yield Site(running=running, doors=behind, app=create_app(behind))
+        entrance = behind(running.system, running.world)
+        yield Site(running=running, doors=entrance, app=create_app(entrance))
 
 
 def nowhere(system: System) -> Doors:
@@ -165,6 +169,7 @@ def nowhere(system: System) -> Doors:
         bus=nobody,
         needed=(("nobody", nobody),),
         where=where,
+        keeps_files=lambda: False,
     )
 
 
