@@ -35,8 +35,8 @@ from actors.workflows.definition import Definitions
 from actors.workflows.dispatcher import Dispatcher
 from actors.workflows.facts import workflow_outbox
 from actors.workflows.messages import WorkflowGaveUp
+from actors.workflows.parts import EngineParts
 from actors.workflows.timers import Timers
-from actors.workflows.workflow import EngineParts
 from actors.writer import DatabaseWriter, Handler
 from storage.home import DataDir
 from storage.issues.file import PUBLISHED

@@ -17,6 +17,7 @@ from actors.clock import rfc3339
 from actors.errors import Conflict, NotFound, Overloaded
 from actors.hints import hint
 from actors.workflows.history import Status
+from actors.workflows.loading import Loaded, load_short
 from actors.workflows.messages import (
     BeginLife,
     DescribeWorkflow,
@@ -29,8 +30,9 @@ from actors.workflows.messages import (
     WorkflowGaveUp,
     WorkflowView,
 )
+from actors.workflows.parts import EngineParts
 from actors.workflows.store import as_created
-from actors.workflows.workflow import EngineParts, Loaded, WorkflowActor, load_short
+from actors.workflows.workflow import WorkflowActor
 from actors.writer import persist, write
 from storage.workflows import queries
 from storage.workflows.records import InstanceRow

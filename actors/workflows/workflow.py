@@ -9,34 +9,29 @@ What others ask of the workflow is in its rows before its actor hears of it, so 
 actor only says: look. A workflow that waits for long stops its actor and waits as its row.
 """
 
-import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import trio
 from pydantic_core import to_jsonable_python
 
-from actors.agents.messages import TaskReady, TaskWithdrawn
-from actors.bus import log_line, tell_bus
-from actors.clock import Clock, rfc3339
+from actors.agents.messages import TaskWithdrawn
+from actors.clock import rfc3339
 from actors.errors import Conflict, NotFound, ValidationError
 from actors.hints import hint
 from actors.workflows import segments
 from actors.workflows.activities import encode_failure, encode_result
 from actors.workflows.containment import contained
 from actors.workflows.context import Context, answer_query
-from actors.workflows.definition import Definitions, WorkflowDefinition
-from actors.workflows.document import event_of
+from actors.workflows.definition import WorkflowDefinition
 from actors.workflows.execution import (
     CancelledError,
-    ChildEnd,
     ContinueAsNew,
     Execution,
 )
-from actors.workflows.history import CLOSED, OUTER, HistoryEvent, Kind, Status
+from actors.workflows.history import CLOSED, OUTER, Kind, Status
 from actors.workflows.journal import Journal
+from actors.workflows.loading import Loaded, cancel_reason_of, load_short, origin_of
 from actors.workflows.messages import (
     Appended,
     AppendHistory,
@@ -46,7 +41,6 @@ from actors.workflows.messages import (
     NewRun,
     Park,
     QueryWorkflow,
-    RecordHeartbeat,
     RunTransaction,
     TaskEnded,
     Transacted,
@@ -55,58 +49,23 @@ from actors.workflows.messages import (
     WorkflowView,
 )
 from actors.workflows.outcome import decisive, failure_of_run
+from actors.workflows.outside import Outside
+from actors.workflows.parts import EngineParts
 from actors.workflows.replay import NonDeterminismError, Replay
 from actors.workflows.segments import Segments
 from actors.workflows.strand import Strand
 from actors.writer import Settle, persist
 from storage import payload
-from storage.pool import ReadPool
 from storage.workflows import queries
-from storage.workflows.records import InstanceRow, TaskRow
-from supervision import Actor, Named
-
-INLINE_EVENTS = 100
-"""Histories up to this length are read on the trio thread: about 0.3 ms, less than a hop costs."""
+from storage.workflows.records import InstanceRow
+from supervision import Actor
 
 PARK_AFTER_S = 5.0
 """How long a workflow that only waits keeps its actor."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineParts:
-    """What every workflow actor is given.
-
-    Args:
-        reader: one read-only connection for short look-ups by key, on the trio thread.
-        pool: read-only connections off the trio thread, for long histories.
-        parks: False where nothing would wake a workflow that waits as its row.
-    """
-
-    definitions: Definitions
-    writer: Named
-    coordinator: Named
-    dispatcher: Named
-    timers: Named
-    bus: Named
-    reader: sqlite3.Connection
-    pool: ReadPool
-    clock: Clock
-    parks: bool = True
-
-
-Loaded = tuple[InstanceRow, list[HistoryEvent]]
-"""A row and the events of its present run, as they were read."""
-
-
 class _Unrunnable(Exception):  # noqa: N818 - a state
     """The code that started this workflow is gone, or no longer takes what it was given."""
-
-
-def load_short(reader: sqlite3.Connection, row: InstanceRow) -> Loaded | None:
-    """An instance with the events of its present run; None when those are many."""
-    parameters = (row.workflow_id, row.run_seq, INLINE_EVENTS)
-    rows = reader.execute(queries.RUN_BEGIN, parameters).fetchall()
-    return None if len(rows) == INLINE_EVENTS else (row, [event_of(found) for found in rows])
 
 
 class WorkflowActor(Actor):
@@ -135,7 +94,7 @@ class WorkflowActor(Actor):
         self._workflow_id = workflow_id
         self._parts = parts
         self._restarted = restarted
-        self._news = trio.lowlevel.ParkingLot()
+        self._outside = Outside(workflow_id, parts, self._idle)
         self._row: InstanceRow
         self._origin: dict[str, Any] = {}
         self._execution: Execution
@@ -174,10 +133,10 @@ class WorkflowActor(Actor):
             pool=self._parts.pool,
             writer=self._parts.writer,
         )
-        self._origin = _origin(events)
+        self._origin = origin_of(events)
         replay = Replay.of(self._workflow_id, events)
         self._execution = self._begin(replay, stalled=row.status == Status.STALLED)
-        self._execution.cancel_reason = _cancel_reason(events)
+        self._execution.cancel_reason = cancel_reason_of(events)
         if len(events) > 1 or row.run > 1:  # a new run has what the one before left
             self._take_messages()
         self.spawn(self._run)
@@ -187,7 +146,7 @@ class WorkflowActor(Actor):
             case Look():
                 return self._look()
             case TaskEnded():
-                self._news.unpark_all()
+                self._outside.tell()
             case QueryWorkflow():
                 return self.defer(self._query(message))
             case DescribeWorkflow():
@@ -225,13 +184,13 @@ class WorkflowActor(Actor):
                     self._execution.cancel(payload.decode(text)["reason"])
                 case Kind.WORKFLOW_PAUSED:
                     self._execution.pause()
-                    self.idle()
+                    self._idle()
                 case Kind.WORKFLOW_RESUMED:
                     self._execution.resume()
                 case Kind.WORKFLOW_TERMINATED | Kind.WORKFLOW_DEAD_LETTERED:
                     self._leave()
         self._take_messages()
-        self._news.unpark_all()
+        self._outside.tell()
         return True
 
     def _take_messages(self) -> None:
@@ -253,7 +212,7 @@ class WorkflowActor(Actor):
             run=self._row.run,
             replay=replay,
             journal=self._journal,
-            surroundings=self,
+            surroundings=self._outside,
             definitions=self._parts.definitions,
             recovered=queries.has_heartbeats(self._parts.reader, self._workflow_id),
             stalled=stalled,
@@ -371,7 +330,8 @@ class WorkflowActor(Actor):
 
     # Waiting as a row.
 
-    def idle(self) -> None:
+    def _idle(self) -> None:
+        """Hear that the function may be doing nothing but wait."""
         if self._parts.parks and not self._parking and self._execution.resting:
             self._parking = True
             self.spawn(self._rest)
@@ -393,7 +353,7 @@ class WorkflowActor(Actor):
     def _is_far(self) -> bool:
         """Whether no timer ends so soon that it is not worth it."""
         wake_at = self._execution.wake_at
-        return wake_at is None or wake_at - self.now() > timedelta(seconds=PARK_AFTER_S)
+        return wake_at is None or wake_at - self._outside.now() > timedelta(seconds=PARK_AFTER_S)
 
     async def _park(self) -> None:
         await self._journal.barrier()
@@ -481,65 +441,3 @@ class WorkflowActor(Actor):
         for workflow_id in workflow_ids:
             if workflow_id != self._workflow_id:
                 hint(self._parts.dispatcher, Launch(workflow_id=workflow_id))
-
-    # What a run needs of us (`Surroundings`).
-
-    def now(self) -> datetime:
-        return self._parts.clock()
-
-    def offer_task(self) -> None:
-        hint(self._parts.coordinator, TaskReady(workflow_id=self._workflow_id))
-
-    def task_outcome(self, op: str) -> TaskRow | None:
-        row = queries.task(self._parts.reader, self._workflow_id, op)
-        return row if row is not None and row.state in ("done", "failed") else None
-
-    def child_end(self, workflow_id: str) -> ChildEnd | None:
-        row = queries.instance(self._parts.reader, workflow_id)
-        if row is None or row.status not in CLOSED:
-            return None
-        _, kind, text = queries.last_event(self._parts.reader, workflow_id)
-        return ChildEnd(kind=Kind(kind), payload=text)
-
-    async def news(self) -> None:
-        await self._news.park()
-
-    def heartbeat(self, command: RecordHeartbeat) -> None:
-        hint(self._parts.writer, command)
-
-    def last_heartbeat(self, op: str) -> str | None:
-        return queries.heartbeat(self._parts.reader, self._workflow_id, op)
-
-    def log(self, message: str, level: str) -> None:
-        line = log_line(
-            workflow_id=self._workflow_id,
-            source="workflow",
-            level=level,
-            message=message,
-            at=rfc3339(self._parts.clock()),
-        )
-        tell_bus(self._parts.bus, line)
-
-
-def _origin(events: Sequence[HistoryEvent]) -> dict[str, Any]:
-    """What does not change from run to run: the issue, the agent, the parent."""
-    first = payload.decode(events[0].payload)
-    origin = {
-        "issue_id": first["issue_id"],
-        "agent_type": first.get("agent_type"),
-        "agent_id": first.get("agent_id"),
-    }
-    for event in events:
-        if event.kind is Kind.WORKFLOW_ACTIVATED:
-            body = payload.decode(event.payload) or {}
-            origin["agent_id"] = body.get("agent_id") or origin["agent_id"]
-    return origin
-
-
-def _cancel_reason(events: Sequence[HistoryEvent]) -> str | None:
-    """Why it is to end, where that was asked for in this run or carried over into it."""
-    for event in events:
-        if event.kind is Kind.WORKFLOW_CANCEL_REQUESTED:
-            return str(payload.decode(event.payload)["reason"])
-    carried = payload.decode(events[0].payload).get("cancel_reason")
-    return None if carried is None else str(carried)

@@ -36,9 +36,10 @@ from actors.workflows.messages import (
     TaskEnded,
     WakeAt,
 )
+from actors.workflows.parts import EngineParts
 from actors.workflows.store import HANDLERS
 from actors.workflows.timers import Timers
-from actors.workflows.workflow import EngineParts, WorkflowActor
+from actors.workflows.workflow import WorkflowActor
 from actors.writer import Command
 from storage import payload
 from storage.migrate import migrate

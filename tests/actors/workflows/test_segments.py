@@ -26,7 +26,7 @@ done: list[int] = []
 def _short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     done.clear()
     monkeypatch.setattr(segments, "EVENTS", 20)
-    monkeypatch.setattr("actors.workflows.workflow.INLINE_EVENTS", 10)
+    monkeypatch.setattr("actors.workflows.loading.INLINE_EVENTS", 10)
 
 
 class Work(BaseModel):
