@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import structlog
 
+from actors.damage import damage_in
 from actors.telemetry import Meters
 from supervision import (
     ActorCrashed,
@@ -64,9 +65,10 @@ class Lifecycle:
         """The exception of a crash, for its traceback, the first time one comes from that line.
 
         A traceback takes ten times as long as the rest of its line, and in a storm all are alike.
+        Of damage it would say nothing: the line names the file, and no code is to blame.
         """
         cause = event.reason.cause if isinstance(event, ActorCrashed) else None
-        if cause is None or (origin := _origin(cause)) in self._traced:
+        if cause is None or damage_in(cause) or (origin := _origin(cause)) in self._traced:
             return {}
         self._traced.add(origin)
         return {"exc_info": cause}

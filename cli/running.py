@@ -20,6 +20,7 @@ import structlog
 
 from actors import plugins
 from actors.clock import system_clock
+from actors.damage import LastCrash
 from actors.lifecycle import Lifecycle
 from actors.mailboxes import Mailboxes
 from actors.stores import Stores, open_stores
@@ -31,12 +32,15 @@ from api.server import doors_specs, listen
 from cli.exits import ExitCode
 from cli.problem import Problem
 from cli.settings import Settings, level_number
+from storage.database import located
+from storage.errors import Corrupt
 from storage.git import ISSUES_REF
 from storage.home import DataDir
 from storage.issues.file import PUBLISHED
 from storage.pool import ReadPool
 from storage.presence import Presence
-from supervision import ChildSpec, StartError, System
+from supervision import ChildSpec, Event, StartError, System
+from supervision.events import Observer
 
 log = structlog.get_logger("beadflow.plugins")
 
@@ -136,7 +140,8 @@ async def running(
     alone that it did not start itself.
 
     Raises:
-        Problem: a plugin cannot be used, or a part of the tree did not start.
+        Problem: a plugin cannot be used, or a part of the tree did not start; at the end, an actor
+            came upon damage, and the system was stopped for it.
         StorageError: a database cannot be opened.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -147,9 +152,14 @@ async def running(
     opening = open_stores(
         where.data, chance=chance, observe=meters.observe_query, tuning=settings.tuning
     )
+
+    def stop() -> None:
+        system.request_stop()
+
+    last_crash = LastCrash(stop)
     async with opening as stores:
         _watch_connections(meters, stores)
-        async with System.open(Lifecycle(meters)) as system:
+        async with System.open(_both(Lifecycle(meters), last_crash)) as system:
             meters.registry.register(Mailboxes(system.snapshot))
             world = World(
                 data=where.data,
@@ -173,6 +183,27 @@ async def running(
             gc.freeze()  # what is here now stays: full collections need not look at it again
             gc.set_threshold(*GC_THRESHOLDS)
             yield system
+    if last_crash.damage is not None:
+        raise _damaged(last_crash.damage)
+
+
+def _both(first: Observer, second: Observer) -> Observer:
+    def observe(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return observe
+
+
+def _damaged(damage: Corrupt) -> Problem:
+    """Looks for the place, now that nobody waits for anything else."""
+    return Problem(
+        "The system was stopped, since a database is damaged",
+        str(located(damage)),
+        code="store_damaged",
+        exit_code=ExitCode.FAILED,
+        hint="keep a copy of the data directory and restore a backup: beadflow db restore DIR",
+    )
 
 
 def load_plugins(files: tuple[Path, ...], *, strict_workflows: bool = False) -> plugins.Plugins:

@@ -147,8 +147,9 @@ class ReadPool:
             try:
                 return await (await self._connected(place)).query(sql, params)
             except (sqlite3.Error, DatabaseFailure) as err:
-                await self._distrust(place, err)
-                raise QueryFailed(self._database, operation, str(err)) from err
+                failure = _failure(self._path, err)
+                await self._distrust(place, err, failure)
+                raise QueryFailed(self._database, operation, str(err)) from failure
             finally:
                 self._give_back(place)
                 self._observe(self._database, operation, perf_counter() - started)
@@ -221,16 +222,16 @@ class ReadPool:
                     self.connections -= 1
                     await connection.close()
 
-    async def _distrust(self, place: _Place, error: sqlite3.Error | DatabaseFailure) -> None:
+    async def _distrust(
+        self, place: _Place, error: sqlite3.Error | DatabaseFailure, failure: DatabaseFailure
+    ) -> None:
         """Lets go of a connection that could not read; says once where a file is damaged."""
-        if isinstance(error, sqlite3.Error):
-            if primary_code(error) not in _UNREADABLE:
-                return
-            error = database_failure(self._path, error)
+        if isinstance(error, sqlite3.Error) and primary_code(error) not in _UNREADABLE:
+            return
         await self._disconnect(place)
-        if isinstance(error, Corrupt) and not self._is_damaged:
+        if isinstance(failure, Corrupt) and not self._is_damaged:
             self._is_damaged = True
-            logger.critical("%s", await self._host.locate(error))
+            logger.critical("%s", await self._host.locate(failure))
 
     async def _close_idle(self) -> None:
         """Closes what nobody has used for so long."""
@@ -247,3 +248,12 @@ class ReadPool:
                         await self._disconnect(place)
                     self._give_back(place)
                     place.used = used
+
+
+def _failure(path: Path, error: sqlite3.Error | DatabaseFailure) -> DatabaseFailure:
+    """What an error means for the file; SQLite's own stays its cause."""
+    if isinstance(error, DatabaseFailure):
+        return error
+    failure = database_failure(path, error)
+    failure.__cause__ = error
+    return failure

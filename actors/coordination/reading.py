@@ -18,6 +18,7 @@ from actors.coordination.messages import (
     WorkflowPage,
     WorkflowRecord,
 )
+from actors.damage import refusing_damage
 from actors.errors import NotFound, Overloaded, ValidationError
 from actors.facts import LoggedFact
 from actors.workflows.history import CLOSED, Status
@@ -221,7 +222,8 @@ async def _fetch(
     pool: ReadPool, operation: str, sql: str, params: Sequence[object] | Mapping[str, object]
 ) -> list[sqlite3.Row]:
     try:
-        return await pool.fetch(operation, sql, params)
+        with refusing_damage(operation):
+            return await pool.fetch(operation, sql, params)
     except (QueryTimeout, QueryFailed) as error:
         raise Overloaded(f"{operation} could not be read now: {error}") from error
 

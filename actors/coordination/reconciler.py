@@ -14,6 +14,7 @@ import trio
 
 from actors import facts
 from actors.bus import NO_END, logged_fact
+from actors.damage import damage_in
 from actors.facts import FactsLogged, LoggedFact
 from actors.issues.messages import (
     AddComment,
@@ -210,6 +211,8 @@ class Reconciler(Actor):
                 )
                 return [logged_fact(row) for row in rows]
             except (QueryTimeout, QueryFailed) as error:
+                if damage_in(error) is not None:
+                    raise  # no later read is better
                 log.warning("log not read yet", why=str(error))
                 await trio.sleep(PAUSE_S)
 

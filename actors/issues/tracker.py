@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from actors.clock import Clock, system_clock
+from actors.damage import refusing_damage
 from actors.errors import Conflict, NotFound, ValidationError
 from actors.issues import ids, issue
 from actors.issues.adoption import ask_files, take_in
@@ -108,6 +109,10 @@ class IssueTracker(Actor):
                 return await super().on_receive(message)
 
     def _mint(self, message: MintIssueId) -> IssueId:
+        with refusing_damage("mint_issue_id"):
+            return self._minted(message)
+
+    def _minted(self, message: MintIssueId) -> IssueId:
         try:
             minted = ids.mint(
                 prefix=self._prefix,
@@ -135,7 +140,8 @@ class IssueTracker(Actor):
             del self._reserved[next(iter(self._reserved))]
 
     def _get(self, issue_id: str) -> Issue:
-        line = queries.get_line(self._conn, issue_id)
+        with refusing_damage("get_issue"):
+            line = queries.get_line(self._conn, issue_id)
         if line is None:
             raise NotFound(f"there is no issue {issue_id}")
         return issue.view(jsonl.parse(line))
@@ -147,5 +153,6 @@ class IssueTracker(Actor):
             )
         sql = queries.LIST_ALL if message.status is None else queries.LIST_BY_STATUS
         wanted = {"status": message.status, "limit": message.limit}
-        rows = await self._pool.fetch("list_issues", sql, wanted)
+        with refusing_damage("list_issues"):
+            rows = await self._pool.fetch("list_issues", sql, wanted)
         return tuple(issue.view(jsonl.parse(row["line"])) for row in rows)

@@ -14,7 +14,7 @@ import pytest
 import trio
 
 from storage.database import open_writer
-from storage.errors import CannotOpen, PoolClosed, QueryFailed, QueryTimeout
+from storage.errors import CannotOpen, Corrupt, PoolClosed, QueryFailed, QueryTimeout
 from storage.hosts import Host, InlineHost, ThreadHost
 from storage.pool import ReadPool
 from storage.tuning import Tuning
@@ -282,8 +282,10 @@ async def test_damage_is_located_in_the_log_once(
         file.write(bytes(range(256)) * 16)
     async with opened(path, host) as pool:
         for _ in range(2):
-            with pytest.raises(QueryFailed, match="malformed"):
+            with pytest.raises(QueryFailed, match="malformed") as failed:
                 await pool.fetch("list", "SELECT a FROM t")
+            assert isinstance(failed.value.__cause__, Corrupt)
+            assert failed.value.__cause__.path == path
     (said,) = [r for r in caplog.records if r.name == "storage.pool"]
     assert said.levelno == logging.CRITICAL
     assert "Page 2:" in said.getMessage()

@@ -14,10 +14,10 @@ from actors.coordination.messages import (
     ListWorkflowTypes,
     ReadEvents,
 )
-from actors.errors import NotFound, Overloaded, ValidationError
+from actors.errors import NotFound, Overloaded, StoreDamaged, ValidationError
 from actors.facts import WORKFLOW_COMPLETED, WORKFLOW_STARTED
 from beadflow import Context, activity, workflow
-from storage.errors import QueryTimeout
+from storage.errors import Corrupt, QueryFailed, QueryTimeout
 from storage.pool import ReadPool
 from tests.support.world import Running, running_system
 
@@ -160,6 +160,21 @@ async def test_a_limit_out_of_range_is_refused(repo: Path, message: Any) -> None
         with pytest.raises(ValidationError) as refused:
             await running.ask("manager", message)
         assert refused.value.field == "limit"
+
+
+async def test_a_store_that_is_damaged_is_an_answer_and_no_crash(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_system(repo) as running:
+
+        async def damaged(self: ReadPool, operation: str, *_: Any, **__: Any) -> None:
+            raise QueryFailed("coordination", operation, "no") from Corrupt("x.db", "Page 7")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(ReadPool, "fetch", damaged)
+            with pytest.raises(StoreDamaged, match=r"list_workflows was refused: x\.db"):
+                await running.ask("manager", ListWorkflows())
+        assert (await running.ask("manager", ListWorkflows())).records == ()
 
 
 async def test_a_store_that_does_not_answer_is_overload_and_no_crash(

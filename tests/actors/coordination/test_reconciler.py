@@ -8,7 +8,8 @@ import trio
 
 from actors import facts
 from actors.coordination.reconciler import CONSUMER, Reconciler, changes_for
-from actors.facts import LoggedFact
+from actors.damage import damage_in
+from actors.facts import FactsLogged, LoggedFact
 from actors.issues.messages import (
     AddComment,
     Change,
@@ -19,7 +20,10 @@ from actors.issues.messages import (
     SetWork,
 )
 from beadflow import ActivityFailure, Context, activity, workflow
+from storage.errors import Corrupt, QueryFailed
 from storage.issues import queries as issues
+from storage.pool import ReadPool
+from supervision import ActorCrashed, Event
 from tests.support.faults import crash_the_bus, until
 from tests.support.world import Running, running_system
 
@@ -236,6 +240,27 @@ async def test_what_happened_while_the_reconciler_was_away_is_applied_when_it_is
         issue = await reconciled(running, started.id)
         assert issue.status == "closed"
         assert position(running) > seen
+
+
+async def test_damage_in_the_log_is_a_crash_and_not_waited_out(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_system(repo, workflows=[succeeds]) as running:
+
+        async def damaged(self: ReadPool, operation: str, *_: Any, **__: Any) -> None:
+            raise QueryFailed("coordination", operation, "no") from Corrupt("x.db", "Page 7")
+
+        monkeypatch.setattr(ReadPool, "fetch", damaged)
+        running.system.named("reconciler").tell(FactsLogged(facts=()))
+        await until(lambda: any(_is_crash_on_damage(event) for event in running.events))
+
+
+def _is_crash_on_damage(event: Event) -> bool:
+    return (
+        isinstance(event, ActorCrashed)
+        and event.path == "root/reconciler"
+        and damage_in(event.reason.cause) is not None
+    )
 
 
 async def test_an_issue_that_somebody_else_took_away_holds_up_no_other(repo: Path) -> None:

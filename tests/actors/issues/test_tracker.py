@@ -1,12 +1,12 @@
 """The tracker, with the real writer, the real Git worker and their threads."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
 
-from actors.errors import NotFound, ValidationError
+from actors.errors import NotFound, StoreDamaged, ValidationError
 from actors.hints import hint
 from actors.issues.git_worker import GitWorker
 from actors.issues.messages import (
@@ -26,7 +26,7 @@ from actors.issues.store import HANDLERS
 from actors.issues.tracker import IssueTracker
 from actors.stores import BEADS_SCHEMA as SCHEMA
 from actors.writer import DatabaseWriter, write
-from storage.database import open_reader, open_writer
+from storage.database import empty_log, open_reader, open_writer
 from storage.issues import file, jsonl, queries
 from storage.issues.jsonl import Row
 from storage.migrate import migrate
@@ -139,6 +139,23 @@ async def test_an_unknown_issue_is_not_found(tmp_path: Path) -> None:
     async with running(tmp_path) as system:
         with pytest.raises(NotFound):
             await ask(system.named("tracker"), GetIssue(issue_id="x-1"))
+
+
+async def test_damage_is_an_answer_to_who_asked_and_no_crash(tmp_path: Path) -> None:
+    async with running(tmp_path) as system:
+        tracker = system.named("tracker")
+        database = tmp_path / "data" / "beads.db"
+        with closing(open_writer(database)) as connection:
+            assert empty_log(connection, patience_s=1.0)
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        with database.open("r+b") as file:
+            file.seek(4096)
+            file.write(b"U" * 4096 * (pages - 1))
+        for message in (GetIssue(issue_id="x-1"), ListIssues()):
+            with pytest.raises(StoreDamaged, match=r"beads\.db"):
+                await ask(tracker, message)
+        with pytest.raises(StoreDamaged, match="mint_issue_id"):
+            await mint(system)
 
 
 async def test_issues_are_listed_by_status_the_latest_first(tmp_path: Path) -> None:
