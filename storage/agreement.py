@@ -3,7 +3,7 @@
 Each holds what the others rely on. One that was lost, or put back from another time, would leave
 them waiting for what it no longer knows, and its numbers would come again. One that has lost its
 last commits (SQLite takes a damaged log for one that ends early) is noticed, too, as far as another
-one has heard of them. `beads.db` may be lost: it is rebuilt from the published file.
+one has heard of them. `beads.db` may be lost: it is rebuilt from the published file or its ref.
 
 Those who only look may do so beside a server: they ask all three of one moment.
 

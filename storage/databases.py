@@ -12,6 +12,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
+from storage.database import log_of
 from storage.errors import ForeignDatabase
 from storage.migrate import applied, shape
 from storage.migration import load
@@ -51,7 +52,7 @@ class Database:
     @property
     def log(self) -> Path:
         """The write-ahead log beside it; there is none while nobody has it open."""
-        return self.path.with_name(f"{self.path.name}-wal")
+        return log_of(self.path)
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -282,7 +282,8 @@ class DatabaseMissing(StorageError):
     """A database is missing or empty, and nothing is lost that cannot be made again."""
 
     def __init__(self, path: Path, *, rebuilt: bool) -> None:
-        way = "rebuilds it from the issues' file" if rebuilt else "makes it"
+        from_where = "the issues' file or, where that is missing, from refs/beadflow/issues"
+        way = f"rebuilds it from {from_where}" if rebuilt else "makes it"
         super().__init__(f"{path} is missing or empty: `beadflow up` {way}")
         self.path = path
 

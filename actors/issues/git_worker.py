@@ -11,7 +11,7 @@ the database and the next attempt finds it there.
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +29,7 @@ from actors.issues.messages import (
     RecordFile,
 )
 from storage.errors import StorageError
-from storage.git import Repository
+from storage.git import ISSUES_REF, Repository
 from storage.inline import open_inline
 from storage.issues import file, jsonl, published, queries
 from storage.issues.jsonl import Row
@@ -66,6 +66,7 @@ class GitWorker(BlockingActor):
         try:
             with _as_refusal("prepare the repository"):
                 self._opened()
+                self._take_from_ref()
         except PublicationFailed as err:
             # Tried again by each recording: a broken repository costs recordings, nothing else.
             log.warning("repository not prepared", reason=str(err))
@@ -159,6 +160,18 @@ class GitWorker(BlockingActor):
                 self._hide(found)
             self._repository = found
         return self._repository
+
+    def _take_from_ref(self) -> None:
+        """Puts the file back where neither it nor the database knows any issues any more.
+
+        A database that ever held one knows better, also that there is none left.
+        """
+        if self._repository is None or self._path.exists() or queries.last_seq(self._conn):
+            return
+        if data := self._repository.read():
+            with suppress(file.FileChangedError):  # somebody has just brought another one
+                file.replace(self._path, data, expected_sha256=None)
+                log.warning("issues taken from the ref", ref=ISSUES_REF, file=str(self._path))
 
     def _hide(self, repository: Repository) -> None:
         """Keep the file out of `git status`, unless the user's own branch holds it."""

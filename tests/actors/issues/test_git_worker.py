@@ -71,6 +71,36 @@ def test_the_file_is_the_lines_in_the_order_of_their_ids(world: World) -> None:
     assert composed.seq == 3
 
 
+def test_issues_that_only_the_ref_still_has_are_taken_from_there(
+    in_git: World, tmp_path: Path, repository: Path
+) -> None:
+    in_git.create("x-1")
+    publish(in_git)
+    recorded: Recorded = in_git.ask_files(RecordFile())
+    assert recorded.commit is not None
+    in_git.path.unlink()
+    with open_world(tmp_path / "new", repository) as anew:
+        assert list(anew.published()) == ["x-1"]
+        take_in(anew)
+        assert anew.holds("x-1")
+        again: Recorded = anew.ask_files(RecordFile())
+        assert again.commit is None, "it is what the ref has"
+
+
+def test_the_ref_is_not_asked_when_the_file_or_the_database_knows_more(
+    in_git: World, tmp_path: Path, repository: Path
+) -> None:
+    in_git.create("x-1")
+    publish(in_git)
+    in_git.ask_files(RecordFile())
+    in_git.path.unlink()
+    with open_world(tmp_path, repository) as again:
+        assert not again.path.exists(), "the database has the issues: it is written from there"
+    in_git.write_outside(make("x-2"))
+    with open_world(tmp_path / "new", repository) as anew:
+        assert list(anew.published()) == ["x-2"]
+
+
 def test_a_file_that_is_not_the_expected_one_is_left(world: World) -> None:
     world.write_outside(make())
     assert world.ask_files(InstallFile(data=b"", expected_sha256=None)) is False
