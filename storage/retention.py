@@ -7,8 +7,10 @@ What `due` and `loose_events` give is chosen so that nobody misses it:
 - children have no mapping: they go with the workflow above them, the lowest first, once all of them
   have ended. Until then they keep all they have, their events too;
 - an open intent rolls its start forward, so its workflow stays;
-- the bus has copied the whole history (its cursor is past it), and every event has been applied to
-  the issue (the reconciler's cursor is past it), so neither ever asks for these rows;
+- the bus has copied the whole history (its cursor is past it), and every event that says anything
+  of the issue has been applied to it (the reconciler's cursor is past it), so neither ever misses
+  these rows. The other events do not count: the cursor moves only with what is applied, and after
+  a rebuild of beads.db the news of its issues stand behind it;
 - the last row of the history and the last event stay, whosever they are: both numbers are
   `max() + 1`, and a number given out a second time would lie behind the cursors. With the last row
   of the history its workflow stays, and so its mapping: `open_stores` takes a history without any
@@ -23,13 +25,29 @@ events and results, over tasks, signals and history, to the mapping: by the mapp
 whose removal was cut off is found again, and what is left of it is archived and deleted once more.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from storage.coordination.queries import cursor as copied_to
 from storage.issues.queries import cursor as applied_to
+
+FOLLOWED: Final = (
+    "workflow_started",
+    "workflow_stalled",
+    "workflow_resumed",
+    "workflow_paused",
+    "workflow_cancel_requested",
+    "workflow_cancelled",
+    "workflow_terminated",
+    "workflow_completed",
+    "workflow_failed",
+    "workflow_dead_lettered",
+    "agent_assigned",
+)
+"""The types of events that the reconciler applies to issues."""
 
 KEY_DAYS: Final = 7
 BATCH: Final = 500
@@ -47,7 +65,10 @@ _DUE = f"""
       AND (idempotency_key IS NULL OR created_at < :keyed_before)
       AND NOT EXISTS (SELECT 1 FROM intents i WHERE i.workflow_id = m.tempolite_workflow_id)
       AND NOT EXISTS (SELECT 1 FROM events e
-                      WHERE e.workflow_id = m.tempolite_workflow_id AND e.seq > :known)
+                      WHERE e.workflow_id = m.tempolite_workflow_id
+                        AND (e.seq = :last
+                             OR (e.seq > :applied
+                                 AND e.type IN (SELECT value FROM json_each(:followed)))))
     ORDER BY created_at, tempolite_workflow_id LIMIT :limit"""  # noqa: S608 - constants
 _TREE = """
     WITH RECURSIVE tree(id) AS
@@ -70,8 +91,14 @@ _LINE = f"""
                FROM instances i JOIN line ON i.workflow_id = line.parent_id)
     SELECT coalesce(min(status IN {_FINAL}), 1)
        AND NOT EXISTS (SELECT 1 FROM instances WHERE parent_id = :id) FROM line"""  # noqa: S608 - constants
+_AWAITED = """
+    SELECT EXISTS (SELECT 1 FROM events WHERE workflow_id = :id
+                   AND (seq = :last
+                        OR (seq > :applied
+                            AND type IN (SELECT value FROM json_each(:followed)))))"""
 _LOOSE = """
-    SELECT * FROM events WHERE seq > :after AND seq <= :known AND at < :before
+    SELECT * FROM events WHERE seq > :after AND seq < :last AND at < :before
+      AND (seq <= :applied OR type NOT IN (SELECT value FROM json_each(:followed)))
       AND (workflow_id IS NULL OR workflow_id NOT IN
            (SELECT tempolite_workflow_id FROM workflow_mappings))
     ORDER BY seq LIMIT :limit"""
@@ -140,7 +167,7 @@ def due(readers: Readers, *, before: str, keyed_before: str) -> Iterator[Due]:
                 "keyed_before": keyed_before,
                 "after_at": after[0],
                 "after_id": after[1],
-                "known": known,
+                **known,
                 "limit": BATCH,
             },
         ).fetchall()
@@ -153,7 +180,7 @@ def due(readers: Readers, *, before: str, keyed_before: str) -> Iterator[Due]:
             if not readers.tempolite.execute(_ENDED_INSTANCE, found).fetchone()[0]:
                 continue
             below = [found[0] for found in readers.tempolite.execute(_BELOW, {"id": found["id"]})]
-            if all(_last_event(readers, child) <= known for child in below):
+            if not any(_is_awaited(readers, child, known) for child in below):
                 yield Due(
                     workflow_id=found["id"],
                     completed_at=row["completed_at"],
@@ -174,7 +201,7 @@ def rows_of(readers: Readers, workflow_id: str) -> Iterator[tuple[str, str, sqli
 
 def loose_events(readers: Readers, *, before: str, after: int) -> list[sqlite3.Row]:
     """A stretch of events that belong to no workflow, or to one that was archived."""
-    asked = {"before": before, "after": after, "known": _known(readers), "limit": BATCH}
+    asked = {"before": before, "after": after, **_known(readers), "limit": BATCH}
     while rows := readers.coordination.execute(_LOOSE, asked).fetchall():
         if found := [row for row in rows if not _is_child(readers, row["workflow_id"])]:
             return found
@@ -252,13 +279,13 @@ def _is_child(readers: Readers, workflow_id: str | None) -> bool:
     return readers.tempolite.execute(sql, (workflow_id,)).fetchone() is not None
 
 
-def _last_event(readers: Readers, workflow_id: str) -> int:
-    sql = "SELECT max(seq) FROM events WHERE workflow_id = ?"
-    return int(readers.coordination.execute(sql, (workflow_id,)).fetchone()[0] or 0)
+def _is_awaited(readers: Readers, workflow_id: str, known: Mapping[str, object]) -> bool:
+    """Whether a child has an event that has to stay yet."""
+    return bool(readers.coordination.execute(_AWAITED, {"id": workflow_id, **known}).fetchone()[0])
 
 
-def _known(readers: Readers) -> int:
-    """The last event that everybody has applied and that is not the last there is."""
-    applied = applied_to(readers.beads, "reconciler")
+def _known(readers: Readers) -> dict[str, object]:
+    """Up to where events were applied to the issues, which count, and the last, which stays."""
     row = readers.coordination.execute("SELECT max(seq) FROM events").fetchone()
-    return min(applied, int(row[0] or 1) - 1)
+    applied = applied_to(readers.beads, "reconciler")
+    return {"applied": applied, "followed": json.dumps(FOLLOWED), "last": int(row[0] or 0)}

@@ -211,6 +211,24 @@ def test_an_event_that_the_issue_has_not_followed_keeps_its_workflow(home: Path)
     assert found(home)[0] == []
 
 
+def test_an_event_that_says_nothing_of_the_issue_keeps_nobody(home: Path) -> None:
+    """The reconciler's cursor does not move for it, least of all after a rebuild of beads.db."""
+    change(
+        home,
+        "coordination",
+        "INSERT INTO events (seq, type, workflow_id, at, data)"
+        " SELECT 2000, 'issue_created', tempolite_workflow_id, created_at, '{}'"
+        " FROM workflow_mappings WHERE status = 'completed'",
+    )
+    change(
+        home,
+        "coordination",
+        "INSERT INTO events (seq, type, workflow_id, at, data) VALUES"
+        " (2001, 'issue_created', NULL, '2026-01-01T00:00:00.000000Z', '{}')",
+    )
+    assert found(home)[0] == BOTH
+
+
 def test_what_is_left_of_a_workflow_whose_archiving_was_cut_off_is_due(home: Path) -> None:
     change(home, "coordination", f"DELETE FROM events WHERE workflow_id = {DONE}")  # noqa: S608 - constants
     change(home, "tempolite", f"DELETE FROM history WHERE workflow_id = {ENGINE_DONE}")  # noqa: S608 - constants
@@ -225,7 +243,7 @@ def test_events_of_no_workflow_are_due_but_for_the_last(home: Path) -> None:
         "coordination",
         "INSERT INTO events (seq, type, workflow_id, at, data) VALUES"
         " (501, 'issue_updated', NULL, '2026-01-01T00:00:00.000000Z', '{}'),"
-        " (502, 'issue_updated', 'gone-1', '2026-01-01T00:00:00.000000Z', '{}'),"
+        " (502, 'workflow_failed', 'gone-1', '2026-01-01T00:00:00.000000Z', '{}'),"
         " (503, 'issue_updated', NULL, '2026-01-01T00:00:00.000000Z', '{}')",
     )
     assert found(home)[1] == [501, 502]

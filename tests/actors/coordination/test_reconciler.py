@@ -23,6 +23,7 @@ from beadflow import ActivityFailure, Context, activity, workflow
 from storage.errors import Corrupt, QueryFailed
 from storage.issues import queries as issues
 from storage.pool import ReadPool
+from storage.retention import FOLLOWED
 from supervision import ActorCrashed, Event
 from tests.support.faults import crash_the_bus, until
 from tests.support.world import Running, running_system
@@ -37,6 +38,15 @@ def logged(kind: str, **data: Any) -> LoggedFact:
 
 def explained(text: str, status: str) -> tuple[Change, ...]:
     return AddComment(author="beadflow", text=text), SetStatus(status=status)
+
+
+KINDS = [kind for name, kind in vars(facts).items() if name.isupper() and isinstance(kind, str)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_retention_waits_for_the_events_that_an_issue_follows_and_for_no_other(kind: str) -> None:
+    data = {"code": "x", "message": "x", "agent_id": "a-1", "reason": "x", "resumes": True}
+    assert bool(changes_for(logged(kind, **data))) is (kind in FOLLOWED)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +261,10 @@ async def test_damage_in_the_log_is_a_crash_and_not_waited_out(
             raise QueryFailed("coordination", operation, "no") from Corrupt("x.db", "Page 7")
 
         monkeypatch.setattr(ReadPool, "fetch", damaged)
-        running.system.named("reconciler").tell(FactsLogged(facts=()))
+        ahead = LoggedFact(
+            seq=1000, type=facts.LOG, workflow_id=None, issue_id=None, at="t", data={}
+        )
+        running.system.named("reconciler").tell(FactsLogged(facts=(ahead,)))
         await until(lambda: any(_is_crash_on_damage(event) for event in running.events))
 
 
