@@ -20,11 +20,10 @@ from actors.coordination.store import claim_home
 from storage.agreement import refuse_strangers
 from storage.coordination import queries as coordination_queries
 from storage.coordination.queries import set_meta
+from storage.copies import refuse_copy_of
 from storage.database import located, log_of, open_reader, open_writer, refuse_damaged
 from storage.errors import (
-    RepositoryCopied,
     RepositoryMismatch,
-    StorageError,
     database_failure,
     naming,
 )
@@ -169,7 +168,7 @@ def _identity(data: DataDir, chance: random.Random, *, prepare: bool) -> Identit
             recorded = Path(identity.repository)
             _refuse_another(data, recorded)
             if prepare:
-                _refuse_copy(data, recorded, identity.home)
+                refuse_copy_of(data, recorded, identity.home)
                 set_meta(connection, "repository", repository)
     return replace(identity, repository=repository)
 
@@ -183,28 +182,6 @@ def _refuse_another(data: DataDir, recorded: Path) -> None:
     inside = data.path.is_relative_to(data.repository)
     if not inside and recorded.exists():
         raise RepositoryMismatch(recorded, data.repository)
-
-
-def _refuse_copy(data: DataDir, recorded: Path, home: str) -> None:
-    """A repository that was copied took a copy of the data along: its original would go on too.
-
-    Raises:
-        RepositoryCopied: the recorded repository still has this data, or some that cannot be read.
-    """
-    if not data.path.is_relative_to(data.repository):
-        return
-    original = recorded / data.path.relative_to(data.repository)
-    path = original / data.coordination_db.name
-    if path.exists() and not path.samefile(data.coordination_db) and _may_be_of(path, home):
-        raise RepositoryCopied(data.path, original)
-
-
-def _may_be_of(path: Path, home: str) -> bool:
-    try:
-        with closing(open_reader(path)) as connection:
-            return coordination_queries.meta(connection, "home") == home
-    except (StorageError, sqlite3.Error):
-        return True
 
 
 @contextmanager

@@ -27,9 +27,10 @@ from storage.agreement import is_new, refuse_incomplete
 from storage.archive import DIRECTORY as ARCHIVE
 from storage.backup import DIRECTORY as BACKUPS
 from storage.backup import take
+from storage.copies import refuse_copy
 from storage.database import open_reader, open_writer
 from storage.databases import Database, databases
-from storage.errors import StorageError
+from storage.errors import RepositoryCopied, StorageError
 from storage.exchange import is_unfinished, refuse_unfinished
 from storage.home import DataDir
 from storage.integrity import Finding, inspect
@@ -108,7 +109,7 @@ def status_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
         out.table(inventory.COLUMNS, [inventory.row(database) for database in found])
         out.text("")
         out.fields({"data": str(data.path), "held by": inventory.holder_words(data.read_holder())})
-    problems = _problems(data.path, found)
+    problems = _problems(data, found)
     for problem in problems:
         out.note(problem, "red")
     unfit = any(database["state"] in inventory.UNFIT for database in found)
@@ -131,6 +132,7 @@ def check(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
         out.table(_FINDING_COLUMNS, [(f.database, f.table, f.place, f.what) for f in found])
     if not found:
         out.note("nothing is wrong")
+        _note_copy(data, out)
         return ExitCode.OK
     out.note(f"{len(found)} found; {_advice(data.path)}", "red")
     return ExitCode.FAILED
@@ -145,6 +147,7 @@ def migrate_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
     done: list[tuple[Database, Applied]] = []
     with _held(_existing(repo, data_dir), out) as data:
         refuse_incomplete(data.path)
+        refuse_copy(data)
         for database in databases(data.path):
             with closing(open_writer(database.path)) as connection:
                 done += [(database, step) for step in migrate(connection, database.schema)]
@@ -177,6 +180,7 @@ def rollback(
     kept = ""
     with _held(_existing(repo, data_dir), out) as data:
         refuse_incomplete(data.path)
+        refuse_copy(data)
         chosen = [d for d in databases(data.path) if database in (None, d.name)]
         if sum(_count_undoable(found, to) for found in chosen):
             kept = str(_backup_before_rollback(data, repo))
@@ -271,6 +275,7 @@ def vacuum_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
     """
     with _held(_existing(repo, data_dir), out) as data:
         refuse_incomplete(data.path)
+        refuse_copy(data)
         sizes = {d.name: vacuum(d) for d in databases(data.path)}
     if out.json:
         shown = [{"database": n, "before": b, "after": a} for n, (b, a) in sizes.items()]
@@ -303,6 +308,7 @@ def archive_(
         raise usage("Nothing says how long to keep workflows", hint="say --days, 1 or more")
     aging = import_module("cli.aging")  # brings the engine along, which only this command needs
     with _held(_existing(repo, data_dir), out) as data:
+        refuse_copy(data)
         retired = aging.retire(data.path, days)
     facts = {**asdict(retired), "archive": str(data.path / ARCHIVE)}
     if out.json:
@@ -340,15 +346,24 @@ def _held(data: DataDir, out: Output) -> Iterator[DataDir]:
         yield data
 
 
-def _problems(directory: Path, found: list[dict[str, Any]]) -> list[str]:
+def _problems(data: DataDir, found: list[dict[str, Any]]) -> list[str]:
     """What is wrong and what to do, each once: an unfinished restore explains what is missing."""
     told = [database["problem"] for database in found if database["problem"]]
     try:
-        refuse_unfinished(directory)
-        refuse_incomplete(directory)
+        refuse_unfinished(data.path)
+        refuse_incomplete(data.path)
+        refuse_copy(data)
     except StorageError as err:
         told.append(str(err))
     return list(dict.fromkeys(told))
+
+
+def _note_copy(data: DataDir, out: Output) -> None:
+    """That a copy is whole does not say that it may be used."""
+    try:
+        refuse_copy(data)
+    except RepositoryCopied as err:
+        out.note(str(err), "yellow")
 
 
 def _findings(directory: Path) -> list[Finding]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import storage.databases
+from storage.coordination.queries import set_meta
 from storage.database import open_reader, open_writer
 from storage.databases import databases
 from storage.home import DataDir
@@ -57,6 +58,42 @@ def test_status_shows_versions_sizes_and_that_nobody_holds_them(home: Path, bead
     ]
     assert "held by  nobody" in ran.out
     assert str(home) in ran.out
+
+
+@pytest.fixture
+def copy(home: Path, repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the repository, data and all, beside its original."""
+    with closing(open_writer(home / "coordination.db")) as connection:
+        set_meta(connection, "repository", str(DataDir.resolve(repo).repository))
+    copied = shutil.copytree(repo, tmp_path / "copied", symlinks=True)
+    monkeypatch.chdir(copied)
+    return copied
+
+
+def test_status_and_check_say_that_the_data_is_a_copy(
+    copy: Path, home: Path, beadflow: Run
+) -> None:
+    beadflow("db", "backup", str(copy.parent / "backup"))
+    ran = beadflow("db", "status")
+    assert ran.code == 1
+    assert f"is a copy of {home}" in ran.err
+    ran = beadflow("db", "check")
+    assert ran.code == 0
+    assert "nothing is wrong" in ran.err
+    assert f"is a copy of {home}" in ran.err
+
+
+@pytest.mark.parametrize(
+    "argv", [("migrate",), ("rollback", "--to", "1"), ("vacuum",), ("archive", "--days", "1")]
+)
+def test_a_copy_is_not_changed_beside_its_original(
+    copy: Path, home: Path, beadflow: Run, argv: tuple[str, ...]
+) -> None:
+    before = [d.path.read_bytes() for d in databases(DataDir.resolve(copy).path)]
+    ran = beadflow("db", *argv)
+    assert ran.code == 7
+    assert f"is a copy of {home}" in ran.err
+    assert [d.path.read_bytes() for d in databases(DataDir.resolve(copy).path)] == before
 
 
 def test_status_names_the_holder_and_is_answered_beside_it(home: Path, beadflow: Run) -> None:
