@@ -91,8 +91,9 @@ app = App(
 def status_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
     """Show the databases: version, size, and who holds them.
 
-    Works beside a server. The exit code is 1 when this program could not open one, or
-    when a restore is unfinished.
+    Works beside a server. It does not look through their pages: `db check` does. The exit
+    code is 1 when this program could not open one, when a restore is unfinished, or when
+    the data is a copy that is refused beside its original.
     """
     data = _existing(repo, data_dir)
     found = [inventory.described(database) for database in databases(data.path)]
