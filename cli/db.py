@@ -34,7 +34,7 @@ from storage.errors import RepositoryCopied, StorageError
 from storage.exchange import is_unfinished, refuse_unfinished
 from storage.home import DataDir
 from storage.integrity import Finding, inspect
-from storage.invariants import broken
+from storage.invariants import broken, stranded
 from storage.issues.file import PUBLISHED
 from storage.manifest import Manifest
 from storage.migrate import Applied, migrate, undoable
@@ -50,6 +50,10 @@ _DATA_HELP = "The data directory; by default beadflow/ in the repository's Git d
 _DAYS_HELP = "Keep what ended in the last so many days; by default the settings' retention_days."
 _CONFIG = "The settings file."
 _FORCE_HELP = "Restore it even if it is of another repository or installation."
+_STRANDED = (
+    "the databases are whole; nobody will close these issues: do it in .beads/issues.jsonl, or set"
+    " them back to open"
+)
 _TO_HELP = "The version that none shall be above, 1 or more."
 
 Name = Literal["coordination", "tempolite", "beads"]
@@ -126,7 +130,8 @@ def check(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
     """
     data = _existing(repo, data_dir)
     refuse_unfinished(data.path)
-    found = _findings(data.path)
+    broken_, stranded_ = _findings(data.path)
+    found = [*broken_, *stranded_]
     if out.json:
         out.envelope("db.check", [_finding_fields(finding) for finding in found])
     else:
@@ -135,7 +140,7 @@ def check(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
         out.note("nothing is wrong")
         _note_copy(data, out)
         return ExitCode.OK
-    out.note(f"{len(found)} found; {_advice(data.path)}", "red")
+    out.note(f"{len(found)} found; {_advice(data.path) if broken_ else _STRANDED}", "red")
     return ExitCode.FAILED
 
 
@@ -367,13 +372,13 @@ def _note_copy(data: DataDir, out: Output) -> None:
         out.note(str(err), "yellow")
 
 
-def _findings(directory: Path) -> list[Finding]:
-    """What is wrong with each file; with whole files, also what their rows contradict."""
+def _findings(directory: Path) -> tuple[list[Finding], list[Finding]]:
+    """What is wrong with each file; with whole files, what their rows contradict, and who waits."""
     found = [finding for database in databases(directory) for finding in inspect(database)]
     if found:  # among them every file that is missing, empty or without tables
-        return found
+        return found, []
     with snapshot(directory) as held:
-        return broken(held)
+        return broken(held), stranded(held)
 
 
 def _advice(directory: Path) -> str:

@@ -207,6 +207,30 @@ def broken(held: Snapshot) -> list[Finding]:
     return [*_within(held), *_between(held)]
 
 
+def stranded(held: Snapshot) -> list[Finding]:
+    """Issues that wait for a workflow of this installation which coordination.db does not know.
+
+    A restore of an older backup leaves them: the published file has issues that came later. No row
+    contradicts another, and a backup that holds such an issue is as good as any.
+    """
+    row = held["coordination"].execute("SELECT value FROM meta WHERE key = 'home'").fetchone()
+    mapped = _pairs(held["coordination"], "SELECT tempolite_workflow_id, 1 FROM workflow_mappings")
+    waiting = """SELECT id, status, json_extract(line, '$.metadata.beadflow.workflow_id')
+        FROM issues WHERE status IN ('in_progress', 'blocked') AND json_valid(line)
+        AND json_extract(line, '$.metadata.beadflow.home') = ? ORDER BY id"""
+    found = held["beads"].execute(waiting, (row[0] if row else "",))
+    return [
+        Finding(
+            database="beads",
+            table="issues",
+            place=issue_id,
+            what=f"is {status} for {workflow_id}, a workflow that is not in coordination.db",
+        )
+        for issue_id, status, workflow_id in found
+        if workflow_id not in mapped
+    ]
+
+
 def _within(held: Snapshot) -> Iterator[Finding]:
     versions = {name: _version(connection) for name, connection in held.items()}
     for rule in _BREAKS:

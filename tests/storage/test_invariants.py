@@ -1,5 +1,6 @@
 """Rows that contradict each other are found; what is merely on its way is not."""
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 from storage import payload
 from storage.database import open_writer
 from storage.databases import databases
-from storage.invariants import broken
+from storage.invariants import broken, stranded
 from storage.migrate import migrate
 from storage.snapshot import snapshot
 from tests.support.golden import golden_file
@@ -299,3 +300,32 @@ def test_a_live_workflow_without_its_issue_is_found(home: Path) -> None:
     change(home, "beads", "DELETE FROM journal")
     change(home, "coordination", "UPDATE outbox_cursors SET position = 0")
     assert any("is not in beads.db" in what for _, _, what in found(home))
+
+
+def test_an_issue_in_progress_for_a_workflow_that_was_lost_is_told_and_breaks_nothing(
+    home: Path,
+) -> None:
+    """As after a restore of an older backup: it came from the published file."""
+
+    def waiting(owner: str) -> list[str]:
+        with closing(open_writer(home / "beads.db")) as connection:
+            line = json.dumps(
+                {
+                    "id": "x-later",
+                    "status": "in_progress",
+                    "metadata": {"beadflow": {"home": owner, "workflow_id": "later-1"}},
+                }
+            )
+            sql = "UPDATE issues SET id = 'x-later', status = 'in_progress', line = ? WHERE id = ?"
+            (some,) = connection.execute("SELECT max(id) FROM issues").fetchone()
+            connection.execute(sql, (line, some))
+        with snapshot(home) as held:
+            return [f"{f.place} {f.what}" for f in stranded(held)]
+
+    with closing(sqlite3.connect(home / "coordination.db")) as connection:
+        (owner,) = connection.execute("SELECT value FROM meta WHERE key = 'home'").fetchone()
+    with snapshot(home) as held:
+        assert stranded(held) == []
+    assert waiting("home-of-others") == []
+    (told,) = waiting(owner)
+    assert told.startswith("x-later is in_progress for later-1, a workflow that is not in")
