@@ -41,6 +41,9 @@ BATCH = 500
 HEARD = 5000
 """Events kept that the bus told of; who is further behind reads the log."""
 
+LOOK_S = 30.0
+"""How often the log is read although nothing was heard: a hint may be lost."""
+
 STOP_S = 2.0
 PAUSE_S = 1.0
 """Between two recordings, and before a read that failed is tried again."""
@@ -172,7 +175,10 @@ class Reconciler(Actor):
 
     async def _pump(self) -> None:
         while True:
-            await self._work.wait()
+            with trio.move_on_after(LOOK_S) as patience:
+                await self._work.wait()
+            if patience.cancelled_caught:
+                self._miss()
             self._work = trio.Event()
             while await self._follow():
                 pass

@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from actors import facts
+from actors.coordination import reconciler as reconciler_room
 from actors.coordination.reconciler import CONSUMER, Reconciler, changes_for
 from actors.damage import damage_in
 from actors.facts import FactsLogged, LoggedFact
@@ -231,6 +232,7 @@ async def test_what_the_bus_told_in_vain_is_read_from_the_log(
             hear(reconciler, found)
         lost.append(found[0].seq)
 
+    monkeypatch.setattr(reconciler_room, "LOOK_S", 0.05)
     async with running_system(repo, workflows=[succeeds]) as running:
         await reconciled(running, (await running.start("succeeds")).id)
         monkeypatch.setattr(Reconciler, "_hear", lose_the_first)
