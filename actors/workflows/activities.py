@@ -100,13 +100,16 @@ class ActivityInfo:
     def heartbeat(self, details: Any = None) -> None:
         """Say that it lives, and how far it is, from a task or a thread. Never blocks.
 
-        The next attempt finds the details in `heartbeat_details`. After a crash of the process they
-        may be up to a second old.
+        The next attempt finds the details in `heartbeat_details`. Of those that follow each other
+        within a second only the first is stored: a crash of the process may lose the others.
 
         Raises:
             PayloadError: the details are no JSON.
         """
-        text = payload.encode(to_jsonable_python(details))
+        try:
+            text = payload.encode(to_jsonable_python(details))
+        except PydanticSerializationError as error:
+            raise PayloadError("$", str(error)) from error
         self.beats += 1
         self.heartbeat_details = details
         now = monotonic()

@@ -162,6 +162,11 @@ class Journal:
         if ends_heartbeat:
             batch.heartbeats.append(op)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether something is appended that is not durable yet."""
+        return self._sent is not None or bool(self._batch.events)
+
     async def barrier(self) -> None:
         """Wait until everything appended so far is durable. Cancelling it loses nothing.
 

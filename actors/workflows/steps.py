@@ -176,6 +176,10 @@ class _Step:
         return kind, text
 
 
+_CUT_OFF = frozenset({"start_to_close_timeout", "heartbeat_timeout"})
+"""Failures after which an attempt's thread may still be at it."""
+
+
 class _Attempts:
     """The attempts of one activity in this process, those of earlier lives included."""
 
@@ -210,6 +214,10 @@ class _Attempts:
             try:
                 return await self._once()
             except ActivityFailure as failure:
+                if self._definition.at_most_once and failure.code in _CUT_OFF:
+                    known = await self._looked_up(failure.message)
+                    if known is not None:
+                        return known
                 self._failed(failure)
 
     def _recall(self) -> None:
@@ -224,9 +232,18 @@ class _Attempts:
         if started is None or (self._retried is not None and self._retried.seq > started.seq):
             return None
         self._attempt = payload.decode(started.payload)["attempt"]
+        return await self._looked_up("the process ended in the middle of it")
+
+    async def _looked_up(self, why_unknown: str) -> str | None:
+        """What the reconcile hook says of an attempt of unknown end; None when it had no effect.
+
+        Raises:
+            ActivityFailure: "uncertain".
+        """
         hook, definition = self._definition.reconcile, self._definition
         if hook is None:
-            raise _uncertain(definition, self._attempt, "it has no reconcile hook")
+            text = f"{why_unknown}, and it has no reconcile hook"
+            raise _uncertain(definition, self._attempt, text)
         try:
             with contained():
                 value = hook() if definition.input_type is None else hook(self._step.call.input)
@@ -236,7 +253,7 @@ class _Attempts:
             return None
         except (Exception, SystemExit) as error:
             why = failure_of(error)
-            text = f"its reconcile hook failed with {why.code}: {why.message}"
+            text = f"{why_unknown}, and its reconcile hook failed with {why.code}: {why.message}"
             raise _uncertain(definition, self._attempt, text) from error
         what = f"the result of reconciling activity {definition.name!r}"
         return encode_result(value, what, attempts=self._attempt, reconciled=True)

@@ -166,7 +166,8 @@ class WorkflowActor(Actor):
     async def _query(self, query: QueryWorkflow) -> Any:
         """From the state that the function is in once all of it is durable that led there."""
         await self._execution.live.wait()
-        await self._journal.barrier()
+        while self._journal.is_behind:  # also what is appended while we wait may be told
+            await self._journal.barrier()
         return answer_query(self._execution, query.name, query.argument)
 
     # What others have asked for.

@@ -128,6 +128,21 @@ async def pays_blindly(ctx: Context) -> str:
     return await ctx.activity(pay_blindly, 5)
 
 
+@activity(at_most_once=True, timeout_s=0.05, retry=RetryPolicy(attempts=5, initial_s=0.0))
+async def pay_slowly(amount: int) -> str:
+    log.append(f"pay {amount}")
+    await trio.sleep_forever()
+    return "paid"
+
+
+@workflow
+async def pays_slowly(ctx: Context) -> str:
+    try:
+        return await ctx.activity(pay_slowly, 5)
+    except ActivityError as error:
+        return error.code
+
+
 def book(transaction: Transaction, amount: int) -> int:
     transaction.execute("CREATE TABLE IF NOT EXISTS ledger (id INTEGER PRIMARY KEY, amount INT)")
     transaction.execute("INSERT INTO ledger (amount) VALUES (?)", (amount,))
@@ -269,3 +284,11 @@ async def test_a_transaction_cannot_touch_the_engines_own_tables(repo: Path) -> 
         started = await running.start("forges")
         await running.ended(started.id)
         assert "not authorized" in await running.output(started.id)
+
+
+async def test_a_payment_that_took_too_long_is_uncertain_and_not_repeated(repo: Path) -> None:
+    async with running_system(repo, workflows=[pays_slowly]) as running:
+        started = await running.start("pays_slowly")
+        await running.ended(started.id)
+        assert await running.output(started.id) == "uncertain"
+    assert log == ["pay 5"]
