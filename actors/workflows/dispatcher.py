@@ -26,12 +26,13 @@ from actors.workflows.messages import (
     Look,
     QueryWorkflow,
     SetAside,
+    TrySuspects,
     Unpark,
     WorkflowGaveUp,
     WorkflowView,
 )
 from actors.workflows.parts import EngineParts
-from actors.workflows.store import as_created
+from actors.workflows.store import SUSPECT, as_created
 from actors.workflows.workflow import WorkflowActor
 from actors.writer import persist, write
 from storage.workflows import queries
@@ -55,6 +56,12 @@ T = TypeVar("T")
 
 RECOVERY_LIMIT = 5
 """Bad ends of the process that a workflow may have been live in, without progress in between."""
+
+TRIALS = 16
+"""Groups in which suspects are tried."""
+
+TRIAL_S = 0.5
+"""How long the next group waits for one that neither gets further nor rests."""
 
 RECOVERY_BATCH = 100
 """Workflows whose histories are read in one look, on the trio thread: about 5 ms."""
@@ -112,7 +119,8 @@ class Dispatcher(Actor):
             ready = [row for row in rows if row.status != Status.QUEUED]
             self._launched = {row.workflow_id: None for row in ready}
             self._recovering = {row.workflow_id: False for row in ready}
-            self.spawn(self._recover, ready)
+            sure = [row for row in ready if row.recoveries < SUSPECT]
+            self.spawn(self._recover, sure, [row for row in ready if row.recoveries >= SUSPECT])
 
     async def on_stop(self) -> None:
         """An end that cannot be recorded in time counts as a bad one."""
@@ -132,15 +140,50 @@ class Dispatcher(Actor):
             case _:
                 return await super().on_receive(message)
 
-    async def _recover(self, rows: list[InstanceRow]) -> None:
-        """Run what can run, the oldest first; many are read at once, which costs a fifth."""
+    async def _recover(self, sure: list[InstanceRow], suspects: list[InstanceRow]) -> None:
+        """Run what can run, the oldest first; those that may be what kills the process come last.
+
+        They are tried in small groups, and one by one after another bad end, so that what waits
+        beside the culprit is not set aside with it.
+        """
+        await self._recover_all(sure)
+        size = -(-len(suspects) // TRIALS)
+        groups = [[row] for row in suspects if row.recoveries > SUSPECT]
+        fresh = [row for row in suspects if row.recoveries == SUSPECT]
+        groups += [fresh[first : first + size] for first in range(0, len(fresh), size or 1)]
+        for group in groups:
+            await self._try([row.workflow_id for row in group])
+        if groups:
+            await persist(self._parts.writer, TrySuspects(workflow_ids=()))
+
+    async def _try(self, workflow_ids: list[str]) -> None:
+        """Run some suspects, and wait until they have got further, wait, or have had their time."""
+        await persist(self._parts.writer, TrySuspects(workflow_ids=tuple(workflow_ids)))
+        for workflow_id in workflow_ids:
+            self._recovering.pop(workflow_id, None)
+            await self._launch(workflow_id)
+        with trio.move_on_after(TRIAL_S):
+            for workflow_id in workflow_ids:
+                while not self._has_passed(workflow_id):  # noqa: ASYNC110 - its rows say so
+                    await trio.sleep(GONE_PAUSE_S)
+
+    def _has_passed(self, workflow_id: str) -> bool:
+        row = queries.instance(self._parts.reader, workflow_id)
+        if row is None or row.status != Status.RUNNING:
+            return True
+        return bool(row.parked) or row.recoveries < SUSPECT
+
+    async def _recover_all(self, rows: list[InstanceRow]) -> None:
+        """Many are read at once, which costs a fifth."""
+        long = {row.workflow_id for row in rows}
         for first in range(0, len(rows), RECOVERY_BATCH):
             for loaded in self._load(rows[first : first + RECOVERY_BATCH]):
                 workflow_id = loaded[0].workflow_id
+                long.discard(workflow_id)
                 await self._launch(workflow_id, loaded=loaded)
                 if self._recovering.pop(workflow_id):
                     await self._look(workflow_id)
-        for workflow_id in list(self._recovering):
+        for workflow_id in [row.workflow_id for row in rows if row.workflow_id in long]:
             del self._recovering[workflow_id]
             await self._launch(workflow_id)
 

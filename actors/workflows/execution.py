@@ -122,6 +122,7 @@ class Execution:
         stalled: it is recorded as stalled, and has not got further since.
         paused: nothing new may begin.
         cancel_reason: why it is to end; None while it is not.
+        generation: how many workflows it is nested in.
         live: set once the function has got to where something new begins.
     """
 
@@ -136,6 +137,7 @@ class Execution:
     stalled: bool = False
     paused: bool = False
     cancel_reason: str | None = None
+    generation: int = 0
     pending: dict[str, Pending] = field(default_factory=dict)
     signals: dict[str, deque[MessageRow]] = field(default_factory=dict)
     queries: dict[str, Callable[..., object]] = field(default_factory=dict)

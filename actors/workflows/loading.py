@@ -31,6 +31,7 @@ def origin_of(events: Sequence[HistoryEvent]) -> dict[str, Any]:
         "issue_id": first["issue_id"],
         "agent_type": first.get("agent_type"),
         "agent_id": first.get("agent_id"),
+        "generation": first.get("generation", 0),
     }
     for event in events:
         if event.kind is Kind.WORKFLOW_ACTIVATED:

@@ -64,6 +64,7 @@ class NewChild:
 
     Args:
         on_parent_close: "terminate", "cancel" or "abandon".
+        generation: how many workflows it is nested in.
     """
 
     workflow_id: str
@@ -73,6 +74,7 @@ class NewChild:
     variables: str
     agent_type: str | None
     on_parent_close: str
+    generation: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -366,6 +368,20 @@ class BeginLife(Command[Life]):
     incarnation: str
     recovery_limit: int
     at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrySuspects(Command[None]):
+    """Note which workflows are run next of those that may be what kills the process.
+
+    A bad end from then on is counted against them, and not against the suspects that have been
+    tried, or have not yet been.
+
+    Args:
+        workflow_ids: none, once all have been tried.
+    """
+
+    workflow_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

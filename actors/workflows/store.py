@@ -4,6 +4,7 @@ Every command may come twice, because a writer that died may have committed befo
 the second time finds the first by its natural key and changes nothing.
 """
 
+import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -33,6 +34,7 @@ from actors.workflows.messages import (
     StartTask,
     StoreSegment,
     Transacted,
+    TrySuspects,
     Unpark,
     WakeDue,
 )
@@ -42,6 +44,9 @@ from actors.writer import Handler
 from storage import payload
 from storage.workflows import queries
 from storage.workflows.records import InstanceRow, TaskRow
+
+SUSPECT = 2
+"""Bad ends in a row after which a workflow may be what kills the process, and is run apart."""
 
 
 def create_instance(connection: sqlite3.Connection, command: CreateInstance) -> None:
@@ -227,6 +232,7 @@ def _start_child(connection: sqlite3.Connection, parent_id: str, child: NewChild
             "agent_type": child.agent_type,
             "agent_id": None,
             "parent_id": parent_id,
+            "generation": child.generation,
         }
         _start(connection, child.workflow_id, child.name, facts, at)
 
@@ -353,15 +359,31 @@ def begin_life(connection: sqlite3.Connection, command: BeginLife) -> Life:
     if life != command.incarnation:
         epoch += 1
         if not clean:
-            queries.count_recovery(connection, command.at)
+            _count(connection, command.at)
             dead = queries.poisoned(connection, command.recovery_limit)
         for workflow_id in dead:
             reason = f"live in more than {command.recovery_limit} unclean ends of the process"
             _dead_letter(connection, workflow_id, reason, command.at)
+        untried = "[]" if queries.has_suspects(connection, SUSPECT) else ""
+        queries.set_meta(connection, "tried", untried)
         queries.set_meta(connection, "incarnation", command.incarnation)
         queries.set_meta(connection, "epoch", str(epoch))
     queries.set_meta(connection, "clean", "no")  # also when only the engine was restarted
     return Life(epoch=epoch, clean=clean, dead_letters=tuple(dead))
+
+
+def _count(connection: sqlite3.Connection, at: str) -> None:
+    """Count a bad end against those that ran then."""
+    tried = queries.meta(connection, "tried")
+    if tried:
+        queries.count_trial(connection, at, tried, SUSPECT)
+    else:
+        queries.count_recovery(connection, at)
+
+
+def try_suspects(connection: sqlite3.Connection, command: TrySuspects) -> None:
+    tried = json.dumps(command.workflow_ids) if command.workflow_ids else ""
+    queries.set_meta(connection, "tried", tried)
 
 
 def set_aside(connection: sqlite3.Connection, command: SetAside) -> None:
@@ -398,6 +420,7 @@ HANDLERS: Mapping[type, Handler] = {
     GiveUpTask: give_up_task,
     SetAside: set_aside,
     BeginLife: begin_life,
+    TrySuspects: try_suspects,
     EndLife: end_life,
     **requests.HANDLERS,
 }

@@ -18,6 +18,9 @@ from actors.workflows.strand import Strand
 from storage import payload
 from storage.workflows.records import MessageRow
 
+GENERATIONS = 50
+"""How deep workflows may be nested: a workflow that starts itself as its child ends there."""
+
 LOOK_S = 1.0
 """How often a timer looks at the wall clock, which may jump, or have stood still in a suspend."""
 
@@ -120,6 +123,7 @@ async def child(
 
     async def wait() -> tuple[Kind, str]:
         if record is None:
+            _check_depth(execution, definition)
             _start(execution, op, definition, (child_id, variables, on_parent_close))
         await execution.journal.barrier()
         while (end := execution.surroundings.child_end(child_id)) is None:
@@ -141,6 +145,13 @@ async def child(
         child_id=child_id,
     )
     return _child_result(definition, kind, text)
+
+
+def _check_depth(execution: Execution, definition: WorkflowDefinition) -> None:
+    if execution.generation >= GENERATIONS:
+        text = f"workflows are nested {GENERATIONS} deep already"
+        child_id = f"{execution.workflow_id}.?"
+        raise ChildError(child_id, definition.name, "too_many_generations", text)
 
 
 def _child_id(execution: Execution, op: str, record: Recorded | None) -> str:
@@ -169,6 +180,7 @@ def _start(
             variables=payload.encode(plain),
             agent_type=definition.agent_type,
             on_parent_close=on_parent_close,
+            generation=execution.generation + 1,
         ),
     )
 

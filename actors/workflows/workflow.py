@@ -63,6 +63,9 @@ from supervision import Actor
 PARK_AFTER_S = 5.0
 """How long a workflow that only waits keeps its actor."""
 
+SUSPECT_PARK_S = 0.05
+"""The same after a bad end: what only waits shall not be counted among what may have caused it."""
+
 
 class _Unrunnable(Exception):  # noqa: N818 - a state
     """The code that started this workflow is gone, or no longer takes what it was given."""
@@ -210,6 +213,7 @@ class WorkflowActor(Actor):
         return Execution(
             workflow_id=self._workflow_id,
             issue_id=self._origin["issue_id"],
+            generation=self._origin["generation"],
             run=self._row.run,
             replay=replay,
             journal=self._journal,
@@ -342,7 +346,7 @@ class WorkflowActor(Actor):
         try:
             while self._execution.resting and not self._leaving:
                 state = self._state()
-                await trio.sleep(PARK_AFTER_S)
+                await trio.sleep(SUSPECT_PARK_S if self._row.recoveries else PARK_AFTER_S)
                 if state == self._state() and self._is_far():
                     await self._park()
         finally:

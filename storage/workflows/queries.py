@@ -560,6 +560,26 @@ def count_recovery(connection: sqlite3.Connection, at: str) -> None:
     )
 
 
+def count_trial(connection: sqlite3.Connection, at: str, tried: str, suspect: int) -> None:
+    """The same, where the last life ended while it tried suspects: the others did not run.
+
+    `tried` is a JSON array of workflow ids; a suspect has at least `suspect` recoveries.
+    """
+    connection.execute(
+        f"UPDATE instances SET recoveries = recoveries + 1, updated_at = ? WHERE {_RUNNING}"  # noqa: S608 - constants
+        " AND (recoveries < ? OR workflow_id IN (SELECT value FROM json_each(?)))",
+        (at, suspect, tried),
+    )
+
+
+def has_suspects(connection: sqlite3.Connection, suspect: int) -> bool:
+    row = connection.execute(
+        f"SELECT 1 FROM instances WHERE {_RUNNING} AND recoveries >= ? LIMIT 1",  # noqa: S608 - constants
+        (suspect,),
+    ).fetchone()
+    return row is not None
+
+
 def poisoned(connection: sqlite3.Connection, limit: int) -> list[str]:
     rows = connection.execute(
         f"SELECT workflow_id FROM instances WHERE {_RUNNING} AND recoveries > ?",  # noqa: S608 - constants

@@ -16,7 +16,7 @@ from actors.agents.protocol import Agent, Task
 from actors.coordination import control
 from actors.coordination.requests import TITLE_LIMIT_BYTES, VARIABLES_LIMIT_BYTES
 from actors.tree import BUDGET
-from actors.workflows import activities, dispatcher, execution, requests, transaction
+from actors.workflows import activities, dispatcher, execution, requests, transaction, waits
 from actors.workflows.context import PARENT_CLOSE
 from actors.workflows.forbidden import RULES, rule_of
 from actors.workflows.history import Kind
@@ -228,6 +228,7 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert f"{activities.RESULT_LIMIT_BYTES // 1024**2} MiB" in limits
     assert f"{BUDGET.restarts} in {BUDGET.period_s:g} s" in limits
     assert f"| {dispatcher.RECOVERY_LIMIT}, then" in limits
+    assert f"nested in each other | {waits.GENERATIONS} |" in limits
     assert f"| {requests.WAITING_LIMIT:,}; the next one" in limits
     assert f"| {execution.HISTORY_LIMIT:,}; its next operation" in limits
     assert f"| {transaction.LIMIT_S:g} s |" in limits

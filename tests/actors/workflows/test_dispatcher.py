@@ -23,7 +23,13 @@ from actors.workflows import store
 from actors.workflows import workflow as workflow_room
 from actors.workflows.dispatcher import RECOVERY_LIMIT, workflow_name
 from actors.workflows.history import Kind, NewEvent
-from actors.workflows.messages import AppendHistory, BeginLife, DescribeWorkflow, Launch
+from actors.workflows.messages import (
+    AppendHistory,
+    BeginLife,
+    DescribeWorkflow,
+    Launch,
+    TrySuspects,
+)
 from actors.writer import Poison, persist, write
 from beadflow import Context, activity, workflow
 from storage import payload
@@ -494,6 +500,8 @@ async def test_a_workflow_that_was_live_in_too_many_bad_ends_is_not_started_agai
         for number in range(count):
             begin = BeginLife(incarnation=f"killed-{number}", recovery_limit=RECOVERY_LIMIT, at="t")
             await write(running.system.named("tempolite_writer"), begin)
+            tried = TrySuspects(workflow_ids=(started.id,))
+            await write(running.system.named("tempolite_writer"), tried)
 
     async with running_system(repo, workflows=[deadly]) as running:
         started = await running.start("deadly")

@@ -21,6 +21,7 @@ from actors.workflows.messages import (
     NewTask,
     RequestCancel,
     StartTask,
+    TrySuspects,
 )
 from actors.workflows.store import HANDLERS
 from storage import payload
@@ -276,12 +277,13 @@ def test_only_tasks_of_workflows_that_run_are_ready(engine: Database) -> None:
 def unclean_lives(engine: Database, count: int, limit: int = 2) -> Life:
     for number in range(count):
         life = engine.run(begin(f"life-{number}", limit))
+        engine.run(TrySuspects(workflow_ids=()))
     assert isinstance(life, Life)
     return life
 
 
-def recoveries(engine: Database) -> int:
-    row = queries.instance(engine.conn, "w-1")
+def recoveries(engine: Database, workflow_id: str = "w-1") -> int:
+    row = queries.instance(engine.conn, workflow_id)
     assert row is not None
     return row.recoveries
 
@@ -334,6 +336,20 @@ def test_a_workflow_that_gets_further_starts_to_count_again(engine: Database) ->
     engine.run(append(1, event(Kind.SIDE_EFFECT_RECORDED, op="1"), is_progress=True))
     assert recoveries(engine) == 0
     assert engine.run(begin("one more")).dead_letters == ()
+
+
+def test_a_bad_end_while_suspects_are_tried_counts_against_those_that_ran(engine: Database) -> None:
+    for name in ("w-2", "w-3"):
+        engine.run(replace(CREATE, workflow_id=name))
+    unclean_lives(engine, 3, limit=9)
+    engine.run(replace(CREATE, workflow_id="w-4"))
+    engine.run(begin("suspects are there", 9))
+    assert [recoveries(engine, f"w-{number}") for number in (1, 2, 3, 4)] == [3, 3, 3, 1]
+    engine.run(TrySuspects(workflow_ids=("w-2",)))
+    engine.run(begin("w-2 was tried", 9))
+    assert [recoveries(engine, f"w-{number}") for number in (1, 2, 3, 4)] == [3, 4, 3, 2]
+    engine.run(begin("nobody was tried", 9))
+    assert [recoveries(engine, f"w-{number}") for number in (1, 2, 3, 4)] == [3, 4, 3, 2]
 
 
 def test_only_what_ran_is_counted(engine: Database) -> None:

@@ -419,3 +419,37 @@ async def test_a_version_that_the_code_has_lost_stalls_who_follows_it(repo: Path
         stalled = engine.last(running, old.id)
         assert stalled["code"] == "non_determinism"
         assert "version 0 of 'reword'" in stalled["message"]
+
+
+@workflow
+async def endless_descent(ctx: Context) -> int:
+    try:
+        return 1 + await ctx.child(endless_descent)
+    except ChildError as error:
+        if error.code == "too_many_generations":
+            await ctx.signal("bottom")
+        return 1
+
+
+async def test_a_workflow_that_starts_itself_ends_at_a_depth_and_can_be_terminated_there(
+    repo: Path,
+) -> None:
+    async with running_system(repo, workflows=[endless_descent]) as running:
+        started = await running.start("endless_descent")
+        deepest = started.id + ".1" * 50
+        with trio.fail_after(20):
+            while engine.status(running, deepest) is None:
+                await trio.sleep(0.01)
+        again = await running.start("endless_descent")
+        await engine.pause(running, started.id)
+        assert engine.status(running, deepest) == "paused"
+        await engine.resume(running, started.id)
+        await engine.terminate(running, started.id)
+        assert engine.status(running, deepest) == "terminated"
+        deepest = again.id + ".1" * 50
+        with trio.fail_after(20):
+            while engine.status(running, deepest) is None:
+                await trio.sleep(0.01)
+        await engine.signal(running, deepest, "bottom")
+        await running.ended(again.id)
+        assert await running.output(again.id) == 51
