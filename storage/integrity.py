@@ -14,6 +14,7 @@ from storage.database import open_reader
 from storage.databases import Database, refuse_foreign
 from storage.errors import DatabaseFailure, Inaccessible, SchemaError, StorageError, UnsafePath
 from storage.migrate import applied, expected_shape, refuse_misfit, shape
+from storage.ownership import is_users
 from storage.room import reading_failure
 
 MOST = 20
@@ -109,10 +110,10 @@ def _unreadable(connection: sqlite3.Connection, name: str, roots: dict[int, str]
     found = []
     for row in connection.execute("SELECT * FROM sqlite_schema WHERE rootpage > 0").fetchall():
         table, tree = row["tbl_name"], row["name"]
-        by = f'INDEXED BY "{tree}"' if row["type"] == "index" else "NOT INDEXED"
+        by = f"INDEXED BY {_quoted(tree)}" if row["type"] == "index" else "NOT INDEXED"
         where = _condition(row["sql"] or "") if row["type"] == "index" else ""
         try:
-            connection.execute(f'SELECT count(*) FROM "{table}" {by}{where}')  # noqa: S608 - the schema's own names
+            connection.execute(f"SELECT count(*) FROM {_quoted(table)} {by}{where}")  # noqa: S608 - the schema's own names
         except sqlite3.OperationalError:
             continue  # no question that this tree alone could answer
         except sqlite3.Error as err:
@@ -120,6 +121,12 @@ def _unreadable(connection: sqlite3.Connection, name: str, roots: dict[int, str]
             what = f"the tree that begins here cannot be read: {err}"
             found.append(Finding(database=name, table=tree, place=f"page {root}", what=what))
     return found
+
+
+def _quoted(name: str) -> str:
+    """A name as SQL takes it, whatever is in it: users choose their own."""
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
 
 
 def _condition(sql: str) -> str:
@@ -149,7 +156,10 @@ def _references(connection: sqlite3.Connection, name: str) -> Iterator[Finding]:
 
 
 def _schema(connection: sqlite3.Connection, database: Database) -> Iterator[Finding]:
-    """Tables and indexes that differ from what the applied migrations make."""
+    """Tables and indexes that differ from what the applied migrations make.
+
+    Tables of the user's own are nobody's to judge, where there may be any.
+    """
     try:
         refuse_foreign(connection, database)
         refuse_misfit(connection, database.schema)
@@ -161,7 +171,7 @@ def _schema(connection: sqlite3.Connection, database: Database) -> Iterator[Find
         what = f"{database.path.name} has no tables: `beadflow db migrate` makes them"
         yield Finding(database=database.name, table="schema_migrations", what=what)
         return
-    there = shape(connection)
+    there = _without_users(connection, database)
     wanted = expected_shape(database.schema, rows[-1].version)
     for name in sorted(wanted.keys() | there.keys()):
         if name not in there:
@@ -170,6 +180,15 @@ def _schema(connection: sqlite3.Connection, database: Database) -> Iterator[Find
             yield Finding(database=database.name, table=name, what="belongs to no migration")
         elif _plain(there[name]) != _plain(wanted[name]):
             yield Finding(database=database.name, table=name, what="is not as its migration says")
+
+
+def _without_users(connection: sqlite3.Connection, database: Database) -> dict[str, str]:
+    tables = dict(map(tuple, connection.execute("SELECT name, tbl_name FROM sqlite_schema")))
+    return {
+        name: sql
+        for name, sql in shape(connection).items()
+        if not is_users(database.name, name, tables[name])
+    }
 
 
 def _plain(sql: str) -> str:

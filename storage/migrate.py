@@ -207,10 +207,13 @@ def _one_transaction(conn: sqlite3.Connection, label: str) -> Iterator[None]:
     """Commits all or nothing, with foreign keys checked once at the end instead of on the way.
 
     A step that rebuilds a table drops the old one, which with the keys enforced would delete what
-    refers to it; SQLite's own advice is to switch them off around the transaction.
+    refers to it; SQLite's own advice is to switch them off around the transaction. The same step
+    renames the new table, and a view of a user's that reads the old one, or one that is gone, would
+    refuse that: so a view is not looked at, and reads what bears the name afterwards.
     """
     (enforced,) = conn.execute("PRAGMA foreign_keys").fetchone()
     conn.execute("PRAGMA foreign_keys=OFF")
+    conn.execute("PRAGMA legacy_alter_table=ON")
     try:
         conn.execute("BEGIN IMMEDIATE")
         yield
@@ -227,6 +230,7 @@ def _one_transaction(conn: sqlite3.Connection, label: str) -> Iterator[None]:
     finally:
         if conn.in_transaction:
             conn.execute("ROLLBACK")
+        conn.execute("PRAGMA legacy_alter_table=OFF")
         conn.execute(f"PRAGMA foreign_keys={int(enforced)}")
 
 

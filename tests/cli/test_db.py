@@ -709,6 +709,42 @@ def test_a_rollback_to_a_version_that_never_was_is_refused(
     assert f"the newest version is {max(known)}" in ran.err
 
 
+def test_tables_of_workflows_go_with_the_file_through_every_command(
+    home: Path, beadflow: Run, tmp_path: Path
+) -> None:
+    def kept(place: Path, view: str = "visits") -> list[tuple[str, int]]:
+        with closing(sqlite3.connect(place / "tempolite.db")) as connection:
+            return connection.execute(f"SELECT * FROM {view}").fetchall()  # noqa: S608 - constants
+
+    beadflow("db", "migrate")
+    with closing(open_writer(home / "tempolite.db")) as connection:
+        connection.execute("CREATE TABLE visits (name TEXT PRIMARY KEY, count INTEGER)")
+        connection.execute("CREATE INDEX often ON visits (count)")
+        connection.execute("CREATE VIEW states AS SELECT status, parked FROM instances")
+        connection.execute("CREATE VIEW lost AS SELECT 1 FROM a_table_that_was_dropped")
+        connection.execute("INSERT INTO visits VALUES ('anna', 3)")
+    states, backup, elsewhere = kept(home, "states"), tmp_path / "backup", tmp_path / "elsewhere"
+    for argv in (
+        ["check"],
+        ["backup", str(backup)],
+        ["restore", str(backup), "--data-dir", str(elsewhere), "--force"],
+        ["check", "--data-dir", str(elsewhere)],
+        ["rollback", "--to", "1"],
+        ["check"],
+        ["migrate"],
+        ["check"],
+        ["vacuum"],
+        ["archive", "--days", "36500"],
+        ["restore", str(backup)],
+        ["check"],
+    ):
+        ran = beadflow("db", *argv)
+        assert ran.code == 0, (argv, ran.err)
+        assert kept(home) == [("anna", 3)], argv
+    assert kept(home, "states") == kept(elsewhere, "states") == states
+    assert kept(elsewhere) == [("anna", 3)]
+
+
 def test_vacuum_shows_the_sizes_and_is_refused_while_somebody_holds_the_data(
     home: Path, beadflow: Run
 ) -> None:

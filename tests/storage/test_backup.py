@@ -80,7 +80,7 @@ def test_a_damaged_database_is_refused_with_its_place_and_nothing_is_left(
     home: Path, tmp_path: Path
 ) -> None:
     with closing(open_writer(home / "tempolite.db")) as connection:
-        connection.execute("CREATE TABLE mine (a)")
+        connection.execute("CREATE INDEX mine ON history (at)")
     with pytest.raises(BackupFailed, match=r"tempolite\.db is damaged \(mine: belongs to no"):
         take(home, tmp_path / "none", tmp_path / "b", program="1")
     assert not (tmp_path / "b").exists()

@@ -112,10 +112,52 @@ def test_a_file_that_another_program_holds_is_no_finding(
 
 def test_a_schema_that_no_migration_made_is_reported(engine: Database) -> None:
     with closing(open_writer(engine.path)) as connection:
-        connection.execute("CREATE TABLE mine (a)")
+        connection.execute("CREATE TABLE Tasks_old (a)")
+        connection.execute("CREATE INDEX mine ON history (at)")
         connection.execute("DROP INDEX tasks_open")
     found = {finding.table: finding.what for finding in inspect(engine)}
-    assert found == {"mine": "belongs to no migration", "tasks_open": "is missing from the schema"}
+    assert found == {
+        "Tasks_old": "belongs to no migration",
+        "mine": "belongs to no migration",
+        "tasks_open": "is missing from the schema",
+    }
+
+
+OF_THE_USER = (
+    'CREATE TABLE "visits ""of"" all" (name TEXT PRIMARY KEY, count INTEGER)',
+    "CREATE TABLE numbered (n INTEGER PRIMARY KEY AUTOINCREMENT, word TEXT)",
+    "CREATE INDEX numbered_by_word ON numbered (word)",
+    "CREATE VIEW words AS SELECT word FROM numbered",
+    "CREATE VIEW states AS SELECT workflow_id, status FROM instances",
+    "INSERT INTO numbered (word) VALUES ('a')",
+)
+
+
+def test_tables_of_the_users_own_beside_the_engines_are_no_fault(engine: Database) -> None:
+    with closing(open_writer(engine.path)) as connection:
+        for statement in OF_THE_USER:
+            connection.execute(statement)
+    assert inspect(engine) == []
+
+
+def test_damage_in_a_table_of_the_users_own_is_found(engine: Database) -> None:
+    with closing(open_writer(engine.path)) as connection:
+        for statement in OF_THE_USER:
+            connection.execute(statement)
+    page = root_of(engine, "numbered")
+    overwrite(engine.path, (page - 1) * PAGE, bytes(PAGE))
+    found = inspect(engine)
+    assert ("numbered", f"page {page}") in [(f.table, f.place) for f in found]
+
+
+@pytest.mark.parametrize("name", ["coordination", "beads"])
+def test_the_other_databases_have_no_tables_but_their_own(tmp_path: Path, name: str) -> None:
+    (database,) = (d for d in databases(tmp_path) if d.name == name)
+    shutil.copy(golden_file(name, 1), database.path)
+    with closing(open_writer(database.path)) as connection:
+        connection.execute("CREATE TABLE mine (a)")
+    (finding,) = inspect(database)
+    assert (finding.table, finding.what) == ("mine", "belongs to no migration")
 
 
 def test_a_newer_schema_is_reported(engine: Database) -> None:
