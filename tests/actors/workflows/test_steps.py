@@ -283,7 +283,7 @@ async def test_a_transaction_cannot_touch_the_engines_own_tables(repo: Path) -> 
     async with running_system(repo, workflows=[forges]) as running:
         started = await running.start("forges")
         await running.ended(started.id)
-        assert "not authorized" in await running.output(started.id)
+        assert "is not allowed in ctx.tx" in await running.output(started.id)
 
 
 async def test_a_payment_that_took_too_long_is_uncertain_and_not_repeated(repo: Path) -> None:
