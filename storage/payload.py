@@ -24,6 +24,9 @@ from storage.errors import PayloadError
 VERSION = 1
 DEEPEST = 200  # levels of nesting; Python's own limit differs from release to release
 
+SHORT_BYTES = 8 * 1024
+"""What a text that says why something failed may take."""
+
 _PREFIX = f"[{VERSION},"
 _SCALARS = (str, int, float, bool, type(None))
 _CONTAINERS = frozenset({dict, list, tuple})
@@ -83,6 +86,20 @@ def plain_text(text: object) -> str:
     For words that come from outside and must not fail: messages of errors, names of files.
     """
     return str(text).encode("utf-8", "backslashreplace").decode()
+
+
+def short_text(text: object) -> str:
+    """Gives any text as `plain_text` does, and cuts it where it is longer than 8 KiB.
+
+    For what is kept for good: the message of an exception may be as long as what it complains of.
+    A text that was cut is not cut again.
+    """
+    whole = plain_text(text)
+    if len(whole) * 4 <= SHORT_BYTES or len(whole.encode()) <= SHORT_BYTES:
+        return whole
+    end = f"… ({len(whole)} characters)"
+    room = SHORT_BYTES - len(end.encode())
+    return whole[:room].encode()[:room].decode(errors="ignore") + end
 
 
 def _refuse_odd_keys(value: Any) -> None:

@@ -53,8 +53,8 @@ def encode_failure(error: ActivityFailure, **facts: object) -> str:
     """The stored form of a final failure: {"code", "message", "attempts", **facts}."""
     return payload.encode(
         {
-            "code": payload.plain_text(error.code),
-            "message": payload.plain_text(error.message),
+            "code": payload.short_text(error.code),
+            "message": payload.short_text(error.message),
             "attempts": error.attempts,
             **facts,
         }

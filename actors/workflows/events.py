@@ -105,7 +105,7 @@ def request_cancel(
     if row.status not in (Status.RUNNING, Status.PAUSED) or _never_ran(connection, workflow_id):
         return woken + _end(connection, workflow_id, Kind.WORKFLOW_CANCELLED, reason, at)
     resumes = {"resumes": True} if row.status == Status.PAUSED else {}
-    body = payload.encode({"reason": payload.plain_text(reason), **resumes})
+    body = payload.encode({"reason": payload.short_text(reason), **resumes})
     event = NewEvent(kind=Kind.WORKFLOW_CANCEL_REQUESTED, name=row.name, payload=body, at=at)
     add_event(connection, workflow_id, event, status=Status.RUNNING)
     for child, _, policy in queries.live_children(connection, workflow_id):
@@ -151,5 +151,5 @@ def _end(
 ) -> tuple[str, ...]:
     row = queries.instance(connection, workflow_id)
     name = "" if row is None else row.name
-    body = payload.encode({"reason": payload.plain_text(reason)})
+    body = payload.encode({"reason": payload.short_text(reason)})
     return add_event(connection, workflow_id, NewEvent(kind=kind, name=name, payload=body, at=at))

@@ -252,7 +252,7 @@ class Execution:
         """
         body = {
             "what": what,
-            "reason": payload.plain_text(reason),
+            "reason": payload.short_text(reason),
             **({"lost": True} if lost else {}),
         }
         self.journal.append(

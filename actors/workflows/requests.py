@@ -116,7 +116,7 @@ def _pause(
 ) -> tuple[str, ...]:
     woken: tuple[str, ...] = (row.workflow_id,)
     if row.status in (Status.QUEUED, Status.RUNNING):
-        body = payload.encode({"reason": payload.plain_text(reason)})
+        body = payload.encode({"reason": payload.short_text(reason)})
         event = NewEvent(kind=Kind.WORKFLOW_PAUSED, name=row.name, payload=body, at=at)
         add_event(connection, row.workflow_id, event)
     return woken + _pause_children(connection, row.workflow_id, reason, at)

@@ -175,7 +175,7 @@ class Saga:
 
     def _announce(self, op: str, error: Exception | CancelledError) -> Callable[[], Any]:
         async def announce() -> None:
-            reason = payload.plain_text(f"{type(error).__name__}: {error}")
+            reason = payload.short_text(f"{type(error).__name__}: {error}")
             body = {"reason": reason, "undos": [undo.target.__name__ for undo in self._undos]}
             self._execution.journal.append(
                 Kind.COMPENSATION_STARTED, op=op, payload=payload.encode(body)

@@ -329,8 +329,8 @@ class _Attempts:
         self._next_at = next_at
         body: dict[str, Any] = {
             "attempt": self._attempt,
-            "code": payload.plain_text(failure.code),
-            "message": payload.plain_text(failure.message),
+            "code": payload.short_text(failure.code),
+            "message": payload.short_text(failure.message),
             "next_at": next_at,
         }
         if self._first_at is not None:

@@ -394,7 +394,7 @@ def set_aside(connection: sqlite3.Connection, command: SetAside) -> None:
 
 def _dead_letter(connection: sqlite3.Connection, workflow_id: str, reason: str, at: str) -> None:
     row = queries.instance(connection, workflow_id)
-    text = payload.encode({"code": "dead_letter", "message": payload.plain_text(reason)})
+    text = payload.encode({"code": "dead_letter", "message": payload.short_text(reason)})
     name = "" if row is None else row.name
     event = NewEvent(kind=Kind.WORKFLOW_DEAD_LETTERED, name=name, payload=text, at=at)
     add_event(connection, workflow_id, event)

@@ -269,7 +269,7 @@ class WorkflowActor(Actor):
                 text = f"the code raised {what}, before it asked for all that the history records"
                 self._stall("non_determinism", text)
             case CancelledError():
-                body = {"reason": payload.plain_text(error.reason)}
+                body = {"reason": payload.short_text(error.reason)}
                 text = payload.encode(body)
                 self._journal.append(Kind.WORKFLOW_CANCELLED, name=name, payload=text)
             case Exception() | SystemExit():
@@ -325,7 +325,7 @@ class WorkflowActor(Actor):
     def _stall(self, code: str, message: str) -> None:
         """Say so once; a stalled workflow that is tried again and stalls again is no news."""
         if not self._execution.stalled:
-            text = payload.encode({"code": code, "message": payload.plain_text(message)})
+            text = payload.encode({"code": code, "message": payload.short_text(message)})
             self._journal.append(Kind.WORKFLOW_STALLED, name=self._row.name, payload=text)
 
     def _signature(self) -> dict[str, str]:

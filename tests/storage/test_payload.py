@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.errors import PayloadError
-from storage.payload import DEEPEST, decode, encode, plain_text
+from storage.payload import DEEPEST, SHORT_BYTES, decode, encode, plain_text, short_text
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 JSON = st.recursive(
@@ -107,3 +107,18 @@ def test_text_that_can_be_stored_stays_as_it_is(text: str) -> None:
 def test_half_of_a_pair_is_written_out_and_what_is_no_text_becomes_one() -> None:
     assert plain_text("a\udcffb") == r"a\udcffb"
     assert plain_text(3) == "3"
+
+
+@pytest.mark.parametrize("letter", ["y", "é", "🙂", "\udcff"])
+def test_a_text_that_is_too_long_is_cut_once_and_says_how_long_it_was(letter: str) -> None:
+    whole = plain_text(letter * 100_000)
+    cut = short_text(whole)
+    assert cut.endswith(f"… ({len(whole)} characters)")
+    assert whole.startswith(cut.rpartition("…")[0])
+    assert SHORT_BYTES - 4 < len(cut.encode()) <= SHORT_BYTES
+    assert short_text(cut) == cut
+
+
+@pytest.mark.parametrize("text", ["y" * SHORT_BYTES, "é" * (SHORT_BYTES // 2), "", "why"])
+def test_a_text_that_is_short_enough_is_not_cut(text: str) -> None:
+    assert short_text(text) == text

@@ -22,6 +22,7 @@ from actors.workflows.activities import (
 )
 from actors.workflows.context import Context
 from actors.workflows.definition import ActivityFailure, RetryPolicy, activity, activity_of
+from actors.workflows.history import Kind
 from actors.workflows.steps import ActivityError
 from storage import payload
 from tests.support.stage import Stage
@@ -89,6 +90,29 @@ def test_a_failure_is_stored_whatever_its_words_are() -> None:
         "attempts": 1,
         "agent_id": "a-1",
     }
+
+
+def test_a_message_that_is_too_long_is_not_stored_whole() -> None:
+    text = encode_failure(failure_of(ValueError("y" * 5_000_000)))
+    assert len(text) < 8400
+    assert payload.decode(text)["message"].endswith("yy… (5000000 characters)")
+
+
+async def test_neither_is_that_of_an_attempt_which_another_one_follows() -> None:
+    @activity
+    async def wordy() -> None:
+        raise ValueError("y" * 100_000)
+
+    stage = Stage()
+
+    async def body(ctx: Context) -> None:
+        await ctx.activity(wordy, retry=RetryPolicy(attempts=2, initial_s=0.0))
+
+    with suppress(ActivityError):
+        await stage.run(body)
+    (_, *ends) = stage.stored
+    assert [event.kind for event in ends] == [Kind.ACTIVITY_RETRIED, Kind.ACTIVITY_FAILED]
+    assert all(len(event.payload) < 8400 for event in stage.stored)
 
 
 def test_the_class_of_an_exception_is_its_code() -> None:
