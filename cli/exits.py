@@ -57,6 +57,10 @@ _BY_STATUS = {
 }
 
 
-def for_status(status: int) -> ExitCode:
-    """The exit code of a refusal that came with this HTTP status."""
-    return _BY_STATUS.get(status, ExitCode.FAILED)
+# Not a matter of who was first: the code that should have answered is at fault.
+_BY_CODE = {"query_failed": ExitCode.FAILED}
+
+
+def for_status(status: int, code: str = "") -> ExitCode:
+    """The exit code of a refusal that came with this HTTP status, and perhaps a stable code."""
+    return _BY_CODE.get(code) or _BY_STATUS.get(status, ExitCode.FAILED)

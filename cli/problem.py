@@ -74,7 +74,7 @@ def from_answer(status: int, body: bytes) -> Problem:
         title,
         _text(document, "detail"),
         code=_text(document, "code") or f"http_{status}",
-        exit_code=for_status(status),
+        exit_code=for_status(status, _text(document, "code")),
         hint=_text(document, "hint") or _server_hint(status, _text(document, "request_id")),
         retryable=document.get("retryable") is True,
         errors=_field_errors(document.get("errors")),

@@ -15,10 +15,11 @@ from typing import Any, NoReturn, TypeVar, overload
 from pydantic import TypeAdapter
 
 from actors.clock import rfc3339
-from actors.errors import ValidationError
+from actors.errors import Conflict, ValidationError
 from actors.workflows import branches, steps, waits
-from actors.workflows.activities import decode_result, encode_result
+from actors.workflows.activities import decode_result, encode_result, failure_of
 from actors.workflows.branches import Selected
+from actors.workflows.containment import contained
 from actors.workflows.definition import RetryPolicy, WorkflowDefinition, workflow_of
 from actors.workflows.execution import ContinueAsNew, Execution
 from actors.workflows.history import Kind
@@ -361,7 +362,8 @@ def answer_query(execution: Execution, name: str, argument: Any) -> Any:
     """What the workflow's own function answers.
 
     Raises:
-        ValidationError: there is no such query, or its function refused the argument.
+        ValidationError: there is no such query.
+        Conflict: its function failed, or answered what is no JSON or too large ("query_failed").
     """
     function = execution.queries.get(name)
     if function is None:
@@ -372,12 +374,15 @@ def answer_query(execution: Execution, name: str, argument: Any) -> Any:
             value=name,
         )
     try:
-        value = function(argument) if _argument_count(function) else function()
-        text = encode_result(value, f"the answer to query {name!r}")
+        with contained():
+            value = function(argument) if _argument_count(function) else function()
+            text = encode_result(value, "its answer")
     except Exception as error:
-        raise ValidationError(
-            f"query {name!r} failed with {type(error).__name__}: {error}",
-            field="argument",
-            value=argument,
+        failure = failure_of(error)
+        why = payload.short_text(f"{failure.code}: {failure.message}")
+        raise Conflict(
+            f"query {name!r} of workflow {execution.workflow_id} failed with {why}",
+            code="query_failed",
+            hint="ask it with another argument, or mend the query's function",
         ) from error
     return decode_result(text, None)

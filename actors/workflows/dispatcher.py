@@ -31,10 +31,12 @@ from actors.workflows.messages import (
     WorkflowGaveUp,
     WorkflowView,
 )
+from actors.workflows.outcome import stalled
 from actors.workflows.parts import EngineParts
 from actors.workflows.store import SUSPECT, as_created
 from actors.workflows.workflow import WorkflowActor
 from actors.writer import persist, write
+from storage import payload
 from storage.workflows import queries
 from storage.workflows.records import InstanceRow
 from supervision import (
@@ -290,6 +292,9 @@ class Dispatcher(Actor):
                 await trio.sleep(GONE_PAUSE_S)
             except AskTimeout as error:
                 raise Overloaded(f"workflow {workflow_id} is too busy to answer now") from error
+        why = queries.why_stalled(self._parts.reader, workflow_id)
+        if why is not None:
+            raise stalled(workflow_id, payload.decode(why)["message"])
         raise Conflict(f"workflow {workflow_id} does not stay up: it cannot answer now")
 
     def _builder(self, workflow_id: str, loaded: Loaded | None) -> Callable[[], WorkflowActor]:

@@ -1,8 +1,9 @@
-"""What became of a run: which of the errors that its function let out decides, and what is stored.
+"""What became of a run: which of its function's errors decides, what is stored, what is answered.
 
 Pure. Used by the workflow's actor and by whoever reruns a history.
 """
 
+from actors.errors import Conflict
 from actors.workflows.activities import failure_of
 from actors.workflows.definition import ActivityFailure
 from actors.workflows.execution import CancelledError, HistoryTooLarge
@@ -32,3 +33,12 @@ def decisive(error: BaseException) -> BaseException:
         if found is not None:
             return found
     return error
+
+
+def stalled(workflow_id: str, why: str) -> Conflict:
+    """What a query is answered once the workflow's code does not get to where it was."""
+    return Conflict(
+        f"workflow {workflow_id} is stalled: {why}",
+        code="workflow_stalled",
+        hint="bring back code that fits its history, start the server again, and ask again",
+    )

@@ -48,7 +48,7 @@ from actors.workflows.messages import (
     WakeAt,
     WorkflowView,
 )
-from actors.workflows.outcome import decisive, failure_of_run
+from actors.workflows.outcome import decisive, failure_of_run, stalled
 from actors.workflows.outside import Outside
 from actors.workflows.parts import EngineParts
 from actors.workflows.replay import NonDeterminismError, Replay
@@ -108,6 +108,7 @@ class WorkflowActor(Actor):
         self._seen_position = 0
         self._parking = False
         self._leaving = False
+        self._why_stalled: str | None = None
 
     async def on_start(self) -> None:
         if self._restarted:
@@ -171,6 +172,8 @@ class WorkflowActor(Actor):
         await self._execution.live.wait()
         while self._journal.is_behind:  # also what is appended while we wait may be told
             await self._journal.barrier()
+        if self._why_stalled is not None:
+            raise stalled(self._workflow_id, self._why_stalled)
         return answer_query(self._execution, query.name, query.argument)
 
     # What others have asked for.
@@ -227,7 +230,18 @@ class WorkflowActor(Actor):
         while await self._run_once():
             pass
         await self._journal.barrier()
+        if self._why_stalled is not None:
+            await self._end_if_cancelled()
         self._leave()
+
+    async def _end_if_cancelled(self) -> None:
+        """A stalled workflow that is to end has no code that could clean up: it ends at once.
+
+        That was asked for before it stalled; one that has stalled is ended by the request itself.
+        """
+        if self._look() and (reason := self._execution.cancel_reason) is not None:
+            self._append_cancelled(reason)
+            await self._journal.barrier()
 
     async def _run_once(self) -> bool:
         """Run the function to its end. Answers whether it continues as new."""
@@ -269,9 +283,7 @@ class WorkflowActor(Actor):
                 text = f"the code raised {what}, before it asked for all that the history records"
                 self._stall("non_determinism", text)
             case CancelledError():
-                body = {"reason": payload.short_text(error.reason)}
-                text = payload.encode(body)
-                self._journal.append(Kind.WORKFLOW_CANCELLED, name=name, payload=text)
+                self._append_cancelled(error.reason)
             case Exception() | SystemExit():
                 await self._execution.unpaused()
                 text = encode_failure(failure_of_run(error))
@@ -322,8 +334,13 @@ class WorkflowActor(Actor):
             raise _Unrunnable(error.message) from error
         return definition, (value,) if definition.takes_input else ()
 
+    def _append_cancelled(self, reason: str) -> None:
+        text = payload.encode({"reason": payload.short_text(reason)})
+        self._journal.append(Kind.WORKFLOW_CANCELLED, name=self._row.name, payload=text)
+
     def _stall(self, code: str, message: str) -> None:
         """Say so once; a stalled workflow that is tried again and stalls again is no news."""
+        self._why_stalled = payload.short_text(message)
         if not self._execution.stalled:
             text = payload.encode({"code": code, "message": payload.short_text(message)})
             self._journal.append(Kind.WORKFLOW_STALLED, name=self._row.name, payload=text)

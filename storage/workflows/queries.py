@@ -128,6 +128,14 @@ def status(connection: sqlite3.Connection, workflow_id: str) -> str | None:
     return row[0] if row else None
 
 
+def why_stalled(connection: sqlite3.Connection, workflow_id: str) -> str | None:
+    """The payload by which an instance is stalled; None when it is not."""
+    if status(connection, workflow_id) != "stalled":
+        return None
+    row = connection.execute(FAILURE, (workflow_id,)).fetchone()
+    return row[0] if row else None
+
+
 def live_instances(connection: sqlite3.Connection) -> list[InstanceRow]:
     return [InstanceRow(**dict(row)) for row in connection.execute(LIVE)]
 

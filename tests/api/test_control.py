@@ -73,6 +73,13 @@ def test_a_query_takes_an_argument(shared: SharedSite) -> None:
     assert (answer.status, answer.json()) == (200, {"result": 42})
 
 
+def test_a_query_that_fails_is_no_fault_of_the_request(shared: SharedSite) -> None:
+    failed = post(shared, waiting(shared), "query", name="twice", argument=None)
+    body = refused(failed, 409, "query_failed")
+    assert "failed with TypeError" in body["detail"]
+    assert "errors" not in body
+
+
 def test_a_query_that_there_is_not_is_refused_with_those_there_are(shared: SharedSite) -> None:
     body = refused(post(shared, waiting(shared), "query", name="colour"), 422, "validation_error")
     assert "said, twice" in body["detail"]

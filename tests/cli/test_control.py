@@ -91,6 +91,11 @@ def test_a_refusal_is_told_with_its_exit_code(
     assert ran.err == "error: Refused: workflow wf-1 is completed\nhint: start a new one\n"
 
 
+def test_a_query_that_failed_is_no_conflict(beadflow: Run, at: FakeServer) -> None:
+    at.answers[f"POST {ONE}/query"] = problem(409, "query 'said' failed", code="query_failed")
+    assert beadflow("workflow", "query", "wf-1", "said").code == 1
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_with_nobody_serving_nothing_is_steered(beadflow: Run, verb: str) -> None:
     ran = beadflow(*command(verb))

@@ -32,7 +32,10 @@ PAGE = "docs/http.md"
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "WS")
 DECLARING = [*(ROOT / "api").rglob("*.py")]
 DECLARING += [ROOT / "actors" / "errors.py", ROOT / "supervision" / "errors.py"]
-DECLARING += [ROOT / "actors" / "workflows" / name for name in ("requests.py", "dispatcher.py")]
+DECLARING += [
+    ROOT / "actors" / "workflows" / name
+    for name in ("requests.py", "dispatcher.py", "outcome.py", "context.py")
+]
 
 FIELDS: list[tuple[str, Any]] = [
     ("`POST /api/v1/workflows`", models.StartRequest),

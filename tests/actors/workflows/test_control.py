@@ -1,6 +1,9 @@
 """Cancel, pause and terminate: durable before they are answered, and they reach the children."""
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -9,6 +12,7 @@ import trio.testing
 from actors.errors import Conflict
 from actors.workflows.history import Kind
 from actors.workflows.messages import RequestCancel
+from actors.workflows.workflow import WorkflowActor
 from actors.writer import write
 from beadflow import CancelledError, Context, activity, workflow
 from tests.support import engine
@@ -225,3 +229,128 @@ async def test_a_paused_workflow_can_be_cancelled(repo: Path) -> None:
         await engine.cancel(running, started.id)
         assert await engine.closed(running, started.id) == "cancelled"
     assert log == ["begun", "stopped", "cleaned up"]
+
+
+# --- code that does not fit
+
+
+def letters(order: str) -> Callable[..., Any]:
+    """A workflow that records its letters in order and then waits; asked for "seen", it has."""
+
+    @workflow(name="letters")
+    async def function(ctx: Context) -> None:
+        for letter in order:
+            await ctx.activity(clean_up, letter) if letter.islower() else ctx.now()
+        ctx.on_query("seen", lambda: order)
+        await ctx.signal("never")
+
+    return function
+
+
+async def parked(repo: Path, order: str) -> str:
+    """The id of such a workflow that waits as its row; it waits while its code is changed."""
+    async with running_system(repo, workflows=[letters(order)]) as running:
+        started = await running.start("letters")
+        with trio.fail_after(10):
+            while not engine.is_parked(running, started.id):
+                await trio.sleep(0.005)
+    return started.id
+
+
+@pytest.fixture
+def _parks_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.workflows.workflow.PARK_AFTER_S", 0.02)
+
+
+@pytest.mark.usefixtures("_parks_soon")
+async def test_a_query_to_code_that_does_not_fit_is_told_why(repo: Path) -> None:
+    workflow_id = await parked(repo, "a")
+    async with running_system(repo, workflows=[letters("B")]) as running:
+        for _ in range(3):  # as it stalls, and as one that has
+            with pytest.raises(Conflict, match=r"is stalled: .*'clean_up' at 1") as refused:
+                await engine.query(running, workflow_id, "seen")
+            assert refused.value.code == "workflow_stalled"
+        assert engine.kinds(running, workflow_id).count(Kind.WORKFLOW_STALLED) == 1
+    async with running_system(repo, workflows=[letters("a")]) as running:
+        assert await engine.query(running, workflow_id, "seen") == "a"
+
+
+@pytest.mark.usefixtures("_parks_soon")
+async def test_a_query_to_code_that_is_gone_is_told_why(repo: Path) -> None:
+    workflow_id = await parked(repo, "a")
+    async with running_system(repo, workflows=[waits]) as running:
+        with pytest.raises(Conflict, match=r"is stalled: no workflow type 'letters v1'") as refused:
+            await engine.query(running, workflow_id, "seen")
+        assert refused.value.code == "workflow_stalled"
+
+
+@pytest.mark.usefixtures("_parks_soon")
+@pytest.mark.parametrize("pauses", [False, True], ids=["waits", "is paused"])
+async def test_one_that_stalls_when_it_is_to_be_cancelled_is_cancelled_at_once(
+    repo: Path, pauses: bool
+) -> None:
+    workflow_id = await parked(repo, "a")
+    async with running_system(repo, workflows=[letters("B")]) as running:
+        if pauses:
+            await engine.pause(running, workflow_id)
+        await engine.cancel(running, workflow_id, "enough")
+        assert await engine.closed(running, workflow_id) == "cancelled"
+        assert engine.last(running, workflow_id) == {"reason": "enough"}
+        assert engine.kinds(running, workflow_id)[-3:] == [
+            Kind.WORKFLOW_CANCEL_REQUESTED,
+            Kind.WORKFLOW_STALLED,
+            Kind.WORKFLOW_CANCELLED,
+        ]
+
+
+@pytest.mark.usefixtures("_parks_soon")
+async def test_a_cancellation_that_comes_just_before_it_stalls_is_not_lost(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in the rows, and the actor that is about to record the stall has not looked."""
+    workflow_id = await parked(repo, "a")
+    run_once = WorkflowActor._run_once
+
+    async def asked_meanwhile(self: WorkflowActor) -> bool:
+        at = "2026-07-04T10:00:00Z"
+        command = RequestCancel(workflow_id=workflow_id, reason="enough", at=at)
+        await write(self._parts.writer, command)
+        return await run_once(self)
+
+    async with running_system(repo, workflows=[letters("B")]) as running:
+        monkeypatch.setattr(WorkflowActor, "_run_once", asked_meanwhile)
+        with pytest.raises(Conflict):
+            await engine.query(running, workflow_id, "seen")
+        assert await engine.closed(running, workflow_id) == "cancelled"
+
+
+# --- queries that fail
+
+
+@workflow
+async def answers_badly(ctx: Context) -> None:
+    ctx.on_query("raises", lambda: 1 / 0)
+    ctx.on_query("ends", lambda: sys.exit(3))
+    ctx.on_query("is_no_json", object)
+    ctx.on_query("is_too_large", lambda: "x" * 3_000_000)
+    ctx.on_query("shouts", lambda text: [][text * 1_000_000])
+    ctx.on_query("works", lambda: 1)
+    await ctx.signal("never")
+
+
+async def test_a_query_whose_function_fails_says_so_and_harms_nothing(repo: Path) -> None:
+    said = {
+        "raises": "failed with ZeroDivisionError: division by zero",
+        "ends": "failed with SystemExit: 3",
+        "is_no_json": "failed with result_not_json: its answer",
+        "is_too_large": "failed with result_too_large: its answer is 3000017 bytes",
+        "shouts": "failed with TypeError",
+    }
+    async with running_system(repo, workflows=[answers_badly]) as running:
+        started = await running.start("answers_badly")
+        for name, why in said.items():
+            with pytest.raises(Conflict, match=why) as refused:
+                await engine.query(running, started.id, name, "y")
+            assert refused.value.code == "query_failed"
+            assert len(str(refused.value)) < 9000
+        assert await engine.query(running, started.id, "works") == 1

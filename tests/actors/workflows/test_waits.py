@@ -351,8 +351,9 @@ async def test_queries_are_answered_while_an_activity_runs(repo: Path) -> None:
         assert await engine.query(running, started.id, "double", 21) == 42
         with pytest.raises(ValidationError, match="it has: double, stage"):
             await engine.query(running, started.id, "colour")
-        with pytest.raises(ValidationError, match="failed with TypeError"):
+        with pytest.raises(Conflict, match="failed with TypeError") as failed:
             await engine.query(running, started.id, "double", None)
+        assert failed.value.code == "query_failed"
         with pytest.raises(NotFound):
             await engine.query(running, "answers-nobody", "stage")
         await engine.terminate(running, started.id)
