@@ -28,7 +28,7 @@ from actors.agents.messages import (
 )
 from actors.errors import AgentError
 from actors.hints import hint
-from actors.workflows.activities import encode_result, failure_of
+from actors.workflows.activities import check_result, encode_result, failure_of
 from actors.workflows.containment import contained
 from actors.workflows.definition import ActivityDefinition, ActivityFailure, belongs_to
 from actors.workflows.history import idempotency_key
@@ -205,6 +205,7 @@ class Agent(Actor):
                 attempts=order.attempt,
                 seconds=round(trio.current_time() - started, 6),
             )
+            check_result(self.activities[order.activity], result)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the agent's sandbox
             failure = failure_of(error)
             return TaskFailed(

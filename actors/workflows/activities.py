@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any
 
 import trio
-from pydantic import TypeAdapter
+from pydantic import PydanticUserError, TypeAdapter
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from actors.workflows.containment import contain
@@ -40,6 +40,32 @@ def encode_result(value: object, what: str, **facts: object) -> str:
             f"{what} is {size} bytes, the limit is {RESULT_LIMIT_BYTES}",
             retryable=False,
         )
+    return text
+
+
+def check_result(definition: ActivityDefinition, text: str) -> str:
+    """A stored result that is what its activity says it answers.
+
+    Looked at when the activity ends, not when the workflow reads it: there it would be an error in
+    the workflow's own code, recorded behind a step that is done.
+
+    Raises:
+        ActivityFailure: it is something else ("result_of_wrong_type"). Final where an attempt must
+            not be repeated: it has had its effect.
+    """
+    if definition.output_type is Any:
+        return text
+    try:
+        decode_result(text, definition.output)
+    except PydanticUserError:
+        return text  # what no schema describes cannot be told apart
+    except Exception as error:
+        wanted = getattr(definition.output_type, "__name__", str(definition.output_type))
+        raise ActivityFailure(
+            "result_of_wrong_type",
+            f"the result of activity {definition.name!r} is no {wanted}: {error}",
+            retryable=not definition.at_most_once,
+        ) from error
     return text
 
 
@@ -144,9 +170,8 @@ async def run_once(
     _info.set(info)
     try:
         result = await _call(definition, value, info, timeout_s)
-        return encode_result(
-            result, f"the result of activity {definition.name!r}", attempts=info.attempt
-        )
+        what = f"the result of activity {definition.name!r}"
+        return check_result(definition, encode_result(result, what, attempts=info.attempt))
     except (Exception, SystemExit) as error:
         failure = failure_of(error)
         failure.attempts = info.attempt

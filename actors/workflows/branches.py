@@ -173,7 +173,7 @@ class _Race:
 
     def _mark_losers(self) -> None:
         for branch in self._losers():
-            branch.strand.lost = f"branch {self.chosen} of {self._op} was the first"
+            branch.strand.lost = f"another branch of operation {self._op} was the first"
 
 
 def _fork(execution: Execution, parent: Strand, op: str, count: int) -> list[_Branch]:

@@ -13,6 +13,7 @@ from pydantic_core import to_jsonable_python
 from actors.clock import rfc3339
 from actors.workflows.activities import (
     ActivityInfo,
+    check_result,
     decode_result,
     encode_failure,
     encode_result,
@@ -256,7 +257,8 @@ class _Attempts:
             text = f"{why_unknown}, and its reconcile hook failed with {why.code}: {why.message}"
             raise _uncertain(definition, self._attempt, text) from error
         what = f"the result of reconciling activity {definition.name!r}"
-        return encode_result(value, what, attempts=self._attempt, reconciled=True)
+        text = encode_result(value, what, attempts=self._attempt, reconciled=True)
+        return check_result(definition, text)
 
     async def _wait(self) -> None:
         """Until the next attempt may begin."""

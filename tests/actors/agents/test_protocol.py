@@ -76,6 +76,10 @@ class Digger(Agent):
         task.log("odd: a\udcffb", level="warning")
 
     @activity
+    async def measure(self, task: Task, what: Any) -> int:
+        return what  # type: ignore[no-any-return]
+
+    @activity
     async def fail(self, task: Task, how: str) -> Any:
         match how:
             case "understood":
@@ -256,6 +260,14 @@ async def test_whatever_an_activity_raises_is_an_outcome_and_no_crash(
         assert (failed.code, failed.retryable) == (code, retryable)
         assert isinstance(await made.do("dig", {"metres": 1}), TaskDone)
         assert len([said for said in made.heard if isinstance(said, AgentUp)]) == 1
+
+
+async def test_a_result_of_another_type_is_a_failure_of_the_attempt() -> None:
+    async with stage() as made:
+        failed = await made.do("measure", "x")
+        assert isinstance(failed, TaskFailed)
+        assert (failed.code, failed.retryable) == ("result_of_wrong_type", True)
+        assert isinstance(await made.do("measure", 3), TaskDone)
 
 
 async def test_an_activity_that_the_agent_does_not_have_names_those_it_has() -> None:

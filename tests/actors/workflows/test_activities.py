@@ -245,6 +245,43 @@ async def test_a_result_that_cannot_be_stored_is_a_failure_of_the_activity() -> 
     assert (failed["code"], failed["attempts"]) == ("result_not_json", 1)
 
 
+async def test_a_result_of_another_type_is_a_failure_of_the_attempt() -> None:
+    answers: list[Any] = ["x", 2]
+
+    @activity
+    async def number() -> int:
+        return answers.pop(0)  # type: ignore[no-any-return]
+
+    with pytest.raises(ActivityFailure, match="'number' is no int") as failed:
+        await run(number)
+    assert (failed.value.code, failed.value.retryable) == ("result_of_wrong_type", True)
+    answers.insert(0, "x")
+    done = await all_attempts(number, attempts=2, initial_s=0.0)
+    assert done == {"result": 2, "attempts": 2}
+
+
+async def test_a_result_of_another_type_is_final_where_the_effect_is_made_once() -> None:
+    @activity(at_most_once=True)
+    async def pay() -> Point:
+        return "paid"  # type: ignore[return-value]
+
+    failed = await all_attempts(pay, attempts=3, initial_s=0.0)
+    assert (failed["code"], failed["attempts"]) == ("result_of_wrong_type", 1)
+
+
+async def test_a_result_is_of_its_type_as_the_workflow_will_see_it() -> None:
+    @activity
+    async def point() -> Point:
+        return {"x": "1"}  # type: ignore[return-value]
+
+    @activity
+    async def pair() -> tuple[int, bytes]:
+        return 1, b"a"
+
+    assert (await run(point))["result"] == {"x": "1"}
+    assert (await run(pair))["result"] == [1, "a"]
+
+
 async def test_code_that_never_waits_is_too_late_all_the_same(mock_clock: MockClock) -> None:
     @activity(timeout_s=2.0)
     async def stubborn() -> str:
