@@ -86,6 +86,8 @@ def _sorted_out(what: Sequence[str]) -> tuple[list[Path], list[str]]:
             files += inside
         elif path.is_file():
             files.append(path)
+        elif word.endswith(".json"):
+            raise _missing("There is no such file", word, "")
         elif _ID.fullmatch(word):
             ids.append(word)
         else:
@@ -149,11 +151,13 @@ def _recorded(connection: sqlite3.Connection, workflow_id: str) -> RecordedWorkf
     return found
 
 
-def _missing(title: str, what: str) -> Problem:
+def _missing(
+    title: str, what: str, hint: str = "`beadflow workflow list` shows the workflows"
+) -> Problem:
     return Problem(
         title,
         what,
         code="not_found",
         exit_code=ExitCode.NOT_FOUND,
-        hint="`beadflow workflow list` shows the workflows",
+        hint=hint,
     )

@@ -8,11 +8,11 @@ frontier. Nothing else in a workflow may read clocks, random numbers, files or s
 import inspect
 import random
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
 from typing import Any, NoReturn, TypeVar, overload
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from actors.clock import rfc3339
 from actors.errors import Conflict, ValidationError
@@ -33,6 +33,9 @@ T = TypeVar("T")
 
 BEFORE = 0
 """The version of a run that passed a change before it was made."""
+
+NAME_CHARACTERS = 200
+"""As long as the name of a signal or query may be in a request."""
 
 PARENT_CLOSE = ("terminate", "cancel", "abandon")
 
@@ -178,6 +181,8 @@ class Context:
     async def select(self, **works: Coroutine[Any, Any, Any]) -> Selected:
         """Do as `first` does, with names: answers `(name, value)` of the branch that was first."""
         names = tuple(works)
+        if not names:
+            raise ValueError("select takes at least one branch")
         index, value = await branches.first(self._execution, tuple(works.values()))
         return Selected(names[index], value)
 
@@ -187,6 +192,8 @@ class Context:
         A moment that passes while nothing runs is late, not lost. A long wait costs a row.
 
         Raises:
+            TypeError: that is no number.
+            ValueError: it is negative, or ends after the year 9999.
             CancelledError: the workflow was cancelled meanwhile.
         """
         await waits.sleep(self._execution, seconds)
@@ -204,6 +211,7 @@ class Context:
         Raises:
             CancelledError: the workflow was cancelled meanwhile.
         """
+        _check_name("signal", name)
         adapter = None if value_type is None else TypeAdapter(value_type)
         return await waits.signal(self._execution, name, adapter)
 
@@ -326,8 +334,11 @@ class Context:
 
         Raises:
             StrandError: called in a branch; only the function itself can end.
+            TypeError: the variables are neither.
             ValidationError: the variables do not fit.
         """
+        if variables is not None and not isinstance(variables, BaseModel | Mapping):
+            raise TypeError(f"continue_as_new takes a pydantic model or a mapping: {variables!r}")
         if Strand.current().parent is not None:
             raise StrandError("continue_as_new ends the workflow's run: not from within a branch")
         raise ContinueAsNew(variables)
@@ -340,6 +351,9 @@ class Context:
             answer: a plain function of nothing, or of the query's argument. It reads the
                 workflow's variables and changes nothing; its answer is JSON.
         """
+        _check_name("on_query", name)
+        if not callable(answer):
+            raise TypeError(f"query {name!r} is answered by a function, not by {answer!r}")
         if inspect.iscoroutinefunction(answer):
             raise TypeError(f"query {name!r} is answered by a plain function, not an async one")
         self._execution.queries[name] = answer
@@ -352,6 +366,21 @@ class Context:
         """
         if not self._execution.replay.behind:
             self._execution.surroundings.log(message, level)
+
+
+def _check_name(what: str, name: object) -> None:
+    """A name that no request could say would be waited for in vain.
+
+    Raises:
+        TypeError: it is no text.
+        ValueError: it is empty, too long or not printable.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"ctx.{what} takes a name, not {name!r}")
+    if not (0 < len(name) <= NAME_CHARACTERS and name.isprintable()):
+        raise ValueError(
+            f"ctx.{what} takes a name of 1 to {NAME_CHARACTERS} printable characters: {name!r}"
+        )
 
 
 def _argument_count(function: Callable[..., Any]) -> int:

@@ -96,6 +96,10 @@ def resolve(
     found = activity_of(target)
     if found is None:
         raise TypeError(f"{target!r} is not an activity: decorate it with @activity")
+    if agent is not None:
+        raise TypeError(
+            f"activity {found.name!r} says itself where it runs: agent= is for one given by name"
+        )
     checked = given if found.agent_type else found.input.validate_python(given)
     return Call(replace(found, **own) if own else found, checked, found.output)
 

@@ -45,6 +45,8 @@ class ChildError(Exception):
 
 async def sleep(execution: Execution, seconds: float) -> None:
     """See `Context.sleep`."""
+    if not isinstance(seconds, int | float):
+        raise TypeError(f"sleep takes a number of seconds, not {seconds!r}")
     if not 0 <= seconds < float("inf"):
         raise ValueError(f"sleep takes a number of seconds, not negative and finite: {seconds}")
     op, record = execution.take(TIMER)
@@ -52,7 +54,7 @@ async def sleep(execution: Execution, seconds: float) -> None:
         return
     if record is None or record.opened is None:
         await execution.unpaused()  # the time begins when the timer does
-        fire_at = execution.surroundings.now() + timedelta(seconds=seconds)
+        fire_at = _from_now(execution, seconds)
     else:
         fire_at = datetime.fromisoformat(payload.decode(record.opened.payload)["fire_at"])
 
@@ -65,6 +67,13 @@ async def sleep(execution: Execution, seconds: float) -> None:
         execution.journal.append(Kind.TIMER_FIRED, op=op)
 
     await execution.perform(op, TIMER, "", wait, parkable=True, wake_at=fire_at)
+
+
+def _from_now(execution: Execution, seconds: float) -> datetime:
+    try:
+        return execution.surroundings.now() + timedelta(seconds=seconds)
+    except OverflowError as error:
+        raise ValueError(f"sleep ends after the year 9999: {seconds} s") from error
 
 
 async def _until(execution: Execution, moment: datetime) -> None:

@@ -172,7 +172,9 @@ def test_nothing_named_and_an_empty_directory_are_wrong_usage(
 def test_a_file_and_a_workflow_that_are_not_there_are_told(
     beadflow: Run, started: list[str]
 ) -> None:
-    assert beadflow("workflow", "replay", "./none.json").code == 6
+    for file in ("./none.json", "none.json"):
+        ran = beadflow("workflow", "replay", file)
+        assert (ran.code, "There is no such file" in ran.err) == (6, True)
     assert beadflow("workflow", "replay", "waits-none").code == 6
     assert beadflow("workflow", "export", "waits-none").code == 6
 

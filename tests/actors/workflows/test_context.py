@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import trio
 
-from actors.workflows.context import Context
+from actors.coordination import control
+from actors.workflows.context import NAME_CHARACTERS, Context
 from actors.workflows.definition import ActivityFailure, activity
 from actors.workflows.history import Kind
 from actors.workflows.replay import NonDeterminismError
@@ -455,3 +456,57 @@ async def test_nested_branches_that_are_cut_off_anywhere_replay_to_the_same_oper
         assert await stage.run(body) == expected
         assert stage.ops() == whole.ops()
         assert len(calls) == len(wanted) - len(kept)
+
+
+# --- what a method is given
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "said"),
+    [
+        (lambda ctx: ctx.signal(5), TypeError, "takes a name, not 5"),
+        (lambda ctx: ctx.signal(""), ValueError, "1 to 200 printable"),
+        (lambda ctx: ctx.signal("x" * 201), ValueError, "1 to 200 printable"),
+        (lambda ctx: ctx.signal("a\nb"), ValueError, "1 to 200 printable"),
+        (lambda ctx: ctx.sleep("1"), TypeError, "a number of seconds, not '1'"),
+        (lambda ctx: ctx.sleep(-1), ValueError, "not negative"),
+        (lambda ctx: ctx.sleep(1e12), ValueError, "after the year 9999"),
+        (lambda ctx: ctx.sleep(1e300), ValueError, "after the year 9999"),
+        (lambda ctx: ctx.activity(call, "a", agent="helper"), TypeError, "given by name"),
+        (lambda ctx: ctx.select(), ValueError, "select takes at least one branch"),
+        (lambda ctx: ctx.first(), ValueError, "at least one branch"),
+    ],
+)
+async def test_what_an_operation_cannot_take_is_refused_and_nothing_recorded(
+    asked: Any, error: type[Exception], said: str
+) -> None:
+    async def body(ctx: Context) -> None:
+        with pytest.raises(error, match=said):
+            await asked(ctx)
+
+    stage = Stage()
+    await stage.run(body)
+    assert [event.kind for event in stage.stored] == [Kind.WORKFLOW_STARTED]
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "said"),
+    [
+        (lambda ctx: ctx.on_query("q", 5), TypeError, "by a function, not by 5"),
+        (lambda ctx: ctx.on_query(5, str), TypeError, "takes a name, not 5"),
+        (lambda ctx: ctx.on_query("", str), ValueError, "1 to 200 printable"),
+        (lambda ctx: ctx.continue_as_new(5), TypeError, "a pydantic model or a mapping: 5"),
+    ],
+)
+async def test_what_a_plain_method_cannot_take_is_refused(
+    asked: Any, error: type[Exception], said: str
+) -> None:
+    async def body(ctx: Context) -> None:
+        with pytest.raises(error, match=said):
+            asked(ctx)
+
+    await Stage().run(body)
+
+
+def test_a_name_may_be_as_long_as_in_a_request() -> None:
+    assert NAME_CHARACTERS == control.NAME_CHARACTERS
