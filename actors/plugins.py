@@ -17,7 +17,7 @@ from types import ModuleType
 from actors.agents.coordinator import AgentSpec
 from actors.agents.protocol import Agent
 from actors.workflows.definition import Definitions, workflow_of
-from actors.workflows.lint import Finding
+from actors.workflows.lint.reader import Finding
 
 WORKFLOWS = "beadflow.workflows"
 AGENTS = "beadflow.agents"

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.facts import Fact, LoggedFact
-from actors.workflows.lint import Finding
+from actors.workflows.lint.reader import Finding
 from actors.writer import Command
 from supervision import Ask
 

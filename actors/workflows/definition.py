@@ -17,7 +17,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic import ValidationError as ModelError
 
 from actors.errors import NotFound, ValidationError
-from actors.workflows.lint import Report, lint
+from actors.workflows.lint.reader import Report, lint
 
 F = TypeVar("F", bound=Callable[..., Any])
 

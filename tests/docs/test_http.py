@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from actors.coordination import control
 from actors.coordination.messages import HistoryRecord, ResultRecord, WorkflowTypeRecord
 from actors.facts import LOG, LoggedFact
-from actors.workflows.lint import Finding
+from actors.workflows.lint.reader import Finding
 from actors.workflows.requests import WAITING_LIMIT
 from api import models
 from api.app import create_app, create_metrics_app

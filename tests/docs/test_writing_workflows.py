@@ -18,9 +18,9 @@ from actors.coordination.requests import TITLE_LIMIT_BYTES, VARIABLES_LIMIT_BYTE
 from actors.tree import BUDGET
 from actors.workflows import activities, dispatcher, execution, requests, transaction, waits
 from actors.workflows.context import PARENT_CLOSE
-from actors.workflows.forbidden import RULES, rule_of
 from actors.workflows.history import Kind
-from actors.workflows.lint import DEPTH
+from actors.workflows.lint.forbidden import RULES, rule_of
+from actors.workflows.lint.reader import DEPTH
 from actors.workflows.workflow import PARK_AFTER_S
 from tests.docs.pages import ROOT, blocks, first_names, names, rows, section
 from tests.support import engine

@@ -14,8 +14,8 @@ import pytest
 from actors.plugins import load
 from actors.workflows.context import Context
 from actors.workflows.definition import Definitions, activity_of, workflow_of
-from actors.workflows.forbidden import RULES
-from actors.workflows.lint import DEPTH, Finding, Report, lint
+from actors.workflows.lint.forbidden import RULES
+from actors.workflows.lint.reader import DEPTH, Finding, Report, lint
 from tests.docs.pages import ROOT, blocks
 
 TOP = """

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any
 
-from actors.workflows import forbidden
-from actors.workflows.forbidden import Rule, rule_of
-from actors.workflows.naming import Meaning, Scope, plain_function, surroundings
-from actors.workflows.source import Definition, Page, source_of
+from actors.workflows.lint import forbidden
+from actors.workflows.lint.forbidden import Rule, rule_of
+from actors.workflows.lint.naming import Meaning, Scope, plain_function, surroundings
+from actors.workflows.lint.source import Definition, Page, source_of
 
 DEPTH = 5
 """Calls of functions that call functions are followed so far."""
