@@ -231,8 +231,8 @@ class Context:
                 "cancel", or "abandon", which lets it go on.
 
         Raises:
-            ChildError: it failed, or was cancelled or terminated. That is recorded. Also when
-                workflows are nested 50 deep ("too_many_generations").
+            ChildError: it failed, or was cancelled or terminated. That is recorded. Also, and then
+                it is not started, when workflows are nested 50 deep ("too_many_generations").
             NotFound: there is no such workflow type.
             ValidationError: the variables do not fit it.
             CancelledError: this workflow was cancelled meanwhile; so was the child.

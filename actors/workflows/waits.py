@@ -129,11 +129,12 @@ async def child(
         return _child_result(definition, record.outcome.kind, record.outcome.payload)
     child_id = _child_id(execution, op, record)
     strand = Strand.current()
+    # Refused here and not in `perform`: nothing is recorded of it, and a replay refuses it again.
+    new = _new_child(execution, op, definition, variables, on_parent_close) if not record else None
 
     async def wait() -> tuple[Kind, str]:
-        if record is None:
-            _check_depth(execution, definition)
-            _start(execution, op, definition, (child_id, variables, on_parent_close))
+        if new is not None:
+            _start(execution, new)
         await execution.journal.barrier()
         while (end := execution.surroundings.child_end(child_id)) is None:
             await execution.surroundings.news()
@@ -169,28 +170,32 @@ def _child_id(execution: Execution, op: str, record: Recorded | None) -> str:
     return str(payload.decode(record.opened.payload)["workflow_id"])
 
 
-def _start(
-    execution: Execution, op: str, definition: WorkflowDefinition, new: tuple[str, Any, str]
-) -> None:
-    child_id, variables, on_parent_close = new
+def _new_child(
+    execution: Execution,
+    op: str,
+    definition: WorkflowDefinition,
+    variables: Any,
+    on_parent_close: str,
+) -> NewChild:
+    _check_depth(execution, definition)
     plain = to_jsonable_python({} if variables is None else variables)
     definition.parse(plain)
-    body = {"workflow_id": child_id, "version": definition.version}
-    execution.journal.append(
-        Kind.CHILD_STARTED,
+    return NewChild(
+        workflow_id=f"{execution.workflow_id}.{op}",
         op=op,
         name=definition.name,
-        payload=payload.encode(body),
-        child=NewChild(
-            workflow_id=child_id,
-            op=op,
-            name=definition.name,
-            version=definition.version,
-            variables=payload.encode(plain),
-            agent_type=definition.agent_type,
-            on_parent_close=on_parent_close,
-            generation=execution.generation + 1,
-        ),
+        version=definition.version,
+        variables=payload.encode(plain),
+        agent_type=definition.agent_type,
+        on_parent_close=on_parent_close,
+        generation=execution.generation + 1,
+    )
+
+
+def _start(execution: Execution, new: NewChild) -> None:
+    body = {"workflow_id": new.workflow_id, "version": new.version}
+    execution.journal.append(
+        Kind.CHILD_STARTED, op=new.op, name=new.name, payload=payload.encode(body), child=new
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from actors.errors import Conflict
+from actors.errors import Conflict, ValidationError
 from actors.workflows.history import Kind
 from actors.workflows.messages import RequestCancel
 from actors.workflows.workflow import WorkflowActor
@@ -354,3 +354,24 @@ async def test_a_query_whose_function_fails_says_so_and_harms_nothing(repo: Path
             assert refused.value.code == "query_failed"
             assert len(str(refused.value)) < 9000
         assert await engine.query(running, started.id, "works") == 1
+
+
+@workflow
+async def has_no_such_child(ctx: Context) -> str:
+    try:
+        await ctx.child(waits, {"unknown": 1})
+    except ValidationError:
+        await ctx.activity(quick, 7)
+    await ctx.signal("never")
+    return "?"
+
+
+async def test_a_refused_child_takes_no_cancellation_in_the_next_life(repo: Path) -> None:
+    async with running_system(repo, workflows=[has_no_such_child, waits]) as running:
+        started = await running.start("has_no_such_child")
+        await engine.recorded(running, started.id, Kind.ACTIVITY_COMPLETED)
+        request = RequestCancel(workflow_id=started.id, reason="enough", at=engine.now(running))
+        await write(running.system.named("tempolite_writer"), request)  # and nobody is told
+    async with running_system(repo, workflows=[has_no_such_child, waits]) as running:
+        assert await engine.closed(running, started.id) == "cancelled"
+        assert Kind.WORKFLOW_STALLED not in engine.kinds(running, started.id)
