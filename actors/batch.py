@@ -33,13 +33,15 @@ from dataclasses import dataclass, fields, is_dataclass
 from itertools import chain
 from operator import attrgetter
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 from actors.errors import Conflict, DatabaseError
 from storage.errors import primary_code
 from supervision import Refused, UnexpectedMessage
 
 Handler = Callable[[sqlite3.Connection, Any], object]
+GroupHandler = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[object]]
+"""Runs several commands of one type at once; it answers `LEFT` for those that it leaves alone."""
 Observe = Callable[[str, str, float], None]
 Clock = Callable[[], float]
 
@@ -55,6 +57,16 @@ logger = logging.getLogger(__name__)
 
 class Poisoned(Exception):  # noqa: N818 - the reason a poisoned writer gives for its end
     """The writer was told to crash."""
+
+
+class Left:
+    """What a group handler answers for a command that has to be run by itself."""
+
+
+LEFT: Final = Left()
+
+GROUP = 128
+"""Commands of one group at most: about 2 ms."""
 
 
 class StartOver(Exception):  # noqa: N818 - a request
@@ -100,16 +112,20 @@ class Batches:
             commit.
         bounds: of one transaction.
         now: the clock that handlers are timed with.
+        groups: for types of which many may come at once: what does the same for several of them.
+            Their commands have a `workflow_id`, and are about the rows of that workflow alone.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         handlers: Mapping[type, Handler],
         database: str,
         observe: Observe,
         bounds: Bounds,
         now: Clock = perf_counter,
+        groups: Mapping[type, GroupHandler] | None = None,
     ) -> None:
+        self._groups = groups or {}
         self._handlers = {kind: (operation_name(kind), run) for kind, run in handlers.items()}
         self._database = database
         self._observe = observe
@@ -150,22 +166,59 @@ class Batches:
         times: list[tuple[str, float]] = []
         room = self._bounds.bytes
         began = last = self._now()
-        for command in commands:
-            room -= weigh(command)
+        while len(outcomes) < len(commands):
+            group = [] if savepoints else self._group(commands, len(outcomes))
+            room -= sum(map(weigh, group)) if group else weigh(commands[len(outcomes)])
             if outcomes and (room < 0 or last - began > self._bounds.seconds):
                 break
-            known = self._handlers.get(type(command))
-            if known is None:
-                kind = type(command).__name__
-                text = f"the {self._database} writer has no handler for {kind}"
-                outcomes.append(UnexpectedMessage(text))
-                continue
-            operation, handler = known
-            run = self._in_savepoint if savepoints else self._run_bare
-            outcomes.append(run(conn, operation, handler, command))
+            done = self._run_group(conn, group) if group else [LEFT]
+            taken = commands[len(outcomes) : len(outcomes) + len(done)]
+            for command, outcome in zip(taken, done, strict=True):
+                answer = outcome
+                if outcome is LEFT:
+                    answer = self._run_alone(conn, command, savepoints=savepoints)
+                outcomes.append(answer)
             before, last = last, self._now()
-            times.append((operation, last - before))
+            share = (last - before) / len(taken)
+            times += [
+                (self._handlers[type(c)][0], share) for c in taken if type(c) in self._handlers
+            ]
         return outcomes, times
+
+    def _group(self, commands: Sequence[object], first: int) -> list[Any]:
+        """The commands from here on that may be run at once; none where there is only one."""
+        group: list[Any] = []
+        seen: set[str] = set()
+        for command in commands[first : first + GROUP]:
+            if type(command) not in self._groups:
+                break
+            workflow_id: str = command.workflow_id  # type: ignore[attr-defined]
+            if workflow_id in seen:
+                break
+            seen.add(workflow_id)
+            group.append(command)
+        return group if len(group) > 1 else []
+
+    def _run_group(self, conn: sqlite3.Connection, group: Sequence[Any]) -> list[object]:
+        """Runs commands type by type; of each the answer, or `LEFT`."""
+        answers: dict[int, object] = {}
+        try:
+            for kind in dict.fromkeys(map(type, group)):
+                alike = [command for command in group if type(command) is kind]
+                found = self._groups[kind](conn, alike)
+                answers.update(zip(map(id, alike), found, strict=True))
+        except Exception as err:  # one by one, each finds out whether it was the one
+            _raise_what_is_nobodys_fault(err)
+            raise _WroteAndFailed from err
+        return [answers[id(command)] for command in group]
+
+    def _run_alone(self, conn: sqlite3.Connection, command: object, *, savepoints: bool) -> object:
+        known = self._handlers.get(type(command))
+        if known is None:
+            kind = type(command).__name__
+            return UnexpectedMessage(f"the {self._database} writer has no handler for {kind}")
+        run = self._in_savepoint if savepoints else self._run_bare
+        return run(conn, *known, command)
 
     def _run_bare(
         self, conn: sqlite3.Connection, operation: str, handler: Handler, command: object

@@ -17,4 +17,5 @@ def system_clock() -> datetime:
 
 def rfc3339(at: datetime) -> str:
     """The stored and published form of a moment: UTC, microseconds, "Z"."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds")[:-6] + "Z"

@@ -30,6 +30,7 @@ from actors.issues.tracker import IssueTracker
 from actors.keeper import Keeper
 from actors.stores import Readers, Stores
 from actors.telemetry import Meters, Telemetry
+from actors.workflows import bulk as workflows_bulk
 from actors.workflows import store as workflows_store
 from actors.workflows.definition import Definitions
 from actors.workflows.dispatcher import Dispatcher
@@ -37,7 +38,7 @@ from actors.workflows.facts import workflow_outbox
 from actors.workflows.messages import WorkflowGaveUp
 from actors.workflows.parts import EngineParts
 from actors.workflows.timers import Timers
-from actors.writer import DatabaseWriter, Handler
+from actors.writer import DatabaseWriter, GroupHandler, Handler
 from storage.home import DataDir
 from storage.issues.file import PUBLISHED
 from supervision import (
@@ -152,7 +153,7 @@ class _Parts:
         wake = partial(bus.ring, self._name("event_bus"))
         readers = self._world.stores.tempolite
         handlers = {**workflows_store.HANDLERS, **retention.TEMPOLITE}
-        return self._writer("tempolite", readers, handlers, wake)
+        return self._writer("tempolite", readers, handlers, wake, workflows_bulk.GROUPS)
 
     def beads_writer(self) -> DatabaseWriter:
         event_bus, publisher = self._name("event_bus"), self._name("publisher")
@@ -170,6 +171,7 @@ class _Parts:
         readers: Readers,
         handlers: Mapping[type, Handler],
         on_commit: Callable[[], None] | None,
+        groups: Mapping[type, GroupHandler] | None = None,
     ) -> DatabaseWriter:
         meters = self._world.meters
         return DatabaseWriter(
@@ -183,6 +185,7 @@ class _Parts:
             on_commit=on_commit,
             tuning=readers.tuning,
             presence=self._world.stores.presence,
+            groups=groups,
             poison=self._world.poison,
         )
 

@@ -40,7 +40,15 @@ from typing import ClassVar, TypeVar
 
 import trio
 
-from actors.batch import Batches, Bounds, Handler, Observe, Poisoned, operation_name
+from actors.batch import (
+    Batches,
+    Bounds,
+    GroupHandler,
+    Handler,
+    Observe,
+    Poisoned,
+    operation_name,
+)
 from actors.errors import (
     DatabaseError,
     DatabaseUnavailable,
@@ -79,6 +87,7 @@ __all__ = [
     "Bounds",
     "Command",
     "DatabaseWriter",
+    "GroupHandler",
     "Handler",
     "Poison",
     "Settle",
@@ -162,6 +171,7 @@ class DatabaseWriter(BlockingActor):
         bounds: of one transaction.
         tuning: of the connection, and how long the log may become.
         presence: the files without which nothing may be written.
+        groups: see `Batches`.
         poison: whether `Poison` is obeyed.
     """
 
@@ -182,9 +192,11 @@ class DatabaseWriter(BlockingActor):
         bounds: Bounds | None = None,
         tuning: Tuning = DEFAULTS,
         presence: Presence | None = None,
+        groups: Mapping[type, GroupHandler] | None = None,
         poison: bool = False,
     ) -> None:
         super().__init__()
+        self._groups = groups
         self._path = path
         self._schema = schema
         own: dict[type, Handler] = {Settle: _settle, Poison: _drink if poison else _decline}
@@ -215,7 +227,7 @@ class DatabaseWriter(BlockingActor):
         if self.system.inline:
             self._now = _timeless  # a simulation must not depend on how fast this machine is
         self._batches = Batches(
-            self._handlers, self._database, self._observe, self._bounds, self._now
+            self._handlers, self._database, self._observe, self._bounds, self._now, self._groups
         )
         if self._find_lost() is not None:
             return

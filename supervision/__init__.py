@@ -66,6 +66,7 @@ from supervision.request import (
     ask,
     ask_blocking,
     ask_many,
+    ask_then,
     tell,
     tell_blocking,
 )
@@ -133,6 +134,7 @@ __all__ = [
     "ask",
     "ask_blocking",
     "ask_many",
+    "ask_then",
     "supervisor",
     "tell",
     "tell_blocking",

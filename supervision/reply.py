@@ -20,7 +20,7 @@ from pykka._types import OptExcInfo
 
 from supervision.bridge import Bridge
 
-__all__ = ["Reply"]
+__all__ = ["Callback", "Reply"]
 
 T = TypeVar("T")
 
@@ -140,6 +140,32 @@ class Reply(pykka.Future[T]):
             raise error
         result: T = value
         return result
+
+
+class Callback(Reply[T]):
+    """A reply that calls a function when it is settled, instead of waking who waits.
+
+    Args:
+        then: called once, on the trio thread, with the value and None, or with None and the error;
+            it must not raise.
+    """
+
+    __slots__ = ("_then",)
+
+    def __init__(self, then: Callable[[T | None, BaseException | None], object]) -> None:
+        super().__init__()
+        self._then = then
+        self._bridge = Bridge.current()
+
+    def _settle(self, result: tuple[Any, BaseException | None]) -> None:
+        self._outcomes.append(result)
+        if self._outcomes[0] is not result or self._bridge is None:
+            return
+        if threading.get_ident() == self._bridge.thread_id:
+            self._then(*result)
+        else:
+            with contextlib.suppress(trio.RunFinishedError):  # then nobody is interested any more
+                self._bridge.call(self._then, *result)
 
 
 class _Retired(list[tuple[Any, BaseException | None]]):

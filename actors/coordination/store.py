@@ -16,6 +16,7 @@ from actors.facts import Fact, LoggedFact, Result
 from actors.writer import Handler
 from storage import payload
 from storage.coordination import queries
+from storage.coordination.queries import Progress
 
 
 def record_start(connection: sqlite3.Connection, command: RecordStart) -> str | None:
@@ -95,51 +96,48 @@ def log_facts(connection: sqlite3.Connection, command: LogFacts) -> tuple[Logged
 
 def _log(connection: sqlite3.Connection, found: Sequence[Fact]) -> tuple[LoggedFact, ...]:
     """Number and store facts, and what follows from them: few statements for many facts."""
-    seq = queries.last_event(connection)
-    names = _Names(connection)
-    logged: list[LoggedFact] = []
-    results: list[tuple[object, ...]] = []
-    for fact in found:
-        seq += 1
-        workflow_id, issue_id = names.of(fact)
-        logged.append(
-            LoggedFact(
-                seq=seq,
-                type=fact.type,
-                workflow_id=workflow_id,
-                issue_id=issue_id,
-                at=fact.at,
-                data=fact.data,
-            )
+    names = _names_of(connection, found)
+    first = queries.last_event(connection) + 1
+    logged = tuple(
+        LoggedFact(
+            seq=seq,
+            type=fact.type,
+            workflow_id=workflow_id,
+            issue_id=issue_id,
+            at=fact.at,
+            data=fact.data,
         )
-        _follow(connection, fact)
-        if fact.result is not None and issue_id is not None:
-            # a child's are in its history, and its output in its parent's
-            results.append(_result_row(fact.workflow_id, fact.result, fact.at))
-    queries.insert_events(connection, map(_event_row, logged))
+        for seq, (fact, (workflow_id, issue_id)) in enumerate(
+            zip(found, names, strict=True), start=first
+        )
+    )
+    queries.insert_events(connection, [_event_row(fact) for fact in logged])
+    results = [
+        _result_row(fact.workflow_id, fact.result, fact.at)
+        for fact, (_, issue_id) in zip(found, names, strict=True)
+        # a child's are in its history, and its output in its parent's
+        if fact.result is not None and issue_id is not None
+    ]
     queries.insert_results(connection, results)
-    return tuple(logged)
+    _follow(connection, found)
+    return logged
 
 
-class _Names:
-    """Which workflow an issue belongs to, and the other way round; asked once for each."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._issues: dict[str, str | None] = {}
-        self._workflows: dict[str, str | None] = {}
-
-    def of(self, fact: Fact) -> tuple[str | None, str | None]:
-        workflow_id, issue_id = fact.workflow_id, fact.issue_id
-        if workflow_id is not None and issue_id is None:
-            if workflow_id not in self._issues:
-                self._issues[workflow_id] = queries.issue_of(self._connection, workflow_id)
-            issue_id = self._issues[workflow_id]
-        elif workflow_id is None and issue_id is not None:
-            if issue_id not in self._workflows:
-                self._workflows[issue_id] = queries.workflow_of(self._connection, issue_id)
-            workflow_id = self._workflows[issue_id]
-        return workflow_id, issue_id
+def _names_of(
+    connection: sqlite3.Connection, found: Sequence[Fact]
+) -> list[tuple[str | None, str | None]]:
+    """The workflow and the issue of each fact: one belongs to the other."""
+    issueless = {f.workflow_id for f in found if f.workflow_id is not None and f.issue_id is None}
+    others = {f.issue_id for f in found if f.workflow_id is None and f.issue_id is not None}
+    issues = queries.issues_of(connection, sorted(issueless)) if issueless else {}
+    workflows = queries.workflows_of(connection, sorted(others)) if others else {}
+    return [
+        (
+            fact.workflow_id or workflows.get(fact.issue_id or ""),
+            fact.issue_id or issues.get(fact.workflow_id or ""),
+        )
+        for fact in found
+    ]
 
 
 def _event_row(fact: LoggedFact) -> tuple[int, str, str | None, str | None, str, str]:
@@ -160,43 +158,59 @@ def _result_row(workflow_id: str | None, result: Result, at: str) -> tuple[objec
     )
 
 
-def _follow(connection: sqlite3.Connection, fact: Fact) -> None:
-    """What a fact means for the rest of this database."""
-    if fact.workflow_id is None:
-        return
-    workflow_id, error = fact.workflow_id, (fact.data.get("code"), fact.data.get("message"))
+def _follow(connection: sqlite3.Connection, found: Sequence[Fact]) -> None:
+    """What facts mean for the rest of this database; of several of one workflow the last counts."""
+    progress: dict[str, Progress] = {}
+    ends: dict[str, str] = {}
+    for fact in found:
+        if fact.workflow_id is None:
+            continue
+        reached = _progress_of(fact)
+        if reached is not None:
+            before = progress.get(fact.workflow_id)
+            if before is not None and before.started_at is not None:
+                reached.started_at = before.started_at
+            progress[fact.workflow_id] = reached
+        if fact.type in facts.ENDS:
+            ends[fact.workflow_id] = fact.at
+    if progress:
+        queries.note_progress(connection, progress)
+    if ends:
+        queries.complete_assignments(connection, ends)
+
+
+def _progress_of(fact: Fact) -> Progress | None:
+    """Where a fact says that its workflow has got to."""
     match fact.type:
         case facts.WORKFLOW_STARTED:
             status = "paused" if fact.data.get("paused") else "active"
-            queries.set_status(connection, workflow_id, status, started_at=fact.at)
+            return Progress(status, started_at=fact.at)
         case facts.WORKFLOW_RESUMED:
-            status = "queued" if fact.data.get("queued") else "active"
-            queries.set_status(connection, workflow_id, status)
+            return Progress("queued" if fact.data.get("queued") else "active")
         case facts.WORKFLOW_PAUSED:
-            queries.set_status(connection, workflow_id, "paused")
+            return Progress("paused")
         case facts.WORKFLOW_CANCEL_REQUESTED if fact.data.get("resumes"):
-            queries.set_status(connection, workflow_id, "active")
-        case facts.WORKFLOW_CANCELLED:
-            queries.set_status(connection, workflow_id, "cancelled", completed_at=fact.at)
-        case facts.WORKFLOW_TERMINATED:
-            queries.set_status(connection, workflow_id, "terminated", completed_at=fact.at)
-        case facts.WORKFLOW_STALLED:
-            queries.set_status(connection, workflow_id, "stalled", error=_pair(error))
-        case facts.WORKFLOW_COMPLETED:
-            queries.set_status(connection, workflow_id, "completed", completed_at=fact.at)
+            return Progress("active")
+        case facts.WORKFLOW_COMPLETED | facts.WORKFLOW_CANCELLED | facts.WORKFLOW_TERMINATED:
+            return Progress(_ENDED_AS[fact.type], completed_at=fact.at)
         case facts.WORKFLOW_FAILED:
-            queries.set_status(
-                connection, workflow_id, "failed", completed_at=fact.at, error=_pair(error)
-            )
+            return Progress("failed", None, fact.at, *_error_of(fact))
+        case facts.WORKFLOW_STALLED:
+            return Progress("stalled", None, None, *_error_of(fact))
         case facts.WORKFLOW_DEAD_LETTERED:
-            queries.set_status(connection, workflow_id, "dead_letter", error=_pair(error))
-    if fact.type in facts.ENDS:
-        queries.complete_assignments(connection, workflow_id, fact.at)
+            return Progress("dead_letter", None, None, *_error_of(fact))
+    return None
 
 
-def _pair(error: tuple[str | None, str | None]) -> tuple[str, str]:
-    code, message = error
-    return code or "unknown", message or ""
+_ENDED_AS = {
+    facts.WORKFLOW_COMPLETED: "completed",
+    facts.WORKFLOW_CANCELLED: "cancelled",
+    facts.WORKFLOW_TERMINATED: "terminated",
+}
+
+
+def _error_of(fact: Fact) -> tuple[str, str]:
+    return fact.data.get("code") or "unknown", fact.data.get("message") or ""
 
 
 HANDLERS: Mapping[type, Handler] = {

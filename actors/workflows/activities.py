@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from contextvars import ContextVar
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 import trio
 from pydantic import PydanticUserError, TypeAdapter
@@ -159,17 +159,32 @@ def activity_info() -> ActivityInfo:
     return _info.get()
 
 
+class Interruptible(Protocol):
+    """What an attempt needs of the operation that it belongs to."""
+
+    is_cancelled: bool
+
+    def interruptible(self, seconds: float) -> trio.CancelScope:
+        """Give the scope for a wait that a cancellation ends, or the time does."""
+
+
 async def run_once(
-    definition: ActivityDefinition, value: Any, info: ActivityInfo, timeout_s: float
-) -> str:
-    """Run one attempt of an activity; answers its stored result.
+    definition: ActivityDefinition,
+    value: Any,
+    info: ActivityInfo,
+    timeout_s: float,
+    operation: Interruptible,
+) -> str | None:
+    """Run one attempt of an activity; answers its stored result, None when it was interrupted.
 
     Raises:
         ActivityFailure: it failed; "start_to_close_timeout" and "heartbeat_timeout" are ours.
     """
     _info.set(info)
     try:
-        result = await _call(definition, value, info, timeout_s)
+        result = await _call(definition, value, info, timeout_s, operation)
+        if result is _INTERRUPTED:
+            return None
         what = f"the result of activity {definition.name!r}"
         return check_result(definition, encode_result(result, what, attempts=info.attempt))
     except (Exception, SystemExit) as error:
@@ -181,11 +196,18 @@ async def run_once(
         raise
 
 
+_INTERRUPTED: Any = object()
+
+
 async def _call(
-    definition: ActivityDefinition, value: Any, info: ActivityInfo, timeout_s: float
+    definition: ActivityDefinition,
+    value: Any,
+    info: ActivityInfo,
+    timeout_s: float,
+    operation: Interruptible,
 ) -> Any:
     if definition.heartbeat_timeout_s is None:
-        return await _within(definition, value, info, timeout_s)
+        return await _within(definition, value, info, timeout_s, operation)
     silent = False
     result = None
 
@@ -200,7 +222,7 @@ async def _call(
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch)
-        result = await _within(definition, value, info, timeout_s)
+        result = await _within(definition, value, info, timeout_s, operation)
         nursery.cancel_scope.cancel()
     if silent:
         info.is_cancelled = True
@@ -212,11 +234,15 @@ async def _call(
 
 
 async def _within(
-    definition: ActivityDefinition, value: Any, info: ActivityInfo, timeout_s: float
+    definition: ActivityDefinition,
+    value: Any,
+    info: ActivityInfo,
+    timeout_s: float,
+    operation: Interruptible,
 ) -> Any:
     call: Callable[..., Any] = definition.function
     arguments = () if definition.input_type is None else (value,)
-    with trio.move_on_after(timeout_s) as scope:
+    with operation.interruptible(timeout_s) as scope:
         try:
             if definition.is_async:
                 result = await call(*arguments)
@@ -230,6 +256,8 @@ async def _within(
         if trio.current_time() <= scope.deadline:  # code that never waits is never cancelled
             return result
     info.is_cancelled = True
+    if operation.is_cancelled:
+        return _INTERRUPTED
     raise ActivityFailure(
         "start_to_close_timeout",
         f"activity {definition.name!r} took longer than {timeout_s} s",

@@ -20,6 +20,7 @@ from actors.workflows.history import Status
 from actors.workflows.loading import Loaded, load_short
 from actors.workflows.messages import (
     BeginLife,
+    CreateInstance,
     DescribeWorkflow,
     EndLife,
     Launch,
@@ -42,6 +43,7 @@ from storage.workflows.records import InstanceRow
 from supervision import (
     Actor,
     ActorDeadError,
+    ActorRef,
     ActorRestarting,
     Ask,
     AskTimeout,
@@ -52,6 +54,7 @@ from supervision import (
     StartChild,
     StartError,
     ask,
+    ask_then,
 )
 
 T = TypeVar("T")
@@ -131,6 +134,9 @@ class Dispatcher(Actor):
 
     async def on_receive(self, message: object) -> object:
         match message:
+            case Launch(created=CreateInstance() as created) if self._is_new(created):
+                self._run_new(created)
+                return None
             case Launch():
                 return self.defer(self._hear(message))
             case QueryWorkflow():
@@ -180,7 +186,7 @@ class Dispatcher(Actor):
         long = {row.workflow_id for row in rows}
         for first in range(0, len(rows), RECOVERY_BATCH):
             for loaded in self._load(rows[first : first + RECOVERY_BATCH]):
-                workflow_id = loaded[0].workflow_id
+                workflow_id = loaded.row.workflow_id
                 long.discard(workflow_id)
                 await self._launch(workflow_id, loaded=loaded)
                 if self._recovering.pop(workflow_id):
@@ -198,15 +204,30 @@ class Dispatcher(Actor):
         finally:
             reader.execute("COMMIT")
 
+    def _is_new(self, created: CreateInstance) -> bool:
+        """Whether nobody has heard of it before."""
+        workflow_id = created.workflow_id
+        return workflow_id not in self._recovering and workflow_id not in self._launched
+
+    def _run_new(self, created: CreateInstance) -> None:
+        """Run what was just created. No task waits for its actor to be up."""
+        workflow_id = created.workflow_id
+        self._remember(workflow_id)
+
+        def begun(_: ActorRef | None, error: BaseException | None) -> None:
+            if error is not None:
+                hint(self._parts.dispatcher, Launch(workflow_id=workflow_id))
+
+        ask_then(
+            self._instances, StartChild(spec=self._spec(workflow_id, as_created(created))), begun
+        )
+
     async def _hear(self, message: Launch) -> None:
         """Launch a workflow, or have it look at the rows once it is recovered."""
-        workflow_id = message.workflow_id
-        if workflow_id in self._recovering:
-            self._recovering[workflow_id] = True
-        elif message.created is not None and workflow_id not in self._launched:
-            await self._launch(workflow_id, loaded=as_created(message.created))
+        if message.workflow_id in self._recovering:
+            self._recovering[message.workflow_id] = True
         else:
-            await self._launch(workflow_id)
+            await self._launch(message.workflow_id)
 
     def _remember(self, workflow_id: str) -> None:
         """Keep who was launched for as long as the news of its making can be on its way."""
@@ -225,12 +246,7 @@ class Dispatcher(Actor):
         ):
             await self._look(workflow_id)  # one that was paused or ended may still have its actor
             return
-        spec = ChildSpec(
-            id=workflow_id,
-            build=self._builder(workflow_id, loaded),
-            restart="transient",
-            name=workflow_name(workflow_id),
-        )
+        spec = self._spec(workflow_id, loaded)
         while True:
             try:
                 await ask(self._instances, StartChild(spec=spec), deadline_s=60.0)
@@ -296,6 +312,14 @@ class Dispatcher(Actor):
         if why is not None:
             raise stalled(workflow_id, payload.decode(why)["message"])
         raise Conflict(f"workflow {workflow_id} does not stay up: it cannot answer now")
+
+    def _spec(self, workflow_id: str, loaded: Loaded | None) -> ChildSpec:
+        return ChildSpec(
+            id=workflow_id,
+            build=self._builder(workflow_id, loaded),
+            restart="transient",
+            name=workflow_name(workflow_id),
+        )
 
     def _builder(self, workflow_id: str, loaded: Loaded | None) -> Callable[[], WorkflowActor]:
         """Makes each incarnation; only the first need not ask what the one before has sent.

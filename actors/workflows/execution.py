@@ -5,6 +5,7 @@ frontier does something: it waits while the workflow is paused, is cancelled whe
 arrived, and is known to be in progress until it ends.
 """
 
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -91,6 +92,10 @@ class Surroundings(Protocol):
         """Put a line into the workflow's log."""
 
 
+class Interrupted(BaseException):
+    """The operation in progress is cancelled, and its work has stopped where it may be."""
+
+
 @dataclass(slots=True)
 class Pending:
     """An operation in progress.
@@ -105,11 +110,34 @@ class Pending:
     what: str
     name: str
     strand: Strand
-    parkable: bool
-    wake_at: datetime | None
-    ends_itself: bool
+    parkable: bool = False
+    wake_at: datetime | None = None
+    ends_itself: bool = False
     child_id: str = ""
-    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    is_cancelled: bool = False
+    _scope: trio.CancelScope | None = None
+
+    def cancel(self) -> None:
+        """Interrupt it where it waits now, or where it will wait next."""
+        self.is_cancelled = True
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def interruptible(self, seconds: float = math.inf) -> trio.CancelScope:
+        """Give the scope for a wait that a cancellation ends, or the time does."""
+        scope = self._scope = trio.CancelScope(deadline=trio.current_time() + seconds)
+        if self.is_cancelled:
+            scope.cancel()
+        return scope
+
+    def go_on(self) -> None:
+        """Do nothing, while it may go on.
+
+        Raises:
+            Interrupted: it may not.
+        """
+        if self.is_cancelled:
+            raise Interrupted
 
 
 @dataclass(slots=True, kw_only=True)
@@ -186,15 +214,30 @@ class Execution:
             CancelledError: the workflow was cancelled before it ended; that is recorded.
             HistoryTooLarge: nothing more may be recorded.
         """
-        strand = Strand.current()
+        pending = Pending(what, name, Strand.current(), parkable, wake_at, ends_itself, child_id)
+
+        async def interruptible() -> T:
+            with pending.interruptible():
+                return await work()
+            raise Interrupted
+
+        return await self.carry_out(op, pending, interruptible)
+
+    async def carry_out(self, op: str, pending: Pending, work: Callable[[], Awaitable[T]]) -> T:
+        """Do the same with work that says itself where it may be interrupted.
+
+        Raises:
+            CancelledError, HistoryTooLarge: as `perform`.
+        """
+        strand, what, name = pending.strand, pending.what, pending.name
         await self._reach(strand, op, what, name)
-        pending = Pending(what, name, strand, parkable, wake_at, ends_itself, child_id)
         self.pending[op] = pending
-        if parkable:
+        if pending.parkable:
             self.surroundings.idle()
         try:
-            with pending.scope:
-                return await work()
+            return await work()
+        except Interrupted:
+            pass
         finally:
             self.pending.pop(op, None)
             if self.pending:
@@ -272,7 +315,7 @@ class Execution:
         for op, pending in list(self.pending.items()):
             if pending.strand.has_lost:
                 del self.pending[op]
-                pending.scope.cancel()
+                pending.cancel()
                 if pending.what != TRANSACTION:
                     self._record_lost(pending.strand, op, pending.what, pending.name)
 
@@ -303,7 +346,7 @@ class Execution:
         self.cancel_reason = reason
         for pending in self.pending.values():
             if pending.strand.takes_cancellation and not pending.ends_itself:
-                pending.scope.cancel()
+                pending.cancel()
 
     def deliver(self, message: MessageRow) -> None:
         """Put a signal behind those that wait already."""
@@ -318,7 +361,7 @@ class Execution:
     def _rests(self, pending: Pending) -> bool:
         """Whether nothing has come yet, not even what its task has still to take up."""
         has_signal = pending.what == SIGNAL and self.signals.get(pending.name)
-        return pending.parkable and not has_signal and not pending.scope.cancel_called
+        return pending.parkable and not has_signal and not pending.is_cancelled
 
     @property
     def children(self) -> tuple[str, ...]:

@@ -172,7 +172,7 @@ def workflow_outbox(reader: sqlite3.Connection) -> Outbox:
     """The engine's history, read as an outbox."""
 
     def read(after: int, limit: int) -> tuple[int, list[Fact]]:
-        rows = [history_row(row) for row in reader.execute(OUTBOX, (after, limit))]
+        rows = [history_row(row) for row in reader.execute(OUTBOX, (after, limit)).fetchall()]
         position = rows[-1].position if rows else after
         return position, [fact for row in rows for fact in facts_of(row)]
 

@@ -7,7 +7,6 @@ and shares each with every other workflow.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import trio
@@ -34,35 +33,30 @@ PATIENCE_S = 5.0
 """How long a transaction is waited for although whoever asked for it is to stop."""
 
 
-@dataclass(slots=True)
 class _Batch:
-    """What one command carries."""
+    """What one command carries: events, and seldom something that goes with them."""
 
-    events: list[NewEvent] = field(default_factory=list)
-    tasks: list[NewTask] = field(default_factory=list)
-    consumed: list[str] = field(default_factory=list)
-    cancelled: list[str] = field(default_factory=list)
-    messages: list[tuple[str, str]] = field(default_factory=list)
-    heartbeats: list[str] = field(default_factory=list)
-    children: list[NewChild] = field(default_factory=list)
-    cancelled_children: list[str] = field(default_factory=list)
-    run: NewRun | None = None
-    is_stored: bool = False
+    __slots__ = ("beside", "events", "is_stored", "run")
+
+    def __init__(self) -> None:
+        self.events: list[NewEvent] = []
+        self.beside: dict[str, list[Any]] = {}
+        self.run: NewRun | None = None
+        self.is_stored = False
+
+    def add(self, what: str, value: object) -> None:
+        """Add to a field of the command."""
+        self.beside.setdefault(what, []).append(value)
 
     def command(self, workflow_id: str, after: int, *, is_progress: bool) -> AppendHistory:
+        beside: dict[str, Any] = {what: tuple(values) for what, values in self.beside.items()}
         return AppendHistory(
             workflow_id=workflow_id,
             after=after,
             events=tuple(self.events),
-            tasks=tuple(self.tasks),
-            consumed=tuple(self.consumed),
-            cancelled=tuple(self.cancelled),
-            messages=tuple(self.messages),
-            heartbeats=tuple(self.heartbeats),
-            children=tuple(self.children),
-            cancelled_children=tuple(self.cancelled_children),
             run=self.run,
             is_progress=is_progress,
+            **beside,
         )
 
 
@@ -146,21 +140,21 @@ class Journal:
             NewEvent(kind=kind, op=op, name=name, payload=payload, at=rfc3339(self._clock()))
         )
         if task is not None:
-            batch.tasks.append(task)
+            batch.add("tasks", task)
         if child is not None:
-            batch.children.append(child)
+            batch.add("children", child)
         if run is not None:
             batch.run = run
         if message_id is not None:
-            batch.messages.append((message_id, op))
+            batch.add("messages", (message_id, op))
         if consumes_task:
-            batch.consumed.append(op)
+            batch.add("consumed", op)
         if cancels_task:
-            batch.cancelled.append(op)
+            batch.add("cancelled", op)
         if cancels_child:
-            batch.cancelled_children.append(op)
+            batch.add("cancelled_children", op)
         if ends_heartbeat:
-            batch.heartbeats.append(op)
+            batch.add("heartbeats", op)
 
     @property
     def is_behind(self) -> bool:

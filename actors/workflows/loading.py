@@ -2,10 +2,12 @@
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 from actors.workflows.document import event_of
-from actors.workflows.history import HistoryEvent, Kind
+from actors.workflows.history import OUTER, HistoryEvent, Kind
+from actors.workflows.replay import Replay
 from storage import payload
 from storage.workflows import queries
 from storage.workflows.records import InstanceRow
@@ -13,26 +15,67 @@ from storage.workflows.records import InstanceRow
 INLINE_EVENTS = 100
 """Histories up to this length are read on the trio thread: about 0.3 ms, less than a hop costs."""
 
-Loaded = tuple[InstanceRow, list[HistoryEvent]]
-"""A row and the events of its present run, as they were read."""
+
+@dataclass(slots=True, kw_only=True)
+class Loaded:
+    """One run of a workflow, as far as it is stored.
+
+    Args:
+        row: the instance's.
+        origin: what does not change from run to run: the issue, the agent, the parent.
+        replay: what is recorded of the operations of its present run.
+        last_seq: the number of its last event.
+        own_seq: the number of its last own event.
+        count: how many events its present run has.
+        cancel_reason: why it is to end, where that was asked for in this run or carried over.
+        is_new: it has just been created, and no actor has had it.
+    """
+
+    row: InstanceRow
+    origin: dict[str, Any]
+    replay: Replay
+    last_seq: int = 1
+    own_seq: int = 1
+    count: int = 1
+    cancel_reason: str | None = None
+    is_new: bool = False
+
+    @classmethod
+    def of(cls, row: InstanceRow, events: Sequence[HistoryEvent]) -> Self:
+        """Of a row, and the events of its present run in order."""
+        first = payload.decode(events[0].payload)
+        return cls(
+            row=row,
+            origin=_origin_of(first, events),
+            replay=Replay.of(row.workflow_id, events),
+            last_seq=events[-1].seq,
+            own_seq=max(event.seq for event in events if event.kind not in OUTER),
+            count=len(events),
+            cancel_reason=_cancel_reason_of(first, events),
+        )
 
 
 def load_short(reader: sqlite3.Connection, row: InstanceRow) -> Loaded | None:
     """An instance with the events of its present run; None when those are many."""
     parameters = (row.workflow_id, row.run_seq, INLINE_EVENTS)
     rows = reader.execute(queries.RUN_BEGIN, parameters).fetchall()
-    return None if len(rows) == INLINE_EVENTS else (row, [event_of(found) for found in rows])
+    if len(rows) == INLINE_EVENTS:
+        return None
+    return Loaded.of(row, [event_of(found) for found in rows])
 
 
-def origin_of(events: Sequence[HistoryEvent]) -> dict[str, Any]:
-    """What does not change from run to run: the issue, the agent, the parent."""
-    first = payload.decode(events[0].payload)
-    origin = {
-        "issue_id": first["issue_id"],
-        "agent_type": first.get("agent_type"),
-        "agent_id": first.get("agent_id"),
-        "generation": first.get("generation", 0),
+def origin_of(facts: dict[str, Any]) -> dict[str, Any]:
+    """The part of a first event's facts that is the same in every run."""
+    return {
+        "issue_id": facts["issue_id"],
+        "agent_type": facts.get("agent_type"),
+        "agent_id": facts.get("agent_id"),
+        "generation": facts.get("generation", 0),
     }
+
+
+def _origin_of(first: dict[str, Any], events: Sequence[HistoryEvent]) -> dict[str, Any]:
+    origin = origin_of(first)
     for event in events:
         if event.kind is Kind.WORKFLOW_ACTIVATED:
             body = payload.decode(event.payload) or {}
@@ -40,10 +83,9 @@ def origin_of(events: Sequence[HistoryEvent]) -> dict[str, Any]:
     return origin
 
 
-def cancel_reason_of(events: Sequence[HistoryEvent]) -> str | None:
-    """Why it is to end, where that was asked for in this run or carried over into it."""
+def _cancel_reason_of(first: dict[str, Any], events: Sequence[HistoryEvent]) -> str | None:
     for event in events:
         if event.kind is Kind.WORKFLOW_CANCEL_REQUESTED:
             return str(payload.decode(event.payload)["reason"])
-    carried = payload.decode(events[0].payload).get("cancel_reason")
+    carried = first.get("cancel_reason")
     return None if carried is None else str(carried)

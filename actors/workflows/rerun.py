@@ -29,6 +29,7 @@ from actors.workflows.execution import (
     ContinueAsNew,
     Execution,
     HistoryTooLarge,
+    Pending,
 )
 from actors.workflows.history import HistoryEvent, Kind
 from actors.workflows.journal import Journal
@@ -154,17 +155,10 @@ class _Halted(Execution):
             self.differ(error)
             return op, None
 
-    async def perform(
-        self,
-        op: str,
-        what: str,
-        name: str,
-        work: Callable[[], Awaitable[T]],
-        **unused: Any,
-    ) -> T:
+    async def carry_out(self, op: str, pending: Pending, work: Callable[[], Awaitable[T]]) -> T:
         """Never do the work, and so never answer."""
-        del work, unused
-        await self.halt(op, what, name)
+        del work
+        await self.halt(op, pending.what, pending.name)
         raise AssertionError("what stands still has gone on")
 
     async def halt(self, op: str, what: str, name: str) -> None:

@@ -29,10 +29,11 @@ from actors.workflows.definition import (
     activity_of,
     check_times,
 )
-from actors.workflows.execution import Execution
+from actors.workflows.execution import Execution, Interrupted, Pending
 from actors.workflows.history import NOTHING, Kind, idempotency_key
 from actors.workflows.messages import NewTask, RecordHeartbeat
 from actors.workflows.replay import ACTIVITY, TRANSACTION, Recorded
+from actors.workflows.strand import Strand
 from storage import payload
 
 MISSING: Any = object()
@@ -113,9 +114,13 @@ async def activity(execution: Execution, call: Call) -> Any:
     op, record = execution.take(ACTIVITY, call.name)
     if record is not None and record.outcome is not None:
         return _answer(call, record.outcome.kind, record.outcome.payload)
-    step = _Step(execution, call, op, record)
-    work = step.here if call.definition.agent_type is None else step.elsewhere
-    kind, text = await execution.perform(op, ACTIVITY, call.name, work)
+    if call.definition.agent_type is not None:
+        step = _Step(execution, call, op, record)
+        kind, text = await execution.perform(op, ACTIVITY, call.name, step.elsewhere)
+    else:
+        pending = Pending(ACTIVITY, call.name, Strand.current())
+        attempts = _Attempts(_Step(execution, call, op, record), pending)
+        kind, text = await execution.carry_out(op, pending, attempts.run)
     return _answer(call, kind, text)
 
 
@@ -168,28 +173,34 @@ class _Step:
             task=task,
         )
 
-    async def here(self) -> tuple[Kind, str]:
-        """Attempt after attempt in this process, each failed one recorded."""
-        attempts = _Attempts(self)
-        try:
-            kind, text = Kind.ACTIVITY_COMPLETED, await attempts.run()
-        except ActivityFailure as failure:
-            kind, text = Kind.ACTIVITY_FAILED, encode_failure(failure)
-        self.execution.journal.append(
-            kind, op=self.op, name=self.call.name, payload=text, ends_heartbeat=attempts.beat
-        )
-        return kind, text
-
 
 _CUT_OFF = frozenset({"start_to_close_timeout", "heartbeat_timeout"})
 """Failures after which an attempt's thread may still be at it."""
 
 
 class _Attempts:
-    """The attempts of one activity in this process, those of earlier lives included."""
+    """The attempts of one activity in this process, those of earlier lives included.
 
-    def __init__(self, step: _Step) -> None:
+    A cancellation interrupts an attempt, or the wait for the next one; not the journal, which takes
+    no long time.
+    """
+
+    __slots__ = (
+        "_attempt",
+        "_definition",
+        "_details",
+        "_execution",
+        "_first_at",
+        "_next_at",
+        "_pending",
+        "_retried",
+        "_step",
+        "beat",
+    )
+
+    def __init__(self, step: _Step, pending: Pending) -> None:
         self._step = step
+        self._pending = pending
         self._execution = step.execution
         self._definition = step.call.definition
         self._retried = step.record.retried if step.record is not None else None
@@ -202,11 +213,27 @@ class _Attempts:
         self._details: Any = None
         self.beat = False
 
-    async def run(self) -> str:
+    async def run(self) -> tuple[Kind, str]:
+        """Attempt after attempt, each failed one recorded; the outcome, recorded too."""
+        try:
+            kind, text = Kind.ACTIVITY_COMPLETED, await self._result()
+        except ActivityFailure as failure:
+            kind, text = Kind.ACTIVITY_FAILED, encode_failure(failure)
+        self._execution.journal.append(
+            kind,
+            op=self._step.op,
+            name=self._definition.name,
+            payload=text,
+            ends_heartbeat=self.beat,
+        )
+        return kind, text
+
+    async def _result(self) -> str:
         """The stored result.
 
         Raises:
             ActivityFailure: the last attempt's; `attempts` is set on it.
+            Interrupted: the operation was cancelled.
         """
         if self._execution.recovered:
             self._recall()
@@ -249,17 +276,22 @@ class _Attempts:
         if hook is None:
             text = f"{why_unknown}, and it has no reconcile hook"
             raise _uncertain(definition, self._attempt, text)
+        value = None
+        done = False
         try:
-            with contained():
+            with self._pending.interruptible(), contained():
                 value = hook() if definition.input_type is None else hook(self._step.call.input)
                 if inspect.isawaitable(value):
                     value = await value
+                done = True
         except NotDone:
             return None
         except (Exception, SystemExit) as error:
             why = failure_of(error)
             text = f"{why_unknown}, and its reconcile hook failed with {why.code}: {why.message}"
             raise _uncertain(definition, self._attempt, text) from error
+        if not done:
+            raise Interrupted
         what = f"the result of reconciling activity {definition.name!r}"
         text = encode_result(value, what, attempts=self._attempt, reconciled=True)
         return check_result(definition, text)
@@ -269,8 +301,10 @@ class _Attempts:
         if self._next_at is not None:
             await self._execution.journal.barrier()
             left = datetime.fromisoformat(self._next_at) - self._execution.surroundings.now()
-            await trio.sleep(max(0.0, left.total_seconds()))
-            await self._execution.unpaused()  # an attempt is something new
+            with self._pending.interruptible():
+                await trio.sleep(max(0.0, left.total_seconds()))
+                await self._execution.unpaused()  # an attempt is something new
+            self._pending.go_on()
 
     async def _once(self) -> str:
         execution, definition = self._execution, self._definition
@@ -289,10 +323,16 @@ class _Attempts:
             heartbeat_details=self._details,
             keep=self._keep,
         )
+        self._pending.go_on()
         try:
-            return await run_once(definition, self._step.call.input, info, self._time_left())
+            text = await run_once(
+                definition, self._step.call.input, info, self._time_left(), self._pending
+            )
         finally:
             self._details, self.beat = info.heartbeat_details, self.beat or info.beats > 0
+        if text is None:
+            raise Interrupted
+        return text
 
     def _time_left(self) -> float:
         left = self._left_s()

@@ -8,13 +8,15 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from actors.batch import StartOver
 from actors.errors import Conflict
 from actors.workflows import requests, segments
 from actors.workflows.definition import ActivityFailure
 from actors.workflows.events import add_event, insert_events, relatives, request_cancel
-from actors.workflows.history import CLOSED, OUTER, HistoryEvent, Kind, NewEvent, Status
+from actors.workflows.history import CLOSED, OUTER, Kind, NewEvent, Status
+from actors.workflows.loading import Loaded, origin_of
 from actors.workflows.messages import (
     ActivateInstance,
     Appended,
@@ -38,6 +40,7 @@ from actors.workflows.messages import (
     Unpark,
     WakeDue,
 )
+from actors.workflows.replay import Replay
 from actors.workflows.segments import store_segment
 from actors.workflows.transaction import TakenBack, transact
 from actors.writer import Handler
@@ -65,7 +68,7 @@ def create_instance(connection: sqlite3.Connection, command: CreateInstance) -> 
         _start(connection, command.workflow_id, command.name, facts, command.at)
 
 
-def facts_of_start(command: CreateInstance) -> dict[str, object]:
+def facts_of_start(command: CreateInstance) -> dict[str, Any]:
     """What the first event of a history holds."""
     return {
         "issue_id": command.issue_id,
@@ -76,8 +79,8 @@ def facts_of_start(command: CreateInstance) -> dict[str, object]:
     }
 
 
-def as_created(command: CreateInstance) -> tuple[InstanceRow, list[HistoryEvent]]:
-    """The row and the first event that a new instance has, as they would be read."""
+def as_created(command: CreateInstance) -> Loaded:
+    """What would be read of an instance that was just created."""
     row = InstanceRow(
         workflow_id=command.workflow_id,
         name=command.name,
@@ -86,14 +89,8 @@ def as_created(command: CreateInstance) -> tuple[InstanceRow, list[HistoryEvent]
         input=command.variables,
         recoveries=0,
     )
-    started = HistoryEvent(
-        seq=1,
-        kind=Kind.WORKFLOW_STARTED,
-        name=command.name,
-        payload=payload.encode(facts_of_start(command)),
-        at=command.at,
-    )
-    return row, [started]
+    origin = origin_of(facts_of_start(command))
+    return Loaded(row=row, origin=origin, replay=Replay(command.workflow_id), is_new=True)
 
 
 def _start(

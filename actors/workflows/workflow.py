@@ -21,7 +21,7 @@ from actors.errors import Conflict, NotFound, ValidationError
 from actors.hints import hint
 from actors.workflows import segments
 from actors.workflows.activities import encode_failure, encode_result
-from actors.workflows.containment import contained
+from actors.workflows.containment import contain
 from actors.workflows.context import Context, answer_query
 from actors.workflows.definition import WorkflowDefinition
 from actors.workflows.execution import (
@@ -29,9 +29,9 @@ from actors.workflows.execution import (
     ContinueAsNew,
     Execution,
 )
-from actors.workflows.history import CLOSED, OUTER, Kind, Status
+from actors.workflows.history import CLOSED, Kind, Status
 from actors.workflows.journal import Journal
-from actors.workflows.loading import Loaded, cancel_reason_of, load_short, origin_of
+from actors.workflows.loading import Loaded, load_short
 from actors.workflows.messages import (
     Appended,
     AppendHistory,
@@ -79,7 +79,7 @@ class WorkflowActor(Actor):
         parts: see `EngineParts`.
         restarted: an incarnation before this one crashed, and events that it sent to the writer may
             not be in the history yet. Run on without them, their steps would be done again.
-        loaded: its row and its events, where nobody has run it since they were read.
+        loaded: what is stored of it, where nobody has run it since that was read.
     """
 
     mailbox_bound = 1000
@@ -118,12 +118,12 @@ class WorkflowActor(Actor):
             self._leave()
             return
         self._loaded = None
-        self._row, events = row, _ = loaded
-        self._seen_seq = events[-1].seq
+        self._row = row = loaded.row
+        self._seen_seq = loaded.last_seq
         self._journal = Journal(
             workflow_id=self._workflow_id,
-            after=max(event.seq for event in events if event.kind not in OUTER),
-            count=len(events),
+            after=loaded.own_seq,
+            count=loaded.count,
             write=self._write,
             transact=self._transact,
             told=self._tell,
@@ -137,11 +137,15 @@ class WorkflowActor(Actor):
             pool=self._parts.pool,
             writer=self._parts.writer,
         )
-        self._origin = origin_of(events)
-        replay = Replay.of(self._workflow_id, events)
-        self._execution = self._begin(replay, stalled=row.status == Status.STALLED)
-        self._execution.cancel_reason = cancel_reason_of(events)
-        if len(events) > 1 or row.run > 1:  # a new run has what the one before left
+        self._origin = loaded.origin
+        self._execution = self._begin(
+            loaded.replay,
+            stalled=row.status == Status.STALLED,
+            recovered=not loaded.is_new
+            and queries.has_heartbeats(self._parts.reader, self._workflow_id),
+        )
+        self._execution.cancel_reason = loaded.cancel_reason
+        if loaded.last_seq > 1:  # a new run has what the one before left
             self._take_messages()
         self.spawn(self._run)
 
@@ -212,7 +216,9 @@ class WorkflowActor(Actor):
 
     # The function, run after run.
 
-    def _begin(self, replay: Replay, *, stalled: bool) -> Execution:
+    def _begin(
+        self, replay: Replay, *, stalled: bool = False, recovered: bool = False
+    ) -> Execution:
         return Execution(
             workflow_id=self._workflow_id,
             issue_id=self._origin["issue_id"],
@@ -222,7 +228,7 @@ class WorkflowActor(Actor):
             journal=self._journal,
             surroundings=self._outside,
             definitions=self._parts.definitions,
-            recovered=queries.has_heartbeats(self._parts.reader, self._workflow_id),
+            recovered=recovered,
             stalled=stalled,
         )
 
@@ -250,8 +256,7 @@ class WorkflowActor(Actor):
         again = False
         try:
             definition, arguments = self._prepare()
-            with contained():
-                output = await definition.function(Context(execution), *arguments)
+            output = await self._call(definition, arguments)
             execution.replay.close()
             await execution.unpaused()
             text = encode_result(output, "the workflow's output", **self._signature())
@@ -269,6 +274,15 @@ class WorkflowActor(Actor):
             self._journal.append(Kind.WORKFLOW_COMPLETED, name=self._row.name, payload=text)
         execution.live.set()
         return again
+
+    async def _call(self, definition: WorkflowDefinition, arguments: tuple[Any, ...]) -> Any:
+        try:
+            return await definition.function(Context(self._execution), *arguments)
+        except Exception:
+            raise
+        except BaseException as error:
+            contain(error)
+            raise
 
     async def _break_off(self, error: BaseException) -> None:
         """What the function raised is what became of the workflow, not a crash of its actor."""
@@ -320,7 +334,7 @@ class WorkflowActor(Actor):
         waiting, paused = self._execution.signals, self._execution.paused
         self._row = row
         self._segments.begin_run(row.run_seq)
-        self._execution = self._begin(Replay(self._workflow_id), stalled=False)
+        self._execution = self._begin(Replay(self._workflow_id))
         self._execution.signals, self._execution.paused = waiting, paused
         self._execution.cancel_reason = reason
         return True
@@ -417,7 +431,7 @@ class WorkflowActor(Actor):
             return short
         parameters = (self._workflow_id, row.run_seq)
         events, self._packed_seq = await segments.load(self._parts.pool, *parameters)
-        return row, events
+        return Loaded.of(row, events)
 
     def _grown(self, last: int) -> None:
         """Hear how long the history is now."""

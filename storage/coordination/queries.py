@@ -1,8 +1,12 @@
 """The bridge's SQL. What writes runs inside the writer's transaction; the rest only reads."""
 
+import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+from storage.rows import insert_rows
 
 _MAPPING = """
     m.beads_issue_id, m.tempolite_workflow_id, m.workflow_type, m.workflow_version, m.title,
@@ -44,6 +48,20 @@ ASSIGNED = """
 QUEUED = """
     SELECT workflow_id, agent_type FROM agent_assignments
     WHERE status = 'queued' AND agent_type = ? ORDER BY id LIMIT ?"""
+ISSUES_OF = """
+    SELECT tempolite_workflow_id, beads_issue_id
+    FROM json_each(?) CROSS JOIN workflow_mappings ON tempolite_workflow_id = value"""
+WORKFLOWS_OF = """
+    SELECT beads_issue_id, tempolite_workflow_id
+    FROM json_each(?) CROSS JOIN workflow_mappings ON beads_issue_id = value"""
+NOTE_PROGRESS = """
+    UPDATE workflow_mappings SET status = value ->> 1,
+        started_at = coalesce(started_at, value ->> 2), completed_at = value ->> 3,
+        error_code = value ->> 4, error_message = value ->> 5
+    FROM json_each(?) WHERE tempolite_workflow_id = value ->> 0"""
+COMPLETE_ASSIGNMENTS = """
+    UPDATE agent_assignments SET status = 'completed', completed_at = value ->> 1
+    FROM json_each(?) WHERE workflow_id = value ->> 0 AND agent_assignments.status <> 'completed'"""
 INTENTS = "SELECT workflow_id, kind, payload FROM intents ORDER BY created_at, workflow_id"
 
 
@@ -125,40 +143,45 @@ def assign(connection: sqlite3.Connection, workflow_id: str, agent_id: str, at: 
     return cursor.rowcount == 1
 
 
-def complete_assignments(connection: sqlite3.Connection, workflow_id: str, at: str) -> None:
-    connection.execute(
-        "UPDATE agent_assignments SET status = 'completed', completed_at = ?"
-        " WHERE workflow_id = ? AND status <> 'completed'",
-        (at, workflow_id),
-    )
+def complete_assignments(connection: sqlite3.Connection, ends: Mapping[str, str]) -> None:
+    """Ends are workflow ids, and when each ended."""
+    connection.execute(COMPLETE_ASSIGNMENTS, (json.dumps(list(ends.items())),))
 
 
-def set_status(
-    connection: sqlite3.Connection,
-    workflow_id: str,
-    status: str,
-    *,
-    started_at: str | None = None,
-    completed_at: str | None = None,
-    error: tuple[str, str] | None = None,
-) -> None:
-    """Move a mapping on. `started_at` only counts the first time; the rest is replaced."""
-    code, message = error or (None, None)
-    connection.execute(
-        "UPDATE workflow_mappings SET status = ?, started_at = coalesce(started_at, ?),"
-        " completed_at = ?, error_code = ?, error_message = ? WHERE tempolite_workflow_id = ?",
-        (status, started_at, completed_at, code, message, workflow_id),
-    )
+@dataclass(slots=True)
+class Progress:
+    """Where a mapping has got to. `started_at` only counts the first time; the rest is replaced."""
+
+    status: str
+    started_at: str | None = None
+    completed_at: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
 
 
-def insert_results(connection: sqlite3.Connection, rows: Iterable[Sequence[Any]]) -> None:
+def note_progress(connection: sqlite3.Connection, progress: Mapping[str, Progress]) -> None:
+    """Move mappings on, by workflow id."""
+    rows = [
+        (
+            workflow_id,
+            found.status,
+            found.started_at,
+            found.completed_at,
+            found.error_code,
+            found.error_message,
+        )
+        for workflow_id, found in progress.items()
+    ]
+    connection.execute(NOTE_PROGRESS, (json.dumps(rows),))
+
+
+def insert_results(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
     """Rows: workflow_id, step, result_type, agent_type, agent_id, data, confidence, at."""
-    connection.executemany(
-        "INSERT INTO workflow_results (workflow_id, step, result_type, agent_type, agent_id,"
-        " result_data, confidence_score, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT DO NOTHING",
-        rows,
+    columns = (
+        "workflow_id, step, result_type, agent_type, agent_id, result_data, confidence_score,"
+        " created_at"
     )
+    insert_rows(connection, "workflow_results", columns, rows, ending="ON CONFLICT DO NOTHING")
 
 
 def cursor(connection: sqlite3.Connection, source: str) -> int:
@@ -176,12 +199,9 @@ def set_cursor(connection: sqlite3.Connection, source: str, position: int) -> No
     )
 
 
-def insert_events(connection: sqlite3.Connection, rows: Iterable[Sequence[Any]]) -> None:
+def insert_events(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
     """Rows: seq, type, workflow_id, issue_id, at, data."""
-    connection.executemany(
-        "INSERT INTO events (seq, type, workflow_id, issue_id, at, data) VALUES (?, ?, ?, ?, ?, ?)",
-        rows,
-    )
+    insert_rows(connection, "events", "seq, type, workflow_id, issue_id, at, data", rows)
 
 
 def last_event(connection: sqlite3.Connection) -> int:
@@ -195,17 +215,13 @@ def workflow_ids(connection: sqlite3.Connection) -> set[str]:
     return {row[0] for row in rows}
 
 
-def issue_of(connection: sqlite3.Connection, workflow_id: str) -> str | None:
-    row = connection.execute(
-        "SELECT beads_issue_id FROM workflow_mappings WHERE tempolite_workflow_id = ?",
-        (workflow_id,),
-    ).fetchone()
-    return row[0] if row else None
+def issues_of(connection: sqlite3.Connection, workflow_ids: Sequence[str]) -> dict[str, str]:
+    """The issue of each workflow that has one."""
+    rows = connection.execute(ISSUES_OF, (json.dumps(workflow_ids),))
+    return {row[0]: row[1] for row in rows}
 
 
-def workflow_of(connection: sqlite3.Connection, issue_id: str) -> str | None:
-    row = connection.execute(
-        "SELECT tempolite_workflow_id FROM workflow_mappings WHERE beads_issue_id = ?",
-        (issue_id,),
-    ).fetchone()
-    return row[0] if row else None
+def workflows_of(connection: sqlite3.Connection, issue_ids: Sequence[str]) -> dict[str, str]:
+    """The workflow of each issue that has one."""
+    rows = connection.execute(WORKFLOWS_OF, (json.dumps(issue_ids),))
+    return {row[0]: row[1] for row in rows}

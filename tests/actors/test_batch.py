@@ -1,7 +1,7 @@
 """Batches without a writer: what runs twice, what is counted, what a command weighs."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from actors.batch import Batches, Bounds, StartOver, weigh
+from actors.batch import LEFT, Batches, Bounds, StartOver, weigh
 from actors.errors import NotFound
 from storage.database import open_writer
 
@@ -136,3 +136,88 @@ def test_a_command_that_took_everything_back_is_replaced_and_the_rest_runs_again
     assert outcomes[5:] == ["f"]
     assert runs.names() == ["a", "c", "f", "instead of b", "instead of d"]
     assert not conn.in_transaction
+
+
+# --- commands that are run at once ---
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grow:
+    workflow_id: str
+    then: str = ""
+
+
+class Grown:
+    """Batches in which `Grow` may come in groups; writes down how they were run."""
+
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        self.ran: list[str] = []
+        self._conn = conn
+        self._batches = Batches(
+            {Grow: self._alone, Add: self._add},
+            "x",
+            lambda *_: None,
+            Bounds(),
+            groups={Grow: self._at_once},
+        )
+
+    def commit(self, *commands: object) -> list[object]:
+        return self._batches.commit(self._conn, commands)
+
+    def names(self) -> list[str]:
+        return [name for (name,) in self._conn.execute("SELECT name FROM things")]
+
+    def _at_once(self, conn: sqlite3.Connection, commands: Sequence[Grow]) -> list[object]:
+        self.ran.append("+".join(command.workflow_id for command in commands))
+        for command in commands:
+            conn.execute("INSERT INTO things (name) VALUES (?)", (command.workflow_id,))
+            if command.then == "fail at once":
+                raise RuntimeError("of one of them")
+        return [LEFT if command.then == "leave" else "at once" for command in commands]
+
+    def _alone(self, conn: sqlite3.Connection, command: Grow) -> str:
+        del conn
+        self.ran.append(command.workflow_id)
+        return "alone"
+
+    def _add(self, conn: sqlite3.Connection, command: Add) -> str:
+        del conn
+        self.ran.append(command.name)
+        return "added"
+
+
+def test_commands_of_different_workflows_are_run_at_once(conn: sqlite3.Connection) -> None:
+    runs = Grown(conn)
+    assert runs.commit(Grow(workflow_id="a"), Grow(workflow_id="b")) == ["at once"] * 2
+    assert runs.ran == ["a+b"]
+
+
+def test_a_group_ends_at_another_type_and_at_a_workflow_that_is_in_it(
+    conn: sqlite3.Connection,
+) -> None:
+    runs = Grown(conn)
+    commands: list[object] = [Grow(workflow_id=name) for name in ("a", "b", "a")]
+    conn.execute("DROP TABLE things")
+    conn.execute("CREATE TABLE things (name TEXT)")
+    answers = runs.commit(*commands, Grow(workflow_id="c"), Add(name="x"), Grow(workflow_id="d"))
+    assert runs.ran == ["a+b", "a+c", "x", "d"]
+    assert answers == ["at once"] * 4 + ["added", "alone"]
+
+
+def test_one_that_is_left_is_run_by_itself_and_answered_in_its_place(
+    conn: sqlite3.Connection,
+) -> None:
+    runs = Grown(conn)
+    answers = runs.commit(
+        Grow(workflow_id="a"), Grow(workflow_id="b", then="leave"), Grow(workflow_id="c")
+    )
+    assert answers == ["at once", "alone", "at once"]
+    assert runs.ran == ["a+b+c", "b"]
+
+
+def test_a_group_that_fails_is_taken_back_and_run_one_by_one(conn: sqlite3.Connection) -> None:
+    runs = Grown(conn)
+    answers = runs.commit(Grow(workflow_id="a"), Grow(workflow_id="b", then="fail at once"))
+    assert answers == ["alone", "alone"]
+    assert runs.ran == ["a+b", "a", "b"]
+    assert runs.names() == []

@@ -17,10 +17,13 @@ from typing import Any
 
 import pytest
 
+from storage.coordination.queries import Progress
 from storage.database import open_writer
 from storage.migrate import migrate
 
 ROOMS = ("coordination", "workflows", "issues")
+MODULES = ("queries", "bulk")
+"""Where a room keeps its statements."""
 MAPPING = {
     "issue_id": "x-1",
     "workflow_id": "w-1",
@@ -60,16 +63,16 @@ CALLS: dict[str, Arguments] = {
         {"workflow_id": "w", "agent_type": "a", "agent_id": None, "at": "t"},
     ),
     "coordination.assign": (("w", "a", "t"), {}),
-    "coordination.complete_assignments": (("w", "t"), {}),
-    "coordination.set_status": (("w", "active"), {}),
+    "coordination.complete_assignments": (({"w": "t"},), {}),
+    "coordination.note_progress": (({"w": Progress("active")},), {}),
     "coordination.insert_results": (([("w", "1", "step", None, None, "{}", None, "t")],), {}),
     "coordination.cursor": (("beads",), {}),
     "coordination.set_cursor": (("beads", 1), {}),
     "coordination.insert_events": (([(1, "step", "w", None, "t", "{}")],), {}),
     "coordination.last_event": ((), {}),
     "coordination.workflow_ids": ((), {}),
-    "coordination.issue_of": (("w",), {}),
-    "coordination.workflow_of": (("x-1",), {}),
+    "coordination.issues_of": ((["w"],), {}),
+    "coordination.workflows_of": ((["x-1"],), {}),
     "workflows.instance": (("w",), {}),
     "workflows.workflow_ids": ((), {}),
     "workflows.status": (("w",), {}),
@@ -125,6 +128,13 @@ CALLS: dict[str, Arguments] = {
     "workflows.set_meta": (("epoch", "1"), {}),
     "workflows.count_recovery": (("t",), {}),
     "workflows.poisoned": ((5,), {}),
+    "workflows.bulk.present": ((["w"],), {}),
+    "workflows.bulk.elsewhere": (([("w", 1)],), {}),
+    "workflows.bulk.tied": ((["w"],), {}),
+    "workflows.bulk.insert_instances": (([("w", "n", 1, "running", "", "t", "t")],), {}),
+    "workflows.bulk.insert_events": (([("w", 1, "k", "", "", "", "t")],), {}),
+    "workflows.bulk.set_statuses": (([("w", "running", "t")],), {}),
+    "workflows.bulk.note_progress": ((["w"],), {}),
     "issues.get_line": (("x-1",), {}),
     "issues.put_row": (({"id": "x-1", "title": "T"},), {}),
     "issues.delete_row": (("x-1",), {}),
@@ -187,17 +197,28 @@ class Statement:
         return [row["detail"] for row in conn.execute(f"EXPLAIN QUERY PLAN {self.sql}", given)]
 
 
-def module(room: str) -> ModuleType:
-    return import_module(f"storage.{room}.queries")
+def modules(room: str) -> list[ModuleType]:
+    """Those that the room has, the first one under the room's name."""
+    places = [
+        name
+        for name in MODULES
+        if resources.files(f"storage.{room}").joinpath(f"{name}.py").is_file()
+    ]
+    return [import_module(f"storage.{room}.{name}") for name in places]
+
+
+def prefix(room: str, module: ModuleType) -> str:
+    last = module.__name__.rpartition(".")[2]
+    return room if last == "queries" else f"{room}.{last}"
 
 
 def functions(room: str) -> dict[str, Callable[..., Any]]:
-    """The functions of a room's queries that take a connection."""
-    found = inspect.getmembers(module(room), inspect.isfunction)
+    """The functions of a room's modules that take a connection."""
     return {
-        f"{room}.{name}": function
-        for name, function in found
-        if function.__module__ == module(room).__name__
+        f"{prefix(room, module)}.{name}": function
+        for module in modules(room)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__
         and set(inspect.signature(function).parameters) & {"conn", "connection"}
     }
 
@@ -217,8 +238,9 @@ def conn(tmp_path: Path, room: str) -> Iterator[sqlite3.Connection]:
 def statements(conn: sqlite3.Connection, room: str) -> list[Statement]:
     """All that a room's queries hold as constants, and all that its functions execute."""
     constants = [
-        Statement(f"{room}.{name}", value)
-        for name, value in vars(module(room)).items()
+        Statement(f"{prefix(room, module)}.{name}", value)
+        for module in modules(room)
+        for name, value in vars(module).items()
         if isinstance(value, str) and STATEMENT.match(value) and not name.startswith("_")
     ]
     executed: list[Statement] = []
@@ -277,7 +299,7 @@ COVERED = ("ASSIGNED", "QUEUED")
 def test_narrow_rows_are_read_from_the_index_alone(
     conn: sqlite3.Connection, room: str, name: str
 ) -> None:
-    plan = Statement(name, getattr(module(room), name)).plan(conn)
+    plan = Statement(name, getattr(modules(room)[0], name)).plan(conn)
     assert len(plan) == 1
     assert "COVERING INDEX" in plan[0]
 
@@ -298,7 +320,7 @@ def test_narrow_rows_are_read_from_the_index_alone(
 def test_each_list_of_workflows_has_its_index_and_its_agents_too(
     conn: sqlite3.Connection, room: str, name: str, index: str
 ) -> None:
-    plan = Statement(name, getattr(module(room), name)).plan(conn)
+    plan = Statement(name, getattr(modules(room)[0], name)).plan(conn)
     assert plan == [
         f"SEARCH m USING INDEX {index}(created_at,tempolite_workflow_id)<(?,?))",
         "CORRELATED SCALAR SUBQUERY 1",

@@ -1,6 +1,7 @@
 """Asking many, waiting for room, and deadlines."""
 
 import gc
+import threading
 import weakref
 from functools import partial
 
@@ -21,6 +22,7 @@ from supervision import (
     ask,
     ask_blocking,
     ask_many,
+    ask_then,
     supervisor,
     tell,
     tell_blocking,
@@ -43,6 +45,7 @@ from .support import (
     ThreadProbe,
     hang,
     probe,
+    thread,
 )
 
 
@@ -358,3 +361,52 @@ async def test_a_crash_of_the_asked_comes_before_the_deadline(system: System) ->
     target.tell(Crash())
     with pytest.raises(ActorDeadError):
         await ask(target, Echo(), deadline_s=600)
+
+
+# --- asking without waiting ---
+
+
+async def test_what_comes_of_a_request_is_told_to_a_function(system: System) -> None:
+    await system.start(supervisor("root", "one_for_one", [probe("a")]))
+    told: list[tuple[object, BaseException | None]] = []
+    ask_then(system.named("a"), Run(function=lambda _: 7), lambda *end: told.append(end))
+    assert told == []
+    await wait_all_tasks_blocked()
+    assert told == [(7, None)]
+
+
+async def test_a_refusal_is_told_and_so_is_that_nobody_is_there(system: System) -> None:
+    def refuse(_: Probe) -> None:
+        raise Nope
+
+    await system.start(supervisor("root", "one_for_one", [probe("a")]))
+    told: list[tuple[object, BaseException | None]] = []
+    ask_then(system.named("a"), Run(function=refuse), lambda *end: told.append(end))
+    ask_then(system.named("nobody"), Run(function=refuse), lambda *end: told.append(end))
+    await wait_all_tasks_blocked()
+    assert [type(error) for _, error in told] == [ActorDeadError, Nope]
+
+
+async def test_a_thread_has_its_answer_told_on_the_trio_thread(system: System) -> None:
+    await system.start(supervisor("root", "one_for_one", [thread("a")]))
+    told, done = list[int](), trio.Event()
+
+    def then(*_: object) -> None:
+        told.append(threading.get_ident())
+        done.set()
+
+    ask_then(system.named("a"), Run(function=lambda _: None), then)
+    with trio.fail_after(5):
+        await done.wait()
+    assert told == [threading.get_ident()]
+
+
+async def test_an_actor_that_crashes_with_the_request_says_so_once(system: System) -> None:
+    def crash(_: Probe) -> None:
+        raise KeyError
+
+    await system.start(supervisor("root", "one_for_one", [probe("a")], backoff=STEADY))
+    told: list[BaseException | None] = []
+    ask_then(system.named("a"), Run(function=crash), lambda _, error: told.append(error))
+    await wait_all_tasks_blocked()
+    assert [type(error) for error in told] == [ActorDeadError]

@@ -22,8 +22,10 @@ from actors.workflows.activities import (
 )
 from actors.workflows.context import Context
 from actors.workflows.definition import ActivityFailure, RetryPolicy, activity, activity_of
+from actors.workflows.execution import Pending
 from actors.workflows.history import Kind
 from actors.workflows.steps import ActivityError
+from actors.workflows.strand import Strand
 from storage import payload
 from tests.support.stage import Stage
 
@@ -37,7 +39,10 @@ async def run(function: Callable[..., Any], value: Any = None, attempt: int = 1)
     definition = activity_of(function)
     assert definition is not None
     info = ActivityInfo(workflow_id="w-1", attempt=attempt, idempotency_key="w-1/2")
-    return payload.decode(await run_once(definition, value, info, definition.timeout_s))
+    operation = Pending("activity", definition.name, Strand(""))
+    text = await run_once(definition, value, info, definition.timeout_s, operation)
+    assert text is not None
+    return payload.decode(text)
 
 
 async def all_attempts(function: Callable[..., Any], **retry: Any) -> Any:
