@@ -3,11 +3,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+# Tests run in so many processes; 0 is one, which a debugger can follow.
+WORKERS ?= 2
+export WORKERS
 ROOMS  := actors api beadflow cli storage supervision benchmarks tests
 
 QUESTION := Which SQLite client library should this project use?
 
-.PHONY: setup run test tracer lint unit py313 bench soak clean
+.PHONY: setup setup313 run test tracer lint unit py313 bench soak clean
 
 setup: $(STAMP)
 
@@ -23,8 +26,8 @@ run: setup
 	@$(BIN)/beadflow workflow start research "$(QUESTION)" \
 	  --var question="$(QUESTION)" --var candidates=aiosqlite,apsw,sqlalchemy --watch
 
-test: setup
-	@scripts/stages lint unit py313
+test:
+	@scripts/stages setup+setup313 lint unit py313
 
 # Power cuts and I/O faults are traced; without strace those tests are skipped, and say so.
 tracer:
@@ -39,12 +42,17 @@ lint: setup
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell $(ROOMS) docs README.md CHANGELOG.md
 
+# A file's tests stay in one process: what they share is made once, and their order is the seed's.
 unit: setup tracer
-	$(BIN)/pytest -q --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile \
+	  --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 # Quart differs from Python 3.13 on: the API's tests run there too, where it is present.
 py313: setup
 	@scripts/smoke-313
+
+setup313:
+	@scripts/smoke-313 setup
 
 bench: setup
 	$(BIN)/python -m benchmarks.baseline --json

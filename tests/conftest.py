@@ -17,6 +17,15 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """The order of the tests and every chance in them follow from one number; -q hides it."""
+    seed = config.getoption("randomly_seed", None)
+    if seed is not None:
+        terminalreporter.line(f"replay with --randomly-seed={seed}")
+
+
 @pytest.fixture
 def repo(tmp_path: Path) -> Path:
     """A real Git repository with one commit."""
