@@ -1,21 +1,25 @@
 """The tracker: knows which issues there are, chooses ids for new ones, answers readers.
 
-It writes nothing but what it takes in at start from a published file that others wrote. Single
-issues are read inline, by key; lists go through the read pool. An id that was handed out is kept in
-memory until it is far in the past, because its issue is stored by someone else, later.
+It holds the graph of all issues in memory and brings it level with the journal before every answer,
+so that each reflects all that was committed before. It writes nothing but what it takes in at start
+from a published file that others wrote. An id that was handed out is kept in memory until it is far
+in the past, because its issue is stored by someone else, later.
 """
 
+import re
 import sqlite3
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, get_args
 
 import structlog
+import trio
 
 from actors.clock import Clock, system_clock
 from actors.damage import refusing_damage
 from actors.errors import Conflict, NotFound, ValidationError
 from actors.issues import ids, issue
 from actors.issues.adoption import ask_files, take_in
+from actors.issues.answers import Answers, Question, Steps
 from actors.issues.messages import (
     ComposeFile,
     GetIssue,
@@ -25,20 +29,25 @@ from actors.issues.messages import (
     MintIssueId,
     PublicationFailed,
 )
+from actors.issues.questions import BlockedIssues, QueryIssues, ReadyIssues
+from actors.issues.resident import Resident
 from storage.inline import open_inline
-from storage.issues import jsonl, queries
+from storage.issues import jsonl, queries, reading
 from storage.pool import ReadPool
 from supervision import Actor, Named
 
 RESERVED: Final = 100_000
 """Ids kept in memory; the oldest go first, long after their issues were stored."""
 LIST_LIMIT: Final = 1000
+TEXT_LENGTH: Final = 1000
+QUESTIONS: Final = get_args(Question)
+Filtered = QueryIssues | ReadyIssues | BlockedIssues
 
 log = structlog.get_logger("beadflow.issues")
 
 
 class IssueTracker(Actor):
-    """Answers `MintIssueId`, `GetIssue` and `ListIssues`.
+    """Answers the questions of questions.py, and `MintIssueId`, `GetIssue` and `ListIssues`.
 
     Args:
         writer: the writer of beads.db.
@@ -81,6 +90,9 @@ class IssueTracker(Actor):
             log.error("published file not read", reason=str(err))  # noqa: TRY400 - no crash
         self._conn = open_inline(self._database)
         self._choose_prefix(queries.all_ids(self._conn))
+        self._resident = Resident(self._conn, self._clock)
+        self._answers = Answers(self._resident)
+        await self._resident.load(self._prefix)
 
     def _choose_prefix(self, issue_ids: list[str]) -> None:
         if not self._prefix:
@@ -98,6 +110,8 @@ class IssueTracker(Actor):
             self._conn.close()
 
     async def on_receive(self, message: object) -> object:
+        if isinstance(message, QUESTIONS):
+            return await self._answer(message)
         match message:
             case MintIssueId():
                 return self._mint(message)
@@ -107,6 +121,38 @@ class IssueTracker(Actor):
                 return self.defer(self._list(message))
             case _:
                 return await super().on_receive(message)
+
+    async def _answer(self, question: Question) -> object:
+        with refusing_damage(_name(question)):
+            await self._resident.catch_up()
+            if isinstance(question, Filtered) and question.filter.text.strip():
+                return self.defer(self._search(question))
+            steps = self._answers.to(question)
+            try:
+                next(steps)
+            except StopIteration as done:
+                return done.value
+        return self.defer(self._finish(question, steps))
+
+    async def _finish(self, question: Question, steps: Steps[Any]) -> Any:
+        with refusing_damage(_name(question)):
+            while True:
+                await trio.lowlevel.checkpoint()
+                try:
+                    next(steps)
+                except StopIteration as done:
+                    return done.value
+
+    async def _search(self, question: Filtered) -> Any:
+        text = question.filter.text
+        if len(text) > TEXT_LENGTH:
+            refusal = f"a search has at most {TEXT_LENGTH} characters"
+            raise ValidationError(refusal, field="text", value=text)
+        with refusing_damage(_name(question)):
+            wanted = {"words": reading.search_words(text)}
+            found = await self._pool.fetch("search_issues", reading.SEARCH, wanted)
+        saying = frozenset(row["id"] for row in found)
+        return await self._finish(question, self._answers.to(question, saying))
 
     def _mint(self, message: MintIssueId) -> IssueId:
         with refusing_damage("mint_issue_id"):
@@ -156,3 +202,7 @@ class IssueTracker(Actor):
         with refusing_damage("list_issues"):
             rows = await self._pool.fetch("list_issues", sql, wanted)
         return tuple(issue.view(jsonl.parse(row["line"])) for row in rows)
+
+
+def _name(question: Question) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(question).__name__).lower()

@@ -1,0 +1,128 @@
+"""All issues in memory, level with the database: what the tracker answers from.
+
+The journal says what changed; only these rows are read again. Long work gives way to other tasks:
+no more than some milliseconds of the event loop at a time. Rows themselves are read when somebody
+wants to see them, and the last ones seen are kept.
+"""
+
+import sqlite3
+from datetime import UTC, datetime
+from typing import Final
+
+import trio
+
+from actors.clock import Clock
+from actors.issues import issue
+from actors.issues.graph import Graph, Node, node_of
+from actors.issues.messages import Issue
+from actors.issues.names import Names
+from actors.issues.ready import Readiness
+from storage.issues import jsonl, queries, reading
+
+CHUNK: Final = 300
+"""Lines read between two turns of the other tasks: about five milliseconds."""
+SEEN: Final = 2048
+"""Rows kept, some kilobytes each."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Resident:
+    """The graph, what is ready, and the names.
+
+    Args:
+        conn: a reader of beads.db, used on this thread only.
+    """
+
+    def __init__(self, conn: sqlite3.Connection, clock: Clock) -> None:
+        self._conn = conn
+        self._clock = clock
+        self._seq = 0
+        self._seen: dict[str, Issue] = {}
+        self.readiness = Readiness(Graph())
+        self.names = Names()
+
+    @property
+    def graph(self) -> Graph:
+        return self.readiness.graph
+
+    async def load(self, prefix: str) -> None:
+        """Read everything anew. `prefix` is that of this project's ids."""
+        readiness = Readiness(Graph(), prefix)
+        self._conn.execute("BEGIN")  # one state of the database, however long it takes
+        try:
+            seq = queries.last_seq(self._conn)
+            for lines in reading.stored_lines(self._conn, CHUNK):
+                for line in lines:
+                    readiness.put(node_of(reading.row_of(line)))
+                await trio.lowlevel.checkpoint()
+        finally:
+            self._conn.execute("COMMIT")
+        for _ in readiness.settle(self._now_us()):
+            await trio.lowlevel.checkpoint()
+        self.readiness, self._seq = readiness, seq
+        self.names = Names(node.id for node in readiness.graph.nodes())
+        self._seen.clear()
+
+    async def catch_up(self) -> None:
+        """Take in every change that is committed by now, and what the time has changed."""
+        last = queries.last_seq(self._conn)
+        # A file that an empty database took in is in no journal, and one that was put back from a
+        # backup is behind us.
+        if last < self._seq or (not self.graph and not reading.is_empty(self._conn)):
+            await self.load(self.readiness.prefix)
+        while self._seq < last:
+            changes = reading.changed(self._conn, self._seq, CHUNK)
+            for issue_id in dict.fromkeys(issue_id for _, issue_id in changes):
+                self._read_again(issue_id)
+            self._seq = changes[-1][0] if changes else last
+            if self._seq < last:
+                await trio.lowlevel.checkpoint()
+        for _ in self.readiness.settle(self._now_us()):
+            await trio.lowlevel.checkpoint()
+
+    def _now_us(self) -> int:
+        since = self._clock() - _EPOCH
+        return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+    def _read_again(self, issue_id: str) -> None:
+        self._seen.pop(issue_id, None)
+        line = queries.get_line(self._conn, issue_id)
+        if line is None:
+            if self.readiness.remove(issue_id) is not None:
+                self.names.remove(issue_id)
+        elif self.readiness.put(node_of(reading.row_of(line))) is None:
+            self.names.add(issue_id)
+
+    def resolve(self, partial: str) -> str:
+        """Return the id that is meant by an id or the beginning of one.
+
+        Raises:
+            NotFound: no issue's id begins so.
+            AmbiguousId: several do.
+        """
+        return self.names.resolve(partial, self._is_deleted)
+
+    def _is_deleted(self, issue_id: str) -> bool:
+        node = self.graph.get(issue_id)
+        return node is None or node.deleted
+
+    def node(self, partial: str) -> Node:
+        """Return the record of the issue that is meant. Raises as `resolve`."""
+        node = self.graph.get(self.resolve(partial))
+        assert node is not None  # noqa: S101 - every name has its record
+        return node
+
+    def view(self, issue_id: str) -> Issue | None:
+        """Return an issue as readers want it; None where it is gone."""
+        seen = self._seen.get(issue_id)
+        if seen is not None:
+            return seen
+        line = queries.get_line(self._conn, issue_id)
+        if line is None:
+            return None
+        found = issue.view(jsonl.parse(line))
+        if len(self._seen) >= SEEN:
+            del self._seen[next(iter(self._seen))]
+        self._seen[issue_id] = found
+        return found

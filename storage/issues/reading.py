@@ -1,0 +1,73 @@
+"""The reads of whoever keeps the issues in memory: all of them once, then what changed; and words.
+
+Functions take a connection and change nothing.
+"""
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterator
+from typing import Final
+
+from storage.issues import jsonl
+from storage.issues.jsonl import Row
+
+_SPECIAL = re.compile(r"([\\%_])")
+
+SEARCH: Final = r"""
+SELECT id FROM issues WHERE NOT EXISTS (
+    SELECT 1 FROM json_each(:words) AS word WHERE NOT EXISTS (
+        SELECT 1 FROM json_each(word.value) AS pattern
+        WHERE issues.id LIKE pattern.value ESCAPE '\'
+            OR issues.title LIKE pattern.value ESCAPE '\'
+            OR json_extract(line, '$.description') LIKE pattern.value ESCAPE '\'
+            OR json_extract(line, '$.notes') LIKE pattern.value ESCAPE '\'
+            OR EXISTS (
+                SELECT 1 FROM json_each(line, '$.comments') AS comment
+                WHERE json_extract(comment.value, '$.text') LIKE pattern.value ESCAPE '\')))
+"""
+"""Ids of the issues that hold every word; takes `search_words`. Reads every line: for the pool."""
+
+
+def search_words(text: str) -> str:
+    """Return the argument of `SEARCH` for the words of a text.
+
+    LIKE knows the case of ASCII letters only, so a word with others is looked for as it is, in
+    small letters, in capitals, and with one capital.
+    """
+    return json.dumps([_patterns(word) for word in text.split()])
+
+
+def _patterns(word: str) -> list[str]:
+    forms = (word, word.lower(), word.upper(), word.capitalize()) if not word.isascii() else (word,)
+    return ["%" + _SPECIAL.sub(r"\\\1", form) + "%" for form in dict.fromkeys(forms)]
+
+
+def stored_lines(conn: sqlite3.Connection, many: int) -> Iterator[list[str]]:
+    """Yield every stored line, at most `many` at a time, in no order."""
+    found = conn.execute("SELECT line FROM issues")
+    while lines := found.fetchmany(many):
+        yield [line for (line,) in lines]
+
+
+def row_of(line: str) -> Row:
+    """Read a stored line, which was checked before it was stored: many times faster than a new one.
+
+    Numbers in metadata may be spelled in another way than they were: what is read so is not written
+    again.
+    """
+    try:
+        row: Row = json.loads(line)
+    except ValueError:  # a number with more digits than Python likes
+        return jsonl.parse(line)
+    return row
+
+
+def changed(conn: sqlite3.Connection, after: int, limit: int) -> list[tuple[int, str]]:
+    """Return sequence number and issue of the changes above `after`, in commit order."""
+    sql = "SELECT seq, issue_id FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"
+    return [(seq, issue_id) for seq, issue_id in conn.execute(sql, (after, limit))]
+
+
+def is_empty(conn: sqlite3.Connection) -> bool:
+    return not conn.execute("SELECT EXISTS (SELECT 1 FROM issues)").fetchone()[0]
