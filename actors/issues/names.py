@@ -7,15 +7,18 @@ whole hash, beat longer ones that begin so; an issue that is there beats one tha
 Pure.
 """
 
+import heapq
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import takewhile
 from typing import Final, TypeVar
 
 from actors.errors import NotFound
+from actors.issues.graph import every
 from actors.issues.ids import prefix_of
 from actors.issues.verbs import AmbiguousId
 
+CHUNK: Final = 2000
 NAMED: Final = 5
 """Candidates that a refusal names."""
 
@@ -25,9 +28,14 @@ T = TypeVar("T", str, tuple[str, str])
 class Names:
     """All ids, sorted whole and by what follows their prefix."""
 
-    def __init__(self, issue_ids: Iterable[str] = ()) -> None:
-        self._ids = sorted(issue_ids)
-        self._tails = sorted((_tail(name), name) for name in self._ids)
+    def __init__(self) -> None:
+        self._ids: list[str] = []
+        self._tails: list[tuple[str, str]] = []
+
+    def fill(self, issue_ids: Iterable[str]) -> Iterator[None]:
+        """Begin with these, in steps: to sort a hundred thousand at once takes too long."""
+        self._ids = yield from _sorted(issue_ids)
+        self._tails = yield from _sorted((_tail(name), name) for name in self._ids)
 
     def add(self, issue_id: str) -> None:
         insort(self._ids, issue_id)
@@ -67,6 +75,18 @@ class Names:
         yield from takewhile(lambda name: name.startswith(partial), names)
         tails = _from(self._tails, (partial, ""))
         yield from (name for _, name in takewhile(lambda pair: pair[0].startswith(partial), tails))
+
+
+def _sorted(items: Iterable[T]) -> Generator[None, None, list[T]]:
+    runs = []
+    for part in every(items, CHUNK):
+        runs.append(sorted(part))
+        yield
+    ordered: list[T] = []
+    for part in every(heapq.merge(*runs), CHUNK):
+        ordered += part
+        yield
+    return ordered
 
 
 def _from(ordered: list[T], first: T) -> Iterator[T]:

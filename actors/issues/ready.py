@@ -259,30 +259,39 @@ class Readiness:
                     ahead.append(child)
             if count % STEP == 0:
                 yield
-        for issue_id in below:
+        for count, issue_id in enumerate(below, 1):
             if not inherited[issue_id]:
                 del inherited[issue_id]
-
-    def _rank(self, issue_ids: Iterable[str]) -> Iterator[None]:
-        changes: list[dict[str, Node | None]] = [{} for _ in range(5)]
-        for count, issue_id in enumerate(issue_ids, 1):
-            node = self.graph.get(issue_id)
-            ready = node is not None and self.is_ready(node)
-            classic = node is not None and self._is_classic(node)
-            asked = node is None or node.issue_type not in UNASKED
-            waiting = node is not None and self.is_waiting(node)
-            places = (ready and asked, ready and not asked, classic and asked)
-            for change, here in zip(
-                changes, (*places, classic and not asked, waiting), strict=True
-            ):
-                change[issue_id] = node if here else None
             if count % STEP == 0:
                 yield
+
+    def _rank(self, issue_ids: Iterable[str]) -> Iterator[None]:
         rankings = self.ready, self.ready_unasked, self.classic, self.classic_unasked, self.waiting
+        changes: list[dict[str, Node | None]] = [{} for _ in rankings]
+        for count, issue_id in enumerate(issue_ids, 1):
+            node = self.graph.get(issue_id)
+            for ranking, change, here in zip(rankings, changes, self._places(node), strict=True):
+                if here or issue_id in ranking:
+                    change[issue_id] = node if here else None
+            if count % STEP == 0:
+                yield
+        # In one step: what is read in between would be in two places, or in none.
         for ranking, change in zip(rankings, changes, strict=True):
             ranking.update(change)
-            if len(change) > STEP:
-                yield
+
+    def _places(self, node: Node | None) -> tuple[bool, bool, bool, bool, bool]:
+        """Return in which rankings an issue belongs."""
+        if node is None or node.status in DONE:
+            return (False,) * 5
+        asked = node.issue_type not in UNASKED
+        ready, classic = self.is_ready(node), self._is_classic(node)
+        return (
+            ready and asked,
+            ready and not asked,
+            classic and asked,
+            classic and not asked,
+            self.is_waiting(node),
+        )
 
     # --- the answers ----------------------------------------------------------------------
 

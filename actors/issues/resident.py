@@ -7,6 +7,7 @@ wants to see them, and the last ones seen are kept.
 
 import sqlite3
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Final
 
 import trio
@@ -58,10 +59,11 @@ class Resident:
                 await trio.lowlevel.checkpoint()
         finally:
             self._conn.execute("COMMIT")
-        for _ in readiness.settle(self._now_us()):
+        names = Names()
+        ids = [node.id for node in readiness.graph.nodes()]
+        for _ in chain(readiness.settle(self._now_us()), names.fill(ids)):
             await trio.lowlevel.checkpoint()
-        self.readiness, self._seq = readiness, seq
-        self.names = Names(node.id for node in readiness.graph.nodes())
+        self.readiness, self.names, self._seq = readiness, names, seq
         self._seen.clear()
 
     async def catch_up(self) -> None:

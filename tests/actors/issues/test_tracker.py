@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,8 +23,20 @@ from actors.issues.messages import (
     SetStatus,
 )
 from actors.issues.publisher import IssuePublisher, PublisherSettings
+from actors.issues.questions import (
+    BlockedIssues,
+    CountIssues,
+    DependencyCycles,
+    DependencyTree,
+    ExplainIssue,
+    IssueFilter,
+    QueryIssues,
+    ReadyIssues,
+    ShowIssue,
+)
 from actors.issues.store import HANDLERS
 from actors.issues.tracker import IssueTracker
+from actors.issues.verbs import AmbiguousId
 from actors.stores import BEADS_SCHEMA as SCHEMA
 from actors.writer import DatabaseWriter, write
 from storage.database import empty_log, open_reader, open_writer
@@ -32,6 +45,8 @@ from storage.issues.jsonl import Row
 from storage.migrate import migrate
 from storage.pool import ReadPool
 from supervision import ChildSpec, System, ask, supervisor
+from tests.actors.issues.board import NOW as TODAY
+from tests.actors.issues.board import row
 from tests.actors.issues.world import AT, LATER, make
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "beads" / "tracker-5722.jsonl"
@@ -209,3 +224,161 @@ async def test_the_real_tracker_is_loaded_and_left_as_it_is(tmp_path: Path) -> N
             assert queries.last_seq(reader) == 0
         reader.close()
     assert path.read_bytes() == REAL.read_bytes()
+
+
+# --- the graph in memory -----------------------------------------------------------------------
+
+
+async def query(system: System, **more: Any) -> list[str]:
+    found = await ask(system.named("tracker"), QueryIssues(**more))
+    return [issue.id for issue in found.issues]
+
+
+async def ready(system: System, **more: Any) -> list[str]:
+    found = await ask(system.named("tracker"), ReadyIssues(**more))
+    return [explained.issue.id for explained in found]
+
+
+async def close(system: System, issue_id: str) -> None:
+    change = ApplyChange(issue_id=issue_id, changes=(SetStatus(status="closed"),), at=LATER)
+    await write(system.named("beads_writer"), change)
+
+
+async def test_every_answer_reflects_what_was_committed_before_it_was_asked(
+    tmp_path: Path,
+) -> None:
+    write_file(tmp_path, row("x-1"), row("x-2", needs=["blocks:x-1"]))
+    async with running(tmp_path) as system:
+        assert await ready(system) == ["x-1"]
+        await close(system, "x-1")
+        assert await ready(system) == ["x-2"]
+        await write(system.named("beads_writer"), CreateIssue(row=make("x-3")))
+        assert await query(system, sort="id") == ["x-2", "x-3"]
+        assert await query(system, sort="id", closed=True) == ["x-1", "x-2", "x-3"]
+
+
+async def test_a_file_that_comes_to_an_empty_database_is_seen(tmp_path: Path) -> None:
+    async with running(tmp_path) as system:
+        assert await query(system) == []
+        write_file(tmp_path, row("x-1"), row("x-2"))
+        await ask(system.named("publisher"), Flush())
+        assert await query(system, sort="id") == ["x-1", "x-2"]
+        await write(system.named("beads_writer"), CreateIssue(row=make("x-3")))
+        assert await query(system, sort="id") == ["x-1", "x-2", "x-3"]
+
+
+async def test_what_another_writer_of_the_file_changed_is_seen(tmp_path: Path) -> None:
+    write_file(tmp_path, row("x-1"), row("x-2", "tombstone", deleted_at=LATER))
+    async with running(tmp_path) as system:
+        assert await ready(system) == ["x-1"]
+        write_file(tmp_path, row("x-1", "closed", updated_at=TODAY), row("x-3"))
+        await ask(system.named("publisher"), Flush())
+        assert await ready(system) == ["x-3"]
+        assert await query(system, filter=IssueFilter(status=("closed",))) == ["x-1"]
+
+
+async def test_ready_work_comes_with_what_no_longer_blocks_it(tmp_path: Path) -> None:
+    write_file(tmp_path, row("x-1", "closed"), row("x-2", needs=["blocks:x-1"]))
+    async with running(tmp_path) as system:
+        (found,) = await ask(system.named("tracker"), ReadyIssues())
+    assert (found.issue.id, found.ready) == ("x-2", True)
+    assert [cause.text for cause in found.causes] == ["x-1 is closed"]
+
+
+async def test_blocked_work_comes_with_all_that_it_waits_for(tmp_path: Path) -> None:
+    write_file(tmp_path, row("x-1"), row("x-2"), row("x-3", needs=["blocks:x-1", "blocks:x-2"]))
+    async with running(tmp_path) as system:
+        tracker = system.named("tracker")
+        (found,) = await ask(tracker, BlockedIssues())
+        assert await ask(tracker, ExplainIssue(issue_id="3")) == found
+    assert [cause.path for cause in found.causes] == [("x-3", "x-1"), ("x-3", "x-2")]
+
+
+async def test_an_issue_is_shown_with_what_surrounds_it(tmp_path: Path) -> None:
+    write_file(
+        tmp_path,
+        row("x-p", needs=["blocks:x-b", "related:x-gone"]),
+        row("x-b"),
+        row("x-p.2", needs=["parent-child:x-p"]),
+        row("x-p.10", needs=["parent-child:x-p"]),
+        row("x-d", needs=["blocks:x-p"]),
+    )
+    async with running(tmp_path) as system:
+        shown = await ask(system.named("tracker"), ShowIssue(issue_id="p"))
+    assert [(edge.type, edge.id) for edge in shown.depends_on] == [
+        ("blocks", "x-b"),
+        ("related", "x-gone"),
+    ]
+    assert shown.depends_on[1].issue is None
+    assert [(edge.type, edge.id) for edge in shown.dependents] == [("blocks", "x-d")]
+    assert [child.id for child in shown.children] == ["x-p.2", "x-p.10"]
+
+
+async def test_the_beginning_of_an_id_is_enough_when_only_one_begins_so(tmp_path: Path) -> None:
+    write_file(tmp_path, row("x-abc"), row("x-abd"), row("x-c"))
+    async with running(tmp_path) as system:
+        tracker = system.named("tracker")
+        assert (await ask(tracker, ShowIssue(issue_id="abc"))).issue.id == "x-abc"
+        with pytest.raises(AmbiguousId, match="x-abc, x-abd"):
+            await ask(tracker, ShowIssue(issue_id="x-a"))
+        with pytest.raises(NotFound):
+            await ask(tracker, ShowIssue(issue_id="b"))
+
+
+async def test_words_are_found_in_every_text_of_an_issue(tmp_path: Path) -> None:
+    comment = {"id": 1, "issue_id": "x-4", "author": "a", "text": "Ärger 100% sure"}
+    write_file(
+        tmp_path,
+        row("x-1", title="Fix the LOGIN"),
+        row("x-2", description="of the login"),
+        row("x-3", notes="login_page"),
+        row("x-4", comments=[comment | {"created_at": LATER}], priority=0),
+        row("x-5", "closed", notes="login"),
+    )
+    async with running(tmp_path) as system:
+        expected = {
+            "login": ["x-1", "x-2", "x-3"],
+            "login fix": ["x-1"],
+            "login_": ["x-3"],
+            "0%": ["x-4"],
+            "x-2": ["x-2"],
+            "ärger": ["x-4"],
+            "ÄRGER SURE": ["x-4"],
+            "nothing": [],
+        }
+        found = {
+            text: await query(system, filter=IssueFilter(text=text), sort="id") for text in expected
+        }
+        assert found == expected
+        assert await ready(system, filter=IssueFilter(text="login"), limit=2) == ["x-1", "x-2"]
+        with pytest.raises(ValidationError):
+            await query(system, filter=IssueFilter(text="x" * 1001))
+
+
+async def test_the_tree_the_circles_and_the_counts_are_answered(tmp_path: Path) -> None:
+    write_file(
+        tmp_path, row("x-1", needs=["blocks:x-2"]), row("x-2", needs=["blocks:x-1"]), row("x-3")
+    )
+    async with running(tmp_path) as system:
+        tracker = system.named("tracker")
+        assert await ask(tracker, DependencyCycles()) == (("x-1", "x-2"),)
+        tree = await ask(tracker, DependencyTree(issue_id="1"))
+        (below,) = tree.children
+        assert (below.id, below.type, below.children[0].seen) == ("x-2", "blocks", True)
+        assert tree.issue is not None
+        counts = await ask(tracker, CountIssues())
+        assert (counts.total, counts.ready, counts.blocked) == (3, 1, 2)
+
+
+async def test_a_long_list_is_given_page_by_page(tmp_path: Path) -> None:
+    write_file(tmp_path, *(row(f"x-{n}") for n in range(2500)))
+    async with running(tmp_path) as system:
+        found, cursor, totals = list[str](), None, set[int]()
+        while cursor is not None or not found:
+            message = QueryIssues(limit=1000, sort="id", cursor=cursor)
+            page = await ask(system.named("tracker"), message)
+            found += [issue.id for issue in page.issues]
+            totals.add(page.total)
+            cursor = page.next_cursor
+    assert found == sorted(f"x-{n}" for n in range(2500))
+    assert totals == {2500}
