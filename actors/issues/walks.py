@@ -78,21 +78,28 @@ def dependents(graph: Graph, issue_id: str) -> list[tuple[str, str]]:
 def circles(graph: Graph) -> Generator[None, None, tuple[Circle, ...]]:
     """Find the circles, each once, its smallest id first.
 
-    Of a knot of many circles, one through each of its edges is found, the shortest.
+    Of a knot of many circles, a short one through each of its edges is found.
     """
     edges = yield from _edges(graph)
     found: set[Circle] = set()
     for knot in (yield from _knots(edges)):
-        inside = set(knot)
-        here = 0
-        for start in sorted(inside):
-            for target in edges.get(start, ()):
-                if target in inside and here < MAX_CIRCLES:
-                    circle = _rotated(_shortest(edges, inside, target, start))
-                    here += circle not in found
-                    found.add(circle)
+        for circle in _circles_of(edges, set(knot)):
+            found.add(circle)
             yield
     return tuple(sorted(found))
+
+
+def _circles_of(edges: Mapping[str, tuple[str, ...]], inside: set[str]) -> Iterator[Circle]:
+    """Find a circle through each edge of a knot that no other one went through, up to a limit."""
+    covered: set[tuple[str, str]] = set()
+    count = 0
+    for start in sorted(inside):
+        for target in edges.get(start, ()):
+            if target in inside and (start, target) not in covered and count < MAX_CIRCLES:
+                circle = _rotated(_shortest(edges, inside, target, start))
+                covered.update(zip(circle, circle[1:] + circle[:1], strict=True))
+                count += 1
+                yield circle
 
 
 def _edges(graph: Graph) -> Generator[None, None, Mapping[str, tuple[str, ...]]]:

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from actors.issues.graph import FAILURES, Graph, node_of, to_us
+from actors.issues.graph import FAILURES, Graph, Node, node_of, to_us
+from actors.issues.ranking import Ranking
 from actors.issues.ready import HANDED_DOWN, OPENISH, UNASKED, Readiness
 from storage.issues.jsonl import Row
 from tests.actors.issues.board import EARLIER, LATER, NOW, Board, row
@@ -351,6 +352,9 @@ AGED = [
 ]
 
 
+DAYS = [f"2026-02-{day:02}T00:00:00Z" for day in range(1, 29)]
+
+
 @pytest.mark.parametrize(
     ("policy", "order"),
     [
@@ -379,6 +383,25 @@ def test_times_are_compared_as_instants_in_whatever_zone() -> None:
         row("x-third", created_at="2025-12-31T20:00:00.000000001Z"),
     )
     assert board.ready("oldest") == ["x-first", "x-second", "x-third"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_ranking_is_sorted_after_few_changes_and_after_many(seed: int) -> None:
+    chance = random.Random(seed)
+    ranking, there = Ranking(), dict[str, Node]()
+    for _ in range(30):
+        changes: dict[str, Node | None] = {}
+        for n in chance.sample(range(500), chance.choice([1, 5, 300])):
+            made = row(f"x-{n}", priority=chance.randrange(5), created_at=chance.choice(DAYS))
+            changes[f"x-{n}"] = chance.choice([None, node_of(made)])
+        ranking.update(changes)
+        there = {**there, **changes}  # type: ignore[dict-item]
+        there = {name: node for name, node in there.items() if node is not None}
+        nodes = sorted(there.values(), key=lambda node: (node.created_us, node.id))
+        assert list(ranking.in_order("oldest", 0)) == [node.id for node in nodes]
+        nodes.sort(key=lambda node: node.priority)
+        assert list(ranking.in_order("priority", 0)) == ranking.ids() == [n.id for n in nodes]
+        assert len(ranking) == len(nodes)
 
 
 # --- after any change --------------------------------------------------------------------------
