@@ -5,6 +5,7 @@ import sqlite3
 from actors import facts
 from actors.bus import Outbox
 from actors.facts import Fact
+from actors.issues.entries import PRIVATE
 from storage.issues.queries import JournalEntry, read_journal
 
 
@@ -15,8 +16,12 @@ def fact_of(entry: JournalEntry) -> Fact:
         workflow_id=None,
         issue_id=entry.issue_id,
         at=entry.at,
-        data={**entry.detail, "change": entry.kind},
+        data={**_public(entry), "change": entry.kind},
     )
+
+
+def _public(entry: JournalEntry) -> dict[str, object]:
+    return {name: value for name, value in entry.detail.items() if name not in PRIVATE}
 
 
 def _type(entry: JournalEntry) -> str:

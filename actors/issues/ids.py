@@ -4,6 +4,9 @@ The length grows with the number of issues, so that an accidental collision stay
 that happens is answered with another nonce, then with a longer hash. Ids are only checked against
 the issues known here: another clone may choose the same one, and merging has to live with that.
 
+A child's id is its parent's with a number. Numbers are never used again, also those of children
+that were deleted or removed; from 1,000 on they are for children that had to be renamed.
+
 Pure: the caller says which ids are taken.
 """
 
@@ -11,7 +14,7 @@ import hashlib
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
 
 from storage.issues import instants
@@ -25,6 +28,15 @@ _BYTES: Final = {3: 2, 4: 3, 5: 4, 6: 4, 7: 5, 8: 5}
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _HASH_LIKE = re.compile(r"[0-9a-z]{3}|(?=.*[0-9])[0-9a-z]{4,8}", re.IGNORECASE)
 _PREFIX_BYTES: Final = 32
+_CHILD = re.compile(r"(.+)\.(\d+)")
+_CHOSEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._]*(?:-[A-Za-z0-9._]+)+")
+_PREFIXED = re.compile(r"[a-z0-9]{1,8}-[a-z0-9][^\s]*")
+_ID_BYTES: Final = 200
+MAX_DEPTH: Final = 3
+"""Of children: x-1.1.1.1 has none."""
+_LONG: Final = 10
+RENAMED: Final = 1000
+"""The least number of a child that was renamed because two clones had made its id."""
 
 
 class IdsExhaustedError(Exception):
@@ -56,6 +68,57 @@ def mint(
             if not taken(candidate):
                 return candidate
     raise IdsExhaustedError(f"no free id with prefix {prefix!r} could be made")
+
+
+def keyed(prefix: str, key: str) -> Iterator[str]:
+    """Yield the ids that an issue created with a key may have, the shortest first.
+
+    So it is found again by its key alone, whatever else the repeated request says.
+    """
+    for length in range(MIN_LENGTH, MAX_LENGTH + 1):
+        for nonce in range(NONCES):
+            yield f"{prefix}-{hash36(f'{key}|{nonce}', length)}"
+
+
+def is_chosen_id(text: str) -> bool:
+    """Return whether an issue may be given this id: a prefix, a hyphen and a name."""
+    return len(text) <= _ID_BYTES and _CHOSEN.fullmatch(text) is not None
+
+
+def parent_of(issue_id: str) -> str | None:
+    """Return the id that a child's id begins with; None for a top-level one."""
+    found = _CHILD.fullmatch(issue_id)
+    return found[1] if found else None
+
+
+def root_of(issue_id: str) -> str:
+    """Return the top-level id that an id begins with; itself where it is one."""
+    parent = parent_of(issue_id)
+    return issue_id if parent is None else root_of(parent)
+
+
+def depth(issue_id: str) -> int:
+    """Return how many numbers follow the top-level id."""
+    parent = parent_of(issue_id)
+    return 0 if parent is None else depth(parent) + 1
+
+
+def next_child(parent: str, below: Collection[str]) -> str:
+    """Return the id of a new child.
+
+    `below` are all ids that ever began with the parent's and a dot.
+    """
+    taken = {_number(parent, issue_id) for issue_id in below}
+    number = max((one for one in taken if one < RENAMED), default=0) + 1
+    while number in taken:
+        number += 1
+    return f"{parent}.{number}"
+
+
+def _number(parent: str, issue_id: str) -> int:
+    first = issue_id[len(parent) + 1 :].partition(".")[0]
+    # Others may name issues as they like: what is no number of ours takes none.
+    return int(first) if first.isascii() and first.isdecimal() and len(first) < _LONG else 0
 
 
 def hash36(text: str, length: int) -> str:
@@ -90,6 +153,31 @@ def prefix_of(issue_id: str) -> str:
     if suffix.isdecimal() or _HASH_LIKE.fullmatch(suffix):
         return head
     return issue_id.partition("-")[0]
+
+
+def looks_prefixed(text: str) -> bool:
+    """Return whether a text is a short prefix, a hyphen and more, as most ids are."""
+    return _PREFIXED.fullmatch(text) is not None
+
+
+def matching(text: str, issue_ids: Collection[str], prefix: str) -> list[str]:
+    """Return which issues a text may mean, the best kind of match only.
+
+    The whole id, the id without its prefix, the beginning of an id, that of one without its prefix.
+    More than one is ambiguous. Never the middle of an id: such matches have changed wrong issues.
+    """
+    short = f"{prefix}-{text}"
+    for whole in (text, short):
+        if whole in issue_ids:
+            return [whole]
+    if not text:
+        return []
+    if not looks_prefixed(text):
+        named = [one for one in issue_ids if one[len(prefix_of(one)) + 1 :] == text]
+        if named:
+            return sorted(named)
+    begun = [one for one in issue_ids if one.startswith(text)]
+    return sorted(begun or [one for one in issue_ids if one.startswith(short)])
 
 
 def majority_prefix(issue_ids: Iterable[str]) -> str | None:

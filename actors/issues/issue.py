@@ -10,10 +10,13 @@ As in bd, labels and comments do not touch `updated_at`; everything else moves i
 Pure. Refusals are `ValidationError` and `Conflict`.
 """
 
-from collections.abc import Iterable, Mapping
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from actors.errors import Conflict, ValidationError
+from actors.issues.fields import PRIORITIES, STATUSES, TITLE_BYTES
 from actors.issues.messages import (
     AddComment,
     Assign,
@@ -27,10 +30,6 @@ from actors.issues.messages import (
 from storage.issues import instants
 from storage.issues.jsonl import Row
 
-STATUSES: Final = frozenset({"open", "in_progress", "blocked", "deferred", "closed"})
-"""What a status may be set to: a tombstone is made by deleting, others belong to bd's agents."""
-TITLE_BYTES: Final = 500
-PRIORITIES: Final = range(5)
 WORK_KEY: Final = "beadflow"
 DEFAULT_REASON: Final = "Closed"
 
@@ -73,8 +72,8 @@ def new_issue(
     return row
 
 
-def check(row: Row) -> None:
-    """Refuse a row that may not be written.
+def check(row: Row, statuses: Collection[str] = STATUSES) -> None:
+    """Refuse a row that may not be written. `statuses` are those it may have.
 
     Raises:
         ValidationError: with the field that is wrong.
@@ -92,7 +91,7 @@ def check(row: Row) -> None:
             field="priority",
             value=row.get("priority"),
         )
-    _check_status(row.get("status"))
+    _check_status(row.get("status"), statuses)
     if (row["status"] == "closed") != bool(row.get("closed_at")):
         raise ValidationError(
             "an issue has a closing time exactly when it is closed",
@@ -103,9 +102,9 @@ def check(row: Row) -> None:
         _check_time(name, row.get(name))
 
 
-def _check_status(status: object) -> None:
-    if status not in STATUSES:
-        known = ", ".join(sorted(STATUSES))
+def _check_status(status: object, statuses: Collection[str] = STATUSES) -> None:
+    if status not in statuses:
+        known = ", ".join(sorted(statuses))
         raise ValidationError(f"a status is one of {known}", field="status", value=status)
 
 
@@ -145,11 +144,16 @@ def set_status(row: Row, status: str, at: str, reason: str = "") -> Row:
     _check_status(status)
     if row.get("status") == status and (status != "closed" or reason in ("", _reason(row))):
         return row
-    after = _without(row, "closed_at", "close_reason", "closed_by_session") | {"status": status}
+    return touched(moved(row, status, at, reason), at)
+
+
+def moved(row: Row, status: str, at: str, reason: str = "") -> Row:
+    """Return the row with a status and what belongs to it; nothing else is touched."""
+    after = without(row, "closed_at", "close_reason", "closed_by_session") | {"status": status}
     if status == "closed":
         closed_at = row.get("closed_at") or at
         after |= {"closed_at": closed_at, "close_reason": reason or DEFAULT_REASON}
-    return _touched(after, at)
+    return after
 
 
 def _reason(row: Row) -> str:
@@ -159,7 +163,7 @@ def _reason(row: Row) -> str:
 def assign(row: Row, assignee: str, at: str) -> Row:
     if (row.get("assignee") or "") == assignee:
         return row
-    return _touched(_without(row, "assignee") | ({"assignee": assignee} if assignee else {}), at)
+    return touched(without(row, "assignee") | ({"assignee": assignee} if assignee else {}), at)
 
 
 def set_work(row: Row, fields: Mapping[str, str | None], at: str) -> Row:
@@ -171,7 +175,7 @@ def set_work(row: Row, fields: Mapping[str, str | None], at: str) -> Row:
     after = {k: v for k, v in {**before, **fields}.items() if v is not None}
     if after == before:
         return row
-    return _touched(row | {"metadata": {**metadata, WORK_KEY: after}}, at)
+    return touched(row | {"metadata": {**metadata, WORK_KEY: after}}, at)
 
 
 def work_of(row: Row) -> dict[str, Any]:
@@ -182,19 +186,28 @@ def work_of(row: Row) -> dict[str, Any]:
 
 
 def add_comment(row: Row, author: str, text: str, at: str) -> Row:
-    """Add a comment; the same author saying the same at the same instant says it once.
-
-    Its number is one more than the largest in the row. bd numbers comments through its whole
-    database, so numbers are hints there and here: what a comment is, is author, time and text.
-    """
+    """Add a comment; the same author saying the same at the same instant says it once."""
     if not text.strip():
         raise ValidationError("a comment needs a text", field="text", value=text)
     comments = row.get("comments") or []
     if any(_says(comment, author, text, at) for comment in comments):
         return row
-    number = max((comment.get("id") or 0 for comment in comments), default=0) + 1
+    number = comment_id(row["id"], author, at, text)
     comment = {"id": number, "issue_id": row["id"], "author": author, "text": text}
     return row | {"comments": [*comments, comment | {"created_at": at}]}
+
+
+def comment_id(issue_id: str, author: str, at: str, text: str) -> int:
+    """Return the number of a comment, which follows from what it is.
+
+    bd counts comments through each database, so two clones give one number to two comments. This
+    one is the same wherever the comment is; 53 bits are what every JSON reader keeps.
+    """
+    said = json.dumps(
+        [issue_id, author, instants.in_utc(at), text], ensure_ascii=False, separators=(",", ":")
+    )
+    digest = hashlib.sha256(said.encode(errors="surrogatepass")).digest()
+    return int.from_bytes(digest[:7], "big") >> 3
 
 
 def _says(comment: Row, author: str, text: str, at: str) -> bool:
@@ -210,7 +223,7 @@ def set_labels(row: Row, labels: Iterable[str]) -> Row:
         raise ValidationError("a label needs a text", field="labels", value=after)
     if after == sorted(row.get("labels") or ()):
         return row
-    return _without(row, "labels") | ({"labels": after} if after else {})
+    return without(row, "labels") | ({"labels": after} if after else {})
 
 
 def view(row: Row) -> Issue:
@@ -233,7 +246,7 @@ def view(row: Row) -> Issue:
     )
 
 
-def _touched(row: Row, at: str) -> Row:
+def touched(row: Row, at: str) -> Row:
     # Always later than what it changes: a clone whose clock runs ahead may have written the row, or
     # what is told now happened before. Else the edit would lose against what it edits in the next
     # merge, and a file from before it would not be known for an older one.
@@ -242,5 +255,5 @@ def _touched(row: Row, at: str) -> Row:
     return row | {"updated_at": instants.just_after(before) if ahead else at}
 
 
-def _without(row: Row, *names: str) -> Row:
+def without(row: Row, *names: str) -> Row:
     return {name: value for name, value in row.items() if name not in names}

@@ -6,11 +6,11 @@ second time changes nothing and answers the same. Each change leaves the row, it
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from actors.errors import Conflict, NotFound, ValidationError
-from actors.issues import issue
+from actors.issues import editor, entries, issue
 from actors.issues.merge import merge
 from actors.issues.messages import (
     Adopted,
@@ -36,12 +36,12 @@ def create_issue(conn: sqlite3.Connection, command: CreateIssue) -> Created:
     if line is not None:
         _require_same_creation(jsonl.parse(line), command)
         return Created(issue_id=issue_id, seq=queries.last_seq_of(conn, issue_id))
-    _put(conn, command.row)
+    entries.put(conn, command.row)
     seq = queries.append_journal(
         conn,
         issue_id,
         "created",
-        detail=_detail({}, command.row),
+        detail=entries.detail({}, command.row),
         base=None,
         at=command.row["created_at"],
     )
@@ -98,13 +98,13 @@ def _change(conn: sqlite3.Connection, command: ApplyChange) -> int | None:
     after = before
     for change in command.changes:
         after = issue.apply(after, change, command.at)
-    if after is before or _put(conn, after) == base:
+    if after is before or entries.put(conn, after) == base:
         return None
     return queries.append_journal(
         conn,
         command.issue_id,
         "changed",
-        detail=_detail(before, after),
+        detail=entries.detail(before, after),
         base=base,
         at=command.at,
     )
@@ -142,7 +142,7 @@ def _adopt(conn: sqlite3.Connection, issue_id: str, theirs: str | None, at: str)
     else:
         queries.put_row(conn, merged)
     kind = "adopted" if merged is not None else "removed"
-    detail = _detail(jsonl.parse(ours) if ours is not None else {}, merged or {})
+    detail = entries.detail(jsonl.parse(ours) if ours is not None else {}, merged or {})
     queries.append_journal(conn, issue_id, kind, detail=detail, base=theirs, at=at)
     return kind
 
@@ -170,31 +170,6 @@ def mark_flushed(conn: sqlite3.Connection, command: MarkFlushed) -> None:
     queries.mark_flushed(conn, command.seq, command.sha256)
 
 
-def _put(conn: sqlite3.Connection, row: Row) -> str:
-    try:
-        return queries.put_row(conn, row)
-    except UnicodeEncodeError as err:
-        raise ValidationError(
-            f"issue {row['id']} holds text that is no Unicode (half of a surrogate pair)",
-            field="row",
-            value=row["id"],
-        ) from err
-
-
-def _detail(before: Row, after: Row) -> dict[str, object]:
-    return {
-        "fields": sorted(_differing(before, after)),
-        "status": after.get("status"),
-        "status_before": before.get("status"),
-        "title": after.get("title") or before.get("title"),
-        "workflow_id": (issue.work_of(after) or issue.work_of(before)).get("workflow_id"),
-    }
-
-
-def _differing(before: Row, after: Row) -> Iterable[str]:
-    return (name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
-
-
 HANDLERS: Final[Mapping[type, Handler]] = {
     CreateIssue: create_issue,
     ApplyChange: apply_change,
@@ -202,4 +177,5 @@ HANDLERS: Final[Mapping[type, Handler]] = {
     AdoptRows: adopt_rows,
     MarkFlushIntent: mark_flush_intent,
     MarkFlushed: mark_flushed,
+    **editor.HANDLERS,
 }

@@ -50,6 +50,22 @@ def just_after(text: str) -> str:
     return from_datetime(_EPOCH + timedelta(microseconds=microseconds))
 
 
+def in_utc(text: str) -> str:
+    """Write a time in UTC, to its last digit: one spelling for each instant.
+
+    A time that is in the year 0 or 10,000 there stays as it is.
+
+    Raises:
+        ValueError: the text is no RFC 3339 time.
+    """
+    seconds, ns = divmod(to_ns(text), 1_000_000_000)
+    try:
+        day = (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None)
+    except OverflowError:
+        return text
+    return trim(f"{day.isoformat(timespec='seconds')}.{ns:09d}Z")
+
+
 def trim(text: str) -> str:
     """Return the same time without trailing zeros in its fraction; other texts as they are."""
     head, point, fraction = text.removesuffix("Z").partition(".")

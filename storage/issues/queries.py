@@ -67,6 +67,35 @@ _CHANGED_SINCE = """
 SELECT DISTINCT issue_id FROM journal NOT INDEXED
 WHERE seq > (SELECT flushed_seq FROM publication)
 """
+_BELOW = """
+SELECT id FROM issues WHERE id > :first AND id < :last
+UNION ALL SELECT issue_id FROM journal WHERE issue_id > :first AND issue_id < :last
+"""
+_CREATED_BELOW = """
+SELECT id FROM issues WHERE id > :first AND id < :last AND :key = (
+    SELECT json_extract(detail, '$.key') FROM journal
+    WHERE issue_id = id AND kind = 'created' ORDER BY seq DESC LIMIT 1)
+"""
+_CREATION_KEY = """
+SELECT json_extract(detail, '$.key') FROM journal
+WHERE issue_id = ? AND kind = 'created' ORDER BY seq DESC LIMIT 1
+"""
+_CARRIED_OUT = """
+SELECT seq FROM (
+    SELECT seq, detail FROM journal WHERE issue_id = :id ORDER BY seq DESC LIMIT :most) AS lately
+WHERE json_extract(detail, '$.op') = :op
+"""
+_OPERATIONS = """
+SELECT issue_id, json_extract(detail, '$.op') FROM journal WHERE seq >= ? ORDER BY seq
+"""
+_LINES_WITH = "SELECT line FROM issues WHERE instr(line, ?) > 0"
+_ALL_EDGES = """
+SELECT issues.id, json_extract(edge.value, '$.depends_on_id')
+FROM issues, json_each(line, '$.dependencies') AS edge
+"""
+_LOOK_BACK = 2000
+"""How many changes of one issue are searched for an operation that comes again: it does so within
+seconds, and a writer has at most some hundred commands waiting."""
 _MARK_FLUSHED = """
 UPDATE publication SET flushed_seq = :seq, flushed_sha256 = :sha256, adopted_sha256 = NULL
 WHERE flushed_seq <= :seq
@@ -174,6 +203,75 @@ def published_lines(conn: sqlite3.Connection) -> dict[str, str]:
         else:
             lines[issue_id] = line
     return lines
+
+
+def ids_below(conn: sqlite3.Connection, parent: str) -> set[str]:
+    """Return all ids that begin with this one and a dot, those of issues long removed too."""
+    return {issue_id for (issue_id,) in conn.execute(_BELOW, _range(parent))}
+
+
+def created_below(conn: sqlite3.Connection, parent: str, key: str) -> str | None:
+    """Return the child that was created with this key."""
+    return _text(conn.execute(_CREATED_BELOW, {**_range(parent), "key": key}))
+
+
+def _range(parent: str) -> dict[str, str]:
+    return {"first": f"{parent}.", "last": f"{parent}/"}  # "/" follows "." in ASCII
+
+
+def creation_key(conn: sqlite3.Connection, issue_id: str) -> str | None:
+    """Return what the request that created an issue was called; None where nobody said."""
+    return _text(conn.execute(_CREATION_KEY, (issue_id,)))
+
+
+def carried_out(conn: sqlite3.Connection, issue_id: str, op: str) -> int | None:
+    """Return the number of the change that an operation made to an issue, if it did lately."""
+    found = conn.execute(_CARRIED_OUT, {"id": issue_id, "op": op, "most": _LOOK_BACK}).fetchone()
+    return int(found[0]) if found is not None else None
+
+
+def lines_naming(conn: sqlite3.Connection, issue_id: str) -> list[str]:
+    """Return the lines with an edge to an issue. Reads all lines: they have no index by edges."""
+    found = conn.execute(_LINES_WITH, (_said("depends_on_id", issue_id),))
+    return [line for (line,) in found]
+
+
+def lines_with_reference(conn: sqlite3.Connection, external_ref: str) -> list[str]:
+    """Return the lines with this external_ref. Reads all lines."""
+    found = conn.execute(_LINES_WITH, (_said("external_ref", external_ref),))
+    return [line for (line,) in found]
+
+
+def _said(name: str, value: str) -> str:
+    # Also found in other objects of a line: the caller looks at what it parses.
+    return f'"{name}":{jsonl.spell(value)}'
+
+
+def all_edges(conn: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Return every issue that has an edge, with the edge's target. Reads all lines."""
+    return [(source, target) for source, target in conn.execute(_ALL_EDGES) if target is not None]
+
+
+def changed_with(conn: sqlite3.Connection, issue_id: str, op: str) -> list[str]:
+    """Return what an operation changed, from this issue on: its entries follow each other."""
+    first = carried_out(conn, issue_id, op)
+    changed: list[str] = []
+    for found, said in conn.execute(_OPERATIONS, (first,)) if first is not None else ():
+        if said != op:
+            break
+        changed.append(found)
+    return changed
+
+
+def has_status(conn: sqlite3.Connection, status: str) -> bool:
+    sql = "SELECT EXISTS (SELECT 1 FROM issues WHERE status = ?)"
+    return bool(conn.execute(sql, (status,)).fetchone()[0])
+
+
+def has_type(conn: sqlite3.Connection, issue_type: str) -> bool:
+    """Return whether any issue is of this type. Reads all rows: types have no index."""
+    sql = "SELECT EXISTS (SELECT 1 FROM issues WHERE issue_type = ?)"
+    return bool(conn.execute(sql, (issue_type,)).fetchone()[0])
 
 
 def publication(conn: sqlite3.Connection) -> Publication:

@@ -1,5 +1,6 @@
 """The issue's own rules."""
 
+import hashlib
 from copy import deepcopy
 from typing import Any
 
@@ -96,14 +97,26 @@ def test_labels_and_comments_do_not_touch_the_time_of_the_last_update() -> None:
     assert row["updated_at"] == AT
 
 
-def test_comments_are_numbered_on_and_said_once() -> None:
-    row = new() | {
-        "comments": [{"id": 41, "issue_id": "x-1", "author": "a", "text": "t", "created_at": AT}]
-    }
-    row = issue.add_comment(row, "me", "hello", LATER)
-    assert row["comments"][-1] == {
-        "id": 42, "issue_id": "x-1", "author": "me", "text": "hello", "created_at": LATER,
-    }  # fmt: skip
+def test_a_comments_number_follows_from_what_it_says_where_by_whom_and_when() -> None:
+    row = issue.add_comment(new(), "me", "hello", LATER)
+    number = issue.comment_id("x-1", "me", LATER, "hello")
+    assert row["comments"] == [
+        {"id": number, "issue_id": "x-1", "author": "me", "text": "hello", "created_at": LATER}
+    ]
+    assert number == issue.comment_id("x-1", "me", "2026-01-02T01:00:00.500+01:00", "hello")
+    others = [("x-2", "me", LATER, "hello"), ("x-1", "you", LATER, "hello")]
+    others += [("x-1", "me", AT, "hello"), ("x-1", "me", LATER, "hallo")]
+    assert len({number, *(issue.comment_id(*other) for other in others)}) == 5
+
+
+def test_a_comments_number_is_the_first_53_bits_of_its_hash() -> None:
+    said = '["x-1","mé","2026-01-02T00:00:00.5Z","a \\"b\\""]'
+    bits = "".join(f"{byte:08b}" for byte in hashlib.sha256(said.encode()).digest())
+    assert issue.comment_id("x-1", "mé", LATER, 'a "b"') == int(bits[:53], 2)
+
+
+def test_a_comment_is_said_once_and_says_something() -> None:
+    row = issue.add_comment(new(), "me", "hello", LATER)
     assert issue.add_comment(row, "me", "hello", "2026-01-02T01:00:00.500+01:00") is row
     with pytest.raises(ValidationError):
         issue.add_comment(row, "me", "\n", LATER)

@@ -1,0 +1,84 @@
+"""Rows of beads.db, written together with what the journal says about them.
+
+For all handlers of the issues' commands; inside the writer's transaction.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Final
+
+from actors.errors import NotFound, ValidationError
+from actors.issues import issue
+from storage.issues import jsonl, queries
+from storage.issues.jsonl import Row
+
+PRIVATE: Final = frozenset({"op", "key", "actor"})
+"""What an entry's detail says for this room only; not part of any event."""
+
+
+def find(conn: sqlite3.Connection, issue_id: str) -> Row | None:
+    line = queries.get_line(conn, issue_id)
+    return None if line is None else jsonl.parse(line)
+
+
+def need(conn: sqlite3.Connection, issue_id: str) -> Row:
+    """Return an issue's row.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = find(conn, issue_id)
+    if row is None:
+        raise NotFound(f"there is no issue {issue_id}")
+    return row
+
+
+def put(conn: sqlite3.Connection, row: Row) -> str:
+    """Store a row; return its line.
+
+    Raises:
+        ValidationError: it cannot be written.
+    """
+    try:
+        return queries.put_row(conn, row)
+    except UnicodeEncodeError as err:
+        raise ValidationError(
+            f"issue {row['id']} holds text that is no Unicode (half of a surrogate pair)",
+            field="row",
+            value=row["id"],
+        ) from err
+
+
+def record(
+    conn: sqlite3.Connection, before: Row | None, after: Row, *, at: str, **said: str
+) -> tuple[Row, int]:
+    """Store a row and the journal's entry of its change; return it as stored, and its number.
+
+    `said` is kept in the entry: who asked, and by which operation or key.
+    """
+    base = None if before is None else queries.get_line(conn, before["id"])
+    put(conn, after)
+    stored = jsonl.shape(after)
+    seq = queries.append_journal(
+        conn,
+        after["id"],
+        "created" if before is None else "changed",
+        detail=detail(before or {}, stored) | said,
+        base=base,
+        at=at,
+    )
+    return stored, seq
+
+
+def detail(before: Row, after: Row) -> dict[str, object]:
+    return {
+        "fields": sorted(_differing(before, after)),
+        "status": after.get("status"),
+        "status_before": before.get("status"),
+        "title": after.get("title") or before.get("title"),
+        "workflow_id": (issue.work_of(after) or issue.work_of(before)).get("workflow_id"),
+    }
+
+
+def _differing(before: Row, after: Row) -> Iterable[str]:
+    return (name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
