@@ -21,6 +21,7 @@ from actors.coordination.intents import Intents
 from actors.coordination.manager import WorkflowManager
 from actors.coordination.reconciler import Reconciler
 from actors.hints import hint
+from actors.issues import claims
 from actors.issues import store as issues_store
 from actors.issues.facts import issue_outbox
 from actors.issues.git_worker import GitWorker
@@ -163,7 +164,8 @@ class _Parts:
             hint(publisher, JournalAdvanced())
 
         readers = self._world.stores.beads
-        return self._writer("beads", readers, issues_store.HANDLERS, wake)
+        handlers = {**issues_store.HANDLERS, **claims.HANDLERS}
+        return self._writer("beads", readers, handlers, wake)
 
     def _writer(
         self,

@@ -41,6 +41,9 @@ class Rule:
 ENGINE: Final = 2
 """The schema of tempolite.db from which on there are children, signals and waits as rows."""
 
+CLAIMS: Final = 2
+"""The schema of beads.db from which on there are leases and wisps."""
+
 _BREAKS: Final = (
     Rule(
         database="tempolite",
@@ -199,6 +202,30 @@ _BREAKS: Final = (
         find="""SELECT flushed_seq FROM publication WHERE flushed_seq >
             coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'journal'), 0)""",
     ),
+    Rule(
+        database="beads",
+        table="leases",
+        what="the lease is on an issue that its holder does not work on",
+        since=CLAIMS,
+        find="""SELECT issue_id FROM leases WHERE NOT EXISTS
+            (SELECT 1 FROM issues WHERE id = issue_id AND assignee = holder
+                AND status NOT IN ('open', 'deferred', 'closed', 'tombstone', 'deleted'))""",
+    ),
+    Rule(
+        database="beads",
+        table="leases",
+        what="the token is one that the fence has yet to give out",
+        since=CLAIMS,
+        find="SELECT issue_id FROM leases WHERE token > (SELECT last FROM fence)",
+    ),
+    Rule(
+        database="beads",
+        table="issues",
+        what="the issue stays on this machine and is no wisp",
+        since=CLAIMS,
+        find="""SELECT id FROM issues WHERE local = 1 AND json_valid(line)
+            AND coalesce(json_extract(line, '$.ephemeral'), 0) <> 1""",
+    ),
 )
 
 
@@ -227,7 +254,7 @@ def stranded(held: Snapshot) -> list[Finding]:
             what=f"is {status} for {workflow_id}, a workflow that is not in coordination.db",
         )
         for issue_id, status, workflow_id in found
-        if workflow_id not in mapped
+        if workflow_id is not None and workflow_id not in mapped
     ]
 
 

@@ -12,7 +12,7 @@ from actors.issues import issue
 from storage.issues import jsonl, queries
 from storage.issues.jsonl import Row
 
-PRIVATE: Final = frozenset({"op", "key", "actor"})
+PRIVATE: Final = frozenset({"op", "key", "actor", "request"})
 """What an entry's detail says for this room only; not part of any event."""
 
 
@@ -56,7 +56,7 @@ def record(
 
     `said` is kept in the entry: who asked, and by which operation or key.
     """
-    base = None if before is None else queries.get_line(conn, before["id"])
+    base = None if before is None else queries.shared_line(conn, before["id"])
     put(conn, after)
     stored = jsonl.shape(after)
     seq = queries.append_journal(
@@ -68,6 +68,21 @@ def record(
         at=at,
     )
     return stored, seq
+
+
+def put_changed(
+    conn: sqlite3.Connection, before: Row, after: Row, at: str, *, request: str = ""
+) -> int | None:
+    """Store a changed row with its journal entry; None, and no entry, when nothing differs.
+
+    The entry's base is what was published until now: nothing, for an issue that was local.
+    `queries.was_requested` knows the change by its `request`.
+    """
+    base, there = queries.shared_line(conn, before["id"]), queries.get_line(conn, before["id"])
+    if after is before or put(conn, after) == there:
+        return None
+    said = detail(before, after) | ({"request": request} if request else {})
+    return queries.append_journal(conn, before["id"], "changed", detail=said, base=base, at=at)
 
 
 def detail(before: Row, after: Row) -> dict[str, object]:

@@ -98,16 +98,7 @@ def _change(conn: sqlite3.Connection, command: ApplyChange) -> int | None:
     after = before
     for change in command.changes:
         after = issue.apply(after, change, command.at)
-    if after is before or entries.put(conn, after) == base:
-        return None
-    return queries.append_journal(
-        conn,
-        command.issue_id,
-        "changed",
-        detail=entries.detail(before, after),
-        base=base,
-        at=command.at,
-    )
+    return entries.put_changed(conn, before, after, command.at)
 
 
 def adopt_rows(conn: sqlite3.Connection, command: AdoptRows) -> Adopted:
@@ -119,7 +110,7 @@ def adopt_rows(conn: sqlite3.Connection, command: AdoptRows) -> Adopted:
     if queries.holds_nothing(conn):
         for _issue_id, line in command.rows:
             if line is not None:
-                queries.put_row(conn, jsonl.parse(line))
+                queries.put_row(conn, jsonl.parse(line), from_file=True)
         queries.mark_flushed(conn, 0, command.file_sha256)
         return Adopted(changed=len(command.rows), removed=0)
     outcomes = [_adopt(conn, issue_id, line, command.at) for issue_id, line in command.rows]
@@ -140,7 +131,7 @@ def _adopt(conn: sqlite3.Connection, issue_id: str, theirs: str | None, at: str)
     if merged is None:
         queries.delete_row(conn, issue_id)
     else:
-        queries.put_row(conn, merged)
+        queries.put_row(conn, merged, from_file=theirs is not None)
     kind = "adopted" if merged is not None else "removed"
     detail = entries.detail(jsonl.parse(ours) if ours is not None else {}, merged or {})
     queries.append_journal(conn, issue_id, kind, detail=detail, base=theirs, at=at)

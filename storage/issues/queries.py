@@ -50,11 +50,12 @@ LIST_BY_STATUS: Final = (
 LIST_ALL: Final = "SELECT line FROM issues ORDER BY updated_us DESC, id LIMIT :limit"
 
 _PUT = """
-INSERT INTO issues (id, line, title, status, priority, issue_type, assignee, updated_us)
-VALUES (:id, :line, :title, :status, :priority, :issue_type, :assignee, :updated_us)
+INSERT INTO issues (id, line, title, status, priority, issue_type, assignee, updated_us, local)
+VALUES (:id, :line, :title, :status, :priority, :issue_type, :assignee, :updated_us, :local)
 ON CONFLICT (id) DO UPDATE SET line = excluded.line, title = excluded.title,
     status = excluded.status, priority = excluded.priority, issue_type = excluded.issue_type,
-    assignee = excluded.assignee, updated_us = excluded.updated_us
+    assignee = excluded.assignee, updated_us = excluded.updated_us,
+    local = min(local, excluded.local)
 """
 _PUBLISHED_LINE = """
 SELECT base FROM journal WHERE seq = coalesce(
@@ -114,8 +115,12 @@ def get_line(conn: sqlite3.Connection, issue_id: str) -> str | None:
     return _text(conn.execute("SELECT line FROM issues WHERE id = ?", (issue_id,)))
 
 
-def put_row(conn: sqlite3.Connection, row: Row) -> str:
-    """Insert or replace an issue; return the line it is published as."""
+def put_row(conn: sqlite3.Connection, row: Row, *, from_file: bool = False) -> str:
+    """Insert or replace an issue; return the line it is published as.
+
+    A new ephemeral one stays local and is not published, until it is ephemeral no more. One that is
+    in the file (`from_file`) stays published: other clones have it.
+    """
     line = jsonl.encode_text(row)
     columns = {
         "id": row["id"],
@@ -126,6 +131,7 @@ def put_row(conn: sqlite3.Connection, row: Row) -> str:
         "issue_type": row.get("issue_type") or "task",
         "assignee": row.get("assignee") or "",
         "updated_us": instants.to_ns(row.get("updated_at") or instants.ZERO) // 1000,
+        "local": int(bool(row.get("ephemeral")) and not from_file),
     }
     conn.execute(_PUT, columns)
     return line
@@ -136,12 +142,23 @@ def delete_row(conn: sqlite3.Connection, issue_id: str) -> None:
 
 
 def all_lines(conn: sqlite3.Connection) -> list[str]:
-    """Return every line in the order of the file: ids compared byte by byte."""
-    return [line for (line,) in conn.execute("SELECT line FROM issues ORDER BY id")]
+    """Return what is published, every line in the order of the file: ids compared byte by byte."""
+    sql = "SELECT line FROM issues WHERE local = 0 ORDER BY id"
+    return [line for (line,) in conn.execute(sql)]
 
 
 def lines_by_id(conn: sqlite3.Connection) -> dict[str, str]:
-    return {row[0]: row[1] for row in conn.execute("SELECT id, line FROM issues")}
+    """Return the lines of what is published."""
+    return {row[0]: row[1] for row in conn.execute("SELECT id, line FROM issues WHERE local = 0")}
+
+
+def shared_line(conn: sqlite3.Connection, issue_id: str) -> str | None:
+    """Return the line of an issue as others may see it: None for one that is local."""
+    return _text(conn.execute("SELECT line FROM issues WHERE id = ? AND local = 0", (issue_id,)))
+
+
+def count_local(conn: sqlite3.Connection) -> int:
+    return int(conn.execute("SELECT count(*) FROM issues WHERE local = 1").fetchone()[0])
 
 
 def all_ids(conn: sqlite3.Connection) -> list[str]:
@@ -187,10 +204,17 @@ def last_seq_of(conn: sqlite3.Connection, issue_id: str) -> int:
     return int(conn.execute(sql, (issue_id,)).fetchone()[0])
 
 
+def was_requested(conn: sqlite3.Connection, issue_id: str, request: str) -> bool:
+    """Return whether a change of the issue was already made for this request."""
+    sql = """SELECT EXISTS (SELECT 1 FROM journal
+        WHERE issue_id = ? AND json_extract(detail, '$.request') = ?)"""
+    return bool(conn.execute(sql, (issue_id, request)).fetchone()[0])
+
+
 def published_line(conn: sqlite3.Connection, issue_id: str) -> str | None:
     """Return the issue as the published file last known to us holds it (see the module)."""
     found = conn.execute(_PUBLISHED_LINE, {"id": issue_id}).fetchone()
-    return found[0] if found is not None else get_line(conn, issue_id)
+    return found[0] if found is not None else shared_line(conn, issue_id)
 
 
 def published_lines(conn: sqlite3.Connection) -> dict[str, str]:

@@ -17,7 +17,11 @@ from actors.coordination import store as coordination_store
 from actors.coordination.messages import LogFacts, RecordStart
 from actors.facts import STEP_COMPLETED
 from actors.issues import store as issues_store
+from actors.issues.claims import Claiming, EndLease, RenewLease, TakeLease
+from actors.issues.issue import new_issue
 from actors.issues.messages import ApplyChanges, CreateIssue
+from actors.issues.questions import ClaimReady
+from actors.issues.verbs import Claim, HeartbeatClaim, ReleaseClaim
 from actors.workflows import store as workflows_store
 from actors.workflows.history import Kind
 from actors.workflows.messages import (
@@ -205,6 +209,34 @@ async def test_an_answer_that_is_lost_after_its_commit_changes_nothing(
     async with running_system(repo, workflows=[flow], agents=[Helper]) as running:
         await run_through(running)
         await losses.check(running)
+
+
+# --- the same for claims
+
+
+@pytest.mark.parametrize("lost", [TakeLease, RenewLease, EndLease], ids=lambda kind: kind.__name__)
+async def test_an_answer_that_is_lost_changes_nothing_of_a_claim(
+    repo: Path, monkeypatch: pytest.MonkeyPatch, lost: type
+) -> None:
+    losses = Losses(monkeypatch, lambda command: type(command) is lost)
+    async with running_system(repo) as running:
+        writer = running.system.named("beads_writer")
+        row = new_issue(issue_id="x-1", title="T", created_at=AT, created_by="me")
+        await write(writer, CreateIssue(row=row))
+        claiming = Claiming(
+            writer=writer,
+            resolve=str,
+            ready=lambda _message: ["x-1"],
+            clock=trios_clock,
+            home=running.stores.identity.home,
+        )
+        claim = await claiming.run(ClaimReady(actor="ada"))
+        assert isinstance(claim, Claim)
+        await claiming.run(HeartbeatClaim(issue_id="x-1", token=claim.token))
+        await claiming.run(ReleaseClaim(issue_id="x-1", actor="ada", token=claim.token))
+        await losses.check(running)
+        kinds = [entry.kind for entry in issues.read_journal(running.stores.beads.inline, 0, 10)]
+        assert kinds == ["created", "changed", "changed"]
 
 
 # --- the same for all that a workflow may do, and be asked for

@@ -55,6 +55,11 @@ def ids(home: Path, status: str) -> str:
         return str(connection.execute(sql, (status,)).fetchone()[0])
 
 
+CLAIM = """INSERT INTO leases SELECT {}, {}, 'home', {}, 'request',
+    '2026-01-01T00:00:00.000000Z', '2026-01-01T00:30:00.000000Z'
+    FROM issues WHERE status = 'in_progress' LIMIT 1"""
+
+
 def test_nothing_is_wrong_with_a_whole_set(home: Path) -> None:
     assert found(home) == set()
 
@@ -195,6 +200,10 @@ def test_nothing_is_wrong_with_a_whole_set(home: Path) -> None:
         ("beads", "UPDATE issues SET line = '{'", "beads.issues", "do not repeat"),
         ("beads", "DELETE FROM issues", "beads.journal", "not there"),
         ("beads", "UPDATE publication SET flushed_seq = 1000", "beads.publication", "more changes"),
+        ("beads", CLAIM.format("'x-0'", "'ada'", 0), "beads.leases", "does not work on"),
+        ("beads", CLAIM.format("id", "assignee || 'x'", 0), "beads.leases", "does not work on"),
+        ("beads", CLAIM.format("id", "assignee", 9), "beads.leases", "yet to give out"),
+        ("beads", "UPDATE issues SET local = 1", "beads.issues", "is no wisp"),
     ],
 )
 def test_what_contradicts_the_rest_is_found_with_its_table(
@@ -307,13 +316,13 @@ def test_an_issue_in_progress_for_a_workflow_that_was_lost_is_told_and_breaks_no
 ) -> None:
     """As after a restore of an older backup: it came from the published file."""
 
-    def waiting(owner: str) -> list[str]:
+    def waiting(owner: str, **work: str) -> list[str]:
         with closing(open_writer(home / "beads.db")) as connection:
             line = json.dumps(
                 {
                     "id": "x-later",
                     "status": "in_progress",
-                    "metadata": {"beadflow": {"home": owner, "workflow_id": "later-1"}},
+                    "metadata": {"beadflow": {"home": owner, **work}},
                 }
             )
             sql = "UPDATE issues SET id = 'x-later', status = 'in_progress', line = ? WHERE id = ?"
@@ -326,6 +335,7 @@ def test_an_issue_in_progress_for_a_workflow_that_was_lost_is_told_and_breaks_no
         (owner,) = connection.execute("SELECT value FROM meta WHERE key = 'home'").fetchone()
     with snapshot(home) as held:
         assert stranded(held) == []
-    assert waiting("home-of-others") == []
-    (told,) = waiting(owner)
+    assert waiting("home-of-others", workflow_id="later-1") == []
+    assert waiting(owner) == []  # claimed by hand: no workflow is to close it
+    (told,) = waiting(owner, workflow_id="later-1")
     assert told.startswith("x-later is in_progress for later-1, a workflow that is not in")

@@ -19,10 +19,11 @@ import pytest
 
 from storage.coordination.queries import Progress
 from storage.database import open_writer
+from storage.issues.leases import Lease
 from storage.migrate import migrate
 
 ROOMS = ("coordination", "workflows", "issues")
-MODULES = ("queries", "bulk")
+MODULES = ("queries", "bulk", "leases")
 """Where a room keeps its statements."""
 MAPPING = {
     "issue_id": "x-1",
@@ -47,6 +48,15 @@ INSTANCE = {
     "at": "t",
 }
 TASK = {"workflow_id": "w", "op": "1", "fence": 0, "at": "t"}
+LEASE = Lease(
+    issue_id="x-1",
+    holder="h",
+    home="home",
+    token=1,
+    request="r",
+    claimed_at="2026-01-01T00:00:00.000000Z",
+    expires_at="2026-01-01T00:00:00.000000Z",
+)
 
 Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]
 
@@ -140,6 +150,9 @@ CALLS: dict[str, Arguments] = {
     "issues.delete_row": (("x-1",), {}),
     "issues.all_lines": ((), {}),
     "issues.lines_by_id": ((), {}),
+    "issues.shared_line": (("x-1",), {}),
+    "issues.count_local": ((), {}),
+    "issues.was_requested": (("x-1", "r"), {}),
     "issues.all_ids": ((), {}),
     "issues.holds_nothing": ((), {}),
     "issues.append_journal": (("x-1", "created"), {"detail": {}, "base": None, "at": "t"}),
@@ -165,6 +178,14 @@ CALLS: dict[str, Arguments] = {
     "issues.cursor": (("c",), {}),
     "issues.last_applied": ((), {}),
     "issues.advance_cursor": (("c", 1), {}),
+    "issues.leases.next_token": ((0,), {}),
+    "issues.leases.take": ((LEASE,), {}),
+    "issues.leases.renew": (("x-1", "2026-01-01T00:00:00.000000Z"), {}),
+    "issues.leases.end": (("x-1",), {}),
+    "issues.leases.get": (("x-1",), {}),
+    "issues.leases.expired": (("2026-01-01T00:00:00.000000Z", 10), {}),
+    "issues.leases.count": ((), {}),
+    "issues.leases.first_open": ((["x-1"],), {}),
 }
 """The arguments that each function is called with, after its connection."""
 
@@ -174,6 +195,9 @@ WHOLE = {
     ),
     "SCAN instances": "the ids of all workflows, once at the start",
     "SCAN publication": "a table of one row",
+    "SCAN fence": "a table of one row",
+    "SCAN leases USING INDEX sqlite_autoindex_leases_2": "an index of claims, and all count",
+    "SCAN issues USING INDEX issues_local": "an index of the wisps, and all are counted",
     "SCAN CONSTANT ROW": "no table at all",
     "SCAN json_each VIRTUAL TABLE INDEX 1:": "the argument itself, a few ids",
     "SCAN intents": "holds open starts only, and all of them are wanted",

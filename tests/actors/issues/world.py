@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from actors.hints import hint
+from actors.issues import claims, store
 from actors.issues.git_worker import GitWorker
 from actors.issues.issue import new_issue
 from actors.issues.messages import CreateIssue, JournalAdvanced
 from actors.issues.publisher import IssuePublisher, PublisherSettings
-from actors.issues.store import HANDLERS
 from actors.stores import BEADS_SCHEMA as SCHEMA
 from storage.database import open_writer
 from storage.issues import jsonl, queries
@@ -25,6 +25,7 @@ from storage.issues.jsonl import Row
 from storage.migrate import migrate
 from supervision import Actor, ChildSpec, Refused, System, supervisor
 
+HANDLERS = {**store.HANDLERS, **claims.HANDLERS}
 AT = "2026-01-01T00:00:00Z"
 LATER = "2026-01-02T00:00:00Z"
 
