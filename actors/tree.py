@@ -226,6 +226,7 @@ class _Parts:
             database=self._world.data.beads_db,
             pool=self._world.stores.beads.pool,
             directory=self._world.repo,
+            home=self._world.stores.identity.home,
             clock=self._world.clock,
         )
 

@@ -5,7 +5,7 @@ runs it to its first yield at once, so a short answer is given as things stood w
 """
 
 import re
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Collection, Generator, Iterable, Iterator
 from typing import Any, Final, TypeVar
 
 from actors.errors import NotFound, ValidationError
@@ -48,6 +48,16 @@ Question = (
     | DependencyCycles
     | CountIssues
 )
+
+
+def finished(steps: Steps[T]) -> T:
+    """Run an answer to its end, without a turn for other tasks."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            answer: T = done.value
+            return answer
 
 
 class Answers:
@@ -102,6 +112,14 @@ class Answers:
         if wanted.parent is not None:
             under = graph.descendants(self._resident.resolve(wanted.parent))
         return filters.accepts(wanted, under=under, saying=saying)
+
+    def fitting(self, issue_ids: Iterable[str], wanted: IssueFilter) -> Iterator[str]:
+        """Give those of the issues that a filter without a text lets through."""
+        fits = self._fits(wanted, None)
+        for issue_id in issue_ids:
+            node = self._resident.graph.get(issue_id)
+            if node is not None and (fits is None or fits(node)):
+                yield issue_id
 
     def ready(
         self,
@@ -168,7 +186,7 @@ class Answers:
             depends_on=_edges(below, depends_on),
             dependents=_edges(above, dependents),
             children=tuple(child for child in shown if child is not None),
-            claim=None,
+            claim=self._resident.claim(node.id),
         )
 
     def _tree(self, question: DependencyTree) -> Steps[TreeNode]:

@@ -25,7 +25,8 @@ from actors.issues.edits import (
     Restore,
     SetFields,
 )
-from actors.issues.verbs import Blocked, StaleClaim
+from actors.issues.fence import require_token
+from actors.issues.verbs import Blocked
 from actors.writer import Handler
 from storage.issues import jsonl, queries
 from storage.issues.jsonl import Row
@@ -178,16 +179,6 @@ def edit_issue(conn: sqlite3.Connection, command: EditIssue) -> Edited:
         conn, before, after, at=command.at, actor=command.actor, op=command.op
     )
     return Edited(row=stored, seq=seq)
-
-
-def require_token(conn: sqlite3.Connection, issue_id: str, token: int) -> None:
-    """The seam to the leases.
-
-    Raises:
-        StaleClaim: the claim is not held any more.
-    """
-    del conn
-    raise StaleClaim(f"nobody holds a claim of issue {issue_id} with token {token}")
 
 
 def _edited(conn: sqlite3.Connection, row: Row, command: EditIssue) -> Row:

@@ -8,7 +8,7 @@ wants to see them, and the last ones seen are kept.
 import sqlite3
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 import trio
 
@@ -18,7 +18,7 @@ from actors.issues.graph import Graph, Node, node_of
 from actors.issues.messages import Issue
 from actors.issues.names import Names
 from actors.issues.ready import Readiness
-from storage.issues import jsonl, queries, reading
+from storage.issues import jsonl, leases, queries, reading
 
 CHUNK: Final = 300
 """Lines read between two turns of the other tasks: about five milliseconds."""
@@ -114,6 +114,13 @@ class Resident:
         node = self.graph.get(self.resolve(partial))
         assert node is not None  # noqa: S101 - every name has its record
         return node
+
+    def claim(self, issue_id: str) -> dict[str, Any] | None:
+        """Return who holds the issue: holder, token, expires_at; None where nobody does."""
+        lease = leases.get(self._conn, issue_id)
+        if lease is None:
+            return None
+        return {"holder": lease.holder, "token": lease.token, "expires_at": lease.expires_at}
 
     def view(self, issue_id: str) -> Issue | None:
         """Return an issue as readers want it; None where it is gone."""

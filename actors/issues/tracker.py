@@ -1,25 +1,28 @@
 """The tracker: knows which issues there are, chooses ids for new ones, answers readers.
 
 It holds the graph of all issues in memory and brings it level with the journal before every answer,
-so that each reflects all that was committed before. It writes nothing but what it takes in at start
-from a published file that others wrote. An id that was handed out is kept in memory until it is far
-in the past, because its issue is stored by someone else, later.
+so that each reflects all that was committed before. What it is asked to change, the writer changes;
+by itself it only takes in, at its start, a published file that others wrote. An id that was handed
+out is kept in memory until it is far in the past, because its issue is stored later.
 """
 
 import re
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, get_args
 
 import structlog
 import trio
 
-from actors.clock import Clock, system_clock
+from actors.clock import Clock, rfc3339, system_clock
 from actors.damage import refusing_damage
 from actors.errors import Conflict, NotFound, ValidationError
 from actors.issues import ids, issue
 from actors.issues.adoption import ask_files, take_in
-from actors.issues.answers import Answers, Question, Steps
+from actors.issues.answers import Answers, Question, Steps, finished
+from actors.issues.claims import Claiming, Message
+from actors.issues.editing import VERBS, Editing
 from actors.issues.messages import (
     ComposeFile,
     GetIssue,
@@ -29,10 +32,10 @@ from actors.issues.messages import (
     MintIssueId,
     PublicationFailed,
 )
-from actors.issues.questions import BlockedIssues, QueryIssues, ReadyIssues
+from actors.issues.questions import BlockedIssues, ClaimReady, QueryIssues, ReadyIssues
 from actors.issues.resident import Resident
 from storage.inline import open_inline
-from storage.issues import jsonl, queries, reading
+from storage.issues import jsonl, leases, queries, reading
 from storage.pool import ReadPool
 from supervision import Actor, Named
 
@@ -41,13 +44,14 @@ RESERVED: Final = 100_000
 LIST_LIMIT: Final = 1000
 TEXT_LENGTH: Final = 1000
 QUESTIONS: Final = get_args(Question)
+CLAIMS: Final = get_args(Message)
 Filtered = QueryIssues | ReadyIssues | BlockedIssues
 
 log = structlog.get_logger("beadflow.issues")
 
 
 class IssueTracker(Actor):
-    """Answers the questions of questions.py, and `MintIssueId`, `GetIssue` and `ListIssues`.
+    """Answers questions.py and verbs.py, and `MintIssueId`, `GetIssue` and `ListIssues`.
 
     Args:
         writer: the writer of beads.db.
@@ -55,6 +59,7 @@ class IssueTracker(Actor):
         database: beads.db.
         pool: reads of the same database.
         directory: the repository's directory; its name is the prefix where no issue shows one.
+        home: this installation, which claims are made for.
         prefix: the prefix of new ids; None takes the one most issues have.
     """
 
@@ -66,6 +71,7 @@ class IssueTracker(Actor):
         database: Path,
         pool: ReadPool,
         directory: Path,
+        home: str = "",
         prefix: str | None = None,
         clock: Clock = system_clock,
     ) -> None:
@@ -75,6 +81,7 @@ class IssueTracker(Actor):
         self._database = database
         self._pool = pool
         self._directory = directory
+        self._home = home
         self._prefix = prefix or ""
         self._clock = clock
         self._reserved: dict[str, None] = {}
@@ -92,6 +99,14 @@ class IssueTracker(Actor):
         self._choose_prefix(queries.all_ids(self._conn))
         self._resident = Resident(self._conn, self._clock)
         self._answers = Answers(self._resident)
+        self._editing = Editing(self._writer, self._resident.resolve, self._mint, self._clock)
+        self._claiming = Claiming(
+            writer=self._writer,
+            resolve=self._resident.resolve,
+            ready=self._to_claim,
+            clock=self._clock,
+            home=self._home,
+        )
         await self._resident.load(self._prefix)
 
     def _choose_prefix(self, issue_ids: list[str]) -> None:
@@ -112,6 +127,12 @@ class IssueTracker(Actor):
     async def on_receive(self, message: object) -> object:
         if isinstance(message, QUESTIONS):
             return await self._answer(message)
+        if isinstance(message, VERBS):
+            await self._catch_up(message)
+            return self.defer(self._editing.run(message))
+        if isinstance(message, CLAIMS):
+            await self._catch_up(message)
+            return self.defer(self._claiming.run(message))
         match message:
             case MintIssueId():
                 return self._mint(message)
@@ -121,6 +142,21 @@ class IssueTracker(Actor):
                 return self.defer(self._list(message))
             case _:
                 return await super().on_receive(message)
+
+    async def _catch_up(self, message: object) -> None:
+        with refusing_damage(_name(message)):
+            await self._resident.catch_up()
+
+    def _to_claim(self, claim: ClaimReady) -> Iterator[str]:
+        """Give the ids of what is ready, best first, and then those whose lease has run out."""
+        if claim.filter.text.strip():
+            refusal = "what is claimed is not searched for by its text; list it, then claim it"
+            raise ValidationError(refusal, field="text", value=claim.filter.text)
+        question = ReadyIssues(filter=claim.filter, policy=claim.policy)
+        with refusing_damage(_name(claim)):
+            yield from (node.id for node in finished(self._answers.ready(question)))
+            over = leases.expired(self._conn, rfc3339(self._clock()), LIST_LIMIT)
+            yield from self._answers.fitting((lease.issue_id for lease in over), claim.filter)
 
     async def _answer(self, question: Question) -> object:
         with refusing_damage(_name(question)):
@@ -204,5 +240,5 @@ class IssueTracker(Actor):
         return tuple(issue.view(jsonl.parse(row["line"])) for row in rows)
 
 
-def _name(question: Question) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(question).__name__).lower()
+def _name(message: object) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(message).__name__).lower()

@@ -25,6 +25,7 @@ from actors.issues.messages import (
 from actors.issues.publisher import IssuePublisher, PublisherSettings
 from actors.issues.questions import (
     BlockedIssues,
+    ClaimReady,
     CountIssues,
     DependencyCycles,
     DependencyTree,
@@ -34,9 +35,20 @@ from actors.issues.questions import (
     ReadyIssues,
     ShowIssue,
 )
-from actors.issues.store import HANDLERS
 from actors.issues.tracker import IssueTracker
-from actors.issues.verbs import AmbiguousId
+from actors.issues.verbs import (
+    AlreadyClaimed,
+    AmbiguousId,
+    Blocked,
+    ClaimIssue,
+    CloseIssue,
+    HeartbeatClaim,
+    NewIssue,
+    NothingReady,
+    ReleaseClaim,
+    StaleClaim,
+    UpdateIssue,
+)
 from actors.stores import BEADS_SCHEMA as SCHEMA
 from actors.writer import DatabaseWriter, write
 from storage.database import empty_log, open_reader, open_writer
@@ -47,7 +59,7 @@ from storage.pool import ReadPool
 from supervision import ChildSpec, System, ask, supervisor
 from tests.actors.issues.board import NOW as TODAY
 from tests.actors.issues.board import row
-from tests.actors.issues.world import AT, LATER, make
+from tests.actors.issues.world import AT, HANDLERS, LATER, make
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "beads" / "tracker-5722.jsonl"
 
@@ -382,3 +394,66 @@ async def test_a_long_list_is_given_page_by_page(tmp_path: Path) -> None:
             cursor = page.next_cursor
     assert found == sorted(f"x-{n}" for n in range(2500))
     assert totals == {2500}
+
+
+# --- verbs and claims: the tracker is asked, the writer writes, and the next answer knows it ---
+
+
+async def test_what_a_verb_changed_is_in_the_next_answer(tmp_path: Path) -> None:
+    async with running(tmp_path, prefix="bd") as system:
+        tracker = system.named("tracker")
+        first = await ask(tracker, NewIssue(fields={"title": "Build"}, actor="me"))
+        waits = NewIssue(fields={"title": "Ship"}, actor="me", depends_on=(("blocks", first.id),))
+        second = await ask(tracker, waits)
+        ready = await ask(tracker, ReadyIssues())
+        assert [found.issue.id for found in ready] == [first.id]
+        with pytest.raises(Blocked, match=first.id):
+            await ask(tracker, CloseIssue(issue_id=second.id, actor="me"))
+        await ask(tracker, CloseIssue(issue_id=first.id, actor="me"))
+        assert [found.issue.id for found in await ask(tracker, ReadyIssues())] == [second.id]
+
+
+async def test_a_beginning_of_an_id_is_enough_for_a_verb(tmp_path: Path) -> None:
+    async with running(tmp_path, prefix="bd") as system:
+        tracker = system.named("tracker")
+        made = await ask(tracker, NewIssue(fields={"title": "T"}, actor="me"))
+        part = made.id[:-1]
+        update = UpdateIssue(issue_id=part, actor="me", fields={"priority": 0})
+        assert (await ask(tracker, update)).priority == 0
+
+
+async def test_a_claim_takes_the_best_ready_issue_and_the_next_one_another(tmp_path: Path) -> None:
+    async with running(tmp_path, prefix="bd") as system:
+        tracker = system.named("tracker")
+        for priority in (2, 0):
+            fields = {"title": f"P{priority}", "priority": priority}
+            await ask(tracker, NewIssue(fields=fields, actor="me"))
+        one = await ask(tracker, ClaimReady(actor="ann"))
+        two = await ask(tracker, ClaimReady(actor="bob"))
+        assert [one.issue.title, two.issue.title] == ["P0", "P2"]
+        assert (one.issue.status, one.issue.assignee) == ("in_progress", "ann")
+        with pytest.raises(NothingReady):
+            await ask(tracker, ClaimReady(actor="cy"))
+        with pytest.raises(AlreadyClaimed, match="ann"):
+            await ask(tracker, ClaimIssue(issue_id=one.issue.id, actor="bob"))
+        shown = await ask(tracker, ShowIssue(issue_id=one.issue.id))
+        assert shown.claim == {
+            "holder": "ann",
+            "token": one.token,
+            "expires_at": one.expires_at,
+        }
+
+
+async def test_who_has_lost_a_claim_cannot_write_with_its_token(tmp_path: Path) -> None:
+    async with running(tmp_path, prefix="bd") as system:
+        tracker = system.named("tracker")
+        made = await ask(tracker, NewIssue(fields={"title": "T"}, actor="me"))
+        claim = await ask(tracker, ClaimIssue(issue_id=made.id, actor="ann"))
+        assert (await ask(tracker, HeartbeatClaim(issue_id=made.id, token=claim.token))).token
+        await ask(tracker, ReleaseClaim(issue_id=made.id, actor="ann", token=claim.token))
+        again = await ask(tracker, ClaimIssue(issue_id=made.id, actor="bob"))
+        late = CloseIssue(issue_id=made.id, actor="ann", token=claim.token)
+        with pytest.raises(StaleClaim, match="bob"):
+            await ask(tracker, late)
+        done = CloseIssue(issue_id=made.id, actor="bob", token=again.token)
+        assert (await ask(tracker, done)).status == "closed"
