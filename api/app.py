@@ -23,7 +23,19 @@ from werkzeug.exceptions import HTTPException
 from api import problem
 from api.body import BODY_LIMIT_BYTES
 from api.doors import Doors
-from api.routes import actors, control, events, health, metrics, system, workflows
+from api.routes import (
+    actors,
+    claims,
+    control,
+    events,
+    health,
+    issues,
+    metrics,
+    readiness,
+    system,
+    verbs,
+    workflows,
+)
 from supervision import ActorDeadError, ActorRestarting, AskTimeout, Refused
 
 BODY_TIMEOUT_S = 30
@@ -87,6 +99,10 @@ def create_app(doors: Doors, closing: trio.Event | None = None) -> App:
     for blueprint in (
         workflows.routes(doors),
         control.routes(doors),
+        readiness.routes(doors),
+        issues.routes(doors),
+        verbs.routes(doors),
+        claims.routes(doors),
         events.routes(doors, trio.Event() if closing is None else closing),
         actors.routes(doors),
         system.routes(doors),

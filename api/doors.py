@@ -30,6 +30,7 @@ class Doors:
     clock: Clock
     manager: Named
     bus: Named
+    tracker: Named
     needed: tuple[tuple[str, Named], ...]
     where: Where
     keeps_files: Callable[[], bool]

@@ -244,6 +244,7 @@ def doors_of(system: System, where: Place, presence: Presence) -> Doors:
         clock=system_clock,
         manager=system.named("manager"),
         bus=system.named("event_bus"),
+        tracker=system.named("tracker"),
         needed=tuple((name, system.named(name)) for name in NEEDED),
         where=Where(
             data_dir=str(where.data.path),

@@ -23,6 +23,14 @@ class AmbiguousId(Conflict):
     hint = "give more of the id"
 
 
+class IssueChanged(Conflict):
+    """The issue is not in the state any more that the caller expects."""
+
+    code = "issue_changed"
+    status = 412
+    hint = "read it again, and decide again"
+
+
 class Blocked(Conflict):
     """The issue cannot be closed: the message names what holds it open."""
 
@@ -86,7 +94,8 @@ class UpdateIssue(Ask[Issue]):
 
     Args:
         append_notes: a paragraph to add to the notes.
-        expected: `updated_at` the caller last saw; another one there is refused with `Conflict`.
+        expected: `updated_at` the caller last saw; with another one there it is refused with
+            `IssueChanged`.
     """
 
     issue_id: str

@@ -167,6 +167,7 @@ def nowhere(system: System) -> Doors:
         clock=system_clock,
         manager=nobody,
         bus=nobody,
+        tracker=nobody,
         needed=(("nobody", nobody),),
         where=where,
         keeps_files=lambda: False,

@@ -1,0 +1,43 @@
+"""ETag and If-Match: which state of an issue a client has seen.
+
+An issue's tag is its `updated_at`, so labels and comments, which do not move that, do not change it
+either: who replaces fields is not held up by somebody's remark.
+"""
+
+from typing import Final
+
+from quart import Request
+
+from actors.errors import ValidationError
+from actors.issues.messages import Issue
+
+TAG_LIMIT: Final = 64
+
+
+def etag(issue: Issue) -> str:
+    return f'"{issue.updated_at}"'
+
+
+def expected(request: Request) -> str | None:
+    """The `updated_at` that the client has seen; None where any will do.
+
+    Raises:
+        ValidationError: If-Match is no single strong tag. Several, or weak ones, cannot be what an
+            answer of ours gave.
+    """
+    given = request.headers.get("If-Match")
+    if given is None or given.strip() == "*":
+        return None
+    text = given.strip()
+    if len(text) > TAG_LIMIT or not _is_tag(text):
+        raise ValidationError(
+            'If-Match is the ETag of an earlier answer, such as "2026-01-02T03:04:05Z", or *',
+            field="If-Match",
+            value=None,
+        )
+    return text[1:-1]
+
+
+def _is_tag(text: str) -> bool:
+    quoted = len(text) > 2 and text[0] == text[-1] == '"'  # noqa: PLR2004 - two quotes
+    return quoted and '"' not in text[1:-1] and text.isprintable()
