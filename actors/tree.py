@@ -26,7 +26,7 @@ from actors.issues import store as issues_store
 from actors.issues.facts import issue_outbox
 from actors.issues.git_worker import GitWorker
 from actors.issues.messages import JournalAdvanced
-from actors.issues.publisher import IssuePublisher
+from actors.issues.publisher import IssuePublisher, PublisherSettings
 from actors.issues.tracker import IssueTracker
 from actors.keeper import Keeper
 from actors.stores import Readers, Stores
@@ -120,6 +120,33 @@ def tree(system: System, world: World, doors: Sequence[ChildSpec] = ()) -> Child
         ]),
         child("reconciler", parts.reconciler),
         *([supervisor("doors", "one_for_one", doors)] if doors else []),
+    ], intensity=LAST_RESORT)  # fmt: skip
+
+
+def issues_tree(system: System, world: World) -> ChildSpec:
+    """Only what keeps issues: for a command that works on them in its own process.
+
+    The events of what it does are told by the next system that runs whole: they are in the journal.
+    The ref waits for it, too, or for a sync: a commit for each command would be one for each line.
+    """
+    parts = _Parts(system, world)
+    return supervisor("root", "rest_for_one", [
+        supervisor("stores", "one_for_one", [
+            child("beads_writer", parts.beads_writer, shutdown_s=30.0),
+            child("git_worker", parts.git_worker, shutdown_s=90.0),
+        ]),
+        supervisor("issues", "one_for_one", [
+            child("tracker", parts.tracker),
+            child("publisher", parts.publisher_without_ref, shutdown_s=90.0),
+        ]),
+    ], intensity=LAST_RESORT)  # fmt: skip
+
+
+def reading_tree(system: System, world: World) -> ChildSpec:
+    """Only what answers for issues, from databases that this process may not write."""
+    parts = _Parts(system, world)
+    return supervisor("root", "rest_for_one", [
+        child("tracker", parts.tracker_that_reads),
     ], intensity=LAST_RESORT)  # fmt: skip
 
 
@@ -220,9 +247,16 @@ class _Parts:
         )
 
     def tracker(self) -> IssueTracker:
+        return self._tracker(takes_in=True)
+
+    def tracker_that_reads(self) -> IssueTracker:
+        return self._tracker(takes_in=False)
+
+    def _tracker(self, *, takes_in: bool) -> IssueTracker:
         return IssueTracker(
             writer=self._name("beads_writer"),
             files=self._name("git_worker"),
+            takes_in=takes_in,
             database=self._world.data.beads_db,
             pool=self._world.stores.beads.pool,
             directory=self._world.repo,
@@ -231,9 +265,16 @@ class _Parts:
         )
 
     def publisher(self) -> IssuePublisher:
+        return self._publisher(PublisherSettings())
+
+    def publisher_without_ref(self) -> IssuePublisher:
+        return self._publisher(PublisherSettings(record=False))
+
+    def _publisher(self, settings: PublisherSettings) -> IssuePublisher:
         return IssuePublisher(
             writer=self._name("beads_writer"),
             files=self._name("git_worker"),
+            settings=settings,
             database=self._world.data.beads_db,
             clock=self._world.clock,
         )

@@ -59,9 +59,37 @@ class Client:
         headers = {"Idempotency-Key": key}
         return self._answer(lambda: self.http.post(path, json=dict(body), headers=headers))
 
-    def _answer(self, send: Callable[[], httpx2.Response]) -> dict[str, Any]:
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        params: Params | None = None,
+        key: str | None = None,
+    ) -> dict[str, Any]:
+        """Sends a request that changes something.
+
+        A `key` makes the server do it once, however often it arrives. Without one it is not sent
+        again when its connection breaks: whether it was done is then not known.
+        """
+        headers = {} if key is None else {"Idempotency-Key": key}
+
+        def once() -> httpx2.Response:
+            asked = None if params is None else dict(params)
+            given = None if body is None else dict(body)
+            return self.http.request(method, path, headers=headers, params=asked, json=given)
+
+        if key is not None:
+            return self._answer(once)
         try:
-            return _parse(_sent_again_if_broken(send))
+            return self._answer(once, again=False)
+        except _Broken as err:
+            raise _unknown(self.base_url, str(err.__cause__)) from err
+
+    def _answer(self, send: Callable[[], httpx2.Response], *, again: bool = True) -> dict[str, Any]:
+        try:
+            return _parse(_sent_again_if_broken(send) if again else _sent_once(send))
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as err:
             raise unreachable(self.base_url, str(err)) from err
         except httpx2.TimeoutException as err:
@@ -114,6 +142,27 @@ def _sent_again_if_broken(send: Callable[[], httpx2.Response]) -> httpx2.Respons
         return send()
     except (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError):
         return send()
+
+
+class _Broken(Exception):  # noqa: N818 - a state of the wire, and never seen outside
+    pass
+
+
+def _sent_once(send: Callable[[], httpx2.Response]) -> httpx2.Response:
+    try:
+        return send()
+    except (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError) as err:
+        raise _Broken from err
+
+
+def _unknown(base_url: str, reason: str) -> Problem:
+    return Problem(
+        "The connection broke",
+        f"{base_url}: {reason}",
+        code="outcome_unknown",
+        exit_code=ExitCode.UNREACHABLE,
+        hint="it may have been done: look before you ask again",
+    )
 
 
 def _parse(response: httpx2.Response) -> dict[str, Any]:

@@ -42,6 +42,7 @@ _OUTPUT = Parameter(
     name=["--output", "-o"], env_var="BEADFLOW_OUTPUT", help="Write for people, or for programs."
 )
 
+_JSON = Parameter(negative="", show_default=False, help="The same as -o json.")
 
 _RIGHTS = "check who owns it and its directory, and who may read and write there"
 _ROOM = "free some space and try again"
@@ -80,6 +81,35 @@ app.command(
     "cli.workflow:app",
     name="workflow",
     help="Start and steer workflows, and see what they do and what they found.",
+)
+app.command(
+    "cli.issue:app",
+    name="issue",
+    help="Create, find, change, connect and claim issues.",
+)
+app.command(
+    "cli.readiness:ready",
+    name="ready",
+    help="Show the issues that can be worked on now, or take the first.",
+    help_epilogue="Examples:\n\n  beadflow ready -n 3\n\n  beadflow ready --claim -o json",
+)
+app.command(
+    "cli.claims:claim",
+    name="claim",
+    help="Take an issue to work on.",
+    help_epilogue="Example:\n\n  beadflow claim shop-a1b",
+)
+app.command(
+    "cli.editing:close",
+    name="done",
+    help="Close issues that are done.",
+    help_epilogue='Example:\n\n  beadflow done shop-a1b -r "Completed"',
+)
+app.command(
+    "cli.prime:prime",
+    name="prime",
+    help="Print how agents work with the issues.",
+    help_epilogue="Example:\n\n  beadflow prime",
 )
 app.command(
     "cli.db:app",
@@ -123,8 +153,9 @@ def _explain(topic: Sequence[str]) -> None:
 def _launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     output: Annotated[Form, _OUTPUT] = "table",
+    json: Annotated[bool, _JSON] = False,
 ) -> int:
-    return _guarded(tokens, Output(output))
+    return _guarded(tokens, Output("json" if json else output))
 
 
 def run(tokens: Sequence[str]) -> int:

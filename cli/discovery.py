@@ -93,6 +93,11 @@ def server(where: Where) -> Client | None:
     return Client(url) if url else None
 
 
+def serves(where: Where) -> bool:
+    """Whether whoever holds the data directory can be asked."""
+    return _holder_url(where) is not None
+
+
 @contextlib.contextmanager
 def source(where: Where) -> Iterator[Source]:
     """Whoever can answer a read: the server if there is one, else the stores."""

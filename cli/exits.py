@@ -57,8 +57,9 @@ _BY_STATUS = {
 }
 
 
-# Not a matter of who was first: the code that should have answered is at fault.
-_BY_CODE = {"query_failed": ExitCode.FAILED}
+# Not a matter of who was first: the code that should have answered is at fault; and there may be
+# something to claim later.
+_BY_CODE = {"query_failed": ExitCode.FAILED, "nothing_ready": ExitCode.PENDING}
 
 
 def for_status(status: int, code: str = "") -> ExitCode:

@@ -1,11 +1,14 @@
 """Where commands write: data to stdout, everything else to stderr.
 
 In `table` form, people read it: aligned columns, a little colour on a terminal, none in a pipe or
-under NO_COLOR, and nothing cut off where nobody has a window of limited width. In `json` form,
-programs read it: an envelope whose `schema` names its shape and version. Fields may be added to a
-shape; a removed or changed one gets the next number.
+under NO_COLOR, and nothing cut off where nobody has a window of limited width. `csv` is the same
+columns for a spreadsheet. In `json` form, programs read it: an envelope whose `schema` names its
+shape and version. Fields may be added to a shape; a removed or changed one gets the next number.
+`yaml` is the same envelope; `jsonl` has one for each item of a list, a line each.
 """
 
+import csv
+import io
 import json
 import os
 import sys
@@ -15,18 +18,19 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.text import Text
 
-from cli import printable, table
+from cli import printable, table, yaml
 from cli.problem import Problem
 
-Form = Literal["table", "json"]
+Form = Literal["table", "json", "yaml", "jsonl", "csv"]
 
 
 class Output:
     """One command's output. Safe to use from the thread that watches."""
 
     def __init__(self, form: Form = "table") -> None:
-        """`form` is what the user asked for with `-o`."""
-        self.json = form == "json"
+        """`form` is what the user asked for with `-o`. `json` is set for all that programs read."""
+        self.form = form
+        self.json = form in {"json", "yaml", "jsonl"}
         self.data = _console(stderr=False)
         self.notes = _console(stderr=True)
 
@@ -38,25 +42,45 @@ class Output:
     @property
     def is_live_data(self) -> bool:
         """True when the data itself goes to such a terminal, for people."""
-        return not self.json and _redraws(self.data)
+        return self.form == "table" and _redraws(self.data)
 
     def envelope(self, shape: str, data: Any, **more: Any) -> None:
-        """Writes `data` as JSON under the schema `beadflow.<shape>/1`."""
-        self._json({"schema": f"beadflow.{shape}/1", "data": data, **more}, indent=2)
+        """Writes `data` under the schema `beadflow.<shape>/1`, for programs.
+
+        Where a list becomes lines, `more` is a last line of its own, without `data`.
+        """
+        schema = {"schema": f"beadflow.{shape}/1"}
+        if self.form != "jsonl" or not isinstance(data, list):
+            self._write({**schema, "data": data, **more})
+            return
+        for item in data:
+            self._write({**schema, "data": item})
+        if any(value is not None for value in more.values()):
+            self._write({**schema, **more})
 
     def record(self, shape: str, data: Any) -> None:
-        """Writes one JSON line of a stream that has no end to close an envelope with."""
-        self._json({"schema": f"beadflow.{shape}/1", "data": data}, indent=None)
+        """Writes one line of a stream that has no end to close an envelope with."""
+        if self.form == "yaml":
+            self._raw("---\n")
+            self._write({"schema": f"beadflow.{shape}/1", "data": data})
+        else:
+            self._json({"schema": f"beadflow.{shape}/1", "data": data}, indent=None)
 
     def table(
         self, columns: tuple[table.Column, ...], rows: Sequence[Sequence[table.Cell]]
     ) -> None:
+        if self.form == "csv":
+            self._raw(_csv([column.title for column in columns], rows))
+            return
         width = self.data.width if self.data.file.isatty() else None
         for row in table.lines(columns, rows, width):
             self.data.print(row, soft_wrap=True)
 
     def fields(self, pairs: Mapping[str, str]) -> None:
-        """Writes one record, a field a line; empty ones are left out."""
+        """Writes one record, a field a line; empty ones are left out, but not of a `csv`."""
+        if self.form == "csv":
+            self._raw(_csv(list(pairs), [list(pairs.values())]))
+            return
         for row in table.fields(pairs):
             self.data.print(row, soft_wrap=True)
 
@@ -80,13 +104,26 @@ class Output:
 
     def refuse(self, problem: Problem) -> None:
         """Says what could not be done: to people on stderr and, in JSON form, on stdout as well."""
-        self.notes.print(_error(problem), soft_wrap=True)
+        self.complain(problem)
         if self.json:
-            self._json({"error": error_object(problem)}, indent=2)
+            self._write({"error": error_object(problem)})
+
+    def complain(self, problem: Problem) -> None:
+        """Says it to people only, for a command that did other things, which are its data."""
+        self.notes.print(_error(problem), soft_wrap=True)
+
+    def _write(self, value: dict[str, Any]) -> None:
+        if self.form == "yaml":
+            self._raw(yaml.dump(value))
+        else:
+            self._json(value, indent=None if self.form == "jsonl" else 2)
 
     def _json(self, value: Any, indent: int | None) -> None:
         # Pure ASCII: it survives every encoding, and no character in it can steer a terminal.
-        self.data.file.write(json.dumps(value, indent=indent, ensure_ascii=True) + "\n")
+        self._raw(json.dumps(value, indent=indent, ensure_ascii=True) + "\n")
+
+    def _raw(self, text: str) -> None:
+        self.data.file.write(text)
         self.data.file.flush()
 
 
@@ -108,6 +145,18 @@ def _error(problem: Problem) -> Text:
     if problem.hint:
         text.append("\nhint: ", "cyan").append(printable.line(problem.hint))
     return text
+
+
+def _csv(heading: Sequence[str], rows: Sequence[Sequence[table.Cell]]) -> str:
+    written = io.StringIO()
+    lines = csv.writer(written, lineterminator="\n")
+    lines.writerow(heading)
+    lines.writerows([_cell(cell) for cell in row] for row in rows)
+    return written.getvalue()
+
+
+def _cell(cell: table.Cell) -> str:
+    return printable.line(cell if isinstance(cell, str) else cell.plain)
 
 
 def _redraws(console: Console) -> bool:

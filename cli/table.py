@@ -20,6 +20,8 @@ _TONES = {
     "active": "cyan",
     "paused": "yellow",
     "stalled": "yellow",
+    "blocked": "yellow",
+    "in_progress": "cyan",
     "restarting": "yellow",
     "stopping": "yellow",
     "completed": "green",

@@ -1,0 +1,273 @@
+"""Issues without a server: a command that runs what answers for them in its own process.
+
+Only the stores and the issues are started, never the engine. Who writes holds the data directory's
+lock meanwhile and has the published file written before it lets go. Who only reads does without the
+lock, unless somebody else's changes to the file have to be taken in first.
+
+The system runs in a thread, so that the command above it stays a plain sequence of requests.
+Imported when nobody serves and not before, because it brings the stores and the actors along.
+"""
+
+import contextlib
+import queue
+import random
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+import trio
+
+from actors.clock import system_clock
+from actors.issues.messages import Flush
+from actors.stores import open_stores
+from actors.telemetry import Meters
+from actors.tree import World, issues_tree, reading_tree
+from actors.workflows.definition import Definitions
+from api.app import create_app
+from cli import problem
+from cli.client import Params
+from cli.exits import ExitCode
+from cli.problem import Problem
+from cli.running import Place, configure_logging, doors_of, place
+from storage.agreement import is_new, refuse_incomplete
+from storage.database import open_reader
+from storage.databases import databases
+from storage.errors import StoreLocked
+from storage.exchange import refuse_unfinished
+from storage.issues import queries
+from storage.issues.file import PUBLISHED, present_sha256
+from storage.migrate import applied
+from supervision import (
+    ActorDeadError,
+    ActorRestarting,
+    AskTimeout,
+    Refused,
+    StartError,
+    System,
+    ask,
+)
+
+BASE: Final = "http://localhost"
+LOG_LEVEL: Final = "error"
+FLUSH_S: Final = 90.0
+LOOK_S: Final = 0.05
+TAKE_IN_S: Final = 2.0
+"""How long a reader waits for the lock, to take in what others wrote into the file."""
+
+_CLIENT_ERROR: Final = 400
+
+
+class Local:
+    """Answers requests from the system of this process."""
+
+    def __init__(self, app: Any, token: trio.lowlevel.TrioToken) -> None:
+        self._app = app
+        self._token = token
+
+    def get(self, path: str, params: Params | None = None) -> dict[str, Any]:
+        return self.send("GET", path, params=params)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        params: Params | None = None,
+        key: str | None = None,
+    ) -> dict[str, Any]:
+        """As `Client.send`. There is no connection here that could break."""
+        headers = {} if key is None else {"Idempotency-Key": key}
+        asked = None if params is None else dict(params)
+        given = None if body is None else dict(body)
+
+        async def request() -> tuple[int, bytes, Any]:
+            transport = httpx2.ASGITransport(app=self._app)
+            async with httpx2.AsyncClient(transport=transport, base_url=BASE) as client:
+                answer = await client.request(
+                    method, path, headers=headers, params=asked, json=given
+                )
+            found = answer.json() if answer.is_success else None
+            return answer.status_code, answer.content, found
+
+        status, content, found = trio.from_thread.run(request, trio_token=self._token)
+        if status >= _CLIENT_ERROR:
+            raise problem.from_answer(status, content)
+        return dict(found)
+
+
+@contextmanager
+def writing(
+    repo: Path | None, data_dir: Path | None, *, served: Callable[[], bool], patience_s: float
+) -> Iterator[Local | None]:
+    """Hold the data directory and answer for its issues until the block ends.
+
+    The published file is up to date when it has ended. Another command that holds the lock is
+    waited for, for `patience_s` seconds. Gives None when it is a server by then, which `served`
+    says.
+
+    Raises:
+        StoreLocked: another process holds it for longer.
+        Problem: the system did not start.
+        StorageError: a database cannot be opened.
+    """
+    configure_logging(LOG_LEVEL)
+    where = place(repo, data_dir)
+    if not _held_in_time(where, served, patience_s):
+        yield None
+        return
+    with contextlib.closing(_Releasing(where)), _running(where, writes=True) as local:
+        yield local
+
+
+@contextmanager
+def reading(repo: Path | None, data_dir: Path | None) -> Iterator[Local | None]:
+    """Answer for the issues as they are on the disk. Gives None where there are no data at all."""
+    configure_logging(LOG_LEVEL)
+    where = place(repo, data_dir)
+    refuse_unfinished(where.data.path)
+    published = present_sha256(where.repo / PUBLISHED)
+    if is_new(where.data.path) and published is None:
+        yield None
+        return
+    if not _is_current(where, published) and _held_if_free(where):
+        with contextlib.closing(_Releasing(where)), _running(where, writes=True) as local:
+            yield local
+        return
+    refuse_incomplete(where.data.path)
+    with _running(where, writes=False) as local:
+        yield local
+
+
+def _is_current(where: Place, published: str | None) -> bool:
+    """Whether a reader of the database sees all there is."""
+    beads = next(each for each in databases(where.data.path) if each.name == "beads")
+    if not beads.path.exists():
+        return False
+    with closing(open_reader(beads.path)) as connection:
+        steps = applied(connection)
+        if not steps or steps[-1].version < beads.newest:
+            return False
+        return published is None or published in queries.publication(connection).known
+
+
+def _held_in_time(where: Place, served: Callable[[], bool], patience_s: float) -> bool:
+    """Take the lock, waiting for other commands to let go; False when a server holds it."""
+    late_s = time.monotonic() + patience_s
+    while True:
+        try:
+            where.data.acquire()
+        except StoreLocked:
+            if served():
+                return False
+            if time.monotonic() > late_s:
+                raise
+            time.sleep(LOOK_S)
+        else:
+            return True
+
+
+def _held_if_free(where: Place) -> bool:
+    try:
+        return _held_in_time(where, lambda: False, TAKE_IN_S)
+    except StoreLocked:
+        return False
+
+
+class _Releasing:
+    """Lets go of the lock when it is closed."""
+
+    def __init__(self, where: Place) -> None:
+        self._where = where
+
+    def close(self) -> None:
+        self._where.data.release()
+
+
+@contextmanager
+def _running(where: Place, *, writes: bool) -> Iterator[Local]:
+    """The system, in a thread of its own, from its start to its orderly end."""
+    up: queue.SimpleQueue[tuple[Local, trio.Event] | BaseException] = queue.SimpleQueue()
+    failed: list[BaseException] = []
+
+    async def serve() -> None:
+        async with _system(where, writes=writes) as app:
+            token, end = trio.lowlevel.current_trio_token(), trio.Event()
+            up.put((Local(app, token), end))
+            await end.wait()
+
+    def run() -> None:
+        try:
+            trio.run(serve)
+        except BaseException as error:  # noqa: BLE001 - it is raised where somebody waits for it
+            failed.append(error)
+            up.put(error)
+
+    thread = threading.Thread(target=run, name="issues")
+    thread.start()
+    started = up.get()
+    if isinstance(started, BaseException):
+        thread.join()
+        raise started
+    local, end = started
+    try:
+        yield local
+    finally:
+        with contextlib.suppress(trio.RunFinishedError):
+            local._token.run_sync_soon(end.set)  # noqa: SLF001 - its own end
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+@asynccontextmanager
+async def _system(where: Place, *, writes: bool) -> AsyncIterator[Any]:
+    chance = random.SystemRandom()
+    meters = Meters()
+    opening = open_stores(where.data, chance=chance, observe=meters.observe_query, prepare=writes)
+    async with opening as stores, System.open() as system:
+        world = World(
+            data=where.data,
+            stores=stores,
+            repo=where.repo,
+            definitions=Definitions.of(()),
+            agents=(),
+            meters=meters,
+            clock=system_clock,
+            chance=chance,
+            incarnation="",
+            drives_all=False,
+        )
+        try:
+            await system.start((issues_tree if writes else reading_tree)(system, world))
+        except StartError as error:
+            raise _not_started(error) from error
+        yield create_app(doors_of(system, where, stores.presence))
+        if writes:
+            await _publish(system)
+
+
+async def _publish(system: System) -> None:
+    try:
+        await ask(system.named("publisher"), Flush(), deadline_s=FLUSH_S)
+    except (Refused, ActorDeadError, ActorRestarting, AskTimeout) as error:
+        raise Problem(
+            "What was asked is stored, but the issues' file could not be written",
+            str(error),
+            code="publication_failed",
+            exit_code=ExitCode.FAILED,
+            hint="the next command that changes an issue tries it again",
+        ) from error
+
+
+def _not_started(error: StartError) -> Problem:
+    return Problem(
+        "What answers for the issues did not start",
+        str(error),
+        code="start_failed",
+        exit_code=ExitCode.FAILED,
+    )
