@@ -45,5 +45,5 @@ def prime(*, out: Given) -> int:
     if out.json:
         out.envelope("prime", {"markdown": PROTOCOL})
     else:
-        out.markdown(PROTOCOL)
+        out.markdown(PROTOCOL.rstrip())
     return ExitCode.OK

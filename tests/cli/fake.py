@@ -109,10 +109,24 @@ def _handler(server: FakeServer) -> type[BaseHTTPRequestHandler]:
             self._seen(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self._say(server.answer("POST", urlsplit(self.path).path))
 
+        def do_PUT(self) -> None:
+            self._seen(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self._say(server.answer("PUT", urlsplit(self.path).path))
+
+        def do_DELETE(self) -> None:
+            self._seen(None)
+            self._say(server.answer("DELETE", urlsplit(self.path).path))
+
         def _seen(self, body: Any) -> None:
             url = urlsplit(self.path)
             headers = {name.lower(): value for name, value in self.headers.items()}
-            seen = Seen(self.command, url.path, dict(parse_qsl(url.query)), headers, body)
+            seen = Seen(
+                self.command,
+                url.path,
+                dict(parse_qsl(url.query, keep_blank_values=True)),
+                headers,
+                body,
+            )
             server.seen.append(seen)
 
         def _say(self, answer: Answer) -> None:

@@ -92,3 +92,36 @@ def tree(*, more: int = 0, **bus: Any) -> dict[str, Any]:
         "totals": {"shown": 5, "more": more, "by_state": {"running": 5}, "by_kind": {"task": 5}},
         "dead_letters": {"count": 0, "recent": []},
     }
+
+
+def issue(issue_id: str = "bd-1", **fields: Any) -> dict[str, Any]:
+    return {
+        "id": issue_id,
+        "title": "Fix the login",
+        "description": "",
+        "status": "open",
+        "priority": 1,
+        "issue_type": "bug",
+        "assignee": "",
+        "labels": ["web"],
+        "created_at": "2026-01-02T03:04:05Z",
+        "updated_at": "2026-01-02T03:04:06Z",
+        "closed_at": None,
+        "close_reason": "",
+        "created_by": "ann",
+        **fields,
+    }
+
+
+def explained(issue_id: str, *causes: dict[str, Any], ready: bool = False) -> dict[str, Any]:
+    return {"issue": issue(issue_id), "ready": ready, "causes": list(causes)}
+
+
+def claim(issue_id: str = "bd-1", **fields: Any) -> dict[str, Any]:
+    return {
+        "issue": issue(issue_id, status="in_progress", assignee="ann"),
+        "holder": "ann",
+        "token": 7,
+        "expires_at": "2026-01-02T03:34:05Z",
+        **fields,
+    }
