@@ -28,6 +28,7 @@ from actors.issues.git_worker import GitWorker
 from actors.issues.messages import JournalAdvanced
 from actors.issues.publisher import IssuePublisher, PublisherSettings
 from actors.issues.tracker import IssueTracker
+from actors.issues.unread import UnreadFile
 from actors.keeper import Keeper
 from actors.stores import Readers, Stores
 from actors.telemetry import Meters, Telemetry
@@ -146,7 +147,8 @@ def reading_tree(system: System, world: World) -> ChildSpec:
     """Only what answers for issues, from databases that this process may not write."""
     parts = _Parts(system, world)
     return supervisor("root", "rest_for_one", [
-        child("tracker", parts.tracker_that_reads),
+        child("git_worker", UnreadFile),
+        child("tracker", parts.tracker),
     ], intensity=LAST_RESORT)  # fmt: skip
 
 
@@ -247,16 +249,9 @@ class _Parts:
         )
 
     def tracker(self) -> IssueTracker:
-        return self._tracker(takes_in=True)
-
-    def tracker_that_reads(self) -> IssueTracker:
-        return self._tracker(takes_in=False)
-
-    def _tracker(self, *, takes_in: bool) -> IssueTracker:
         return IssueTracker(
             writer=self._name("beads_writer"),
             files=self._name("git_worker"),
-            takes_in=takes_in,
             database=self._world.data.beads_db,
             pool=self._world.stores.beads.pool,
             directory=self._world.repo,
