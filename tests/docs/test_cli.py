@@ -27,7 +27,24 @@ def commands(of: App, path: tuple[str, ...]) -> Iterator[tuple[str, App]]:
 
 
 COMMANDS = dict(commands(app, ("beadflow",)))
-SERVER = ("--url", "--repo", "--data-dir")
+SHARED = {
+    "Who answers": ("--url", "--repo", "--data-dir"),
+    "Which issues": (
+        *("--status", "--type", "--priority", "--assignee", "--unassigned"),
+        *("--label", "--label-any", "--exclude-label", "--parent"),
+    ),
+    "Parts of lists": ("--sort", "--reverse", "--all", "--limit", "--cursor"),
+    "Who asks": ("--actor",),
+    "Only ids": ("--silent",),
+}
+"""Options that many commands have, by the heading under which they stand."""
+
+SHORT = {
+    "beadflow issue ready": "beadflow ready",
+    "beadflow issue claim": "beadflow claim",
+    "beadflow issue close": "beadflow done",
+}
+"""Commands that have a shorter name, under which their options stand."""
 
 
 def test_every_command_has_its_heading_and_no_other_has() -> None:
@@ -38,9 +55,10 @@ def test_every_command_has_its_heading_and_no_other_has() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_s_options_are_those_of_its_table(command: str) -> None:
     real = _options(COMMANDS[command].assemble_argument_collection())
-    if set(SERVER) <= set(real):
-        assert _documented("Who answers") == {name: real.pop(name) for name in SERVER}
-    assert _documented(f"`{command}`") == real
+    for heading, shared in SHARED.items():
+        if set(shared) <= set(real):
+            assert _documented(heading) == {name: real.pop(name) for name in shared}
+    assert _documented(f"`{SHORT.get(command, command)}`") == real
 
 
 def test_the_options_of_all_commands_are_documented() -> None:
