@@ -51,7 +51,7 @@ Words = Annotated[list[str], BeforeValidator(_words), Field(max_length=WORDS_LIM
 Numbers = Annotated[list[int], BeforeValidator(_words), Field(max_length=WORDS_LIMIT)]
 
 
-class _Fields(Strict):
+class Fields(Strict):
     """Fields of an issue that may be set, whether it is new or not."""
 
     description: StrictStr | None = None
@@ -85,7 +85,7 @@ class DependsOn(Strict):
     type: StrictStr = "blocks"
 
 
-class NewIssueRequest(_Fields):
+class NewIssueRequest(Fields):
     """Body of POST /api/v1/issues."""
 
     title: StrictStr
@@ -98,7 +98,7 @@ class NewIssueRequest(_Fields):
         return {name: value for name, value in self.given().items() if value is not None}
 
 
-class UpdateRequest(_Fields):
+class UpdateRequest(Fields):
     """Body of PUT /api/v1/issues/{id}."""
 
     actor: Actor
@@ -192,7 +192,7 @@ class ReleaseRequest(ActorRequest):
     token: Token | None = None
 
 
-class _Filter(Strict):
+class Filter(Strict):
     """Which issues; each parameter that is given must hold."""
 
     status: Words = Field(default_factory=list)
@@ -224,7 +224,7 @@ class _Filter(Strict):
         )
 
 
-class IssuesQuery(_Filter):
+class IssuesQuery(Filter):
     """Query of GET /api/v1/issues."""
 
     sort: Sort = "updated"
@@ -240,7 +240,7 @@ class SearchQuery(IssuesQuery):
     q: str = Field(min_length=1, pattern=r"\S")
 
 
-class ReadyQuery(_Filter):
+class ReadyQuery(Filter):
     """Query of GET /api/v1/issues/ready."""
 
     policy: Policy = "priority"
@@ -248,13 +248,13 @@ class ReadyQuery(_Filter):
     limit: int = Field(default=10, ge=1, le=LIST_LIMIT)
 
 
-class BlockedQuery(_Filter):
+class BlockedQuery(Filter):
     """Query of GET /api/v1/issues/blocked."""
 
     limit: int = Field(default=50, ge=1, le=LIST_LIMIT)
 
 
-class ClaimReadyRequest(_Filter):
+class ClaimReadyRequest(Filter):
     """Body of POST /api/v1/issues/ready/claim: the filter of ready, and who claims."""
 
     actor: Actor

@@ -16,7 +16,7 @@ from actors.coordination.messages import HistoryRecord, ResultRecord, WorkflowTy
 from actors.facts import LOG, LoggedFact
 from actors.workflows.lint.reader import Finding
 from actors.workflows.requests import WAITING_LIMIT
-from api import models
+from api import issue_models, models
 from api.app import create_app, create_metrics_app
 from api.body import BODY_LIMIT_BYTES, DEPTH_LIMIT
 from api.doors import Where
@@ -32,10 +32,14 @@ PAGE = "docs/http.md"
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "WS")
 DECLARING = [*(ROOT / "api").rglob("*.py")]
 DECLARING += [ROOT / "actors" / "errors.py", ROOT / "supervision" / "errors.py"]
+DECLARING += [ROOT / "actors" / "issues" / "verbs.py"]
 DECLARING += [
     ROOT / "actors" / "workflows" / name
     for name in ("requests.py", "dispatcher.py", "outcome.py", "context.py")
 ]
+
+ISSUES = "/api/v1/issues"
+ONE = f"{ISSUES}/{{id}}"
 
 FIELDS: list[tuple[str, Any]] = [
     ("`POST /api/v1/workflows`", models.StartRequest),
@@ -51,6 +55,26 @@ FIELDS: list[tuple[str, Any]] = [
     ("A warning", Finding),
     ("`GET /api/v1/workflows/{id}/results`", ResultRecord),
     ("The workflow", models.Workflow),
+    (f"`POST {ISSUES}`", issue_models.NewIssueRequest),
+    (f"`GET {ISSUES}`", issue_models.IssuesQuery),
+    (f"`GET {ISSUES}/stats`", issue_models.StatsView),
+    (f"`GET {ONE}`", issue_models.ShownView),
+    (f"`DELETE {ONE}`", issue_models.DeleteQuery),
+    (f"`POST {ONE}/close`", issue_models.CloseRequest),
+    (f"`POST {ONE}/reopen`", issue_models.ReopenRequest),
+    (f"`POST {ONE}/defer`", issue_models.DeferRequest),
+    (f"`POST {ONE}/restore`", issue_models.ActorRequest),
+    (f"`POST {ONE}/comments`", issue_models.CommentRequest),
+    (f"`POST {ONE}/labels`", issue_models.LabelsRequest),
+    (f"`POST {ONE}/dependencies`", issue_models.DependencyRequest),
+    (f"`DELETE {ONE}/dependencies/{{other}}`", issue_models.ActorQuery),
+    (f"`GET {ONE}/tree`", issue_models.TreeQuery),
+    (f"`POST {ONE}/claim`", issue_models.ClaimRequest),
+    (f"`POST {ONE}/heartbeat`", issue_models.HeartbeatRequest),
+    (f"`POST {ONE}/release`", issue_models.ReleaseRequest),
+    ("An explained issue", issue_models.ExplainedView),
+    ("A cause", issue_models.CauseView),
+    ("A claim", issue_models.ClaimView),
     ("`WS /api/v1/events`", models.EventsQuery),
     ("`GET /api/v1/system`", Where),
     ("An actor", models.Actor),
@@ -69,6 +93,27 @@ def test_every_route_has_its_heading_and_no_other_has() -> None:
 @pytest.mark.parametrize(("title", "model"), FIELDS, ids=[title for title, _ in FIELDS])
 def test_the_fields_under_a_heading_are_those_of_its_model(title: str, model: Any) -> None:
     assert first_names(section(PAGE, title)) == _fields(model)
+
+
+@pytest.mark.parametrize(
+    ("title", "model", "beside"),
+    [
+        (f"`GET {ISSUES}/search`", issue_models.SearchQuery, issue_models.IssuesQuery),
+        (f"`GET {ISSUES}/ready`", issue_models.ReadyQuery, issue_models.Filter),
+        (f"`GET {ISSUES}/blocked`", issue_models.BlockedQuery, issue_models.Filter),
+        (f"`POST {ISSUES}/ready/claim`", issue_models.ClaimReadyRequest, issue_models.Filter),
+        (f"`PUT {ONE}`", issue_models.UpdateRequest, issue_models.Fields),
+    ],
+)
+def test_a_heading_that_refers_to_another_s_fields_has_the_rest(
+    title: str, model: Any, beside: Any
+) -> None:
+    rest = [name for name in _fields(model) if name not in _fields(beside)]
+    assert first_names(section(PAGE, title)) == rest
+
+
+def test_the_fields_that_an_issue_always_has_are_documented() -> None:
+    assert first_names(section(PAGE, "The issue")) == list(issue_models.ALWAYS)
 
 
 def test_the_fields_of_a_log_line_and_its_query_are_documented() -> None:
@@ -137,6 +182,8 @@ def test_the_page_states_the_limits_of_the_code() -> None:
     assert text.count(f"up to {control.REASON_CHARACTERS} characters") == 3
     assert f"any JSON, up to {control.VALUE_LIMIT_BYTES // 1024} KiB" in text
     assert text.count(f"{WAITING_LIMIT:,}") == 2
+    assert text.count(f"1 to {issue_models.TTL_LIMIT_S:,.0f}") == 2
+    assert f"who asks, 1 to {issue_models.ACTOR_LIMIT} characters" in text
     assert f"nothing else for {HEARTBEAT_S:g} seconds" in text
     assert f"the last {REMEMBERED} of them" in text
     assert text.count(f"at most {models.REASON_LIMIT} characters, in one line") == 2
@@ -150,7 +197,8 @@ def _nothing() -> Any:
 
 def _routes(app: Any) -> Iterator[str]:
     for rule in app.url_map.iter_rules():
-        path = rule.rule.replace("<workflow_id>", "{id}")
+        path = rule.rule.replace("<workflow_id>", "{id}").replace("<issue_id>", "{id}")
+        path = path.replace("<other>", "{other}")
         if rule.websocket:
             yield f"WS {path}"
         else:
