@@ -21,12 +21,14 @@ from actors.coordination.intents import Intents
 from actors.coordination.manager import WorkflowManager
 from actors.coordination.reconciler import Reconciler
 from actors.hints import hint
-from actors.issues import claims
+from actors.issues import claims, sync_store
 from actors.issues import store as issues_store
 from actors.issues.facts import issue_outbox
+from actors.issues.git_remote import GitRemote
 from actors.issues.git_worker import GitWorker
 from actors.issues.messages import JournalAdvanced
 from actors.issues.publisher import IssuePublisher, PublisherSettings
+from actors.issues.sync import IssueSync
 from actors.issues.tracker import IssueTracker
 from actors.issues.unread import UnreadFile
 from actors.keeper import Keeper
@@ -73,6 +75,8 @@ class World:
         poison: database writers accept `Poison`, a message that kills them (tests only).
         drives_all: False leaves workflows alone that this process did not start.
         retention_days: how long ended workflows are kept; 0 keeps them for ever.
+        git_mode: "ref", "branch" or "off": how the issues are kept in Git.
+        prefix: of new issues; "" takes the one that most issues have.
     """
 
     data: DataDir
@@ -87,6 +91,8 @@ class World:
     poison: bool = False
     drives_all: bool = True
     retention_days: int = 0
+    git_mode: str = "ref"
+    prefix: str = ""
 
 
 def tree(system: System, world: World, doors: Sequence[ChildSpec] = ()) -> ChildSpec:
@@ -99,12 +105,14 @@ def tree(system: System, world: World, doors: Sequence[ChildSpec] = ()) -> Child
             child("tempolite_writer", parts.tempolite_writer, shutdown_s=30.0),
             child("beads_writer", parts.beads_writer, shutdown_s=30.0),
             child("git_worker", parts.git_worker, shutdown_s=90.0),
+            child("git_remote", parts.git_remote, shutdown_s=130.0),
         ]),
         child("event_bus", parts.event_bus),
         child("intents", parts.intents),
         supervisor("issues", "one_for_one", [
             child("tracker", parts.tracker),
             child("publisher", parts.publisher, shutdown_s=90.0),
+            child("sync", parts.sync),
         ]),
         supervisor("coordination", "one_for_one", [
             child("manager", parts.manager),
@@ -193,7 +201,7 @@ class _Parts:
             hint(publisher, JournalAdvanced())
 
         readers = self._world.stores.beads
-        handlers = {**issues_store.HANDLERS, **claims.HANDLERS}
+        handlers = {**issues_store.HANDLERS, **claims.HANDLERS, **sync_store.HANDLERS}
         return self._writer("beads", readers, handlers, wake)
 
     def _writer(
@@ -225,8 +233,16 @@ class _Parts:
         return GitWorker(
             data.beads_db,
             self._world.repo / PUBLISHED,
-            repository=self._world.repo if data.git else None,
+            repository=self._repository(),
+            mode=self._world.git_mode,
         )
+
+    def git_remote(self) -> GitRemote:
+        return GitRemote(self._repository(), mode=self._world.git_mode)
+
+    def _repository(self) -> Path | None:
+        uses_git = self._world.data.git and self._world.git_mode != "off"
+        return self._world.repo if uses_git else None
 
     def event_bus(self) -> EventBus:
         stores = self._world.stores
@@ -256,11 +272,12 @@ class _Parts:
             pool=self._world.stores.beads.pool,
             directory=self._world.repo,
             home=self._world.stores.identity.home,
+            prefix=self._world.prefix,
             clock=self._world.clock,
         )
 
     def publisher(self) -> IssuePublisher:
-        return self._publisher(PublisherSettings())
+        return self._publisher(PublisherSettings(record=self._world.git_mode == "ref"))
 
     def publisher_without_ref(self) -> IssuePublisher:
         return self._publisher(PublisherSettings(record=False))
@@ -272,6 +289,17 @@ class _Parts:
             settings=settings,
             database=self._world.data.beads_db,
             clock=self._world.clock,
+        )
+
+    def sync(self) -> IssueSync:
+        return IssueSync(
+            writer=self._name("beads_writer"),
+            files=self._name("git_worker"),
+            remotes=self._name("git_remote"),
+            publisher=self._name("publisher"),
+            mode=self._world.git_mode,
+            clock=self._world.clock,
+            chance=self._world.chance,
         )
 
     def manager(self) -> WorkflowManager:

@@ -322,3 +322,29 @@ class RefMoved(GitError):
         )
         self.ref = ref
         self.expected = expected
+
+
+class RemoteFailed(GitError):
+    """A remote could not be fetched from or pushed to.
+
+    `reason` is "unreachable", "denied" (it does not let us in), "rejected" (it does not take what
+    is pushed), "protocol" (a URL that is not used) or "unknown" (there is no such remote).
+    """
+
+    def __init__(self, operation: str, detail: str, *, reason: str) -> None:
+        super().__init__(operation, detail)
+        self.reason = reason
+
+
+class PushRejected(GitError):
+    """The remote's ref is no longer where it was seen: somebody else pushed."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("push", detail)
+
+
+class BranchBusy(GitError):
+    """Nothing can be committed on the branch now; nothing was changed."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("commit", detail)

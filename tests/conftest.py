@@ -1,6 +1,7 @@
 """Fixtures every suite shares."""
 
 import logging
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,13 @@ def pytest_terminal_summary(
 def repo(tmp_path: Path) -> Path:
     """A real Git repository with one commit."""
     return git_repository(tmp_path / "repo")
+
+
+@pytest.fixture(autouse=True)
+def _no_git_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests has a name and settings of their own."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ from typing import Final
 
 import structlog
 
+from actors.issues import meeting
 from actors.issues.merge import merge_rows
 from actors.issues.messages import (
     CompareFile,
@@ -28,10 +29,22 @@ from actors.issues.messages import (
     Recorded,
     RecordFile,
 )
-from storage.errors import StorageError
-from storage.git import ISSUES_REF, Repository
+from actors.issues.sync_messages import (
+    SHOWN,
+    CommitFile,
+    Committed,
+    Difference,
+    MergeCommit,
+    Merged,
+    NoteRemote,
+    RecordMerge,
+    SyncRefused,
+)
+from storage.errors import BranchBusy, StorageError
+from storage.git import ISSUES_REF, Repository, tracking_ref
 from storage.inline import open_inline
 from storage.issues import file, jsonl, published, queries
+from storage.issues.file import PUBLISHED
 from storage.issues.jsonl import Row
 from storage.issues.published import Loaded
 from supervision import BlockingActor
@@ -50,13 +63,17 @@ class GitWorker(BlockingActor):
         database: beads.db, migrated already.
         path: the published file; its directory is made when it is first written.
         repository: where the work tree of the file lies, or None to leave Git alone.
+        mode: "ref" records the file on its ref, "branch" commits it when asked.
     """
 
-    def __init__(self, database: Path, path: Path, *, repository: Path | None) -> None:
+    def __init__(
+        self, database: Path, path: Path, *, repository: Path | None, mode: str = "ref"
+    ) -> None:
         super().__init__()
         self._database = database
         self._path = path
         self._where = repository
+        self._mode = mode
         self._repository: Repository | None = None
         self._recordings = 0
         self._conn: sqlite3.Connection
@@ -88,6 +105,15 @@ class GitWorker(BlockingActor):
                 return self._install(message)
             case RecordFile():
                 return self._record()
+            case MergeCommit():
+                return self._merge(message)
+            case RecordMerge():
+                return self._record_merge(message)
+            case NoteRemote():
+                self._note_remote(message)
+                return None
+            case CommitFile():
+                return self._commit_file(message)
             case _:
                 return super().on_receive(message)
 
@@ -144,19 +170,85 @@ class GitWorker(BlockingActor):
     def _record(self) -> Recorded:
         with _as_refusal("record the issues in Git"):
             repository = self._opened()
-            if repository is None or not self._path.exists():
+            if repository is None or self._mode != "ref" or not self._path.exists():
                 return Recorded(commit=None)
             commit = repository.record(self._path, MESSAGE)
             if commit is not None:
-                self._recordings += 1
-                if self._recordings % MAINTAIN_AFTER == 0:
-                    repository.maintain()
+                self._keep_packed(repository)
             return Recorded(commit=commit)
+
+    def _keep_packed(self, repository: Repository) -> None:
+        self._recordings += 1
+        if self._recordings % MAINTAIN_AFTER == 0:
+            repository.maintain()
+
+    def _merge(self, message: MergeCommit) -> Merged:
+        with _read_transaction(self._conn):
+            lines = queries.lines_by_id(self._conn)
+        with _as_refusal("merge with what was fetched"):
+            repository = self._required()
+            tip = repository.commit_at()
+            bases = repository.merge_bases(tip, message.theirs) if tip and message.theirs else ()
+            theirs = repository.read_at(message.theirs) if message.theirs else None
+            past = [repository.read_at(base) or b"" for base in bases]
+        related = not (tip and message.theirs) or bool(bases)
+        merged, unread = _merged(lines, theirs or b"", past, related=related)
+        if unread:
+            with _as_refusal("keep what could not be read"):
+                file.keep(self._path.with_name(file.QUARANTINE_NAME), unread)
+        return merged
+
+    def _record_merge(self, message: RecordMerge) -> str:
+        data = self._compose().data
+        with _as_refusal("record the issues in Git"):
+            repository = self._required()
+            before = repository.commit_at()
+            if message.theirs is None:
+                commit = repository.record(data, MESSAGE) or repository.commit_at() or ""
+            else:
+                commit = repository.merge(data, message.theirs, MESSAGE)
+            if commit != before:
+                self._keep_packed(repository)
+            return commit
+
+    def _note_remote(self, message: NoteRemote) -> None:
+        with _as_refusal("remember the remote's issues"):
+            self._required().adopt_commit(message.commit, ref=tracking_ref(message.remote))
+
+    def _commit_file(self, message: CommitFile) -> Committed:
+        with _as_refusal("commit the issues"):
+            repository = self._required()
+            data = file.read(self._path)
+            head = repository.head_commit()
+            there = (repository.read_at(head, PUBLISHED.as_posix()) if head else None) or b""
+            commit = None
+            if data is not None and not message.dry_run:
+                try:
+                    commit = repository.commit_on_branch(data, self._place(), MESSAGE)
+                except BranchBusy as err:
+                    raise SyncRefused(f"the issues cannot be committed: {err.detail}") from err
+        alike = frozenset(there.split(b"\n")) & frozenset((data or b"").split(b"\n"))
+        before, after = (meeting.read_side(one, without=alike).rows for one in (there, data or b""))
+        outgoing = list(meeting.changes(before, after))
+        return Committed(
+            commit=commit,
+            outgoing=tuple(_listed(outgoing, before, after)),
+            outgoing_count=len(outgoing),
+        )
+
+    def _place(self) -> Path:
+        return self._path.parent.resolve() / self._path.name
+
+    def _required(self) -> Repository:
+        repository = self._opened()
+        if repository is None:
+            raise SyncRefused("there is no Git repository, or git_mode is off")
+        return repository
 
     def _opened(self) -> Repository | None:
         if self._repository is None and self._where is not None:
             found = Repository.discover(self._where)
-            if found is not None:
+            if found is not None and self._mode == "ref":
                 self._hide(found)
             self._repository = found
         return self._repository
@@ -166,7 +258,9 @@ class GitWorker(BlockingActor):
 
         A database that ever held one knows better, also that there is none left.
         """
-        if self._repository is None or self._path.exists() or queries.last_seq(self._conn):
+        if self._repository is None or self._mode != "ref" or self._path.exists():
+            return
+        if queries.last_seq(self._conn):
             return
         if data := self._repository.read():
             with suppress(file.FileChangedError):  # somebody has just brought another one
@@ -175,17 +269,61 @@ class GitWorker(BlockingActor):
 
     def _hide(self, repository: Repository) -> None:
         """Keep the file out of `git status`, unless the user's own branch holds it."""
-        tree, place = repository.where.work_tree, self._path.parent.resolve() / self._path.name
+        tree, place = repository.where.work_tree, self._place()
         if tree is None or not place.is_relative_to(tree) or repository.tracks(place):
             return
         for name in file.companions(place):
             repository.exclude(f"/{name.relative_to(tree).as_posix()}")
 
     def _close(self) -> None:
-        if self._repository is not None:
-            self._repository.close()
         if hasattr(self, "_conn"):
             self._conn.close()
+
+
+def _merged(
+    lines: dict[str, str], theirs: bytes, past: list[bytes], *, related: bool
+) -> tuple[Merged, tuple[bytes, ...]]:
+    """Merge another clone's file with our lines; only what differs is read at all."""
+    alike = frozenset(line.encode() for line in lines.values()) & frozenset(theirs.split(b"\n"))
+    other = meeting.read_side(theirs, without=alike)
+    mine = {
+        name: jsonl.parse(line)
+        for name, line in lines.items()
+        if name in other.rows or line.encode() not in alike
+    }
+    bases = [meeting.read_side(data, without=alike).rows for data in past]
+    # What could not be read there is not gone from there.
+    there = other.rows if not other.quarantined else {**_known(bases, mine), **other.rows}
+    merged = meeting.meet(bases, mine, there)
+    incoming = list(meeting.changes(mine, merged))
+    outgoing = list(meeting.changes(other.rows, merged))
+    found = Merged(
+        rows=tuple((name, lines.get(name), _line(merged.get(name))) for name, _ in incoming),
+        related=related,
+        incoming=tuple(_listed(incoming, mine, merged)),
+        outgoing=tuple(_listed(outgoing, other.rows, merged)),
+        incoming_count=len(incoming),
+        outgoing_count=len(outgoing),
+        quarantined=len(other.quarantined),
+        renamed=(),
+    )
+    return found, other.quarantined
+
+
+def _known(bases: list[dict[str, Row]], mine: dict[str, Row]) -> dict[str, Row]:
+    return {name: row for base in bases for name, row in base.items() if name in mine}
+
+
+def _line(row: Row | None) -> str | None:
+    return None if row is None else jsonl.encode_text(row)
+
+
+def _listed(
+    changes: list[tuple[str, str]], before: dict[str, Row], after: dict[str, Row]
+) -> Iterator[Difference]:
+    for name, kind in changes[:SHOWN]:
+        title = (after.get(name) or before[name]).get("title") or ""
+        yield Difference(issue_id=name, kind=kind, title=title)
 
 
 def _differences(base: dict[str, str], loaded: Loaded) -> Iterator[tuple[str, str | None]]:

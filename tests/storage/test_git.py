@@ -276,10 +276,44 @@ def test_without_git_the_error_says_so(
 
 
 def test_git_runs_in_a_session_of_its_own_so_that_an_interrupt_is_ours_alone(
-    repo: Repository,
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    repo.record(b"{}\n", "first")
-    assert repo.read() == b"{}\n"
-    reader = repo._runner.repo.git.cat_file_all
-    assert reader is not None
-    assert os.getsid(reader.proc.pid) != os.getsid(0)
+    telling = tmp_path / "bin" / "git"
+    telling.parent.mkdir()
+    telling.write_text("#!/bin/sh\nps -o sid= -p $$ >&2\nexit 1\n")
+    telling.chmod(0o755)
+    with opened(place) as repo:
+        monkeypatch.setenv("PATH", f"{telling.parent}:{os.environ['PATH']}")
+        with pytest.raises(GitError) as told:
+            repo._run("mktree")
+    assert int(told.value.detail) != os.getsid(0)
+
+
+def test_the_users_own_configuration_names_the_author(
+    repo: Repository, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "gitconfig"
+    config.write_text(
+        "[user]\nname = Grace\nemail = grace@example.org\n[author]\nname = G. Hopper\n"
+    )
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    repo.record(b"1\n", "First")
+    shown = git(place, "log", "-1", "--format=%an <%ae> %cn <%ce>", ISSUES_REF)
+    assert shown == "G. Hopper <grace@example.org> Grace <grace@example.org>"
+
+
+def test_nothing_of_the_callers_environment_reaches_a_command(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_TRACE", str(tmp_path / "trace"))
+    monkeypatch.setenv("GIT_TRACE2", str(tmp_path / "trace"))
+    repo.record(b"1\n", "First")
+    assert not (tmp_path / "trace").exists()
+
+
+def test_a_command_that_prints_without_end_is_ended(place: Path) -> None:
+    repo = opened(place)
+    repo.record(b"x" * 5000 + b"\n", "First")
+    repo._runner._output_limit_bytes = 1000
+    with pytest.raises(GitError, match="prints more"):
+        repo.read()

@@ -1,0 +1,63 @@
+"""How a merge with another clone enters beads.db: by its writer, inside its transaction."""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Final
+
+from actors.errors import Conflict
+from actors.issues import entries
+from actors.issues.meeting import settle
+from actors.issues.sync_messages import AdoptMerge
+from actors.writer import Handler
+from storage.issues import instants, jsonl, queries
+from storage.issues.jsonl import Row
+
+
+def adopt_merge(conn: sqlite3.Connection, command: AdoptMerge) -> int:
+    adopted = (_adopt(conn, *row, command.at) for row in command.rows)
+    return sum(adopted)
+
+
+def _adopt(
+    conn: sqlite3.Connection, issue_id: str, seen: str | None, made: str | None, at: str
+) -> bool:
+    """Take in one row. The published file does not change by this, so neither does its base."""
+    ours = queries.get_line(conn, issue_id)
+    if ours == made:
+        return False
+    base, mine, theirs = _parsed(seen), _parsed(ours), _parsed(made)
+    if ours != seen and not _is_same_issue(mine, theirs):
+        raise Conflict(f"issue {issue_id} was changed while it got another id; merge anew")
+    merged = theirs if ours == seen else settle(base, mine, theirs)
+    before = queries.published_line(conn, issue_id)
+    if merged is None:
+        queries.delete_row(conn, issue_id)
+    elif queries.put_row(conn, merged) == ours:
+        return False
+    queries.append_journal(
+        conn,
+        issue_id,
+        "removed" if merged is None else "adopted",
+        detail=entries.detail(mine or {}, merged or {}),
+        base=before,
+        at=at,
+    )
+    return True
+
+
+def _parsed(line: str | None) -> Row | None:
+    return None if line is None else jsonl.parse(line)
+
+
+def _is_same_issue(one: Row | None, other: Row | None) -> bool:
+    if one is None or other is None:
+        return True
+    return _creation(one) == _creation(other)
+
+
+def _creation(row: Row) -> tuple[int, str]:
+    created = instants.to_ns(row.get("created_at") or instants.ZERO)
+    return created, row.get("created_by") or ""
+
+
+HANDLERS: Final[Mapping[type, Handler]] = {AdoptMerge: adopt_merge}
