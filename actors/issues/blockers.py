@@ -17,6 +17,9 @@ from storage.issues.jsonl import Row
 
 OPEN: Final = frozenset({"open", "in_progress", "blocked", "deferred", "hooked"})
 """Statuses of an issue that holds others up. Those of others' making do not, as in bd."""
+_DELETED: Final = ("tombstone", "deleted")
+_DONE: Final = ("closed", *_DELETED)
+
 Find = Callable[[str], Row | None]
 Children = Callable[[str], Iterable[Row]]
 
@@ -27,14 +30,15 @@ def blocking(row: Row, find: Find, children: Children) -> list[str]:
         text for edge in dependencies.edges_of(row) for text in _blocking(edge, find, children)
     ]
     if row.get("issue_type") == "epic":
-        found += [f"{child['id']} (open child)" for child in children(row["id"]) if is_open(child)]
+        open_children = filter(is_unfinished, children(row["id"]))
+        found += [f"{child['id']} (open child)" for child in open_children]
     return list(dict.fromkeys(found))
 
 
 def _blocking(edge: Row, find: Find, children: Children) -> Iterator[str]:
     kind, target = edge["type"], edge["depends_on_id"]
     if kind == dependencies.WAITS_FOR:
-        yield from _awaited(edge, children)
+        yield from _awaited(edge, find, children)
         return
     other = find(target)
     if other is None:
@@ -43,21 +47,19 @@ def _blocking(edge: Row, find: Find, children: Children) -> Iterator[str]:
         yield f"{target} ({kind}, {other['status']})"
 
 
-def _awaited(edge: Row, children: Children) -> Iterator[str]:
+def _awaited(edge: Row, find: Find, children: Children) -> Iterator[str]:
     gate = _gate(edge)
-    spawner = gate.get("spawner_id") or edge["depends_on_id"]
-    there = [child for child in children(spawner) if child.get("status") not in _DELETED]
-    closed = [child for child in there if child.get("status") == "closed"]
-    if gate.get("gate") == "any-children":
-        if not closed:
-            yield f"{spawner} (waits-for, no child of it is closed)"
+    named = gate.get("spawner_id")
+    spawner = find(named if isinstance(named, str) and named else edge["depends_on_id"])
+    if spawner is None or spawner.get("status") in _DELETED:
         return
-    for child in there:
-        if child not in closed:
-            yield f"{child['id']} (waits-for, a child of {spawner})"
-
-
-_DELETED: Final = ("tombstone", "deleted")
+    there = list(children(spawner["id"]))
+    if gate.get("gate") != "any-children":
+        for child in there:
+            if child.get("status") not in _DONE:
+                yield f"{child['id']} (waits-for, a child of {spawner['id']})"
+    elif not any(child.get("status") == "closed" for child in there):
+        yield f"{spawner['id']} (waits-for, no child of it is closed)"
 
 
 def _gate(edge: Row) -> dict[str, Any]:
@@ -70,6 +72,11 @@ def _gate(edge: Row) -> dict[str, Any]:
 
 def is_open(row: Row) -> bool:
     return (row.get("status") or "open") in OPEN
+
+
+def is_unfinished(row: Row) -> bool:
+    """Return whether its parent waits for it. A pinned one is a note, and never done."""
+    return row.get("status") not in _DONE and not is_pinned(row)
 
 
 def is_pinned(row: Row) -> bool:

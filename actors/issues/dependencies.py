@@ -23,8 +23,8 @@ EXTERNAL: Final = "external:"
 PARENT_CHILD: Final = "parent-child"
 WAITS_FOR: Final = "waits-for"
 EXEMPT: Final = "relates-to"
-MAX_DEPTH: Final = 3
-"""How deep child ids may go: x-1.1.1.1."""
+SHOWN: Final = 20
+"""Steps at the beginning, and at the end, that the way of a long circle is shown by."""
 GATES: Final = ("all-children", "any-children")
 
 Follow = Callable[[str], Sequence[Row]]
@@ -202,16 +202,23 @@ def refuse_circle(issue_id: str, made: Row, follow: Follow) -> None:
     """Refuse an edge whose target leads back to the issue.
 
     Raises:
-        DependencyCycle: with the whole way, the new edge first.
+        DependencyCycle: with the way, the new edge first.
     """
     way = path(made["depends_on_id"], issue_id, follow)
     if way is None:
         return
-    steps = [made, *way]
-    shown = "".join(f" -{one['type']}-> {one['depends_on_id']}" for one in steps)
     raise DependencyCycle(
-        f"{issue_id} cannot depend on {made['depends_on_id']}, which leads back: {issue_id}{shown}"
+        f"{issue_id} cannot depend on {made['depends_on_id']}, which leads back:"
+        f" {issue_id}{_shown([made, *way])}"
     )
+
+
+def _shown(way: list[Row]) -> str:
+    steps = [f" -{one['type']}-> {one['depends_on_id']}" for one in way]
+    more = len(steps) - 2 * SHOWN
+    if more > 0:
+        steps[SHOWN:-SHOWN] = [f" … {more} more …"]
+    return "".join(steps)
 
 
 def path(start: str, goal: str, follow: Follow) -> list[Row] | None:

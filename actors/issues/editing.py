@@ -145,7 +145,7 @@ class Editing:
             fields=given,
             actor=actor,
             at=at,
-            key=f"key {message.key}" if keyed else self._op(message, at),
+            key=f"key {message.key}" if keyed else self._request(message, at),
             issue_id=issue_id,
             explicit=explicit,
             keyed=keyed,
@@ -170,7 +170,7 @@ class Editing:
             issue_id=self._whole("issue_id", message.issue_id),
             actor=_actor(message.actor),
             at=at,
-            op=self._op(message, at),
+            request=self._request(message, at),
             reason=fields.text("reason", message.reason),
             cascade=message.cascade,
             force=message.force,
@@ -184,7 +184,7 @@ class Editing:
             edit=self._edit(message),
             actor=_actor(message.actor),
             at=at,
-            op=self._op(message, at),
+            request=self._request(message, at),
             token=_token(message),
             types=self._types,
             statuses=self._statuses,
@@ -253,7 +253,7 @@ class Editing:
     def _now(self) -> str:
         return instants.from_datetime(self._clock())
 
-    def _op(self, message: object, at: str) -> str:
+    def _request(self, message: object, at: str) -> str:
         """Name an operation: the same content at the same instant is another one, by its number.
 
         The command carries it, so that it is the same when the writer gets it again.

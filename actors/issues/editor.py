@@ -165,7 +165,7 @@ def _check_reference(conn: sqlite3.Connection, row: Row) -> None:
 
 def edit_issue(conn: sqlite3.Connection, command: EditIssue) -> Edited:
     before = entries.need(conn, command.issue_id)
-    done = queries.carried_out(conn, command.issue_id, command.op)
+    done = queries.carried_out(conn, command.issue_id, command.request)
     if done is not None:
         return Edited(row=before, seq=done)
     if command.token is not None:
@@ -176,7 +176,7 @@ def edit_issue(conn: sqlite3.Connection, command: EditIssue) -> Edited:
     if after is before:
         return Edited(row=before, seq=queries.last_seq_of(conn, command.issue_id))
     stored, seq = entries.record(
-        conn, before, after, at=command.at, actor=command.actor, op=command.op
+        conn, before, after, at=command.at, actor=command.actor, request=command.request
     )
     return Edited(row=stored, seq=seq)
 
@@ -321,7 +321,7 @@ def bury_issues(conn: sqlite3.Connection, command: BuryIssues) -> tuple[Row, ...
     """Bury an issue, and what depends on it where that is asked for."""
     row = entries.need(conn, command.issue_id)
     if issue.is_deleted(row):
-        return tuple(_buried_with(conn, row, command.op))
+        return tuple(_buried_with(conn, row, command.request))
     dependents = list(_dependents(conn, command.issue_id))
     if command.cascade:
         doomed = _all_dependents(conn, row)
@@ -344,14 +344,14 @@ def bury_issues(conn: sqlite3.Connection, command: BuryIssues) -> tuple[Row, ...
 
 def _record(conn: sqlite3.Connection, after: Row, command: BuryIssues) -> Row:
     before = entries.need(conn, after["id"])
-    said = {"actor": command.actor, "op": command.op}
+    said = {"actor": command.actor, "request": command.request}
     return entries.record(conn, before, after, at=command.at, **said)[0]
 
 
-def _buried_with(conn: sqlite3.Connection, row: Row, op: str) -> Iterator[Row]:
-    """Yield what one operation has deleted, when it comes again; else the tombstone alone."""
+def _buried_with(conn: sqlite3.Connection, row: Row, request: str) -> Iterator[Row]:
+    """Yield what one request has deleted, when it comes again; else the tombstone alone."""
     yield row
-    for issue_id in queries.changed_with(conn, row["id"], op):
+    for issue_id in queries.changed_with(conn, row["id"], request):
         other = entries.find(conn, issue_id)
         if issue_id != row["id"] and other is not None and issue.is_deleted(other):
             yield other

@@ -107,10 +107,10 @@ class InsertIssue(Command[Edited]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditIssue(Command[Edited]):
-    """Change one issue. An `op` that was carried out is not carried out again.
+    """Change one issue. A request that was carried out is not again.
 
     Args:
-        op: names this operation among all there ever are.
+        request: names this one among all there ever are.
         token: of a claim that must still be held.
     """
 
@@ -118,7 +118,7 @@ class EditIssue(Command[Edited]):
     edit: Edit
     actor: str
     at: str
-    op: str
+    request: str
     token: int | None = None
     types: frozenset[str] = frozenset()
     statuses: frozenset[str] = frozenset()
@@ -131,7 +131,7 @@ class BuryIssues(Command[tuple[Row, ...]]):
     issue_id: str
     actor: str
     at: str
-    op: str
+    request: str
     reason: str = ""
     cascade: bool = False
     force: bool = False

@@ -12,7 +12,7 @@ from actors.issues import issue
 from storage.issues import jsonl, queries
 from storage.issues.jsonl import Row
 
-PRIVATE: Final = frozenset({"op", "key", "actor", "request"})
+PRIVATE: Final = frozenset({"request", "key", "actor"})
 """What an entry's detail says for this room only; not part of any event."""
 
 
@@ -54,7 +54,7 @@ def record(
 ) -> tuple[Row, int]:
     """Store a row and the journal's entry of its change; return it as stored, and its number.
 
-    `said` is kept in the entry: who asked, and by which operation or key.
+    `said` is kept in the entry: who asked, and by which request or key.
     """
     base = None if before is None else queries.shared_line(conn, before["id"])
     put(conn, after)

@@ -30,7 +30,6 @@ _HASH_LIKE = re.compile(r"[0-9a-z]{3}|(?=.*[0-9])[0-9a-z]{4,8}", re.IGNORECASE)
 _PREFIX_BYTES: Final = 32
 _CHILD = re.compile(r"(.+)\.(\d+)")
 _CHOSEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._]*(?:-[A-Za-z0-9._]+)+")
-_PREFIXED = re.compile(r"[a-z0-9]{1,8}-[a-z0-9][^\s]*")
 _ID_BYTES: Final = 200
 MAX_DEPTH: Final = 3
 """Of children: x-1.1.1.1 has none."""
@@ -153,31 +152,6 @@ def prefix_of(issue_id: str) -> str:
     if suffix.isdecimal() or _HASH_LIKE.fullmatch(suffix):
         return head
     return issue_id.partition("-")[0]
-
-
-def looks_prefixed(text: str) -> bool:
-    """Return whether a text is a short prefix, a hyphen and more, as most ids are."""
-    return _PREFIXED.fullmatch(text) is not None
-
-
-def matching(text: str, issue_ids: Collection[str], prefix: str) -> list[str]:
-    """Return which issues a text may mean, the best kind of match only.
-
-    The whole id, the id without its prefix, the beginning of an id, that of one without its prefix.
-    More than one is ambiguous. Never the middle of an id: such matches have changed wrong issues.
-    """
-    short = f"{prefix}-{text}"
-    for whole in (text, short):
-        if whole in issue_ids:
-            return [whole]
-    if not text:
-        return []
-    if not looks_prefixed(text):
-        named = [one for one in issue_ids if one[len(prefix_of(one)) + 1 :] == text]
-        if named:
-            return sorted(named)
-    begun = [one for one in issue_ids if one.startswith(text)]
-    return sorted(begun or [one for one in issue_ids if one.startswith(short)])
 
 
 def majority_prefix(issue_ids: Iterable[str]) -> str | None:

@@ -84,10 +84,10 @@ WHERE issue_id = ? AND kind = 'created' ORDER BY seq DESC LIMIT 1
 _CARRIED_OUT = """
 SELECT seq FROM (
     SELECT seq, detail FROM journal WHERE issue_id = :id ORDER BY seq DESC LIMIT :most) AS lately
-WHERE json_extract(detail, '$.op') = :op
+WHERE json_extract(detail, '$.request') = :request
 """
 _OPERATIONS = """
-SELECT issue_id, json_extract(detail, '$.op') FROM journal WHERE seq >= ? ORDER BY seq
+SELECT issue_id, json_extract(detail, '$.request') FROM journal WHERE seq >= ? ORDER BY seq
 """
 _LINES_WITH = "SELECT line FROM issues WHERE instr(line, ?) > 0"
 _ALL_EDGES = """
@@ -95,7 +95,7 @@ SELECT issues.id, json_extract(edge.value, '$.depends_on_id')
 FROM issues, json_each(line, '$.dependencies') AS edge
 """
 _LOOK_BACK = 2000
-"""How many changes of one issue are searched for an operation that comes again: it does so within
+"""How many changes of one issue are searched for a request that comes again: it does so within
 seconds, and a writer has at most some hundred commands waiting."""
 _MARK_FLUSHED = """
 UPDATE publication SET flushed_seq = :seq, flushed_sha256 = :sha256, adopted_sha256 = NULL
@@ -205,10 +205,8 @@ def last_seq_of(conn: sqlite3.Connection, issue_id: str) -> int:
 
 
 def was_requested(conn: sqlite3.Connection, issue_id: str, request: str) -> bool:
-    """Return whether a change of the issue was already made for this request."""
-    sql = """SELECT EXISTS (SELECT 1 FROM journal
-        WHERE issue_id = ? AND json_extract(detail, '$.request') = ?)"""
-    return bool(conn.execute(sql, (issue_id, request)).fetchone()[0])
+    """Return whether a change of the issue was made for this request lately."""
+    return carried_out(conn, issue_id, request) is not None
 
 
 def published_line(conn: sqlite3.Connection, issue_id: str) -> str | None:
@@ -248,9 +246,11 @@ def creation_key(conn: sqlite3.Connection, issue_id: str) -> str | None:
     return _text(conn.execute(_CREATION_KEY, (issue_id,)))
 
 
-def carried_out(conn: sqlite3.Connection, issue_id: str, op: str) -> int | None:
-    """Return the number of the change that an operation made to an issue, if it did lately."""
-    found = conn.execute(_CARRIED_OUT, {"id": issue_id, "op": op, "most": _LOOK_BACK}).fetchone()
+def carried_out(conn: sqlite3.Connection, issue_id: str, request: str) -> int | None:
+    """Return the number of the change that a request made to an issue, if it did lately."""
+    found = conn.execute(
+        _CARRIED_OUT, {"id": issue_id, "request": request, "most": _LOOK_BACK}
+    ).fetchone()
     return int(found[0]) if found is not None else None
 
 
@@ -276,12 +276,12 @@ def all_edges(conn: sqlite3.Connection) -> list[tuple[str, str]]:
     return [(source, target) for source, target in conn.execute(_ALL_EDGES) if target is not None]
 
 
-def changed_with(conn: sqlite3.Connection, issue_id: str, op: str) -> list[str]:
-    """Return what an operation changed, from this issue on: its entries follow each other."""
-    first = carried_out(conn, issue_id, op)
+def changed_with(conn: sqlite3.Connection, issue_id: str, request: str) -> list[str]:
+    """Return what a request changed, from this issue on: its entries follow each other."""
+    first = carried_out(conn, issue_id, request)
     changed: list[str] = []
     for found, said in conn.execute(_OPERATIONS, (first,)) if first is not None else ():
-        if said != op:
+        if said != request:
             break
         changed.append(found)
     return changed

@@ -18,10 +18,26 @@ from actors.coordination.messages import LogFacts, RecordStart
 from actors.facts import STEP_COMPLETED
 from actors.issues import store as issues_store
 from actors.issues.claims import Claiming, EndLease, RenewLease, TakeLease
+from actors.issues.editing import Editing
+from actors.issues.edits import BuryIssues, EditIssue, InsertIssue
 from actors.issues.issue import new_issue
-from actors.issues.messages import ApplyChanges, CreateIssue
+from actors.issues.messages import ApplyChanges, CreateIssue, IssueId
 from actors.issues.questions import ClaimReady
-from actors.issues.verbs import Claim, HeartbeatClaim, ReleaseClaim
+from actors.issues.verbs import (
+    AddDependency,
+    Claim,
+    CloseIssue,
+    CommentIssue,
+    DeferIssue,
+    DeleteIssue,
+    HeartbeatClaim,
+    NewIssue,
+    ReleaseClaim,
+    RemoveDependency,
+    ReopenIssue,
+    RestoreIssue,
+    UpdateIssue,
+)
 from actors.workflows import store as workflows_store
 from actors.workflows.history import Kind
 from actors.workflows.messages import (
@@ -239,6 +255,49 @@ async def test_an_answer_that_is_lost_changes_nothing_of_a_claim(
         await losses.check(running)
         kinds = [entry.kind for entry in issues.read_journal(running.stores.beads.inline, 0, 10)]
         assert kinds == ["created", "changed", "changed"]
+
+
+# --- the same for what is done to issues
+
+
+VERBS = {
+    "create": NewIssue(fields={"title": "T"}, actor="me"),
+    "create a child": NewIssue(fields={"title": "T"}, actor="me", parent="x-1"),
+    "update": UpdateIssue(issue_id="x-1", actor="me", fields={}, append_notes="n"),
+    "close": CloseIssue(issue_id="x-1.1", actor="me"),
+    "reopen": ReopenIssue(issue_id="x-1.1", actor="me", reason="r"),
+    "remove an edge": RemoveDependency(issue_id="x-1.1", depends_on_id="x-1", actor="me"),
+    "add an edge": AddDependency(issue_id="x-1.1", depends_on_id="x-1", actor="me"),
+    "comment": CommentIssue(issue_id="x-1.1", actor="me", text="t"),
+    "defer": DeferIssue(issue_id="x-1.1", actor="me"),
+    "delete": DeleteIssue(issue_id="x-1", actor="me", cascade=True),
+    "restore": RestoreIssue(issue_id="x-1", actor="me"),
+}
+
+
+@pytest.mark.parametrize("lost", range(len(VERBS)), ids=list(VERBS))
+async def test_an_answer_that_is_lost_changes_nothing_of_what_is_done_to_issues(
+    repo: Path, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    """Each verb is one command; the number of commands that came before says which one this is."""
+    ours = (InsertIssue, EditIssue, BuryIssues)
+    seen: list[object] = []
+
+    def is_lost(command: object) -> bool:
+        if isinstance(command, ours) and command not in seen:
+            seen.append(command)
+        return isinstance(command, ours) and seen.index(command) == lost
+
+    losses = Losses(monkeypatch, is_lost)
+    async with running_system(repo) as running:
+        writer = running.system.named("beads_writer")
+        editing = Editing(writer, str, lambda _wanted: IssueId("x-1"), trios_clock)
+        for verb in VERBS.values():
+            await editing.run(verb)
+        await losses.check(running)
+        entries = issues.read_journal(running.stores.beads.inline, 0, 100)
+    others = ["x-1", *["x-1.1"] * 6, "x-1", "x-1.1", "x-1"]
+    assert [entry.issue_id for entry in entries] == ["x-1", "x-1.1", *others]
 
 
 # --- the same for all that a workflow may do, and be asked for

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -98,10 +98,9 @@ class Desk:
 @asynccontextmanager
 async def desk_of(world: World, **settings: Any) -> AsyncIterator[Desk]:
     def resolve(text: str) -> str:
-        found = ids.matching(text, queries.all_ids(world.conn), "x")
-        if len(found) != 1:
+        if not world.holds(text):
             raise NotFound(f"there is no issue {text}")
-        return found[0]
+        return text
 
     reserved: set[str] = set()
 
@@ -250,6 +249,87 @@ async def test_the_same_key_is_the_same_issue_whatever_else_is_said(world: World
 async def test_two_equal_requests_are_two_issues(world: World) -> None:
     async with desk_of(world) as desk:
         assert await desk.new() != await desk.new()
+
+
+UNSAYABLE = ("nul\0", "half \ud83d", 5, None, ["x"])
+
+
+@pytest.mark.parametrize("bad", UNSAYABLE, ids=repr)
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("actor", NewIssue(fields={"title": "T"}, actor="ann")),
+        ("key", NewIssue(fields={"title": "T"}, actor="ann")),
+        ("append_notes", UpdateIssue(issue_id="x-1", actor="ann", fields={})),
+        ("actor", UpdateIssue(issue_id="x-1", actor="ann", fields={})),
+        ("issue_id", UpdateIssue(issue_id="x-1", actor="ann", fields={})),
+        ("reason", CloseIssue(issue_id="x-1", actor="ann")),
+        ("reason", ReopenIssue(issue_id="x-1", actor="ann")),
+        ("reason", DeleteIssue(issue_id="x-1", actor="ann")),
+        ("depends_on_id", AddDependency(issue_id="x-1", depends_on_id="x-2", actor="ann")),
+        ("type", AddDependency(issue_id="x-1", depends_on_id="x-2", actor="ann")),
+        ("metadata", AddDependency(issue_id="x-1", depends_on_id="x-2", actor="ann")),
+        ("depends_on_id", RemoveDependency(issue_id="x-1", depends_on_id="x-2", actor="ann")),
+        ("text", CommentIssue(issue_id="x-1", actor="ann", text="t")),
+    ],
+)
+async def test_what_cannot_be_written_is_refused_wherever_it_stands(
+    world: World, field: str, message: Any, bad: Any
+) -> None:
+    world.create("x-1")
+    world.create("x-2")
+    async with desk_of(world) as desk:
+        with pytest.raises(ValidationError) as refusal:
+            await desk.editing.run(replace(message, **{field: bad}))
+    assert refusal.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("field", "bad"),
+    [
+        ("fields", None),
+        ("fields", "title"),
+        ("add_labels", (" ",)),
+        ("add_labels", "ab"),
+        ("remove_labels", ("nul\0",)),
+        ("expected", "yesterday"),
+        ("token", "7"),
+        ("token", True),
+    ],
+)
+async def test_an_update_that_is_none_is_refused_with_its_field(
+    world: World, field: str, bad: Any
+) -> None:
+    world.create("x-1")
+    async with desk_of(world) as desk:
+        message = UpdateIssue(issue_id="x-1", actor="ann", fields={})
+        with pytest.raises(ValidationError) as refusal:
+            await desk.editing.run(replace(message, **{field: bad}))
+    assert refusal.value.field == field
+
+
+@pytest.mark.parametrize("bad", ["blocks", ("blocks",), ("blocks", 5), 7, ("a", "b", "c")])
+async def test_a_dependency_is_a_pair_of_texts(world: World, bad: Any) -> None:
+    async with desk_of(world) as desk:
+        with pytest.raises(ValidationError) as refusal:
+            await desk.new(depends_on=(bad,))
+    assert refusal.value.field == "depends_on"
+
+
+async def test_who_does_not_say_who_they_are_is_unknown(world: World) -> None:
+    async with desk_of(world) as desk:
+        made = await desk.run(NewIssue(fields={"title": "T"}, actor=" "))
+    assert made.row["created_by"] == "unknown"
+
+
+async def test_a_new_issue_has_a_title_and_is_not_closed(world: World) -> None:
+    async with desk_of(world) as desk:
+        with pytest.raises(ValidationError) as refusal:
+            await desk.run(NewIssue(fields={}, actor="ann"))
+        assert refusal.value.field == "title"
+        with pytest.raises(ValidationError) as refusal:
+            await desk.new(status="closed")
+        assert refusal.value.field == "status"
 
 
 # --- updating
