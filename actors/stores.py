@@ -14,15 +14,20 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+import structlog
+
 from actors import ids
 from actors.coordination.messages import Identity
 from actors.coordination.store import claim_home
+from storage import aside
 from storage.agreement import refuse_strangers
 from storage.coordination import queries as coordination_queries
 from storage.coordination.queries import set_meta
 from storage.copies import refuse_copy_of
 from storage.database import located, log_of, open_reader, open_writer, refuse_damaged
+from storage.databases import Database, databases
 from storage.errors import (
+    Corrupt,
     RepositoryMismatch,
     database_failure,
     naming,
@@ -44,6 +49,8 @@ BEADS_SCHEMA = resources.files("storage.issues") / "schema"
 
 LOOKED_THROUGH_BYTES = 64 * MIB
 """SQLite looks through 100 MB in 0.15 s, indexes and all: so much costs a start 90 ms."""
+
+log = structlog.get_logger("beadflow.stores")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +82,7 @@ async def open_stores(
     chance: random.Random,
     observe: Observe,
     prepare: bool = True,
+    published: Path | None = None,
     inline: bool = False,
     tuning: Tuning = DEFAULTS,
 ) -> AsyncIterator[Stores]:
@@ -85,11 +93,14 @@ async def open_stores(
         chance: names a new installation.
         observe: told (database, operation, seconds) after each query of a pool.
         prepare: migrate and claim first; False opens what is there, without writing.
+        published: the issues' file; a damaged beads.db is put aside where it can be rebuilt from
+            that, and None refuses it like the others.
         inline: let the pools read on the trio thread too, which is what a simulation needs.
         tuning: of every connection, the writers' too.
 
     Raises:
-        Corrupt: a database is damaged; the place is named. Large ones are not looked through here.
+        Corrupt: a database is damaged and cannot be rebuilt; the place is named. Large ones are not
+            looked through here.
         RepositoryMismatch: the data belongs to another repository.
         RepositoryCopied: the data is a copy of another repository's, which is still there.
         StoresDisagree: a database was lost, or put back from another time than the others.
@@ -101,8 +112,7 @@ async def open_stores(
         "beads": (data.beads_db, BEADS_SCHEMA),
     }
     if prepare:
-        for path, _ in places.values():
-            _refuse_small_and_damaged(path)
+        _look_through(data, published)
         refuse_strangers(data.path, open_writer)  # before any is made: a refusal leaves no new one
         for path, schema in places.values():
             with naming(path):
@@ -120,6 +130,53 @@ async def open_stores(
         logs = [log_of(path) for path, _ in places.values()]
         presence = Presence([data.lock, *(path for path, _ in places.values()), *logs])
         yield Stores(identity=identity, presence=presence, **readers)
+
+
+def _look_through(data: DataDir, published: Path | None) -> None:
+    """Refuse damaged databases, but put beads.db aside where it can be rebuilt.
+
+    It is touched only when the others are whole, of one life, and of this repository.
+
+    Raises:
+        Corrupt: one is damaged; the place is named.
+        RepositoryMismatch, RepositoryCopied, StoresDisagree: as `open_stores`.
+    """
+    coordination, tempolite, beads = databases(data.path)
+    for database in (coordination, tempolite):
+        _refuse_small_and_damaged(database.path)
+    try:
+        _refuse_small_and_damaged(beads.path)
+    except Corrupt as damage:
+        if published is None or coordination.is_absent or not aside.can_rebuild(published):
+            raise
+        refuse_strangers(data.path, open_writer, but=beads.name)
+        _refuse_others_data(data)
+        _put_aside(beads, damage)
+
+
+def _refuse_others_data(data: DataDir) -> None:
+    with _reading(data.coordination_db) as connection:
+        recorded = coordination_queries.meta(connection, "repository")
+        home = coordination_queries.meta(connection, "home") or ""
+    if recorded and recorded != str(data.repository):
+        _refuse_another(data, Path(recorded))
+        refuse_copy_of(data, Path(recorded), home)
+
+
+def _put_aside(beads: Database, damage: Corrupt) -> None:
+    remains = aside.remains_of(aside.put_aside(beads))
+    log.error(
+        "the issues' database is damaged and rebuilt from their file",
+        damage=damage.detail,
+        kept=str(remains.path),
+        lost_claims=_told(remains.claims),
+        lost_wisps=_told(remains.wisps),
+        lost_changes=_told(remains.changes),
+    )
+
+
+def _told(ids: aside.Ids | None) -> str:
+    return "cannot be read" if ids is None else " ".join(ids) or "none"
 
 
 def _refuse_small_and_damaged(path: Path) -> None:
@@ -143,10 +200,18 @@ def _migrate(path: Path, schema: Traversable) -> None:
 
 
 def _begin_journal_anew(data: DataDir) -> None:
+    """Let the bus read from the beginning of a journal that was lost, or is an older one."""
     with _reading(data.beads_db) as beads:
         last = last_journal_seq(beads)
     with naming(data.coordination_db), _writing(data.coordination_db) as coordination:
-        if coordination_queries.cursor(coordination, "beads") > last:
+        known = coordination_queries.cursor(coordination, "beads")
+        if known > last:
+            log.warning(
+                "the issues' database was lost or is an older one; their file is taken in",
+                changes_known=known,
+                changes_there=last,
+                lost="claims, wisps and changes that were in no file",
+            )
             coordination_queries.set_cursor(coordination, "beads", last)
 
 

@@ -25,6 +25,7 @@ from cli.problem import Problem, usage
 from cli.settings import DAYS, Settings
 from storage.agreement import is_new, refuse_incomplete
 from storage.archive import DIRECTORY as ARCHIVE
+from storage.aside import put_aside_before
 from storage.backup import DIRECTORY as BACKUPS
 from storage.backup import take
 from storage.copies import refuse_copy
@@ -100,7 +101,9 @@ def status_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
     the data is a copy that is refused beside its original.
     """
     data = _existing(repo, data_dir)
-    found = [inventory.described(database) for database in databases(data.path)]
+    there = databases(data.path)
+    found = [inventory.described(database) for database in there]
+    aside = [inventory.aside_fields(path) for path in put_aside_before(there[-1])]
     if out.json:
         holder = data.read_holder()
         shown = {
@@ -108,12 +111,15 @@ def status_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
             "holder": inventory.holder_fields(holder),
             "restore_unfinished": is_unfinished(data.path),
             "databases": found,
+            "put_aside": aside,
         }
         out.envelope("db.status", shown)
     else:
         out.table(inventory.COLUMNS, [inventory.row(database) for database in found])
         out.text("")
         out.fields({"data": str(data.path), "held by": inventory.holder_words(data.read_holder())})
+    for one in aside:
+        out.note(inventory.aside_words(one), "yellow")
     problems = _problems(data, found)
     for problem in problems:
         out.note(problem, "red")

@@ -7,9 +7,11 @@ import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import Any, Final
 
 from cli import table, when
+from storage.aside import remains_of
 from storage.database import open_reader
 from storage.databases import Database, refuse_foreign
 from storage.errors import (
@@ -35,6 +37,8 @@ COLUMNS: Final = (
 
 UNFIT: Final = ("missing", "empty", "damaged", "busy", "unreadable", "newer", "changed", "foreign")
 """States of a database that this program cannot open."""
+
+SHOWN_IDS: Final = 20
 
 _STATES: Final[Mapping[type[StorageError], str]] = {
     Corrupt: "damaged",
@@ -110,6 +114,37 @@ def row(fields: dict[str, Any]) -> tuple[str, ...]:
         *("" if cell is None else str(cell) for cell in cells),
         when.moment(max(applied, default="")),
     )
+
+
+def aside_fields(path: Path) -> dict[str, Any]:
+    """A damaged beads.db that a start has put aside: what it held and the issues' file does not."""
+    remains = remains_of(path)
+    return {
+        "path": str(path),
+        "claims": remains.claims,
+        "wisps": remains.wisps,
+        "changes": remains.changes,
+    }
+
+
+def aside_words(fields: Mapping[str, Any]) -> str:
+    lost = {
+        "claims": fields["claims"],
+        "wisps": fields["wisps"],
+        "changes that were in no file": fields["changes"],
+    }
+    told = "; ".join(f"{what}: {_ids(ids)}" for what, ids in lost.items())
+    return (
+        f"beads.db was damaged and rebuilt from the issues' file; lost with it are {told}. The"
+        f" damaged one is {fields['path']}: remove it when you no longer need it"
+    )
+
+
+def _ids(ids: tuple[str, ...] | None) -> str:
+    if ids is None:
+        return "cannot be read"
+    shown = ", ".join(ids[:SHOWN_IDS]) or "none"
+    return f"{shown} and {len(ids) - SHOWN_IDS} more" if len(ids) > SHOWN_IDS else shown
 
 
 def holder_fields(holder: Holder | None) -> dict[str, Any] | None:

@@ -150,7 +150,11 @@ async def running(
     found = load_plugins(settings.plugins, strict_workflows=settings.strict_workflows)
     warn_of(found.definitions)
     opening = open_stores(
-        where.data, chance=chance, observe=meters.observe_query, tuning=settings.tuning
+        where.data,
+        chance=chance,
+        observe=meters.observe_query,
+        published=where.repo / PUBLISHED,
+        tuning=settings.tuning,
     )
 
     def stop() -> None:

@@ -63,12 +63,13 @@ def refuse_incomplete(directory: Path) -> None:
         raise DatabaseMissing(absent[0].path, rebuilt=absent[0].name == "beads")
 
 
-def refuse_strangers(directory: Path, opened: Open = open_reader) -> None:
+def refuse_strangers(directory: Path, opened: Open = open_reader, *, but: str = "") -> None:
     """Refuses databases that cannot come from one life.
 
     Args:
         directory: the data directory.
         opened: how to open those that are there; whoever holds the lock may recover their logs.
+        but: the name of one that is taken for absent.
 
     Raises:
         StoresLost: all of them were lost.
@@ -82,7 +83,7 @@ def refuse_strangers(directory: Path, opened: Open = open_reader) -> None:
         held = {
             database.name: stack.enter_context(closing(_opened(database, opened)))
             for database in there
-            if not database.is_absent
+            if not database.is_absent and database.name != but
         }
         _refuse_disagreement(there, held)
 

@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
+import structlog.testing
 
 from actors.coordination.store import claim_home
-from actors.issues.messages import GetIssue
+from actors.issues.issue import new_issue
+from actors.issues.messages import ApplyChange, ChangeLabels, CreateIssue, GetIssue, SetStatus
 from actors.stores import Stores, open_stores
+from actors.writer import write
 from beadflow import Context, workflow
 from storage.coordination import queries
 from storage.database import open_reader, open_writer
@@ -29,6 +32,8 @@ from storage.migrate import migrate
 from storage.tuning import Tuning
 from tests.support.damage import lose_index_entries
 from tests.support.world import git_repository, running_system
+
+AT, LATER = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
 
 
 @asynccontextmanager
@@ -348,6 +353,137 @@ async def test_issues_whose_database_was_lost_come_back_from_their_file(repo: Pa
         )
         issue = await running.ask("tracker", GetIssue(issue_id=started.beads_issue_id))
         assert (issue.status, issue.close_reason) == ("closed", "Completed")
+
+
+def damage(path: Path) -> None:
+    """Write over a page that only a look through the whole file comes upon."""
+    with path.open("r+b") as file:
+        file.seek(2 * 4096)
+        file.write(bytes(range(256)) * 16)
+
+
+async def lived(repo: Path) -> str:
+    """A system that has closed an issue for a workflow, and published it; gives the issue's id."""
+
+    @workflow
+    async def flow(ctx: Context) -> str:
+        del ctx
+        return "done"
+
+    async with running_system(repo, workflows=[flow]) as running:
+        started = await running.start("flow")
+        await running.ended(started.id)
+        await running.until(lambda seen: any(f.type == "issue_closed" for f in seen))
+    return started.beads_issue_id
+
+
+async def test_a_damaged_issues_database_is_put_aside_and_rebuilt_from_the_file(
+    repo: Path,
+) -> None:
+    issue_id = await lived(repo)
+    path = DataDir.resolve(repo).beads_db
+    damage(path)
+    damaged = path.read_bytes()
+    with structlog.testing.capture_logs() as said:
+        async with running_system(repo) as running:
+            issue = await running.ask("tracker", GetIssue(issue_id=issue_id))
+            assert issue.status == "closed"
+    assert path.with_name("beads.db.damaged-1").read_bytes() == damaged
+    (told,) = [line for line in said if line["event"].startswith("the issues' database is damaged")]
+    assert (told["log_level"], told["lost_claims"]) == ("error", "none")
+    assert told["kept"] == f"{path}.damaged-1"
+    assert "age 3" in told["damage"]
+
+
+async def test_rubbish_in_the_place_of_the_issues_database_is_put_aside_and_told(
+    repo: Path,
+) -> None:
+    issue_id = await lived(repo)
+    path = DataDir.resolve(repo).beads_db
+    path.write_bytes(b"rubbish" * 1000)
+    with structlog.testing.capture_logs() as said:
+        async with running_system(repo) as running:
+            assert await running.ask("tracker", GetIssue(issue_id=issue_id))
+    (told,) = [line for line in said if line["event"].startswith("the issues' database is damaged")]
+    assert told["lost_claims"] == told["lost_changes"] == "cannot be read"
+    assert any("was lost or is an older one" in line["event"] for line in said)
+
+
+async def test_a_damaged_issues_database_is_not_touched_where_another_is_damaged_too(
+    repo: Path,
+) -> None:
+    await lived(repo)
+    data = DataDir.resolve(repo)
+    damage(data.beads_db)
+    damage(data.tempolite_db)
+    with pytest.raises(Corrupt, match="tempolite"):
+        async with running_system(repo):
+            pass
+    assert data.beads_db.exists()
+
+
+async def test_a_damaged_issues_database_is_not_touched_where_another_was_lost(
+    repo: Path,
+) -> None:
+    await lived(repo)
+    data = DataDir.resolve(repo)
+    damage(data.beads_db)
+    data.tempolite_db.unlink()
+    with pytest.raises(StoresDisagree):
+        async with running_system(repo):
+            pass
+    assert data.beads_db.exists()
+
+
+async def test_a_damaged_issues_database_of_another_repository_is_not_touched(
+    repo: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "place"
+    async with running_system(repo, data_dir=place) as running:
+        assert running.log() == []
+    other = git_repository(tmp_path / "other")
+    (other / ".beads").mkdir()
+    (other / ".beads" / "issues.jsonl").write_text('{"id":"x-1","title":"T"}\n')
+    damage(place / "beads.db")
+    with pytest.raises(RepositoryMismatch):
+        async with running_system(other, data_dir=place):
+            pass
+    assert (place / "beads.db").exists()
+
+
+async def test_a_damaged_issues_database_is_refused_where_there_is_nothing_to_rebuild_it_from(
+    repo: Path,
+) -> None:
+    async with running_system(repo) as running:
+        assert running.log() == []
+    path = DataDir.resolve(repo).beads_db
+    damage(path)
+    with pytest.raises(Corrupt, match=rf"{path.name} .*[Pp]age 3\b"):
+        async with running_system(repo):
+            pass
+    assert path.exists()
+
+
+async def test_an_issues_database_older_than_the_file_takes_it_in(repo: Path) -> None:
+    """As put back by hand: what came later is in the file, and in the event log."""
+    data = DataDir.resolve(repo)
+    row = new_issue(issue_id="x-1", title="T", created_at=AT, created_by="me")
+    async with running_system(repo) as running:
+        await write(running.system.named("beads_writer"), CreateIssue(row=row))
+    older = data.beads_db.read_bytes()
+    async with running_system(repo) as running:
+        writer = running.system.named("beads_writer")
+        closed = (SetStatus(status="closed"), ChangeLabels(add=("late",)))
+        await write(writer, ApplyChange(issue_id="x-1", changes=closed, at=LATER))
+        await write(writer, CreateIssue(row=row | {"id": "x-2"}))
+        await running.until(lambda seen: any(f.issue_id == "x-2" for f in seen))
+    data.beads_db.write_bytes(older)
+    with structlog.testing.capture_logs() as said:
+        async with running_system(repo) as running:
+            first = await running.ask("tracker", GetIssue(issue_id="x-1"))
+            assert (first.status, first.labels) == ("closed", ("late",))
+            assert await running.ask("tracker", GetIssue(issue_id="x-2"))
+    assert any("was lost or is an older one" in line["event"] for line in said)
 
 
 @pytest.mark.parametrize("database", ["coordination_db", "tempolite_db", "beads_db"])

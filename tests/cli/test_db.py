@@ -119,6 +119,26 @@ def test_status_says_what_is_missing_damaged_newer_or_changed(home: Path, beadfl
     assert states(beadflow)[2] == "changed"
 
 
+def test_status_says_what_a_rebuilt_database_has_lost(home: Path, beadflow: Run) -> None:
+    beadflow("db", "migrate")
+    with closing(open_writer(home / "beads.db")) as connection:
+        connection.execute("UPDATE issues SET assignee = 'ada', status = 'blocked'")
+        claims = """INSERT INTO leases SELECT id, assignee, 'h', rowid, '',
+            '2026-01-01T00:00:00.000000Z', '2026-01-01T00:30:00.000000Z' FROM issues"""
+        connection.execute(claims)
+        held = [row[0] for row in connection.execute("SELECT issue_id FROM leases ORDER BY 1")]
+    assert held
+    shutil.copy(home / "beads.db", home / "beads.db.damaged-1")
+    (home / "beads.db.damaged-2").write_bytes(b"rubbish" * 1000)
+    ran = beadflow("db", "status")
+    assert ran.code == 0
+    told = " ".join(ran.err.split())
+    assert f"lost with it are claims: {', '.join(held)}; wisps: none;" in told
+    assert "beads.db.damaged-2: remove it when you no longer need it" in told
+    shown = beadflow("db", "status", "-o", "json").json["data"]["put_aside"]
+    assert [one["claims"] for one in shown] == [held, None]
+
+
 def test_what_may_not_be_opened_is_told_as_that_and_not_as_damage(
     home: Path, beadflow: Run
 ) -> None:

@@ -25,6 +25,7 @@ from actors.tree import World, tree
 from actors.workflows.definition import Definitions
 from storage.coordination.queries import EVENTS
 from storage.home import DataDir
+from storage.issues.file import PUBLISHED
 from supervision import ActorDeadError, ActorRestarting, ChildSpec, Event, System, ask
 from supervision.events import Observer
 
@@ -127,7 +128,13 @@ async def running_system(
 
     with DataDir.resolve(repo, data_dir) as data:
         async with (
-            open_stores(data, chance=chance, observe=meters.observe_query, inline=inline) as stores,
+            open_stores(
+                data,
+                chance=chance,
+                observe=meters.observe_query,
+                published=repo / PUBLISHED,
+                inline=inline,
+            ) as stores,
             System.open(
                 observe, random=random.Random(seed), inline=inline, latency_s=latency_s
             ) as system,
