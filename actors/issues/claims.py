@@ -16,7 +16,7 @@ Every command may come twice, since a writer that died may have committed before
 import itertools
 import math
 import sqlite3
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -46,6 +46,7 @@ from supervision import Named
 LONGEST_S: Final = 30 * 24 * 3600.0
 """A claim for longer than a month is no lease any more, but an assignment."""
 
+Ready = Callable[[ClaimReady, int], Awaitable[Iterable[str]]]
 Message = ClaimIssue | ClaimReady | HeartbeatClaim | ReleaseClaim
 
 
@@ -299,8 +300,8 @@ class Claiming:
     Args:
         writer: the writer of beads.db.
         resolve: gives the whole id for one that somebody typed, or refuses it.
-        ready: gives the ids of what can be worked on now, best first, as the database has
-            it; asked anew for each attempt. It may end with issues whose lease has run out.
+        ready: gives up to so many ids of what can be worked on now, best first, as the database
+            has it; asked anew for each attempt. It may end with issues whose lease has run out.
         home: this installation.
     """
 
@@ -309,7 +310,7 @@ class Claiming:
         *,
         writer: Named,
         resolve: Callable[[str], str],
-        ready: Callable[[ClaimReady], Iterable[str]],
+        ready: Ready,
         clock: Clock,
         home: str,
     ) -> None:
@@ -347,7 +348,7 @@ class Claiming:
         """Take the best one that nobody is taking at this moment; who lost it tries the next."""
         _check(message.actor, message.ttl_s)
         refused: set[str] = set()
-        while issue_id := self._best(message, refused):
+        while issue_id := await self._best(message, refused):
             self._taking.add(issue_id)
             try:
                 command = self._command(issue_id, message, ready_only=True)
@@ -358,9 +359,15 @@ class Claiming:
                 self._taking.discard(issue_id)
         raise NothingReady("no issue that fits can be worked on now")
 
-    def _best(self, message: ClaimReady, refused: Container[str]) -> str | None:
-        offered = self._ready(message)
-        return next((i for i in offered if i not in self._taking and i not in refused), None)
+    async def _best(self, message: ClaimReady, refused: Collection[str]) -> str | None:
+        """Choose one; nothing is awaited between the choice and the note that it is being taken."""
+        while True:
+            wanted = len(self._taking) + len(refused) + 1
+            offered = list(await self._ready(message, wanted))
+            free = (i for i in offered if i not in self._taking and i not in refused)
+            if (best := next(free, None)) is not None or len(offered) < wanted:
+                return best
+            # Others have begun to take them since: there may be more.
 
     def _command(
         self,

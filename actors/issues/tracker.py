@@ -8,7 +8,7 @@ out is kept in memory until it is far in the past, because its issue is stored l
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -147,16 +147,19 @@ class IssueTracker(Actor):
         with refusing_damage(_name(message)):
             await self._resident.catch_up()
 
-    def _to_claim(self, claim: ClaimReady) -> Iterator[str]:
+    async def _to_claim(self, claim: ClaimReady, limit: int) -> list[str]:
         """Give the ids of what is ready, best first, and then those whose lease has run out."""
         if claim.filter.text.strip():
             refusal = "what is claimed is not searched for by its text; list it, then claim it"
             raise ValidationError(refusal, field="text", value=claim.filter.text)
         question = ReadyIssues(filter=claim.filter, policy=claim.policy)
         with refusing_damage(_name(claim)):
-            yield from (node.id for node in finished(self._answers.ready(question)))
-            over = leases.expired(self._conn, rfc3339(self._clock()), LIST_LIMIT)
-            yield from self._answers.fitting((lease.issue_id for lease in over), claim.filter)
+            found = [node.id for node in finished(self._answers.ready(question, limit=limit))]
+            if len(found) < limit:
+                over = leases.expired(self._conn, rfc3339(self._clock()), LIST_LIMIT)
+                late = self._answers.fitting((lease.issue_id for lease in over), claim.filter)
+                found += islice(late, limit - len(found))
+        return found
 
     async def _answer(self, question: Question) -> object:
         with refusing_damage(_name(question)):

@@ -241,10 +241,15 @@ async def test_an_answer_that_is_lost_changes_nothing_of_a_claim(
         writer = running.system.named("beads_writer")
         row = new_issue(issue_id="x-1", title="T", created_at=AT, created_by="me")
         await write(writer, CreateIssue(row=row))
+
+        async def ready(message: ClaimReady, limit: int) -> list[str]:
+            del message, limit
+            return ["x-1"]
+
         claiming = Claiming(
             writer=writer,
             resolve=str,
-            ready=lambda _message: ["x-1"],
+            ready=ready,
             clock=trios_clock,
             home=running.stores.identity.home,
         )

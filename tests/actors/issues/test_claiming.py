@@ -48,10 +48,15 @@ class Desk:
         self.claiming = Claiming(
             writer=self.writer,
             resolve=lambda text: f"x-{text.removeprefix('x-')}",
-            ready=lambda _message: self.offered(),
+            ready=self.ready,
             clock=lambda: self.now,
             home="home-here",
         )
+
+    async def ready(self, message: ClaimReady, limit: int) -> list[str]:
+        del message
+        await trio.lowlevel.checkpoint()
+        return list(self.offered())[:limit]
 
     async def claim(self, holder: str = "ada", issue_id: str = "x-1", **more: Any) -> Claim:
         claim = await self.claiming.run(ClaimIssue(issue_id=issue_id, actor=holder, **more))

@@ -10,6 +10,7 @@ import pytest
 from actors.clock import rfc3339
 from actors.errors import Conflict, NotFound
 from actors.issues.claims import EndLease, Held, RenewLease, TakeLease
+from actors.issues.edits import Close, EditIssue
 from actors.issues.fence import require_token
 from actors.issues.messages import (
     AdoptRows,
@@ -364,3 +365,27 @@ def test_a_change_that_ends_a_claim_fences_its_holder_off(
     change(world, ending)
     with pytest.raises(StaleClaim, match="released, closed, reassigned"):
         require_token(world.conn, "x-1", token)
+
+
+def close(token: int) -> EditIssue:
+    edit = Close(reason="Done", force=False)
+    return EditIssue(issue_id="x-1", edit=edit, at=AFTER, actor="ada", op="close", token=token)
+
+
+def test_a_write_with_the_token_of_a_claim_is_made_and_ends_it_where_it_closes(
+    world: World,
+) -> None:
+    world.create()
+    token = claim(world).lease.token
+    world.run(close(token))
+    assert world.row()["status"] == "closed"
+    assert leases.get(world.conn, "x-1") is None
+
+
+def test_a_write_with_the_token_of_a_claim_that_was_lost_changes_nothing(world: World) -> None:
+    world.create()
+    token = claim(world).lease.token
+    taken = claim(world, "bob", at=at(60), expires_at=at(120))
+    with pytest.raises(StaleClaim):
+        world.run(close(token))
+    assert world.row() == taken.row
