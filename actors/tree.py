@@ -8,7 +8,7 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from actors import bus, retention
@@ -43,6 +43,7 @@ from actors.workflows.messages import WorkflowGaveUp
 from actors.workflows.parts import EngineParts
 from actors.workflows.timers import Timers
 from actors.writer import DatabaseWriter, GroupHandler, Handler
+from storage.arrangement import Arrangement, mode_of
 from storage.home import DataDir
 from storage.issues.file import PUBLISHED
 from supervision import (
@@ -75,8 +76,7 @@ class World:
         poison: database writers accept `Poison`, a message that kills them (tests only).
         drives_all: False leaves workflows alone that this process did not start.
         retention_days: how long ended workflows are kept; 0 keeps them for ever.
-        git_mode: "ref", "branch" or "off": how the issues are kept in Git.
-        prefix: of new issues; "" takes the one that most issues have.
+        git_mode: "ref", "branch" or "off": how the issues are kept in Git; "" as it was arranged.
     """
 
     data: DataDir
@@ -91,8 +91,7 @@ class World:
     poison: bool = False
     drives_all: bool = True
     retention_days: int = 0
-    git_mode: str = "ref"
-    prefix: str = ""
+    git_mode: str = ""
 
 
 def tree(system: System, world: World, doors: Sequence[ChildSpec] = ()) -> ChildSpec:
@@ -143,10 +142,12 @@ def issues_tree(system: System, world: World) -> ChildSpec:
         supervisor("stores", "one_for_one", [
             child("beads_writer", parts.beads_writer, shutdown_s=30.0),
             child("git_worker", parts.git_worker, shutdown_s=90.0),
+            child("git_remote", parts.git_remote, shutdown_s=130.0),
         ]),
         supervisor("issues", "one_for_one", [
             child("tracker", parts.tracker),
             child("publisher", parts.publisher_without_ref, shutdown_s=90.0),
+            child("sync", parts.sync),
         ]),
     ], intensity=LAST_RESORT)  # fmt: skip
 
@@ -156,7 +157,9 @@ def reading_tree(system: System, world: World) -> ChildSpec:
     parts = _Parts(system, world)
     return supervisor("root", "rest_for_one", [
         child("git_worker", UnreadFile),
+        child("git_remote", parts.git_remote),
         child("tracker", parts.tracker),
+        child("sync", parts.sync),
     ], intensity=LAST_RESORT)  # fmt: skip
 
 
@@ -178,6 +181,13 @@ class _Parts:
         self._system = system
         self._world = world
         self._name = system.named
+        self._arranged = Arrangement.read(world.data.path)
+
+    @cached_property
+    def _git_mode(self) -> str:
+        """Asked for where it matters: finding out may take running Git."""
+        world = self._world
+        return mode_of(world.data.git, world.git_mode, self._arranged.git_mode)
 
     def telemetry(self) -> Telemetry:
         return Telemetry(meters=self._world.meters)
@@ -233,16 +243,12 @@ class _Parts:
         return GitWorker(
             data.beads_db,
             self._world.repo / PUBLISHED,
-            repository=self._repository(),
-            mode=self._world.git_mode,
+            repository=None if self._git_mode == "off" else self._world.repo,
+            mode=self._git_mode,
         )
 
     def git_remote(self) -> GitRemote:
-        return GitRemote(self._repository(), mode=self._world.git_mode)
-
-    def _repository(self) -> Path | None:
-        uses_git = self._world.data.git and self._world.git_mode != "off"
-        return self._world.repo if uses_git else None
+        return GitRemote(lambda: self._git_mode, self._world.repo)
 
     def event_bus(self) -> EventBus:
         stores = self._world.stores
@@ -272,12 +278,12 @@ class _Parts:
             pool=self._world.stores.beads.pool,
             directory=self._world.repo,
             home=self._world.stores.identity.home,
-            prefix=self._world.prefix,
+            prefix=self._arranged.prefix,
             clock=self._world.clock,
         )
 
     def publisher(self) -> IssuePublisher:
-        return self._publisher(PublisherSettings(record=self._world.git_mode == "ref"))
+        return self._publisher(PublisherSettings(record=self._git_mode == "ref"))
 
     def publisher_without_ref(self) -> IssuePublisher:
         return self._publisher(PublisherSettings(record=False))
@@ -297,7 +303,7 @@ class _Parts:
             files=self._name("git_worker"),
             remotes=self._name("git_remote"),
             publisher=self._name("publisher"),
-            mode=self._world.git_mode,
+            mode=lambda: self._git_mode,
             clock=self._world.clock,
             chance=self._world.chance,
         )

@@ -47,6 +47,11 @@ class Client:
     ) -> None:
         self.close()
 
+    def be_patient(self, timeout_s: float) -> None:
+        """Waits that long for answers from now on."""
+        self.http.timeout = httpx2.Timeout(timeout_s, connect=5.0)
+        self._timeout_s = timeout_s
+
     def close(self) -> None:
         self.http.close()
 

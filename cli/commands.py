@@ -78,6 +78,14 @@ app.command(
     help_epilogue="Example:\n\n  beadflow up --repo ~/src/project --port 0",
 )
 app.command(
+    "cli.init:init",
+    name="init",
+    help="Prepare a repository, or a fresh clone of one, for keeping issues in it.",
+    help_epilogue=(
+        "Examples:\n\n  beadflow init\n\n  beadflow init --prefix shop --git-mode branch"
+    ),
+)
+app.command(
     "cli.workflow:app",
     name="workflow",
     help="Start and steer workflows, and see what they do and what they found.",

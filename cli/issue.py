@@ -47,6 +47,8 @@ _COMMANDS: Final = (
     ("why", "readiness:why", "Explain why an issue is ready, or not.", "why shop-a1b"),
     ("claim", "claims:claim", "Take issues to work on.", "claim shop-a1b"),
     ("release", "claims:release", "Give a claimed issue back.", "release shop-a1b"),
+    ("sync", "syncing:sync", "Meet other clones: fetch, merge, push.", "sync --dry-run"),
+    ("history", "past:history", "Show what Git remembers of an issue.", "history shop-a1b"),
     ("heartbeat", "claims:heartbeat", "Renew a claim.", "heartbeat shop-a1b --token 7"),
 )
 _DEP: Final = (

@@ -176,6 +176,7 @@ async def running(
                 chance=chance,
                 incarnation=secrets.token_hex(8),
                 drives_all=drives_all,
+                git_mode=settings.git_mode,
                 retention_days=settings.retention_days if drives_all else 0,
             )
             doors = doors_of(system, where, stores.presence)
@@ -249,6 +250,7 @@ def doors_of(system: System, where: Place, presence: Presence) -> Doors:
         manager=system.named("manager"),
         bus=system.named("event_bus"),
         tracker=system.named("tracker"),
+        sync=system.named("sync"),
         needed=tuple((name, system.named(name)) for name in NEEDED),
         where=Where(
             data_dir=str(where.data.path),

@@ -38,6 +38,8 @@ SECONDS = {
 
 SWITCHES = ("strict_workflows",)
 
+GIT_MODES = ("", "ref", "branch", "off")
+
 LONGEST_S = 366 * 86400.0
 
 
@@ -52,6 +54,8 @@ class Settings:
         log_level: "debug", "info", "warning" or "error".
         plugins: Python files with workflows and agents, relative to the settings file.
         strict_workflows: whether to refuse the start when a workflow does what it must not.
+        git_mode: how issues are kept in Git: "ref" on a ref of their own, "branch" on the current
+            branch when `issue sync` is called, "off" not at all; "" as `init` arranged it.
         retention_days: days for which ended workflows stay in the databases; 0 keeps them for ever.
         database_connections: that read each database beside each other, 1 to 64.
         database_idle_s: seconds after which a connection nobody uses is closed; 0 never.
@@ -68,6 +72,7 @@ class Settings:
     log_level: str = "info"
     plugins: tuple[Path, ...] = ()
     strict_workflows: bool = False
+    git_mode: str = ""
     retention_days: int = 0
     database_connections: int = DEFAULTS.connections
     database_idle_s: float = DEFAULTS.idle_s
@@ -104,6 +109,7 @@ class Settings:
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise _bad(path, plain(error)) from error
         known = {field.name for field in fields(cls)}
+        found = _flattened(found, known)
         unknown = sorted(set(found) - known)
         if unknown:
             raise _bad(path, f"unknown key {unknown[0]!r}; known: {', '.join(sorted(known))}")
@@ -125,6 +131,8 @@ class Settings:
             raise _bad(source, f"host is an address, not {self.host!r}")
         if self.log_level not in LEVELS:
             raise _bad(source, f"log_level is one of {', '.join(LEVELS)}, not {self.log_level!r}")
+        if self.git_mode not in GIT_MODES:
+            raise _bad(source, f"git_mode is ref, branch or off, not {self.git_mode!r}")
         for name in SWITCHES:
             value = getattr(self, name)
             if type(value) is not bool:
@@ -140,6 +148,17 @@ class Settings:
                 limits = f"{least_s:g} to {LONGEST_S:g}"
                 raise _bad(source, f"{name} is a number of seconds, {limits}, not {value!r}")
         return self
+
+
+def _flattened(found: dict[str, Any], known: set[str]) -> dict[str, Any]:
+    """`git.mode` is `git_mode`: a setting may also stand in a table of its first word."""
+    flat: dict[str, Any] = {}
+    for key, value in found.items():
+        if isinstance(value, dict) and key not in known:
+            flat |= {f"{key}_{name}": each for name, each in value.items()}
+        else:
+            flat[key] = value
+    return flat
 
 
 def _plugins(path: Path, found: Any) -> tuple[Path, ...]:

@@ -4,7 +4,7 @@ Either may take minutes, so they are kept from the Git worker, whom every flush 
 fetched are objects; it is the Git worker who moves refs.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,14 +44,14 @@ class GitRemote(BlockingActor):
     """Answers `FetchIssues`, `PushIssues` and `ReadPast`.
 
     Args:
-        repository: the work tree, or None to leave Git alone.
-        mode: "ref" or "branch": where the past is.
+        mode: says "ref" or "branch", where the past is; or "off", to leave Git alone.
+        repository: the work tree.
     """
 
-    def __init__(self, repository: Path | None, *, mode: str) -> None:
+    def __init__(self, mode: Callable[[], str], repository: Path) -> None:
         super().__init__()
-        self._where = repository
         self._mode = mode
+        self._where = repository
 
     def on_receive(self, message: object) -> object:
         match message:
@@ -83,7 +83,7 @@ class GitRemote(BlockingActor):
 
     def _read_past(self, message: ReadPast) -> IssuePast:
         repository = self._opened()
-        in_branch = self._mode == "branch"
+        in_branch = self._mode() == "branch"
         revision = message.before or (HEAD if in_branch else ISSUES_REF)
         path = PUBLISHED.as_posix() if in_branch else ISSUES_FILE
         with _as_refusal("read the past", message.issue_id):
@@ -92,7 +92,7 @@ class GitRemote(BlockingActor):
         return IssuePast(versions=tuple(versions), next_before=past.next)
 
     def _opened(self) -> Repository:
-        if self._where is None:
+        if self._mode() == "off":
             raise SyncRefused("there is no Git repository, or git_mode is off")
         with _as_refusal("open", str(self._where)):
             found = Repository.discover(self._where)

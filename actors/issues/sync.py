@@ -9,6 +9,7 @@ One at a time. The remote's side is untouched until the push, which it takes who
 """
 
 import random
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 import structlog
@@ -66,7 +67,7 @@ class IssueSync(Actor):
         files: the Git worker.
         remotes: who talks to remotes.
         publisher: who writes the file.
-        mode: "ref", "branch" or "off".
+        mode: says "ref", "branch" or "off".
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class IssueSync(Actor):
         files: Named,
         remotes: Named,
         publisher: Named,
-        mode: str,
+        mode: Callable[[], str],
         clock: Clock = system_clock,
         chance: random.Random,
     ) -> None:
@@ -103,10 +104,11 @@ class IssueSync(Actor):
         return await self._ask_remote(message)
 
     async def _sync(self, message: SyncIssues) -> Synced:
-        if self._mode == "off":
+        mode = self._mode()
+        if mode == "off":
             raise SyncRefused("git_mode is off: the issues are not kept in Git here")
         async with self._syncing:
-            if self._mode == "branch":
+            if mode == "branch":
                 return await self._commit(message)
             return await self._meet(message)
 
@@ -118,7 +120,7 @@ class IssueSync(Actor):
         await self._flush()
         made = await ask_files(self._files, CommitFile(dry_run=message.dry_run))
         return Synced(
-            mode=self._mode,
+            mode="branch",
             remote=None,
             dry_run=message.dry_run,
             incoming=(),

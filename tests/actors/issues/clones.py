@@ -118,7 +118,7 @@ async def opened(place: Path, *, mode: str = "ref", seed: int = 0) -> AsyncItera
         parts = {
             "beads_writer": lambda: Writer(conn),
             "git_worker": lambda: GitWorker(database, path, repository=place, mode=mode),
-            "git_remote": lambda: GitRemote(None if mode == "off" else place, mode=mode),
+            "git_remote": lambda: GitRemote(lambda: mode, place),
             "publisher": lambda: IssuePublisher(
                 writer=writer,
                 files=files,
@@ -131,7 +131,7 @@ async def opened(place: Path, *, mode: str = "ref", seed: int = 0) -> AsyncItera
                 files=files,
                 remotes=remotes,
                 publisher=name("publisher"),
-                mode=mode,
+                mode=lambda: mode,
                 clock=fixed_clock,
                 chance=random.Random(seed),
             ),

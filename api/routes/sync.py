@@ -1,0 +1,76 @@
+"""/api/v1/issues/sync, and the past of an issue: what the issues have to do with Git.
+
+A sync may wait for the network, so it takes as long as it takes; it can be repeated at will.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import Field
+from quart import Blueprint, request
+
+from actors.errors import NotFound
+from actors.issues.questions import ShowIssue
+from actors.issues.sync_messages import ReadPast, SyncIssues
+from api.body import read_model, read_query
+from api.doors import Doors
+from api.models import NoQuery, Strict
+from supervision import ask
+
+SYNC_DEADLINE_S = 600.0
+PAST_DEADLINE_S = 150.0
+READ_DEADLINE_S = 10.0
+
+_REMOTE_LIMIT = 200
+_COMMIT = r"[0-9a-f]{40}"
+
+
+class SyncRequest(Strict):
+    """Body of POST /api/v1/issues/sync."""
+
+    remote: str | None = Field(default=None, strict=True, max_length=_REMOTE_LIMIT)
+    dry_run: bool = Field(default=False, strict=True)
+    allow_unrelated: bool = Field(default=False, strict=True)
+
+
+class PastQuery(Strict):
+    """Query of GET /api/v1/issues/{id}/history."""
+
+    before: str | None = Field(default=None, pattern=f"^{_COMMIT}$")
+
+
+def routes(doors: Doors) -> Blueprint:
+    blueprint = Blueprint("sync", __name__, url_prefix="/api/v1/issues")
+
+    @blueprint.post("/sync")
+    async def sync() -> dict[str, Any]:
+        read_query(request, NoQuery)
+        body = await read_model(request, SyncRequest)
+        message = SyncIssues(
+            remote=body.remote, dry_run=body.dry_run, allow_unrelated=body.allow_unrelated
+        )
+        told = await ask(doors.sync, message, deadline_s=SYNC_DEADLINE_S)
+        renamed = [{"old": old, "new": new} for old, new in told.renamed]
+        return asdict(told) | {"renamed": renamed}
+
+    @blueprint.get("/<issue_id>/history")
+    async def history(issue_id: str) -> dict[str, Any]:
+        query = read_query(request, PastQuery)
+        message = ReadPast(issue_id=await whole(issue_id), before=query.before)
+        past = await ask(doors.sync, message, deadline_s=PAST_DEADLINE_S)
+        return {
+            "data": [asdict(version) for version in past.versions],
+            "next_before": past.next_before,
+        }
+
+    async def whole(issue_id: str) -> str:
+        """Complete the id; one that is not here any more may still have a past."""
+        try:
+            shown = await ask(
+                doors.tracker, ShowIssue(issue_id=issue_id), deadline_s=READ_DEADLINE_S
+            )
+        except NotFound:
+            return issue_id
+        return shown.issue.id
+
+    return blueprint
