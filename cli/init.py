@@ -126,7 +126,7 @@ def _name(where: Place, recorded: Arrangement, prefix: str | None, mode: str) ->
     arranged = Arrangement(git_mode=mode, prefix=chosen)
     if arranged != recorded:
         arranged.write(where.data.path)
-    yield "prefix", chosen or ids.majority_prefix(list(there)) or ids.FALLBACK_PREFIX
+    yield "prefix", chosen or ids.commonest(ids.prefixes(there)) or ids.FALLBACK_PREFIX
     issues = f"{len(there)} issues" if len(there) != 1 else "1 issue"
     yield "file", f"{path} ({issues})" if data else f"{path}, with the first issue"
 

@@ -61,12 +61,7 @@ def can_rebuild(published: Path) -> bool:
         if published.exists():
             return published.stat().st_size > 0
         repository = Repository.discover(published.parent.parent)
-        if repository is None:
-            return False
-        try:
-            return bool(repository.read())
-        finally:
-            repository.close()
+        return repository is not None and bool(repository.read())
     except (OSError, StorageError):
         return False
 

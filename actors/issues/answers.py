@@ -10,10 +10,11 @@ from typing import Any, Final, TypeVar
 
 from actors.errors import NotFound, ValidationError
 from actors.issues import counting, filters, listing, walks, why
-from actors.issues.graph import PARENT_CHILD, Node
+from actors.issues.graph import PARENT_CHILD
 from actors.issues.messages import Issue
 from actors.issues.questions import (
     BlockedIssues,
+    ClaimReady,
     CountIssues,
     DependencyCycles,
     DependencyTree,
@@ -48,16 +49,6 @@ Question = (
     | DependencyCycles
     | CountIssues
 )
-
-
-def finished(steps: Steps[T]) -> T:
-    """Run an answer to its end, without a turn for other tasks."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            answer: T = done.value
-            return answer
 
 
 class Answers:
@@ -113,36 +104,35 @@ class Answers:
             under = graph.descendants(self._resident.resolve(wanted.parent))
         return filters.accepts(wanted, under=under, saying=saying)
 
-    def fitting(self, issue_ids: Iterable[str], wanted: IssueFilter) -> Iterator[str]:
-        """Give those of the issues that a filter without a text lets through."""
-        fits = self._fits(wanted, None)
-        for issue_id in issue_ids:
-            node = self._resident.graph.get(issue_id)
-            if node is not None and (fits is None or fits(node)):
-                yield issue_id
+    def claimable(
+        self, question: ClaimReady, saying: Collection[str] | None = None
+    ) -> Iterator[str]:
+        """Yield the ids of what can be worked on, best first; then whose lease has run out.
 
-    def ready(
-        self,
-        question: ReadyIssues,
-        saying: Collection[str] | None = None,
-        limit: int | None = None,
-    ) -> Steps[list[Node]]:
-        """Begin the list of those that can be worked on, best first."""
-        return listing.offered(
-            self._resident.readiness,
-            question.filter,
-            self._fits(question.filter, saying),
-            policy=question.policy,
-            classic=question.classic,
-            limit=limit,
-        )
+        Nothing may change meanwhile.
+        """
+        readiness, wanted = self._resident.readiness, question.filter
+        fits = self._fits(wanted, saying)
+        for node in listing.ranked(readiness, wanted, fits, policy=question.policy):
+            yield node.id
+        for issue_id in self._resident.run_out():
+            held = readiness.graph.get(issue_id)
+            if held is not None and readiness.is_free(held) and (fits is None or fits(held)):
+                yield issue_id
 
     def _ready(
         self, question: ReadyIssues, saying: Collection[str] | None
     ) -> Steps[tuple[Explained, ...]]:
         _check_limit(question.limit)
-        nodes = yield from self.ready(question, saying, question.limit)
         readiness = self._resident.readiness
+        nodes = yield from listing.offered(
+            readiness,
+            question.filter,
+            self._fits(question.filter, saying),
+            policy=question.policy,
+            classic=question.classic,
+            limit=question.limit,
+        )
         causes = [why.settled(readiness, node) for node in nodes]
         issues = yield from self._views(node.id for node in nodes)
         return tuple(
@@ -186,7 +176,7 @@ class Answers:
             depends_on=_edges(below, depends_on),
             dependents=_edges(above, dependents),
             children=tuple(child for child in shown if child is not None),
-            claim=self._resident.claim(node.id),
+            claim=self._resident.lease(node.id),
         )
 
     def _tree(self, question: DependencyTree) -> Steps[TreeNode]:

@@ -14,7 +14,7 @@ import hashlib
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from storage.issues import instants
@@ -154,11 +154,15 @@ def prefix_of(issue_id: str) -> str:
     return issue_id.partition("-")[0]
 
 
-def majority_prefix(issue_ids: Iterable[str]) -> str | None:
-    """Return the commonest prefix of top-level issues, the first by name among equals."""
-    counts = Counter(prefix_of(issue_id) for issue_id in issue_ids if "." not in issue_id)
-    counts.pop("", None)
-    return min(counts, key=lambda prefix: (-counts[prefix], prefix), default=None)
+def prefixes(issue_ids: Iterable[str]) -> Counter[str]:
+    """Count the prefixes of top-level issues."""
+    return Counter(prefix_of(issue_id) for issue_id in issue_ids if "." not in issue_id)
+
+
+def commonest(counts: Mapping[str, int]) -> str | None:
+    """Return the prefix that most issues have, the first by name among equals."""
+    named = [prefix for prefix in counts if prefix]
+    return min(named, key=lambda prefix: (-counts[prefix], prefix), default=None)
 
 
 def prefix_from_name(directory: str) -> str:

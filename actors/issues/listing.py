@@ -112,22 +112,27 @@ def _read(cursor: str, sort: str, *, reverse: bool) -> Key:
     return tuple(key)
 
 
-def offered(
+def ranked(
     readiness: Readiness,
     wanted: IssueFilter,
     fits: Accepts | None,
     *,
     policy: str,
     classic: bool = False,
-    limit: int | None,
-) -> Generator[None, None, list[Node]]:
-    """Choose the best of the ready issues; all of them where `limit` is None.
+) -> Iterator[Node]:
+    """Yield the ready issues that fit, best first; nothing may change meanwhile.
 
     Types that are offered only to who asks for them are among them where the filter names one.
 
     Raises:
         ValidationError: there is no such policy.
     """
+    return filter(_full(wanted, fits), _ranked(readiness, wanted, policy, classic=classic))
+
+
+def _ranked(
+    readiness: Readiness, wanted: IssueFilter, policy: str, *, classic: bool
+) -> Iterator[Node]:
     if policy not in POLICIES:
         text = f"ready work is sorted by {', '.join(POLICIES)}"
         raise ValidationError(text, field="policy", value=policy)
@@ -136,17 +141,32 @@ def offered(
         if classic
         else (readiness.ready, readiness.ready_unasked)
     )
-    asked = not UNASKED.isdisjoint(wanted.issue_type)
-    rankings = [usual, unasked] if asked else [usual]
-    names = merged(rankings, policy, readiness.now_us)
+    rankings = [usual] if UNASKED.isdisjoint(wanted.issue_type) else [usual, unasked]
+    return _nodes(readiness, merged(rankings, policy, readiness.now_us))
+
+
+def _nodes(readiness: Readiness, issue_ids: Iterator[str]) -> Iterator[Node]:
+    return (node for node in map(readiness.graph.get, issue_ids) if node is not None)
+
+
+def _full(wanted: IssueFilter, fits: Accepts | None) -> Accepts:
+    """Return the test for all of a filter, its status too."""
     statuses = frozenset(wanted.status)
-    return (
-        yield from _first(
-            (node for node in map(readiness.graph.get, names) if node is not None),
-            lambda node: (not statuses or node.status in statuses) and (fits is None or fits(node)),
-            limit,
-        )
-    )
+    return lambda node: (not statuses or node.status in statuses) and (fits is None or fits(node))
+
+
+def offered(
+    readiness: Readiness,
+    wanted: IssueFilter,
+    fits: Accepts | None,
+    *,
+    policy: str,
+    classic: bool = False,
+    limit: int,
+) -> Generator[None, None, list[Node]]:
+    """Choose the best of the ready issues. As `ranked`, but in steps."""
+    nodes = _ranked(readiness, wanted, policy, classic=classic)
+    return (yield from _first(nodes, _full(wanted, fits), limit))
 
 
 def waiting(
@@ -154,19 +174,10 @@ def waiting(
 ) -> Generator[None, None, list[Node]]:
     """Choose the most urgent of those that wait."""
     names = readiness.waiting.in_order("priority", readiness.now_us)
-    statuses = frozenset(wanted.status)
-    return (
-        yield from _first(
-            (node for node in map(readiness.graph.get, names) if node is not None),
-            lambda node: (not statuses or node.status in statuses) and (fits is None or fits(node)),
-            limit,
-        )
-    )
+    return (yield from _first(_nodes(readiness, names), _full(wanted, fits), limit))
 
 
-def _first(
-    nodes: Iterator[Node], fits: Accepts, limit: int | None
-) -> Generator[None, None, list[Node]]:
+def _first(nodes: Iterator[Node], fits: Accepts, limit: int) -> Generator[None, None, list[Node]]:
     chosen: list[Node] = []
     for looked, node in enumerate(nodes, 1):
         if fits(node):

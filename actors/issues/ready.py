@@ -312,9 +312,12 @@ class Readiness:
 
     def is_ready(self, node: Node) -> bool:
         """Whether it can be worked on, if somebody asks for its type."""
+        return node.status in ("open", "deferred") and self.is_free(node)
+
+    def is_free(self, node: Node) -> bool:
+        """Whether nothing but its status could keep it from being worked on."""
         return (
-            node.status in ("open", "deferred")
-            and _is_work(node)
+            _is_work(node)
             and not node.template
             and not self._holds(node.id) & (BLOCKED | DEFERRED)
             and not any(map(is_unfinished, self.children(node.id)))

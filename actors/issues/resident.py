@@ -6,15 +6,18 @@ wants to see them, and the last ones seen are kept.
 """
 
 import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Final
 
 import trio
 
-from actors.clock import Clock
+from actors.clock import Clock, rfc3339
 from actors.issues import issue
 from actors.issues.graph import Graph, Node, node_of
+from actors.issues.ids import prefixes
 from actors.issues.messages import Issue
 from actors.issues.names import Names
 from actors.issues.ready import Readiness
@@ -24,6 +27,8 @@ CHUNK: Final = 300
 """Lines read between two turns of the other tasks: about five milliseconds."""
 SEEN: Final = 2048
 """Rows kept, some kilobytes each."""
+RUN_OUT: Final = 100
+"""Leases that have run out looked at, when nothing else is to be claimed."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -40,6 +45,7 @@ class Resident:
         self._clock = clock
         self._seq = 0
         self._seen: dict[str, Issue] = {}
+        self._busy = False
         self.readiness = Readiness(Graph())
         self.names = Names()
 
@@ -47,18 +53,25 @@ class Resident:
     def graph(self) -> Graph:
         return self.readiness.graph
 
-    async def load(self, prefix: str) -> None:
-        """Read everything anew. `prefix` is that of this project's ids."""
-        readiness = Readiness(Graph(), prefix)
+    async def load(self, choose_prefix: Callable[[Counter[str]], str]) -> None:
+        """Read everything anew.
+
+        `choose_prefix` is told how many top-level ids have which prefix, and says which is the one
+        of this project.
+        """
+        readiness, counts = Readiness(Graph()), Counter[str]()
         self._conn.execute("BEGIN")  # one state of the database, however long it takes
         try:
             seq = queries.last_seq(self._conn)
             for lines in reading.stored_lines(self._conn, CHUNK):
-                for line in lines:
-                    readiness.put(node_of(reading.row_of(line)))
+                nodes = [node_of(reading.row_of(line)) for line in lines]
+                for node in nodes:
+                    readiness.put(node)
+                counts.update(prefixes(node.id for node in nodes))
                 await trio.lowlevel.checkpoint()
         finally:
             self._conn.execute("COMMIT")
+        readiness.prefix = choose_prefix(counts)
         names = Names()
         ids = [node.id for node in readiness.graph.nodes()]
         for _ in chain(readiness.settle(self._now_us()), names.fill(ids)):
@@ -72,16 +85,30 @@ class Resident:
         # A file that an empty database took in is in no journal, and one that was put back from a
         # backup is behind us.
         if last < self._seq or (not self.graph and not reading.is_empty(self._conn)):
-            await self.load(self.readiness.prefix)
+            prefix = self.readiness.prefix
+            await self.load(lambda _: prefix)
+        self._busy = True
+        try:
+            for _ in self._follow(last):
+                await trio.lowlevel.checkpoint()
+        finally:
+            self._busy = False
+
+    def catch_up_now(self) -> None:
+        """The same, without giving way; nothing when that is under way already."""
+        if not self._busy:
+            for _ in self._follow(queries.last_seq(self._conn)):
+                pass
+
+    def _follow(self, last: int) -> Iterator[None]:
         while self._seq < last:
             changes = reading.changed(self._conn, self._seq, CHUNK)
             for issue_id in dict.fromkeys(issue_id for _, issue_id in changes):
                 self._read_again(issue_id)
             self._seq = changes[-1][0] if changes else last
             if self._seq < last:
-                await trio.lowlevel.checkpoint()
-        for _ in self.readiness.settle(self._now_us()):
-            await trio.lowlevel.checkpoint()
+                yield
+        yield from self.readiness.settle(self._now_us())
 
     def _now_us(self) -> int:
         since = self._clock() - _EPOCH
@@ -115,13 +142,6 @@ class Resident:
         assert node is not None  # noqa: S101 - every name has its record
         return node
 
-    def claim(self, issue_id: str) -> dict[str, Any] | None:
-        """Return who holds the issue: holder, token, expires_at; None where nobody does."""
-        lease = leases.get(self._conn, issue_id)
-        if lease is None:
-            return None
-        return {"holder": lease.holder, "token": lease.token, "expires_at": lease.expires_at}
-
     def view(self, issue_id: str) -> Issue | None:
         """Return an issue as readers want it; None where it is gone."""
         seen = self._seen.get(issue_id)
@@ -135,3 +155,15 @@ class Resident:
             del self._seen[next(iter(self._seen))]
         self._seen[issue_id] = found
         return found
+
+    def lease(self, issue_id: str) -> Mapping[str, Any] | None:
+        """Return who holds an issue, with which token, until when; None where nobody does."""
+        lease = leases.get(self._conn, issue_id)
+        if lease is None:
+            return None
+        return {"holder": lease.holder, "token": lease.token, "expires_at": lease.expires_at}
+
+    def run_out(self) -> list[str]:
+        """Return some issues whose lease has run out, the longest ago first."""
+        found = leases.expired(self._conn, rfc3339(self._clock()), RUN_OUT)
+        return [lease.issue_id for lease in found]

@@ -8,6 +8,7 @@ out is kept in memory until it is far in the past, because its issue is stored l
 
 import re
 import sqlite3
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -15,14 +16,15 @@ from typing import Any, Final, get_args
 import structlog
 import trio
 
-from actors.clock import Clock, rfc3339, system_clock
+from actors.clock import Clock, system_clock
 from actors.damage import refusing_damage
 from actors.errors import Conflict, NotFound, ValidationError
 from actors.issues import ids, issue
 from actors.issues.adoption import ask_files, take_in
-from actors.issues.answers import Answers, Question, Steps, finished
-from actors.issues.claims import Claiming, Message
-from actors.issues.editing import VERBS, Editing
+from actors.issues.answers import Answers, Question, Steps
+from actors.issues.claims import Claiming
+from actors.issues.claims import Message as Claims
+from actors.issues.editing import Editing, Verb
 from actors.issues.messages import (
     ComposeFile,
     GetIssue,
@@ -34,8 +36,9 @@ from actors.issues.messages import (
 )
 from actors.issues.questions import BlockedIssues, ClaimReady, QueryIssues, ReadyIssues
 from actors.issues.resident import Resident
+from actors.issues.verbs import Claim
 from storage.inline import open_inline
-from storage.issues import jsonl, leases, queries, reading
+from storage.issues import jsonl, queries, reading
 from storage.pool import ReadPool
 from supervision import Actor, Named
 
@@ -44,14 +47,15 @@ RESERVED: Final = 100_000
 LIST_LIMIT: Final = 1000
 TEXT_LENGTH: Final = 1000
 QUESTIONS: Final = get_args(Question)
-CLAIMS: Final = get_args(Message)
 Filtered = QueryIssues | ReadyIssues | BlockedIssues
 
 log = structlog.get_logger("beadflow.issues")
 
 
 class IssueTracker(Actor):
-    """Answers questions.py and verbs.py, and `MintIssueId`, `GetIssue` and `ListIssues`.
+    """Answers the questions of questions.py and carries out the verbs of verbs.py.
+
+    Also `MintIssueId`, `GetIssue` and `ListIssues`.
 
     Args:
         writer: the writer of beads.db.
@@ -59,7 +63,7 @@ class IssueTracker(Actor):
         database: beads.db.
         pool: reads of the same database.
         directory: the repository's directory; its name is the prefix where no issue shows one.
-        home: this installation, which claims are made for.
+        home: this installation, whose claims these are.
         prefix: the prefix of new ids; None takes the one most issues have.
     """
 
@@ -84,6 +88,7 @@ class IssueTracker(Actor):
         self._home = home
         self._prefix = prefix or ""
         self._clock = clock
+        self._saying: dict[int, frozenset[str]] = {}
         self._reserved: dict[str, None] = {}
         self._count = 0
         self._conn: sqlite3.Connection
@@ -96,25 +101,25 @@ class IssueTracker(Actor):
             # The database is enough to work with; the publisher tries the file again.
             log.error("published file not read", reason=str(err))  # noqa: TRY400 - no crash
         self._conn = open_inline(self._database)
-        self._choose_prefix(queries.all_ids(self._conn))
         self._resident = Resident(self._conn, self._clock)
         self._answers = Answers(self._resident)
-        self._editing = Editing(self._writer, self._resident.resolve, self._mint, self._clock)
+        await self._resident.load(self._choose_prefix)
+        resolve = self._resident.resolve
+        self._editing = Editing(self._writer, resolve, self._mint, self._clock)
         self._claiming = Claiming(
             writer=self._writer,
-            resolve=self._resident.resolve,
-            ready=self._to_claim,
+            resolve=resolve,
+            ready=self._claimable,
             clock=self._clock,
             home=self._home,
         )
-        await self._resident.load(self._prefix)
 
-    def _choose_prefix(self, issue_ids: list[str]) -> None:
+    def _choose_prefix(self, counts: Counter[str]) -> str:
         if not self._prefix:
-            found = ids.majority_prefix(issue_ids)
+            found = ids.commonest(counts)
             self._prefix = found or ids.prefix_from_name(self._directory.resolve().name)
-        start = f"{self._prefix}-"
-        self._count = sum(1 for name in issue_ids if name.startswith(start) and "." not in name)
+        self._count = counts[self._prefix]
+        return self._prefix
 
     async def on_stop(self) -> None:
         self._conn.close()
@@ -127,12 +132,8 @@ class IssueTracker(Actor):
     async def on_receive(self, message: object) -> object:
         if isinstance(message, QUESTIONS):
             return await self._answer(message)
-        if isinstance(message, VERBS):
-            await self._catch_up(message)
-            return self.defer(self._editing.run(message))
-        if isinstance(message, CLAIMS):
-            await self._catch_up(message)
-            return self.defer(self._claiming.run(message))
+        if isinstance(message, Verb | Claims):
+            return await self._carry_out(message)
         match message:
             case MintIssueId():
                 return self._mint(message)
@@ -143,29 +144,11 @@ class IssueTracker(Actor):
             case _:
                 return await super().on_receive(message)
 
-    async def _catch_up(self, message: object) -> None:
-        with refusing_damage(_name(message)):
-            await self._resident.catch_up()
-
-    async def _to_claim(self, claim: ClaimReady, limit: int) -> list[str]:
-        """Give the ids of what is ready, best first, and then those whose lease has run out."""
-        if claim.filter.text.strip():
-            refusal = "what is claimed is not searched for by its text; list it, then claim it"
-            raise ValidationError(refusal, field="text", value=claim.filter.text)
-        question = ReadyIssues(filter=claim.filter, policy=claim.policy)
-        with refusing_damage(_name(claim)):
-            found = [node.id for node in finished(self._answers.ready(question, limit=limit))]
-            if len(found) < limit:
-                over = leases.expired(self._conn, rfc3339(self._clock()), LIST_LIMIT)
-                late = self._answers.fitting((lease.issue_id for lease in over), claim.filter)
-                found += islice(late, limit - len(found))
-        return found
-
     async def _answer(self, question: Question) -> object:
         with refusing_damage(_name(question)):
             await self._resident.catch_up()
             if isinstance(question, Filtered) and question.filter.text.strip():
-                return self.defer(self._search(question))
+                return self.defer(self._answer_search(question))
             steps = self._answers.to(question)
             try:
                 next(steps)
@@ -182,7 +165,36 @@ class IssueTracker(Actor):
                 except StopIteration as done:
                     return done.value
 
-    async def _search(self, question: Filtered) -> Any:
+    async def _carry_out(self, message: Verb | Claims) -> object:
+        with refusing_damage(_name(message)):
+            await self._resident.catch_up()
+        if isinstance(message, ClaimReady):
+            return self.defer(self._claim_ready(message))
+        if isinstance(message, Claims):
+            return self.defer(self._claiming.run(message))
+        return self.defer(self._editing.run(message))
+
+    async def _claim_ready(self, message: ClaimReady) -> Claim | Issue:
+        if not message.filter.text.strip():
+            return await self._claiming.run(message)
+        self._saying[id(message)] = await self._search(message)
+        try:
+            return await self._claiming.run(message)
+        finally:
+            del self._saying[id(message)]
+
+    async def _claimable(self, message: ClaimReady, limit: int) -> list[str]:
+        with refusing_damage(_name(message)):
+            self._resident.catch_up_now()
+            found = self._answers.claimable(message, self._saying.get(id(message)))
+            return list(islice(found, limit))
+
+    async def _answer_search(self, question: Filtered) -> Any:
+        saying = await self._search(question)
+        return await self._finish(question, self._answers.to(question, saying))
+
+    async def _search(self, question: Filtered | ClaimReady) -> frozenset[str]:
+        """Find the issues that hold all the words of a filter."""
         text = question.filter.text
         if len(text) > TEXT_LENGTH:
             refusal = f"a search has at most {TEXT_LENGTH} characters"
@@ -190,8 +202,7 @@ class IssueTracker(Actor):
         with refusing_damage(_name(question)):
             wanted = {"words": reading.search_words(text)}
             found = await self._pool.fetch("search_issues", reading.SEARCH, wanted)
-        saying = frozenset(row["id"] for row in found)
-        return await self._finish(question, self._answers.to(question, saying))
+        return frozenset(row["id"] for row in found)
 
     def _mint(self, message: MintIssueId) -> IssueId:
         with refusing_damage("mint_issue_id"):

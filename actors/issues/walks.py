@@ -8,11 +8,10 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from actors.issues.dependencies import EXEMPT
 from actors.issues.graph import Graph, every
 
 CHUNK: Final = 1000
-NO_CIRCLE: Final = frozenset({"relates-to", "related"})
-"""These say that two belong together, and mean the same both ways."""
 MAX_CIRCLES: Final = 100
 """Of one knot of issues: there may be more circles in it than there are issues in the world."""
 
@@ -106,7 +105,7 @@ def _edges(graph: Graph) -> Generator[None, None, Mapping[str, tuple[str, ...]]]
     edges = {}
     for part in every(list(graph.nodes()), CHUNK):
         for node in part:
-            targets = (link.target for link in node.links if link.type not in NO_CIRCLE)
+            targets = (link.target for link in node.links if link.type != EXEMPT)
             here = tuple(dict.fromkeys(target for target in targets if target in graph))
             if here:
                 edges[node.id] = here

@@ -92,9 +92,11 @@ def test_the_prefix_of_an_id_is_found(issue_id: str, prefix: str) -> None:
 
 
 def test_the_commonest_prefix_is_taken_and_children_do_not_count() -> None:
-    assert ids.majority_prefix(["a-001", "b-001", "b-002", "a-001.1", "a-001.2", "x"]) == "b"
-    assert ids.majority_prefix(["b-001", "a-001"]) == "a"
-    assert ids.majority_prefix([]) is None
+    assert (
+        ids.commonest(ids.prefixes(["a-001", "b-001", "b-002", "a-001.1", "a-001.2", "x"])) == "b"
+    )
+    assert ids.commonest(ids.prefixes(["b-001", "a-001"])) == "a"
+    assert ids.commonest({}) is None
 
 
 @pytest.mark.parametrize(

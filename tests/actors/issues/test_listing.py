@@ -59,7 +59,7 @@ def test_each_field_of_a_filter_must_hold(wanted: dict[str, Any], found: list[st
 @pytest.mark.parametrize(
     ("wanted", "field"),
     [
-        ({"status": ("opne",)}, "status"),
+        ({"status": ("opened",)}, "status"),
         ({"status": ("open,closed",)}, "status"),
         ({"issue_type": ("bugs",)}, "type"),
         ({"priority": (5,)}, "priority"),

@@ -2,11 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
+from actors.clock import Clock, system_clock
 from actors.errors import NotFound, StoreDamaged, ValidationError
 from actors.hints import hint
 from actors.issues.git_worker import GitWorker
@@ -37,11 +40,13 @@ from actors.issues.questions import (
 )
 from actors.issues.tracker import IssueTracker
 from actors.issues.verbs import (
+    AddDependency,
     AlreadyClaimed,
     AmbiguousId,
     Blocked,
     ClaimIssue,
     CloseIssue,
+    DependencyCycle,
     HeartbeatClaim,
     NewIssue,
     NothingReady,
@@ -72,7 +77,10 @@ def write_file(root: Path, *rows: Row) -> Path:
 
 
 @asynccontextmanager
-async def running(root: Path, *, prefix: str | None = None) -> AsyncIterator[System]:
+async def running(
+    root: Path, *, prefix: str | None = None, clock: Clock | None = None
+) -> AsyncIterator[System]:
+    now = clock or system_clock
     database = root / "data" / "beads.db"
     connection = open_writer(database)
     migrate(connection, SCHEMA)
@@ -97,7 +105,9 @@ async def running(root: Path, *, prefix: str | None = None) -> AsyncIterator[Sys
                 database=database,
                 pool=pool,
                 directory=root / "My Repo",
+                home="home-here",
                 prefix=prefix,
+                clock=now,
             ),
             "publisher": lambda: IssuePublisher(
                 writer=writer,
@@ -457,3 +467,78 @@ async def test_who_has_lost_a_claim_cannot_write_with_its_token(tmp_path: Path) 
             await ask(tracker, late)
         done = CloseIssue(issue_id=made.id, actor="bob", token=again.token)
         assert (await ask(tracker, done)).status == "closed"
+
+
+async def new(system: System, title: str, **more: Any) -> str:
+    message = NewIssue(fields={"title": title}, actor="ada", **more)
+    return (await ask(system.named("tracker"), message)).id
+
+
+async def test_an_edge_that_would_close_a_circle_is_refused_and_a_child_is_shown(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, prefix="x") as system:
+        tracker = system.named("tracker")
+        first = await new(system, "First")
+        second = await new(system, "Second", depends_on=(("blocks", first),))
+        child = await new(system, "Child", parent=second)
+        assert await ready(system) == [first]
+        back = AddDependency(issue_id=first, depends_on_id=second, actor="ada")
+        with pytest.raises(DependencyCycle):
+            await ask(tracker, back)
+        await ask(tracker, CloseIssue(issue_id=first.removeprefix("x-"), actor="ada"))
+        assert await ready(system) == [child]
+        assert [
+            issue.id for issue in (await ask(tracker, ShowIssue(issue_id=second))).children
+        ] == [child]
+
+
+async def test_the_best_ready_issue_that_fits_is_claimed_in_one_step(tmp_path: Path) -> None:
+    write_file(
+        tmp_path,
+        row("x-1", priority=0, notes="about login", needs=["blocks:x-3"]),
+        row("x-2", priority=1),
+        row("x-3", notes="login"),
+    )
+    async with running(tmp_path) as system:
+        tracker = system.named("tracker")
+
+        async def claim(**more: Any) -> str:
+            return (await ask(tracker, ClaimReady(actor="ada", **more))).issue.id
+
+        assert await claim(filter=IssueFilter(text="login")) == "x-3"
+        assert await claim() == "x-2"
+        with pytest.raises(NothingReady):
+            await claim()
+        with pytest.raises(ValidationError):
+            await claim(policy="best")
+
+
+async def test_when_nothing_else_is_ready_a_lease_that_ran_out_is_taken_over(
+    tmp_path: Path,
+) -> None:
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    write_file(tmp_path, row("x-1"))
+    async with running(tmp_path, clock=lambda: now) as system:
+        tracker = system.named("tracker")
+        first = await ask(tracker, ClaimReady(actor="ada", ttl_s=60))
+        with pytest.raises(NothingReady):
+            await ask(tracker, ClaimReady(actor="bob"))
+        now += timedelta(seconds=61)
+        second = await ask(tracker, ClaimReady(actor="bob"))
+    assert (second.issue.id, second.issue.assignee) == ("x-1", "bob")
+    assert second.token > first.token
+
+
+async def test_many_who_claim_at_once_get_an_issue_each(tmp_path: Path) -> None:
+    write_file(tmp_path, *(row(f"x-{n}") for n in range(30)))
+    async with running(tmp_path) as system:
+        claimed: list[str] = []
+
+        async def agent(name: str) -> None:
+            claimed.append((await ask(system.named("tracker"), ClaimReady(actor=name))).issue.id)
+
+        async with trio.open_nursery() as nursery:
+            for n in range(30):
+                nursery.start_soon(agent, f"agent-{n}")
+    assert sorted(claimed) == sorted(f"x-{n}" for n in range(30))
