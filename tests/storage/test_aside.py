@@ -104,7 +104,7 @@ def test_a_database_is_rebuilt_from_the_ref_where_there_is_no_file(repo: Path) -
     published.write_bytes(b'{"id":"x-1"}\n')
     repository = Repository.discover(repo)
     assert repository is not None
-    with closing(repository):
+    with repository:
         repository.record(published, "issues")
     published.unlink()
     assert aside.can_rebuild(published)

@@ -369,7 +369,7 @@ def test_a_change_that_ends_a_claim_fences_its_holder_off(
 
 def close(token: int) -> EditIssue:
     edit = Close(reason="Done", force=False)
-    return EditIssue(issue_id="x-1", edit=edit, at=AFTER, actor="ada", op="close", token=token)
+    return EditIssue(issue_id="x-1", edit=edit, at=AFTER, actor="ada", request="r-9", token=token)
 
 
 def test_a_write_with_the_token_of_a_claim_is_made_and_ends_it_where_it_closes(
