@@ -1,0 +1,1 @@
+"""The issue graph at ten and at a hundred thousand issues."""
