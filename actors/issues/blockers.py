@@ -44,7 +44,7 @@ def _blocking(edge: Row, find: Find, children: Children) -> Iterator[str]:
     if other is None:
         return
     if kind in ("blocks", "conditional-blocks") and is_open(other):
-        yield f"{target} ({kind}, {other['status']})"
+        yield f"{target} ({kind}, {other.get('status') or 'open'})"
 
 
 def _awaited(edge: Row, find: Find, children: Children) -> Iterator[str]:

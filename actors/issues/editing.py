@@ -6,7 +6,7 @@ are checked, an id is minted; what depends on other issues is decided in the wri
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any, Final
 
@@ -215,14 +215,12 @@ class Editing:
                 return Comment(text=fields.filled("text", message.text))
 
     def _fields(self, message: UpdateIssue) -> SetFields:
-        given = message.fields
-        if not isinstance(given, dict):
-            given = dict(given) if hasattr(given, "keys") else given
+        given: object = message.fields
         parent = None
-        if isinstance(given, dict) and "parent" in given:
+        if isinstance(given, Mapping) and "parent" in given:
             given = dict(given)
             above = given.pop("parent")
-            parent = self._whole("parent", above) if above not in (None, "") else ""
+            parent = "" if above in (None, "") else self._whole("parent", above)
         expected = message.expected
         return SetFields(
             fields=fields.checked(given, self._clock()),

@@ -7,7 +7,7 @@ says what was carried out.
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from actors.errors import Conflict, ValidationError
 from actors.issues import blockers, dependencies, entries, fields, ids, issue, revision
@@ -44,7 +44,7 @@ def insert_issue(conn: sqlite3.Connection, command: InsertIssue) -> Edited:
         return Edited(row=entries.need(conn, issue_id), seq=queries.last_seq_of(conn, issue_id))
     parent = None if command.parent is None else _parent(conn, command.parent)
     row = revision.born(command.fields, issue_id=issue_id, actor=command.actor, at=command.at)
-    _check_words(conn, row, command.types, command.statuses)
+    _check_words(conn, command.fields, command.types, command.statuses)
     _check_reference(conn, row)
     edges = [] if parent is None else [(dependencies.PARENT_CHILD, parent["id"])]
     for kind, target in (*edges, *command.depends_on):
@@ -134,16 +134,19 @@ def _minted(conn: sqlite3.Connection, command: InsertIssue) -> tuple[str, bool]:
 
 
 def _check_words(
-    conn: sqlite3.Connection, row: Row, types: frozenset[str], statuses: frozenset[str]
+    conn: sqlite3.Connection,
+    given: Mapping[str, Any],
+    types: frozenset[str],
+    statuses: frozenset[str],
 ) -> None:
     """Refuse a type or a status that nobody uses: it would be a slip of the pen."""
-    kind, status = row["issue_type"], row["status"]
-    if kind not in fields.TYPES | types and not queries.has_type(conn, kind):
+    kind, status = given.get("issue_type"), given.get("status")
+    if kind and kind not in fields.TYPES | types and not queries.has_type(conn, kind):
         known = ", ".join(sorted(fields.TYPES | types))
         raise ValidationError(
             f"there is no issue type {kind!r}; there are {known}", field="issue_type", value=kind
         )
-    if status not in fields.STATUSES | statuses and not queries.has_status(conn, status):
+    if status and status not in fields.STATUSES | statuses and not queries.has_status(conn, status):
         known = ", ".join(sorted(fields.STATUSES | statuses))
         raise ValidationError(
             f"there is no status {status!r}; there are {known}", field="status", value=status
@@ -213,17 +216,27 @@ def _edited(conn: sqlite3.Connection, row: Row, command: EditIssue) -> Row:
 
 def _with_fields(conn: sqlite3.Connection, row: Row, edit: SetFields, command: EditIssue) -> Row:
     revision.require_update(row, edit.expected)
+    _check_words(conn, edit.fields, command.types, command.statuses)
     after = revision.set_fields(row, edit, command.at)
     if "external_ref" in edit.fields:
         _check_reference(conn, after)
-    if edit.fields.keys() & {"status", "issue_type"}:
-        _check_words(conn, after, command.types, command.statuses)
     if after.get("status") == "closed" != row.get("status"):
         _guard(conn, row, force=False)
-    if after.get("issue_type") == "epic" != row.get("issue_type"):
-        for parent in filter(None, (entries.find(conn, p) for p in dependencies.parents(after))):
-            dependencies.check_parent(dependencies.without_parents(after, parent["id"]), parent)
+    if after.get("issue_type") != row.get("issue_type"):
+        _check_family(conn, after, row)
     return after if edit.parent is None else _moved(conn, after, edit.parent, command)
+
+
+def _check_family(conn: sqlite3.Connection, after: Row, before: Row) -> None:
+    """Refuse a change of type that would leave an epic below what is no epic."""
+    if after.get("issue_type") == "epic":
+        for parent in filter(
+            None, (entries.find(conn, one) for one in dependencies.parents(after))
+        ):
+            dependencies.check_parent(dependencies.without_parents(after, parent["id"]), parent)
+    if before.get("issue_type") == "epic":
+        for child in _children(conn, after["id"]):
+            dependencies.check_parent(dependencies.without_parents(child, after["id"]), after)
 
 
 def _moved(conn: sqlite3.Connection, row: Row, parent: str, command: EditIssue) -> Row:

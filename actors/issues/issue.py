@@ -218,11 +218,11 @@ def _says(comment: Row, author: str, text: str, at: str) -> bool:
 
 def set_labels(row: Row, labels: Iterable[str]) -> Row:
     """Replace the labels; they are kept sorted, each once."""
-    after = sorted(set(labels))
-    if any(not label.strip() for label in after):
-        raise ValidationError("a label needs a text", field="labels", value=after)
-    if after == sorted(row.get("labels") or ()):
+    after, before = sorted(set(labels)), set(row.get("labels") or ())
+    if after == sorted(before):
         return row
+    if any(not label.strip() for label in after if label not in before):
+        raise ValidationError("a label needs a text", field="labels", value=after)
     return without(row, "labels") | ({"labels": after} if after else {})
 
 

@@ -45,9 +45,12 @@ def from_datetime(moment: datetime) -> str:
 
 
 def just_after(text: str) -> str:
-    """Return the time a microsecond later, in UTC."""
+    """Return the time a microsecond later, in UTC; the same one at the end of all time."""
     microseconds = to_ns(text) // 1000 + 1
-    return from_datetime(_EPOCH + timedelta(microseconds=microseconds))
+    try:
+        return from_datetime(_EPOCH + timedelta(microseconds=microseconds))
+    except OverflowError:
+        return text
 
 
 def in_utc(text: str) -> str:

@@ -435,11 +435,17 @@ async def test_another_parent_takes_the_old_ones_place(world: World) -> None:
             await desk.update(two, parent=child)
 
 
-async def test_a_child_of_what_is_no_epic_does_not_become_one(world: World) -> None:
+async def test_no_change_of_a_type_leaves_an_epic_below_what_is_none(world: World) -> None:
     async with desk_of(world) as desk:
         child = await desk.new(parent=await desk.new())
         with pytest.raises(Conflict, match="epic"):
             await desk.update(child, issue_type="epic")
+        above = await desk.new(issue_type="epic")
+        below = await desk.new(issue_type="epic", parent=above)
+        with pytest.raises(Conflict, match=below):
+            await desk.update(above, issue_type="task")
+        await desk.update(below, issue_type="task")
+        await desk.update(above, issue_type="task")
 
 
 # --- closing and opening

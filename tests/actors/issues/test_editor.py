@@ -3,6 +3,7 @@
 import pytest
 
 from actors.errors import Conflict
+from actors.issues import ids
 from actors.issues.edits import (
     AddEdge,
     BuryIssues,
@@ -94,6 +95,14 @@ def test_an_id_taken_between_the_minting_and_the_writing_is_answered_with_anothe
     first = world.run(command)
     assert first.row["id"] != "x-abc"
     assert world.run(command) == first
+
+
+def test_when_every_id_is_taken_it_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.create("x-abc")
+    monkeypatch.setattr(ids, "keyed", lambda _prefix, _key: iter(["x-abc"]))
+    command = InsertIssue(fields={"title": "T"}, actor="me", at=LATER, key="k", issue_id="x-abc")
+    with pytest.raises(Conflict, match="no free id"):
+        world.run(command)
 
 
 def test_deleting_that_comes_again_tells_the_same_issues(world: World) -> None:

@@ -105,3 +105,49 @@ def test_the_commonest_prefix_is_taken_and_children_do_not_count() -> None:
 )
 def test_a_directory_gives_a_prefix(name: str, prefix: str) -> None:
     assert ids.prefix_from_name(name) == prefix
+
+
+# --- children and chosen ids
+
+
+@pytest.mark.parametrize(
+    ("issue_id", "root", "parent", "depth"),
+    [
+        ("bd-af78e9a2.1.2", "bd-af78e9a2", "bd-af78e9a2.1", 2),
+        ("bd-af78e9a2.1", "bd-af78e9a2", "bd-af78e9a2", 1),
+        ("bd-af78e9a2", "bd-af78e9a2", None, 0),
+        ("my.project-abc123", "my.project-abc123", None, 0),
+        ("my.project-abc123.4", "my.project-abc123", "my.project-abc123", 1),
+        ("bd-x.step", "bd-x.step", None, 0),
+        ("bd-x.step.1", "bd-x.step", "bd-x.step", 1),
+    ],
+)
+def test_a_childs_id_tells_its_parents(
+    issue_id: str, root: str, parent: str | None, depth: int
+) -> None:
+    found = (ids.root_of(issue_id), ids.parent_of(issue_id), ids.depth(issue_id))
+    assert found == (root, parent, depth)
+
+
+@pytest.mark.parametrize(
+    ("below", "child"),
+    [
+        ([], "x-1.1"),
+        (["x-1.1", "x-1.3"], "x-1.4"),
+        (["x-1.7.1.1"], "x-1.8"),
+        (["x-1.2", "x-1.4711"], "x-1.3"),
+        (["x-1.999", "x-1.1000", "x-1.1001"], "x-1.1002"),
+        (["x-1.step", "x-1.²", "x-1.", "x-1." + "9" * 5000], "x-1.1"),
+    ],
+)
+def test_a_new_child_takes_the_next_number_that_no_child_ever_had(
+    below: list[str], child: str
+) -> None:
+    assert ids.next_child("x-1", below) == child
+
+
+def test_the_ids_of_a_key_are_the_same_each_time_and_grow() -> None:
+    made = list(ids.keyed("x", "k"))
+    assert made == list(ids.keyed("x", "k"))
+    assert made != list(ids.keyed("x", "other"))
+    assert [len(one) - len("x-") for one in made[:: ids.NONCES]] == [3, 4, 5, 6, 7, 8]

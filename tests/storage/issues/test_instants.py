@@ -57,3 +57,23 @@ def test_a_text_that_is_no_time_is_refused(text: str) -> None:
 def test_the_time_just_after_is_later_by_a_microsecond_at_most(text: str, after: str) -> None:
     assert instants.just_after(text) == after
     assert 0 < instants.to_ns(after) - instants.to_ns(text) <= 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2026-01-02T00:00:00.500Z", "2026-01-02T00:00:00.5Z"),
+        ("2026-01-02T01:00:00.123456789+01:00", "2026-01-02T00:00:00.123456789Z"),
+        ("1969-12-31T23:59:59.9-08:00", "1970-01-01T07:59:59.9Z"),
+        ("1960-01-01T00:00:00.000000001Z", "1960-01-01T00:00:00.000000001Z"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+        ("0001-01-01T00:00:00+01:00", "0001-01-01T00:00:00+01:00"),
+    ],
+)
+def test_an_instant_has_one_spelling_in_utc(text: str, utc: str) -> None:
+    assert instants.in_utc(text) == utc
+
+
+def test_nothing_comes_after_the_end_of_time() -> None:
+    last = "9999-12-31T23:59:59.9999999Z"
+    assert instants.just_after(last) == last
