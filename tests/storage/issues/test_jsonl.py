@@ -152,3 +152,88 @@ def test_whatever_a_row_holds_writing_it_again_changes_no_byte(
     assert b"\n" not in once
     read = jsonl.parse(once)
     assert {name: read[name] for name in unknown} == unknown
+
+
+SPECIFIED = """
+id title description design acceptance_criteria notes spec_id status priority issue_type assignee
+owner estimated_minutes created_at created_by updated_at closed_at close_reason closed_by_session
+due_at defer_until external_ref source_system metadata compaction_level compacted_at
+compacted_at_commit original_size labels dependencies comments deleted_at deleted_by delete_reason
+original_type sender ephemeral wisp_type pinned is_template bonded_from creator validations
+quality_score crystallizes await_type await_id timeout waiters holder source_formula source_location
+hook_bead role_bead agent_state last_activity role_type rig mol_type work_type event_kind actor
+target payload
+"""
+LEGACY = {
+    "content_hash": "c0ffee",
+    "source_repo": ".",
+    "wisp": True,
+    "replies_to": "x-2",
+    "relates_to": ["x-3"],
+    "duplicate_of": "x-4",
+    "superseded_by": "",
+}
+SAMPLES: dict[Kind, Any] = {
+    Kind.TEXT: "t",
+    Kind.TIME: "2026-11-22T06:52:24.88264461-08:00",
+    Kind.INTEGER: 7,
+    Kind.NUMBER: 0.5,
+    Kind.FLAG: True,
+    Kind.WORDS: ["w"],
+    Kind.RECORD: {"z": 1, "a": 2},
+    Kind.RAW: {"z": [1.0, None], "a": {}},
+}
+
+
+def whole() -> dict[str, Any]:
+    """A row with every key there is."""
+    row = {name: SAMPLES.get(field.kind) for name, field in ISSUE.items()}
+    row["dependencies"] = [
+        {
+            "issue_id": "x-1",
+            "depends_on_id": "x-2",
+            "type": "own type",
+            "created_at": "2026-11-22T06:52:24Z",
+            "created_by": "me",
+            "metadata": '{"gate":"any-children"}',
+            "thread_id": "th",
+            "unknown": [1],
+        }
+    ]
+    row["comments"] = [
+        {
+            "id": 2**53 - 1,
+            "issue_id": "x-1",
+            "author": "me",
+            "text": "t",
+            "created_at": "2026-11-22T06:52:24Z",
+            "unknown": None,
+        }
+    ]
+    row["bonded_from"] = [{"proto_id": "p", "bond_type": "root"}, {"source_id": "s"}]
+    row["validations"] = [{"validator": "v", "outcome": "accepted", "score": 0.25}]
+    return row
+
+
+def test_the_keys_and_their_order_are_those_of_the_format() -> None:
+    order = SPECIFIED.split()
+    assert list(ISSUE) == order
+    assert list(json.loads(jsonl.encode(dict(reversed(whole().items()))))) == order
+
+
+def test_a_row_with_every_key_survives_byte_for_byte() -> None:
+    written = json.dumps(whole() | LEGACY, separators=(",", ":"))
+    assert jsonl.encode_text(jsonl.parse(written)) == written
+
+
+def test_keys_of_older_files_are_kept_after_the_known_ones_as_they_were_read() -> None:
+    row = jsonl.parse(json.dumps({**LEGACY, "id": "x-1", "title": "T", "status": "deleted"}))
+    written = json.loads(jsonl.encode(row))
+    assert list(written.items())[-len(LEGACY) :] == list(LEGACY.items())
+    assert written["status"] == "deleted"
+
+
+@pytest.mark.parametrize("odd", ['"status":"parked"', '"issue_type":"ritual"', '"priority":-3'])
+def test_a_word_or_number_of_others_never_makes_a_line_unreadable(odd: str) -> None:
+    written = f'{{"id":"x-1","title":"T",{odd}}}'
+    assert odd in jsonl.encode_text(jsonl.parse(written))
