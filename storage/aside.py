@@ -1,10 +1,10 @@
 """A damaged beads.db, put aside so that it is rebuilt; and what was in it and nowhere else.
 
-Of the three databases this is the only one that can be rebuilt: the published file, or the ref that
-it is recorded on, has the issues. What only the database had is lost with it: claims, wisps, and
-the changes that no flush had brought into the file. So the damaged file is never deleted. It stays
-beside the new one as `beads.db.damaged-<n>`, its log with it, and says as well as it can what that
-was, for the log of the start and for `beadflow db status`.
+Of the three databases this is the only one that can be rebuilt: the published file has the issues,
+too. What only the database had is lost with it: claims, wisps, and the changes that no flush had
+brought into the file. So the damaged file is never deleted. It stays beside the new one as
+`beads.db.damaged-<n>`, its log with it, and says as well as it can what that was, for the log of
+the start and for `beadflow db status`.
 """
 
 import itertools
@@ -19,7 +19,6 @@ from storage import durable
 from storage.database import open_reader
 from storage.databases import Database
 from storage.errors import StorageError
-from storage.git import Repository
 
 SUFFIX: Final = ".damaged-"
 
@@ -53,16 +52,14 @@ class Remains:
 
 
 def can_rebuild(published: Path) -> bool:
-    """Whether the issues are anywhere else: in the published file or, where it is missing, its ref.
+    """Whether the issues are in the published file, too: an empty one says nothing of them.
 
-    An empty file says nothing of what the database held.
+    The ref is not asked. Where the file is missing as well, it is for the operator to decide what
+    to go on with: a database that is moved away is rebuilt from there.
     """
     try:
-        if published.exists():
-            return published.stat().st_size > 0
-        repository = Repository.discover(published.parent.parent)
-        return repository is not None and bool(repository.read())
-    except (OSError, StorageError):
+        return published.stat().st_size > 0
+    except OSError:
         return False
 
 

@@ -10,7 +10,6 @@ import pytest
 from storage import aside
 from storage.database import open_writer
 from storage.databases import Database, databases
-from storage.git import Repository
 from storage.issues import leases, queries
 from storage.issues.leases import Lease
 from storage.migrate import migrate
@@ -95,18 +94,3 @@ def test_a_database_is_rebuilt_from_a_file_with_anything_in_it(
     if content is not None:
         published.write_bytes(content)
     assert aside.can_rebuild(published) is can
-
-
-def test_a_database_is_rebuilt_from_the_ref_where_there_is_no_file(repo: Path) -> None:
-    published = repo / ".beads" / "issues.jsonl"
-    assert not aside.can_rebuild(published)
-    published.parent.mkdir()
-    published.write_bytes(b'{"id":"x-1"}\n')
-    repository = Repository.discover(repo)
-    assert repository is not None
-    with repository:
-        repository.record(published, "issues")
-    published.unlink()
-    assert aside.can_rebuild(published)
-    published.touch()
-    assert not aside.can_rebuild(published), "an empty file would be taken for no issues"
