@@ -535,7 +535,7 @@ class _Commit:
 def _commit_of(heading: str, facts: str) -> _Commit:
     """Reads what rev-list says of one commit: its id and parents as they are left by the path."""
     _, commit, *parents = heading.split()
-    _, at, author, email = facts.split("\0")
+    at, author, email = facts.split("\0")
     return _Commit(commit, tuple(parents), int(at or 0), author, email)
 
 

@@ -317,3 +317,77 @@ def test_a_command_that_prints_without_end_is_ended(place: Path) -> None:
     repo._runner._output_limit_bytes = 1000
     with pytest.raises(GitError, match="prints more"):
         repo.read()
+
+
+def line(name: str, text: str) -> bytes:
+    return f'{{"id":"{name}","title":"{text}"}}\n'.encode()
+
+
+def told(
+    repo: Repository, name: str, **more: object
+) -> list[tuple[bytes | None, tuple[object, ...]]]:
+    asked = {"revision": ISSUES_REF, "path": ISSUES_FILE, "scan": 100, **more}
+    past = repo.versions(name, **asked)  # type: ignore[arg-type]
+    return [(version.line, version.before) for version in past.versions]
+
+
+def test_the_past_of_an_issue_is_the_commits_that_changed_its_line(repo: Repository) -> None:
+    one, two, other = line("a-1", "one"), line("a-1", "two"), line("a-10", "other")
+    for data in (one, one + other, two + other, other):
+        repo.record(data, "Record")
+    assert told(repo, "a-1") == [
+        (None, (two[:-1],)),
+        (two[:-1], (one[:-1],)),
+        (one[:-1], ()),
+    ]
+    assert told(repo, "a-10") == [(other[:-1], (None,))]
+    assert told(repo, "a-2") == []
+
+
+def test_the_past_is_read_in_parts(repo: Repository) -> None:
+    lines = [line("a-1", str(number)) for number in range(5)]
+    for data in lines:
+        repo.record(data, "Record")
+    found, start = [], ISSUES_REF
+    while start:
+        past = repo.versions("a-1", revision=start, path=ISSUES_FILE, scan=2)
+        found += [version.line for version in past.versions]
+        start = past.next or ""
+    assert found == [each[:-1] for each in reversed(lines)]
+
+
+def test_a_merge_is_a_version_only_where_it_has_what_neither_side_had(
+    repo: Repository, place: Path
+) -> None:
+    repo.record(line("a-1", "base"), "Base")
+    base = git(place, "rev-parse", ISSUES_REF)
+    repo.record(line("a-1", "ours"), "Ours")
+    ours = git(place, "rev-parse", ISSUES_REF)
+    git(place, "update-ref", ISSUES_REF, base)
+    repo.record(line("a-1", "theirs"), "Theirs")
+    repo.merge(line("a-1", "ours"), ours, "Merge")
+    lines = [found for found, _ in told(repo, "a-1")]
+    assert lines[0] == line("a-1", "ours")[:-1]
+    assert len(lines) == 2, "the side that lost is no part of what became of the issue"
+    repo.record(line("a-1", "theirs"), "Back")
+    assert told(repo, "a-1")[0] == (line("a-1", "theirs")[:-1], (line("a-1", "ours")[:-1],))
+
+
+def test_a_merge_has_both_in_its_past_and_one_that_only_follows_makes_no_commit(
+    repo: Repository, place: Path
+) -> None:
+    repo.record(b"base\n", "Base")
+    base = repo.commit_at()
+    repo.record(b"theirs\n", "Theirs")
+    theirs = repo.commit_at()
+    assert base is not None
+    assert theirs is not None
+    git(place, "update-ref", ISSUES_REF, base)
+    assert repo.merge(b"theirs\n", theirs, "Merge") == theirs
+    git(place, "update-ref", ISSUES_REF, base)
+    repo.record(b"ours\n", "Ours")
+    ours = repo.commit_at()
+    made = repo.merge(b"both\n", theirs, "Merge")
+    assert git(place, "rev-parse", f"{made}^@").split() == [ours, theirs]
+    assert repo.merge_bases(made, theirs) == (theirs,)
+    assert repo.read() == b"both\n"

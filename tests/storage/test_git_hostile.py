@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.errors import GitError, UnsafePath
+from storage.errors import GitError, RemoteFailed, UnsafePath
 from storage.git import ISSUES_FILE, ISSUES_REF, Repository
 from tests.storage.repositories import commit, git, make
 
@@ -217,3 +217,214 @@ def test_a_path_with_the_signs_of_a_variable_or_an_option_is_a_path(tmp_path: Pa
     place = make(tmp_path / "-x $HOME ü")
     commit(place, "a.txt")
     exercise(place)
+
+
+@pytest.fixture
+def remote(place: Path, tmp_path: Path) -> Path:
+    bare = make(tmp_path / "remote.git", bare=True)
+    git(place, "remote", "add", "origin", str(bare))
+    return bare
+
+
+def meet(place: Path) -> None:
+    """Fetches and pushes what a repository asks for."""
+    repo = Repository.discover(place)
+    assert repo is not None
+    repo.record(b"1\n", "First")
+    theirs = repo.fetch("origin")
+    commit_id = repo.commit_at()
+    assert commit_id is not None
+    repo.push("origin", commit_id, expected=theirs)
+    assert repo.fetch("origin") == commit_id
+
+
+TRANSPORT_HOOKS = ["pre-push", "reference-transaction", "post-rewrite", "pre-auto-gc"]
+FAR_HOOKS = ["pre-receive", "update", "post-receive", "post-update", "reference-transaction"]
+
+
+@pytest.mark.parametrize("hook", TRANSPORT_HOOKS)
+def test_no_hook_of_ours_runs_for_a_transport(
+    place: Path, remote: Path, canary: Path, hook: str
+) -> None:
+    script(place / ".git" / "hooks" / hook, canary)
+    meet(place)
+    assert not canary.exists()
+    assert git(remote, "rev-parse", ISSUES_REF) == git(place, "rev-parse", ISSUES_REF)
+
+
+@pytest.mark.parametrize("hook", FAR_HOOKS)
+def test_no_hook_of_a_remote_on_this_machine_runs(
+    place: Path, remote: Path, canary: Path, hook: str
+) -> None:
+    script(remote / "hooks" / hook, canary)
+    meet(place)
+    assert not canary.exists()
+
+
+def test_the_canary_would_sing_for_a_push(place: Path, remote: Path, canary: Path) -> None:
+    script(place / ".git" / "hooks" / "pre-push", canary)
+    git(place, "push", "--quiet", "origin", "main")
+    assert canary.exists()
+
+
+TRANSPORT_KEYS = [
+    "core.sshCommand",
+    "core.gitProxy",
+    "core.askPass",
+    "core.fsmonitor",
+    "core.alternateRefsCommand",
+    "credential.helper",
+    "remote.origin.uploadpack",
+    "remote.origin.receivepack",
+    "remote.origin.vcs",
+    "gpg.program",
+    "gc.recentObjectsHook",
+    "uploadpack.packObjectsHook",
+    "filter.evil.clean",
+]
+
+
+@pytest.mark.parametrize("key", TRANSPORT_KEYS)
+@pytest.mark.parametrize("side", ["ours", "theirs"])
+def test_no_command_in_a_configuration_runs_for_a_transport(
+    place: Path, remote: Path, canary: Path, key: str, side: str
+) -> None:
+    command = script(place / "evil", canary)
+    for name, value in ((key, str(command)), ("push.gpgSign", "if-asked")):
+        git(place if side == "ours" else remote, "config", name, value)
+    (place / ".gitattributes").write_text("* filter=evil\n")
+    meet(place)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ext::{evil}",
+        "ext::sh -c {evil}",
+        "fd::17",
+        "evil::x",
+        "git://example.org/x",
+        "http://example.org/x",
+        "ftp://example.org/x",
+        "--upload-pack={evil}",
+        "-oProxyCommand={evil}",
+        "transport-helper::x",
+        "x\ny",
+    ],
+)
+def test_a_url_that_may_be_a_command_is_not_used(place: Path, canary: Path, url: str) -> None:
+    command = script(place / "evil", canary)
+    git(place, "config", "protocol.ext.allow", "always")
+    git(place, "config", "remote.origin.url", url.format(evil=command))
+    with pytest.raises(RemoteFailed) as refused:
+        meet(place)
+    assert refused.value.reason == "protocol"
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("key", ["insteadOf", "pushInsteadOf"])
+def test_a_repository_cannot_turn_a_url_into_a_command(
+    place: Path, remote: Path, canary: Path, key: str
+) -> None:
+    command = script(place / "evil", canary)
+    git(place, "config", "protocol.ext.allow", "always")
+    git(place, "config", f"url.ext::{command} .{key}", str(remote))
+    meet(place)
+    assert not canary.exists()
+
+
+def test_a_push_url_that_is_a_command_is_not_used(place: Path, remote: Path, canary: Path) -> None:
+    command = script(place / "evil", canary)
+    git(place, "config", "remote.origin.pushurl", f"ext::{command}")
+    with pytest.raises(RemoteFailed):
+        meet(place)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("host", ["-oProxyCommand={evil}", "x -oProxyCommand={evil}"])
+def test_a_host_is_no_option_of_ssh(place: Path, canary: Path, host: str) -> None:
+    command = script(place / "evil", canary)
+    for url in (f"ssh://{host}/x", f"{host}:x", f"ssh://user@{host}/x"):
+        git(place, "config", "remote.origin.url", url.format(evil=command))
+        with pytest.raises(RemoteFailed):
+            meet(place)
+    assert not canary.exists()
+
+
+def test_the_users_own_ssh_command_is_used_for_a_transport(
+    place: Path, tmp_path: Path, canary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "gitconfig"
+    config.write_text(f"[core]\nsshCommand = {script(tmp_path / 'ssh', canary)}\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    git(place, "config", "remote.origin.url", "ssh://nowhere.invalid/x")
+    with pytest.raises(RemoteFailed):
+        meet(place)
+    assert canary.exists()
+
+
+def test_a_link_in_the_place_of_the_transports_directory_is_refused(
+    place: Path, remote: Path, tmp_path: Path
+) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").touch()
+    (place / ".git" / "beadflow-transport").symlink_to(precious)
+    with pytest.raises(UnsafePath):
+        meet(place)
+    assert (precious / "file").exists()
+
+
+def test_submodules_of_the_issues_are_not_looked_into(
+    place: Path, remote: Path, canary: Path, tmp_path: Path
+) -> None:
+    """The other side's tree may hold what it likes; only the one file is read."""
+    repo = Repository.discover(place)
+    assert repo is not None
+    repo.record(b"1\n", "First")
+    evil = f'[submodule "x"]\n\tpath = x\n\turl = ext::touch {canary}\n'
+    repo.record(evil.encode(), "Modules", filename="gitmodules")
+    file, modules = (
+        git(place, "rev-parse", f"{ISSUES_REF}:{name}") for name in (ISSUES_FILE, "gitmodules")
+    )
+    tree = "".join(
+        f"{entry}\t{name}\n"
+        for entry, name in (
+            (f"100644 blob {file}", ISSUES_FILE),
+            (f"100644 blob {modules}", ".gitmodules"),
+            (f"160000 commit {git(place, 'rev-parse', 'HEAD')}", "x"),
+        )
+    )
+    made = subprocess.run(
+        ["git", "mktree"], cwd=place, input=tree, text=True, check=True, stdout=subprocess.PIPE
+    ).stdout.strip()
+    commit_id = git(place, "commit-tree", made, "-m", "Evil")
+    git(place, "push", "--quiet", "origin", f"{commit_id}:{ISSUES_REF}")
+    git(place, "config", "submodule.recurse", "true")
+    git(place, "config", "fetch.recurseSubmodules", "true")
+    theirs = repo.fetch("origin")
+    assert theirs == commit_id
+    merged = repo.merge(b"2\n", theirs, "Merge")
+    repo.push("origin", merged, expected=theirs)
+    assert not canary.exists()
+    assert not (place / "x").exists()
+
+
+def test_a_file_of_the_issues_that_is_a_link_is_none(place: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret\n")
+    (place / "target").write_text(str(secret))
+    blob = git(place, "hash-object", "-w", "target")
+    made = subprocess.run(
+        ["git", "mktree"],
+        cwd=place,
+        input=f"120000 blob {blob}\tissues.jsonl\n",
+        text=True,
+        check=True,
+        stdout=subprocess.PIPE,
+    ).stdout.strip()
+    git(place, "update-ref", ISSUES_REF, git(place, "commit-tree", made, "-m", "Link"))
+    repo = Repository.discover(place)
+    assert repo is not None
+    assert repo.read() is None
