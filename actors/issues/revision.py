@@ -12,6 +12,7 @@ from typing import Any, Final
 from actors.errors import Conflict, ValidationError
 from actors.issues import issue
 from actors.issues.edits import SetFields
+from actors.issues.verbs import IssueChanged
 from storage.issues import instants, jsonl
 from storage.issues.jsonl import Row
 
@@ -113,11 +114,11 @@ def require_update(row: Row, expected: str | None) -> None:
     """Refuse when the row is not the one the caller saw.
 
     Raises:
-        Conflict: its `updated_at` is another one.
+        IssueChanged: its `updated_at` is another one.
     """
     there = row.get("updated_at") or instants.ZERO
     if expected is not None and instants.to_ns(there) != instants.to_ns(expected):
-        raise Conflict(f"issue {row['id']} was updated at {there}, not at {expected}")
+        raise IssueChanged(f"issue {row['id']} was updated at {there}, not at {expected}")
 
 
 def close(row: Row, reason: str, at: str) -> Row:

@@ -63,7 +63,7 @@ class NothingReady(Conflict):
     """No issue that fits the filter can be worked on now."""
 
     code = "nothing_ready"
-    hint = "`beadflow blocked` says what waits for what"
+    hint = "`beadflow issue blocked` says what waits for what"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
