@@ -120,6 +120,15 @@ app.command(
     help_epilogue="Example:\n\n  beadflow prime",
 )
 app.command(
+    "cli.merge_driver:merge_driver",
+    name="merge-driver",
+    help_epilogue=(
+        "Example:\n\n"
+        '  git config merge.beadflow.driver "beadflow merge-driver %O %A %B %P"\n\n'
+        '  echo ".beads/issues.jsonl merge=beadflow" >> .git/info/attributes'
+    ),
+)
+app.command(
     "cli.db:app",
     name="db",
     help="Look after the databases: their versions, backups, integrity and size.",

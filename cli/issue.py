@@ -42,6 +42,12 @@ _COMMANDS: Final = (
     ("delete", "editing:delete", "Delete issues; they leave a mark.", "delete shop-a1b --yes"),
     ("restore", "editing:restore", "Bring deleted issues back.", "restore shop-a1b"),
     ("comment", "editing:comment", "Add a comment.", 'comment shop-a1b "It is the cookie."'),
+    (
+        "merge",
+        "merging:merge_",
+        "Merge two versions of the issues.",
+        "merge base.jsonl a.jsonl b.jsonl",
+    ),
     ("ready", "readiness:ready", "Show what can be worked on now.", "ready -n 3"),
     ("blocked", "readiness:blocked", "Show what is open but waits.", "blocked"),
     ("why", "readiness:why", "Explain why an issue is ready, or not.", "why shop-a1b"),

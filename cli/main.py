@@ -23,6 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ExitCode.FAILED
     _write_anything()
     try:
+        if tokens[:1] == ["merge-driver"] and tokens[1:2] != ["--help"]:
+            return int(import_module("cli.merge_driver").run(tokens[1:]))
         return int(import_module("cli.commands").run(tokens))
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED

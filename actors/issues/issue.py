@@ -10,12 +10,11 @@ As in bd, labels and comments do not touch `updated_at`; everything else moves i
 Pure. Refusals are `ValidationError` and `Conflict`.
 """
 
-import hashlib
-import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from actors.errors import Conflict, ValidationError
+from actors.issues.comment_ids import comment_id
 from actors.issues.fields import PRIORITIES, STATUSES, TITLE_BYTES
 from actors.issues.messages import (
     AddComment,
@@ -195,19 +194,6 @@ def add_comment(row: Row, author: str, text: str, at: str) -> Row:
     number = comment_id(row["id"], author, at, text)
     comment = {"id": number, "issue_id": row["id"], "author": author, "text": text}
     return row | {"comments": [*comments, comment | {"created_at": at}]}
-
-
-def comment_id(issue_id: str, author: str, at: str, text: str) -> int:
-    """Return the number of a comment, which follows from what it is.
-
-    bd counts comments through each database, so two clones give one number to two comments. This
-    one is the same wherever the comment is; 53 bits are what every JSON reader keeps.
-    """
-    said = json.dumps(
-        [issue_id, author, instants.in_utc(at), text], ensure_ascii=False, separators=(",", ":")
-    )
-    digest = hashlib.sha256(said.encode(errors="surrogatepass")).digest()
-    return int.from_bytes(digest[:7], "big") >> 3
 
 
 def _says(comment: Row, author: str, text: str, at: str) -> bool:

@@ -13,6 +13,7 @@ from storage.issues.checks import BadLineError
 from storage.issues.jsonl import Row
 
 Merge = Callable[[Row | None, Row, Row], Row]
+Parse = Callable[[bytes], Row]
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SECTIONS = {b"<<<<<<<": "ours", b"|||||||": "base", b"=======": "theirs", b">>>>>>>": "outside"}
 
@@ -34,7 +35,7 @@ class Loaded:
     conflict_markers: list[int] = field(default_factory=list)
 
 
-def load(data: bytes, merge: Merge) -> Loaded:
+def load(data: bytes, merge: Merge, parse: Parse = jsonl.parse) -> Loaded:
     loaded, bases, section = Loaded(), dict[str, Row](), "outside"
     for number, raw in enumerate(data.removeprefix(_BYTE_ORDER_MARK).split(b"\n"), start=1):
         marker = _marker(raw)
@@ -42,7 +43,12 @@ def load(data: bytes, merge: Merge) -> Loaded:
             section = marker
             loaded.conflict_markers.append(number)
         elif raw.strip():
-            _take(loaded, bases, section, Quarantined(number, "", raw), merge)
+            try:
+                row = parse(raw)
+            except BadLineError as err:
+                loaded.quarantined.append(Quarantined(number, str(err), raw))
+            else:
+                _take(loaded, bases, section, row, merge)
     return loaded
 
 
@@ -51,14 +57,7 @@ def _marker(raw: bytes) -> str | None:
     return section if section and raw[7:8] in (b"", b" ", b"\r") else None
 
 
-def _take(
-    loaded: Loaded, bases: dict[str, Row], section: str, line: Quarantined, merge: Merge
-) -> None:
-    try:
-        row = jsonl.parse(line.raw)
-    except BadLineError as err:
-        loaded.quarantined.append(Quarantined(line.line, str(err), line.raw))
-        return
+def _take(loaded: Loaded, bases: dict[str, Row], section: str, row: Row, merge: Merge) -> None:
     issue_id = row["id"]
     if section == "base":
         bases[issue_id] = row
