@@ -12,6 +12,7 @@ import structlog
 
 from actors.clock import Clock
 from actors.issues.messages import (
+    Adopted,
     AdoptRows,
     CompareFile,
     Composed,
@@ -25,6 +26,9 @@ from supervision import ActorDeadError, ActorRestarting, Ask, AskTimeout, Named,
 T = TypeVar("T")
 DEADLINE_S: Final = 60.0
 """For one step of the Git worker, which may have to wait for a recording to end."""
+
+AT_ONCE: Final = 1000
+"""Rows in one transaction: a tenth of a second."""
 
 log = structlog.get_logger("beadflow.issues")
 
@@ -44,14 +48,7 @@ async def take_in(composed: Composed, *, writer: Named, files: Named, clock: Clo
     outside = await ask_files(files, CompareFile())
     if outside.sha256 is None:
         return True
-    adopted = await write(
-        writer,
-        AdoptRows(
-            rows=outside.rows,
-            file_sha256=outside.sha256,
-            at=instants.from_datetime(clock()),
-        ),
-    )
+    adopted = await _adopt(outside.rows, outside.sha256, writer=writer, clock=clock)
     log.info(
         "file of another writer taken in",
         changed=adopted.changed,
@@ -61,6 +58,28 @@ async def take_in(composed: Composed, *, writer: Named, files: Named, clock: Clo
         conflict_markers=outside.conflict_markers,
     )
     return True
+
+
+async def _adopt(
+    rows: tuple[tuple[str, str | None], ...], sha256: str, *, writer: Named, clock: Clock
+) -> Adopted:
+    """Have the writer take the rows in, so many at a time that others' writes get in between.
+
+    Cut off in the middle, it is done again from the start, and what was taken in is known.
+    """
+    at = instants.from_datetime(clock())
+    changed = removed = 0
+    for begin in range(0, max(len(rows), 1), AT_ONCE):
+        command = AdoptRows(
+            rows=rows[begin : begin + AT_ONCE],
+            file_sha256=sha256,
+            at=at,
+            more=begin + AT_ONCE < len(rows),
+        )
+        adopted = await write(writer, command)
+        changed += adopted.changed
+        removed += adopted.removed
+    return Adopted(changed=changed, removed=removed)
 
 
 async def ask_files(files: Named, message: Ask[T]) -> T:

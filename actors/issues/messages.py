@@ -167,11 +167,13 @@ class AdoptRows(Command[Adopted]):
         rows: id and line of every issue that differs from what was last published; None where
             the file no longer holds it.
         file_sha256: the file they come from.
+        more: further rows of it follow; only the last of them settle that it was taken in.
     """
 
     rows: tuple[tuple[str, str | None], ...]
     file_sha256: str
     at: str
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,7 +43,8 @@ class Resident:
     def __init__(self, conn: sqlite3.Connection, clock: Clock) -> None:
         self._conn = conn
         self._clock = clock
-        self._seq = 0
+        self._seq = self._last_row = 0
+        self._journaled = False
         self._seen: dict[str, Issue] = {}
         self._busy = False
         self.readiness = Readiness(Graph())
@@ -62,7 +63,8 @@ class Resident:
         readiness, counts = Readiness(Graph()), Counter[str]()
         self._conn.execute("BEGIN")  # one state of the database, however long it takes
         try:
-            seq = queries.last_seq(self._conn)
+            seq, last_row = queries.last_seq(self._conn), queries.last_row(self._conn)
+            self._journaled = queries.is_journaled(self._conn)
             for lines in reading.stored_lines(self._conn, CHUNK):
                 nodes = [node_of(reading.row_of(line)) for line in lines]
                 for node in nodes:
@@ -76,23 +78,33 @@ class Resident:
         ids = [node.id for node in readiness.graph.nodes()]
         for _ in chain(readiness.settle(self._now_us()), names.fill(ids)):
             await trio.lowlevel.checkpoint()
-        self.readiness, self.names, self._seq = readiness, names, seq
+        self.readiness, self.names = readiness, names
+        self._seq, self._last_row = seq, last_row
         self._seen.clear()
 
     async def catch_up(self) -> None:
         """Take in every change that is committed by now, and what the time has changed."""
-        last = queries.last_seq(self._conn)
-        # A file that an empty database took in is in no journal, and one that was put back from a
-        # backup is behind us.
-        if last < self._seq or (not self.graph and not reading.is_empty(self._conn)):
+        if self._is_stale():
             prefix = self.readiness.prefix
             await self.load(lambda _: prefix)
+        last = queries.last_seq(self._conn)
         self._busy = True
         try:
             for _ in self._follow(last):
                 await trio.lowlevel.checkpoint()
         finally:
             self._busy = False
+
+    def _is_stale(self) -> bool:
+        """Whether the journal does not tell all that was changed since the last load.
+
+        The rows of the first file are in no journal, and a database that was put back is behind us.
+        """
+        if self._journaled:
+            return queries.last_seq(self._conn) < self._seq
+        # In this order: what comes in after the first look is in the journal, if that said so.
+        self._journaled = queries.is_journaled(self._conn)
+        return queries.last_row(self._conn) != self._last_row
 
     def catch_up_now(self) -> None:
         """The same, without giving way; nothing when that is under way already."""

@@ -104,17 +104,19 @@ def _change(conn: sqlite3.Connection, command: ApplyChange) -> int | None:
 def adopt_rows(conn: sqlite3.Connection, command: AdoptRows) -> Adopted:
     """Merge another writer's rows into the database.
 
-    A database that never held anything takes them as they are, without a journal: they are the
+    A database that held nothing before takes them as they are, without a journal: they are the
     published file, and no news.
     """
-    if queries.holds_nothing(conn):
+    if not queries.is_journaled(conn):
         for _issue_id, line in command.rows:
             if line is not None:
                 queries.put_row(conn, jsonl.parse(line), from_file=True)
-        queries.mark_flushed(conn, 0, command.file_sha256)
+        if not command.more:
+            queries.mark_flushed(conn, 0, command.file_sha256)
         return Adopted(changed=len(command.rows), removed=0)
     outcomes = [_adopt(conn, issue_id, line, command.at) for issue_id, line in command.rows]
-    queries.mark_adopted(conn, command.file_sha256)
+    if not command.more:
+        queries.mark_adopted(conn, command.file_sha256)
     return Adopted(changed=outcomes.count("adopted"), removed=outcomes.count("removed"))
 
 

@@ -79,6 +79,8 @@ def shape(row: Mapping[str, Any]) -> Row:
 def _ordered(record: Mapping[str, Any], table: Mapping[str, Field]) -> Row:
     ordered = {}
     for name, field in table.items():
+        if name not in record and field.keep is not Keep.ALWAYS:
+            continue  # most are not
         value = record.get(name)
         if field.keep is Keep.ALWAYS and value is None:
             value = _ZERO[field.kind]

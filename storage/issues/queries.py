@@ -165,10 +165,22 @@ def all_ids(conn: sqlite3.Connection) -> list[str]:
     return [issue_id for (issue_id,) in conn.execute("SELECT id FROM issues ORDER BY id")]
 
 
-def holds_nothing(conn: sqlite3.Connection) -> bool:
-    """Return whether this database has never held an issue."""
-    sql = "SELECT EXISTS (SELECT 1 FROM issues) OR EXISTS (SELECT 1 FROM journal)"
-    return not conn.execute(sql).fetchone()[0]
+def is_journaled(conn: sqlite3.Connection) -> bool:
+    """Return whether all that comes in from now on is in the journal.
+
+    It is once anything is, or once a whole file has been taken in; the rows of that first file are
+    what is published, and no news.
+    """
+    sql = (
+        "SELECT EXISTS (SELECT 1 FROM journal)"
+        " OR (SELECT flushed_sha256 IS NOT NULL FROM publication)"
+    )
+    return bool(conn.execute(sql).fetchone()[0])
+
+
+def last_row(conn: sqlite3.Connection) -> int:
+    """Return a number that grows with every row that comes in."""
+    return int(conn.execute("SELECT coalesce(max(rowid), 0) FROM issues").fetchone()[0])
 
 
 def append_journal(

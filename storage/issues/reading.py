@@ -67,7 +67,3 @@ def changed(conn: sqlite3.Connection, after: int, limit: int) -> list[tuple[int,
     """Return sequence number and issue of the changes above `after`, in commit order."""
     sql = "SELECT seq, issue_id FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"
     return [(seq, issue_id) for seq, issue_id in conn.execute(sql, (after, limit))]
-
-
-def is_empty(conn: sqlite3.Connection) -> bool:
-    return not conn.execute("SELECT EXISTS (SELECT 1 FROM issues)").fetchone()[0]

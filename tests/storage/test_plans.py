@@ -23,7 +23,7 @@ from storage.issues.leases import Lease
 from storage.migrate import migrate
 
 ROOMS = ("coordination", "workflows", "issues")
-MODULES = ("queries", "bulk", "leases")
+MODULES = ("queries", "bulk", "leases", "reading")
 """Where a room keeps its statements."""
 MAPPING = {
     "issue_id": "x-1",
@@ -154,7 +154,10 @@ CALLS: dict[str, Arguments] = {
     "issues.count_local": ((), {}),
     "issues.was_requested": (("x-1", "r"), {}),
     "issues.all_ids": ((), {}),
-    "issues.holds_nothing": ((), {}),
+    "issues.is_journaled": ((), {}),
+    "issues.last_row": ((), {}),
+    "issues.reading.stored_lines": ((10,), {}),
+    "issues.reading.changed": ((0, 10), {}),
     "issues.append_journal": (("x-1", "created"), {"detail": {}, "base": None, "at": "t"}),
     "issues.read_journal": ((0, 10), {}),
     "issues.last_seq": ((), {}),
@@ -210,12 +213,15 @@ WHOLE = {
     "SCAN issues USING INDEX sqlite_autoindex_issues_1": "the published file, all lines in order",
     "SCAN issues": "the published file, all lines",
     "SCAN edge VIRTUAL TABLE INDEX 3:": "the edges of one line",
+    "SCAN word VIRTUAL TABLE INDEX 1:": "the argument itself, the words of a search",
+    "SCAN pattern VIRTUAL TABLE INDEX 1:": "the spellings of one word",
+    "SCAN comment VIRTUAL TABLE INDEX 3:": "the comments of one line",
     "SCAN lately": "the last changes of one issue, up to a limit",
     "SCAN issues USING INDEX issues_by_time": "the newest, in order, up to a limit",
 }
 """What may be read from end to end, and why."""
 
-WHETHER_ANY = {"issues.holds_nothing"}
+WHETHER_ANY = {"issues.is_journaled"}
 """These begin to read a table, and stop at its first row."""
 
 STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)

@@ -1,5 +1,7 @@
 """The commands of beads.db: idempotent, exactly once, and nothing lost to other writers."""
 
+from dataclasses import replace
+
 import pytest
 
 from actors.errors import Conflict, NotFound, ValidationError
@@ -212,3 +214,23 @@ def test_an_issue_removed_before_its_removal_was_published_may_be_created_anew(
     world.run(adopt(gone=("x-1",)))
     world.create(created_at=LATER)
     assert queries.published_line(world.conn, "x-1") is None
+
+
+def test_a_first_file_may_come_in_parts_and_is_taken_in_with_the_last(world: World) -> None:
+    world.run(replace(adopt(make("x-1")), more=True))
+    assert queries.publication(world.conn).flushed_sha256 is None
+    world.run(adopt(make("x-2")))
+    assert (world.holds("x-1"), world.holds("x-2")) == (True, True)
+    assert queries.publication(world.conn).flushed_sha256 == "theirs"
+    assert queries.last_seq(world.conn) == 0
+
+
+def test_a_file_that_came_half_way_is_finished_when_it_is_adopted_again(world: World) -> None:
+    world.run(replace(adopt(make("x-1")), more=True))
+    world.create("x-9")
+    world.run(replace(adopt(make("x-1")), more=True))
+    world.run(adopt(make("x-2")))
+    publication = queries.publication(world.conn)
+    assert (publication.flushed_sha256, publication.adopted_sha256) == (None, "theirs")
+    kinds = [(entry.issue_id, entry.kind) for entry in queries.read_journal(world.conn, 0, 9)]
+    assert kinds == [("x-9", "created"), ("x-2", "adopted")]

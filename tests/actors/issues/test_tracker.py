@@ -15,6 +15,7 @@ from actors.hints import hint
 from actors.issues.git_worker import GitWorker
 from actors.issues.messages import (
     AddComment,
+    AdoptRows,
     ApplyChange,
     CreateIssue,
     Flush,
@@ -287,6 +288,25 @@ async def test_a_file_that_comes_to_an_empty_database_is_seen(tmp_path: Path) ->
         assert await query(system, sort="id") == ["x-1", "x-2"]
         await write(system.named("beads_writer"), CreateIssue(row=make("x-3")))
         assert await query(system, sort="id") == ["x-1", "x-2", "x-3"]
+
+
+async def test_a_first_file_that_comes_in_parts_is_seen_part_by_part(tmp_path: Path) -> None:
+    def part(*issue_ids: str, more: bool) -> AdoptRows:
+        lines = tuple((name, jsonl.encode_text(row(name))) for name in issue_ids)
+        return AdoptRows(rows=lines, file_sha256="sha", at=LATER, more=more)
+
+    async with running(tmp_path) as system:
+        writer = system.named("beads_writer")
+        await write(writer, part("x-1", more=True))
+        assert await query(system, sort="id") == ["x-1"]
+        await write(writer, part("x-2", more=True))
+        assert await query(system, sort="id") == ["x-1", "x-2"]
+        await write(writer, part("x-3", more=True))
+        await write(writer, CreateIssue(row=make("x-4")))
+        await write(writer, part("x-5", more=False))
+        assert await query(system, sort="id") == ["x-1", "x-2", "x-3", "x-4", "x-5"]
+        await write(writer, CreateIssue(row=make("x-6")))
+        assert len(await query(system)) == 6
 
 
 async def test_what_another_writer_of_the_file_changed_is_seen(tmp_path: Path) -> None:
