@@ -13,20 +13,26 @@ from storage.issues import jsonl
 from storage.issues.jsonl import Row
 
 _SPECIAL = re.compile(r"([\\%_])")
+_ESCAPED = re.compile(r'["\\&<>\x00-\x1f]')
+"""What a line may spell in another way than the text does; a pattern's own escapes are among it."""
 
 SEARCH: Final = r"""
 SELECT id FROM issues WHERE NOT EXISTS (
     SELECT 1 FROM json_each(:words) AS word WHERE NOT EXISTS (
-        SELECT 1 FROM json_each(word.value) AS pattern
-        WHERE issues.id LIKE pattern.value ESCAPE '\'
-            OR issues.title LIKE pattern.value ESCAPE '\'
-            OR json_extract(line, '$.description') LIKE pattern.value ESCAPE '\'
-            OR json_extract(line, '$.notes') LIKE pattern.value ESCAPE '\'
+        SELECT 1 FROM json_each(word.value) AS spelling
+        WHERE (line LIKE spelling.value ->> '$.line' ESCAPE '\') AND (
+            issues.id LIKE spelling.value ->> '$.text' ESCAPE '\'
+            OR title LIKE spelling.value ->> '$.text' ESCAPE '\'
+            OR line ->> '$.description' LIKE spelling.value ->> '$.text' ESCAPE '\'
+            OR line ->> '$.notes' LIKE spelling.value ->> '$.text' ESCAPE '\'
             OR EXISTS (
                 SELECT 1 FROM json_each(line, '$.comments') AS comment
-                WHERE json_extract(comment.value, '$.text') LIKE pattern.value ESCAPE '\')))
+                WHERE comment.value ->> '$.text' LIKE spelling.value ->> '$.text' ESCAPE '\'))))
 """
-"""Ids of the issues that hold every word; takes `search_words`. Reads every line: for the pool."""
+"""Ids of the issues that hold every word; takes `search_words`. Reads every line: for the pool.
+
+Few lines hold a word anywhere, and only these are looked into: that is many times faster.
+"""
 
 
 def search_words(text: str) -> str:
@@ -38,9 +44,11 @@ def search_words(text: str) -> str:
     return json.dumps([_patterns(word) for word in text.split()])
 
 
-def _patterns(word: str) -> list[str]:
+def _patterns(word: str) -> list[dict[str, str]]:
+    """Return for each spelling the pattern of a text, and that of the line it stands in."""
     forms = (word, word.lower(), word.upper(), word.capitalize()) if not word.isascii() else (word,)
-    return ["%" + _SPECIAL.sub(r"\\\1", form) + "%" for form in dict.fromkeys(forms)]
+    patterns = ["%" + _SPECIAL.sub(r"\\\1", form) + "%" for form in dict.fromkeys(forms)]
+    return [{"text": form, "line": "%" if _ESCAPED.search(form) else form} for form in patterns]
 
 
 def stored_lines(conn: sqlite3.Connection, many: int) -> Iterator[list[str]]:

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -15,8 +16,11 @@ import benchmarks
 from benchmarks import actors, baseline, machine, storage, writes
 from benchmarks.engine import rounds as engine
 from benchmarks.engine.flows import can_wait
+from benchmarks.issues import rounds as issues
+from benchmarks.issues import shape
 from benchmarks.kernel import rounds as kernel
 from benchmarks.report import Report, Scale
+from storage.issues import jsonl, published
 
 README = Path(benchmarks.__file__).with_name("README.md").read_text(encoding="utf-8")
 DOCUMENTED = frozenset(re.findall(r"`([^`\s]+)`", README))
@@ -24,12 +28,12 @@ DOCUMENTED = frozenset(re.findall(r"`([^`\s]+)`", README))
 Run = Callable[[Scale, Path], Report]
 RUNS: dict[str, Run] = {part.NAME: part.run for part in (engine, actors, writes)}
 # Those that are too long for the baseline come last.
-ALL: dict[str, Run] = RUNS | {part.NAME: part.run for part in (storage, kernel)}
+ALL: dict[str, Run] = RUNS | {part.NAME: part.run for part in (storage, issues, kernel)}
 
 
 def documented_form(key: str) -> str:
-    """The key as README.md writes it: N for a number of callers or workflows in flight."""
-    return re.sub(r"_\d+(?=_|$)", "_N", key)
+    """The key as README.md writes it: N for a number of callers, workflows in flight or issues."""
+    return re.sub(r"_\d+k?(?=_|$)", "_N", key)
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +61,7 @@ def test_a_benchmark_reports_documented_keys_only_and_positive_numbers(
         ("actors", 8, 4),
         ("writes", 13, 4),
         ("storage", 27, 7),
+        ("issues", 33, 7),
         ("kernel", 28, 11),
     ],
 )
@@ -110,3 +115,12 @@ def test_the_machine_is_described_without_a_path(tmp_path: Path) -> None:
     assert facts.keys() <= DOCUMENTED
     assert str(Path.home()) not in json.dumps(facts)
     assert str(tmp_path) not in json.dumps(facts)
+
+
+def test_the_file_of_issues_is_one_that_is_read_as_it_is_written() -> None:
+    data = shape.file_of(500)
+    loaded = published.load(data, lambda _, first, __: first)
+    assert (len(loaded.rows), loaded.quarantined, loaded.duplicates) == (500, [], 0)
+    assert b"".join(jsonl.encode(row) + b"\n" for row in loaded.rows.values()) == data
+    statuses = Counter(row["status"] for row in loaded.rows.values())
+    assert statuses["tombstone"] > statuses["closed"] > statuses["open"] > 0

@@ -214,7 +214,7 @@ WHOLE = {
     "SCAN issues": "the published file, all lines",
     "SCAN edge VIRTUAL TABLE INDEX 3:": "the edges of one line",
     "SCAN word VIRTUAL TABLE INDEX 1:": "the argument itself, the words of a search",
-    "SCAN pattern VIRTUAL TABLE INDEX 1:": "the spellings of one word",
+    "SCAN spelling VIRTUAL TABLE INDEX 1:": "the spellings of one word",
     "SCAN comment VIRTUAL TABLE INDEX 3:": "the comments of one line",
     "SCAN lately": "the last changes of one issue, up to a limit",
     "SCAN issues USING INDEX issues_by_time": "the newest, in order, up to a limit",

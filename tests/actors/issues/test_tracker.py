@@ -376,6 +376,7 @@ async def test_words_are_found_in_every_text_of_an_issue(tmp_path: Path) -> None
         row("x-3", notes="login_page"),
         row("x-4", comments=[comment | {"created_at": LATER}], priority=0),
         row("x-5", "closed", notes="login"),
+        row("x-6", notes='then <SAY> "no\\yes" & go'),
     )
     async with running(tmp_path) as system:
         expected = {
@@ -386,6 +387,8 @@ async def test_words_are_found_in_every_text_of_an_issue(tmp_path: Path) -> None
             "x-2": ["x-2"],
             "ärger": ["x-4"],
             "ÄRGER SURE": ["x-4"],
+            '<say> "no\\yes"': ["x-6"],
+            "status": [],
             "nothing": [],
         }
         found = {
