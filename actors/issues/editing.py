@@ -56,20 +56,6 @@ Change = (
 )
 Verb = NewIssue | DeleteIssue | Change
 
-VERBS: Final = (
-    NewIssue,
-    UpdateIssue,
-    CloseIssue,
-    ReopenIssue,
-    DeferIssue,
-    DeleteIssue,
-    RestoreIssue,
-    AddDependency,
-    RemoveDependency,
-    CommentIssue,
-)
-"""What `run` takes."""
-
 NOBODY: Final = "unknown"
 """Who is recorded where nobody says who asks, as bd does."""
 
