@@ -59,3 +59,38 @@ def test_a_server_whose_work_meets_damage_ends_at_once_and_names_the_file(
     refused = run("up", cwd=server.repo)
     assert refused.returncode != 0
     assert str(path) in refused.stderr
+
+
+def test_a_damaged_issues_database_is_rebuilt_and_what_it_cost_is_told(server: Server) -> None:
+    path = server.repo / ".git" / "beadflow" / "beads.db"
+    with server, server.client() as client:
+        made = client.post("/api/v1/issues", json={"title": "T", "actor": "ada"}).json()
+        claim = client.post("/api/v1/issues/ready/claim", json={"actor": "ada"}).json()
+        assert claim["issue"]["id"] == made["id"]
+        assert server.stop() == 0
+    damage_one_index(path)
+    with server, server.client() as client:
+        issue = client.get(f"/api/v1/issues/{made['id']}").json()["issue"]
+        assert (issue["assignee"], issue["status"]) == ("ada", "in_progress")
+        beat = client.post(f"/api/v1/issues/{made['id']}/heartbeat", json={"token": claim["token"]})
+        assert (beat.status_code, beat.json()["code"]) == (409, "stale_claim")
+        again = client.post(f"/api/v1/issues/{made['id']}/claim", json={"actor": "ada"}).json()
+        assert again["token"] > claim["token"]
+        assert server.stop() == 0
+    told = [line for line in server.log.read_text().splitlines() if "rebuilt from their" in line]
+    assert len(told) == 1
+    assert f"lost_claims={made['id']}" in told[0]
+    status = run("db", "status", cwd=server.repo)
+    assert status.returncode == 0
+    assert f"lost with it are claims: {made['id']};" in " ".join(status.stderr.split())
+
+
+def damage_one_index(path: Path) -> None:
+    """Overwrites an index that no look-up of ours needs, so that the rest can still be read."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'issues_by_time'"
+        (page,) = connection.execute(sql).fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * PAGE_BYTES)
+        file.write(b"U" * 64)
