@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from actors.coordination import control
 from actors.coordination.messages import HistoryRecord, ResultRecord, WorkflowTypeRecord
 from actors.facts import LOG, LoggedFact
+from actors.issues.sync_messages import IssueVersion, Synced
 from actors.workflows.lint.reader import Finding
 from actors.workflows.requests import WAITING_LIMIT
 from api import issue_models, models
@@ -23,6 +24,7 @@ from api.doors import Where
 from api.keys import KEY_LIMIT
 from api.logs import line_of
 from api.problem import problem
+from api.routes import sync
 from api.routes.events import GOING_AWAY, HEARTBEAT_S, TRY_AGAIN_LATER
 from supervision.dead_letters import REMEMBERED
 from supervision.info import Kind, State
@@ -32,7 +34,9 @@ PAGE = "docs/http.md"
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "WS")
 DECLARING = [*(ROOT / "api").rglob("*.py")]
 DECLARING += [ROOT / "actors" / "errors.py", ROOT / "supervision" / "errors.py"]
-DECLARING += [ROOT / "actors" / "issues" / "verbs.py"]
+DECLARING += [
+    ROOT / "actors" / "issues" / name for name in ("verbs.py", "messages.py", "sync_messages.py")
+]
 DECLARING += [
     ROOT / "actors" / "workflows" / name
     for name in ("requests.py", "dispatcher.py", "outcome.py", "context.py")
@@ -72,6 +76,10 @@ FIELDS: list[tuple[str, Any]] = [
     (f"`POST {ONE}/claim`", issue_models.ClaimRequest),
     (f"`POST {ONE}/heartbeat`", issue_models.HeartbeatRequest),
     (f"`POST {ONE}/release`", issue_models.ReleaseRequest),
+    (f"`GET {ONE}/history`", sync.PastQuery),
+    ("A version", IssueVersion),
+    (f"`POST {ISSUES}/sync`", sync.SyncRequest),
+    ("What a sync did", Synced),
     ("An explained issue", issue_models.ExplainedView),
     ("A cause", issue_models.CauseView),
     ("A claim", issue_models.ClaimView),
