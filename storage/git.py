@@ -222,11 +222,11 @@ class Repository:
         checked(COMMIT_ID, commit, "SHA-1 commit id")
         self._move(ref, commit, self._tip(ref))
 
-    def merge_bases(self, one: str, other: str) -> tuple[str, ...]:
-        """Gives the best common ancestors of two commits, sorted; () where they have none."""
-        for commit in (one, other):
-            checked(COMMIT_ID, commit, "SHA-1 commit id")
-        found = self._run("merge-base", "--all", one, other, silent_no=True)
+    def merge_bases(self, commit: str, *others: str) -> tuple[str, ...]:
+        """Gives the best common ancestors of a commit and a merge of the others, sorted."""
+        for one in (commit, *others):
+            checked(COMMIT_ID, one, "SHA-1 commit id")
+        found = self._run("merge-base", "--all", commit, *others, silent_no=True)
         return tuple(sorted(found.split()))
 
     def remotes(self) -> dict[str, str]:

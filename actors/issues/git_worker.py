@@ -10,15 +10,19 @@ the database and the next attempt finds it there.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import structlog
 
 from actors.issues import meeting
+from actors.issues.collisions import Rows
+from actors.issues.meeting import Met
 from actors.issues.merge import merge_rows
+from actors.issues.merge_files import read_side
 from actors.issues.messages import (
     CompareFile,
     Composed,
@@ -187,16 +191,14 @@ class GitWorker(BlockingActor):
             lines = queries.lines_by_id(self._conn)
         with _as_refusal("merge with what was fetched"):
             repository = self._required()
-            tip = repository.commit_at()
-            bases = repository.merge_bases(tip, message.theirs) if tip and message.theirs else ()
-            theirs = repository.read_at(message.theirs) if message.theirs else None
-            past = [repository.read_at(base) or b"" for base in bases]
-        related = not (tip and message.theirs) or bool(bases)
-        merged, unread = _merged(lines, theirs or b"", past, related=related)
-        if unread:
-            with _as_refusal("keep what could not be read"):
-                file.keep(self._path.with_name(file.QUARANTINE_NAME), unread)
-        return merged
+            tip, theirs = repository.commit_at(), message.theirs
+            commits = (tip, theirs) if tip and theirs else None
+            data = (repository.read_at(theirs) if theirs else None) or b""
+            met = meeting.meet(lines, data, commits, _Past(repository))
+            related = commits is None or bool(repository.merge_bases(*commits))
+            if met.unread:
+                file.keep(self._path.with_name(file.QUARANTINE_NAME), met.unread)
+        return _merged(lines, met, related=related)
 
     def _record_merge(self, message: RecordMerge) -> str:
         data = self._compose().data
@@ -227,8 +229,7 @@ class GitWorker(BlockingActor):
                     commit = repository.commit_on_branch(data, self._place(), MESSAGE)
                 except BranchBusy as err:
                     raise SyncRefused(f"the issues cannot be committed: {err.detail}") from err
-        alike = frozenset(there.split(b"\n")) & frozenset((data or b"").split(b"\n"))
-        before, after = (meeting.read_side(one, without=alike).rows for one in (there, data or b""))
+        before, after = (read_side("", one, {}).rows for one in (there, data or b""))
         outgoing = list(meeting.changes(before, after))
         return Committed(
             commit=commit,
@@ -280,47 +281,37 @@ class GitWorker(BlockingActor):
             self._conn.close()
 
 
-def _merged(
-    lines: dict[str, str], theirs: bytes, past: list[bytes], *, related: bool
-) -> tuple[Merged, tuple[bytes, ...]]:
-    """Merge another clone's file with our lines; only what differs is read at all."""
-    alike = frozenset(line.encode() for line in lines.values()) & frozenset(theirs.split(b"\n"))
-    other = meeting.read_side(theirs, without=alike)
-    mine = {
-        name: jsonl.parse(line)
-        for name, line in lines.items()
-        if name in other.rows or line.encode() not in alike
-    }
-    bases = [meeting.read_side(data, without=alike).rows for data in past]
-    # What could not be read there is not gone from there.
-    there = other.rows if not other.quarantined else {**_known(bases, mine), **other.rows}
-    merged = meeting.meet(bases, mine, there)
-    incoming = list(meeting.changes(mine, merged))
-    outgoing = list(meeting.changes(other.rows, merged))
-    found = Merged(
-        rows=tuple((name, lines.get(name), _line(merged.get(name))) for name, _ in incoming),
+@dataclass(frozen=True, slots=True)
+class _Past:
+    repository: Repository
+
+    def read(self, commit: str) -> bytes:
+        return self.repository.read_at(commit) or b""
+
+    def merge_bases(self, commit: str, others: Collection[str]) -> Collection[str]:
+        return self.repository.merge_bases(commit, *others)
+
+
+def _merged(lines: dict[str, str], met: Met, *, related: bool) -> Merged:
+    incoming = list(meeting.changes(met.ours, met.merged))
+    outgoing = list(meeting.changes(met.theirs, met.merged))
+    return Merged(
+        rows=tuple((name, lines.get(name), _line(met.merged.get(name))) for name, _ in incoming),
         related=related,
-        incoming=tuple(_listed(incoming, mine, merged)),
-        outgoing=tuple(_listed(outgoing, other.rows, merged)),
+        incoming=tuple(_listed(incoming, met.ours, met.merged)),
+        outgoing=tuple(_listed(outgoing, met.theirs, met.merged)),
         incoming_count=len(incoming),
         outgoing_count=len(outgoing),
-        quarantined=len(other.quarantined),
-        renamed=(),
+        quarantined=len(met.unread),
+        renamed=tuple((one.old, one.new) for one in met.renamed),
     )
-    return found, other.quarantined
-
-
-def _known(bases: list[dict[str, Row]], mine: dict[str, Row]) -> dict[str, Row]:
-    return {name: row for base in bases for name, row in base.items() if name in mine}
 
 
 def _line(row: Row | None) -> str | None:
     return None if row is None else jsonl.encode_text(row)
 
 
-def _listed(
-    changes: list[tuple[str, str]], before: dict[str, Row], after: dict[str, Row]
-) -> Iterator[Difference]:
+def _listed(changes: list[tuple[str, str]], before: Rows, after: Rows) -> Iterator[Difference]:
     for name, kind in changes[:SHOWN]:
         title = (after.get(name) or before[name]).get("title") or ""
         yield Difference(issue_id=name, kind=kind, title=title)

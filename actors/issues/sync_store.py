@@ -6,10 +6,11 @@ from typing import Final
 
 from actors.errors import Conflict
 from actors.issues import entries
+from actors.issues.collisions import different
 from actors.issues.meeting import settle
 from actors.issues.sync_messages import AdoptMerge
 from actors.writer import Handler
-from storage.issues import instants, jsonl, queries
+from storage.issues import jsonl, queries
 from storage.issues.jsonl import Row
 
 
@@ -26,13 +27,13 @@ def _adopt(
     if ours == made:
         return False
     base, mine, theirs = _parsed(seen), _parsed(ours), _parsed(made)
-    if ours != seen and not _is_same_issue(mine, theirs):
+    if ours != seen and mine and theirs and different(mine, theirs):
         raise Conflict(f"issue {issue_id} was changed while it got another id; merge anew")
     merged = theirs if ours == seen else settle(base, mine, theirs)
     before = queries.published_line(conn, issue_id)
     if merged is None:
         queries.delete_row(conn, issue_id)
-    elif queries.put_row(conn, merged) == ours:
+    elif queries.put_row(conn, merged, from_file=made is not None) == ours:
         return False
     queries.append_journal(
         conn,
@@ -47,17 +48,6 @@ def _adopt(
 
 def _parsed(line: str | None) -> Row | None:
     return None if line is None else jsonl.parse(line)
-
-
-def _is_same_issue(one: Row | None, other: Row | None) -> bool:
-    if one is None or other is None:
-        return True
-    return _creation(one) == _creation(other)
-
-
-def _creation(row: Row) -> tuple[int, str]:
-    created = instants.to_ns(row.get("created_at") or instants.ZERO)
-    return created, row.get("created_by") or ""
 
 
 HANDLERS: Final[Mapping[type, Handler]] = {AdoptMerge: adopt_merge}

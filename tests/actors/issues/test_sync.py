@@ -63,6 +63,114 @@ async def test_both_clones_work_is_in_both_after_they_met(tmp_path: Path) -> Non
         assert git(a.place, "rev-list", "--count", "--merges", REF) == "1"
 
 
+async def test_two_children_of_one_id_are_both_kept_by_both_clones(tmp_path: Path) -> None:
+    _, places = remote_and_clones(tmp_path, "a", "b")
+    async with all_opened(*places) as (a, b):
+        await a.run(CreateIssue(row=make("x-1")))
+        await a.sync()
+        await b.sync()
+        mine = make("x-1.1", title="Of a", created_by="a", created_at="2026-01-03T00:00:00Z")
+        theirs = make("x-1.1", title="Of b", created_by="b", created_at="2026-01-03T00:00:01Z")
+        await a.run(CreateIssue(row=mine))
+        await b.run(CreateIssue(row=theirs))
+        needs = {"issue_id": "x-b", "depends_on_id": "x-1.1", "type": "blocks", "created_at": LATER}
+        await b.run(CreateIssue(row=make("x-b") | {"dependencies": [needs]}))
+        await a.sync()
+        told = await b.sync()
+        ((old, new),) = told.renamed
+        await a.sync()
+        assert a.path.read_bytes() == b.path.read_bytes()
+        rows = a.rows()
+        assert old == "x-1.1"
+        assert (rows[old]["title"], rows[new]["title"]) == ("Of a", "Of b")
+        assert [edge["depends_on_id"] for edge in rows["x-b"]["dependencies"]] == [new]
+
+
+async def test_a_renamed_issue_that_is_changed_meanwhile_is_renamed_with_its_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, places = remote_and_clones(tmp_path, "a", "b")
+    original = sync.IssueSync._merge
+    async with all_opened(*places) as (a, b):
+        await a.run(CreateIssue(row=make("x-1.1", title="Of a", created_by="a")))
+        await b.run(CreateIssue(row=make("x-1.1", title="Of b", created_by="b")))
+        await a.sync()
+        said = False
+
+        async def slow(self: sync.IssueSync, *args: object) -> object:
+            nonlocal said
+            merged = await original(self, *args)  # type: ignore[arg-type]
+            if not said:
+                said = True
+                await b.run(change("x-1.1", AddComment(author="b", text="about b")))
+            return merged
+
+        monkeypatch.setattr(sync.IssueSync, "_merge", slow)
+        told = await b.sync()
+        ((_, new),) = told.renamed
+        assert "comments" not in b.rows()["x-1.1"]
+        assert [comment["text"] for comment in b.rows()[new]["comments"]] == ["about b"]
+
+
+async def test_of_several_merge_bases_the_bases_are_merged_first(tmp_path: Path) -> None:
+    """Each took the other's commit in before either saw what the other made of it."""
+    bare, places = remote_and_clones(tmp_path, "a", "b")
+    async with all_opened(*places) as (a, b):
+        await a.run(CreateIssue(row=make("x-1")))
+        await a.sync()
+        await b.sync()
+        await a.run(change("x-1", ChangeLabels(add=("from-a",))))
+        await b.run(change("x-1", ChangeLabels(add=("from-b",))))
+        await a.record()
+        await b.record()
+        mine, theirs = a.tip(), b.tip()
+        git(b.place, "fetch", "--quiet", str(a.place), REF)
+        git(a.place, "fetch", "--quiet", str(b.place), REF)
+        for clone, first, second in ((a, mine, theirs), (b, theirs, mine)):
+            git(clone.place, "push", "--quiet", "--force", str(bare), f"{second}:{REF}")
+            await clone.sync()
+            assert clone.rows()["x-1"]["labels"] == ["from-a", "from-b"]
+            assert git(clone.place, "rev-parse", f"{REF}^@").split() == [first, second]
+        await b.run(change("x-1", ChangeLabels(remove=("from-a",))))
+        git(bare, "fetch", "--quiet", str(a.place), f"+{REF}:{REF}")
+        await b.sync()
+        assert b.rows()["x-1"]["labels"] == ["from-b"]
+        await a.sync()
+        assert a.path.read_bytes() == b.path.read_bytes()
+
+
+@pytest.mark.parametrize("step", ["_merge", "_record", "_push", "_flush"])
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_sync_that_was_cut_off_is_finished_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, when: str
+) -> None:
+    _, places = remote_and_clones(tmp_path, "a", "b")
+    original = getattr(sync.IssueSync, step)
+    cut = False
+
+    async def fail(self: sync.IssueSync, *args: object) -> object:
+        nonlocal cut
+        if cut:
+            return await original(self, *args)
+        cut = True
+        if when == "after":
+            await original(self, *args)
+        raise SyncRefused("cut off")
+
+    async with all_opened(*places) as (a, b):
+        await a.run(CreateIssue(row=make("x-a")))
+        await a.sync()
+        await b.run(CreateIssue(row=make("x-b")))
+        monkeypatch.setattr(sync.IssueSync, step, fail)
+        with pytest.raises(SyncRefused, match="cut off"):
+            await b.sync()
+        await b.sync()
+        await a.sync()
+        assert set(a.rows()) == set(b.rows()) == {"x-a", "x-b"}
+        assert a.path.read_bytes() == b.path.read_bytes()
+        assert a.tip() == b.tip()
+
+
 async def test_clones_that_began_before_they_met_keep_all_of_both(tmp_path: Path) -> None:
     _, places = remote_and_clones(tmp_path, "a", "b")
     async with all_opened(*places) as (a, b):

@@ -5,10 +5,11 @@
 
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from actors.issues.ids import RENAMED
 from actors.issues.messages import (
     AddComment,
     ApplyChange,
@@ -32,8 +33,8 @@ class Storm:
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
-        self.issues: set[str] = set()
-        self.comments: set[tuple[str, str]] = set()
+        self.titles: set[str] = set()
+        self.comments: set[str] = set()
         self._minute = 0
 
     def now(self) -> str:
@@ -51,20 +52,26 @@ class Storm:
             await self._edit_by_hand(clone)
             return
         name = self.chance.choice(mine)
-        change = self._change(clone, name)
+        change = self._change(clone)
         await clone.run(ApplyChange(issue_id=name, changes=(change,), at=self.now()))
 
     async def _create(self, clone: Clone) -> None:
-        name = f"x-{len(self.issues):03}"
-        self.issues.add(name)
-        row = make(name, created_at=self.now(), created_by=clone.place.name)
+        """Often a child with the number that another clone may choose as well."""
+        there = clone.rows()
+        number, parent = len(self.titles), f"x-{self.chance.randrange(3):03}"
+        name = f"x-{number:03}"
+        if parent in there and self.chance.random() < 0.4:
+            name = f"{parent}.{1 + max(_numbers(parent, there), default=0)}"
+        title = f"{number} of {clone.place.name}"
+        self.titles.add(title)
+        row = make(name, title=title, created_at=self.now(), created_by=clone.place.name)
         await clone.run(CreateIssue(row=row))
 
-    def _change(self, clone: Clone, name: str) -> Any:
+    def _change(self, clone: Clone) -> Any:
         kind = self.chance.randrange(4)
         if kind == 0:
             text = f"{clone.place.name} {self.chance.random()}"
-            self.comments.add((name, text))
+            self.comments.add(text)
             return AddComment(author=clone.place.name, text=text)
         if kind == 1:
             words = self.chance.sample("abcdef", 3)
@@ -83,6 +90,14 @@ class Storm:
         row["updated_at"] = max(row["updated_at"], self.now())
         lines[at] = jsonl.encode(row)
         clone.path.write_bytes(b"\n".join(lines) + b"\n")
+
+
+def _numbers(parent: str, rows: Iterable[str]) -> Iterator[int]:
+    """The numbers of a parent's children, apart from those that were renamed."""
+    for name in rows:
+        above, _, number = name.rpartition(".")
+        if above == parent and int(number) < RENAMED:
+            yield int(number)
 
 
 async def converge(clones: Sequence[Clone]) -> None:
@@ -111,9 +126,9 @@ async def test_clones_that_edit_at_random_come_to_the_same_bytes(tmp_path: Path)
         await converge(clones)
         assert len({clone.path.read_bytes() for clone in clones}) == 1
         rows = clones[0].rows()
-        assert set(rows) == storm.issues
-        said = {(name, one["text"]) for name in rows for one in rows[name].get("comments") or ()}
-        assert said == storm.comments
+        assert sorted(row["title"] for row in rows.values()) == sorted(storm.titles)
+        said = (one for row in rows.values() for one in row.get("comments") or ())
+        assert {one["text"] for one in said} == storm.comments
         assert (
             len(
                 {clone.tip() for clone in clones} | {git(bare, "rev-parse", "refs/beadflow/issues")}
