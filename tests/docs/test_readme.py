@@ -27,6 +27,7 @@ STARTED = re.compile(r"^id +(\S+)", re.MULTILINE)
 OWN_FACTS = re.compile(r"^\*\*|^\| 1 |step_progress")
 """Lines of the report that say what was found about these libraries, or when."""
 AN_ID = re.compile(r"(census|release)-[a-z0-9]{16}")
+AN_ISSUE = re.compile(r"shop-[a-z0-9]{3}\b")
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def shop(tmp_path: Path) -> Path:
 
 
 def test_every_command_of_the_readme_prints_what_is_shown_under_it(shop: Path) -> None:
-    (alone,), (up,), with_server, (git,), waiting = OWN
+    (alone,), (up,), with_server, (git,), waiting, _ = OWN
     assert alone.missing_from(_run(alone.command, shop)) == []
     with (shop / "flows.py").open("a") as flows:
         flows.write(f"\n\n{LATER_FLOW}")
@@ -48,6 +49,21 @@ def test_every_command_of_the_readme_prints_what_is_shown_under_it(shop: Path) -
         _check_in_order(with_server, shop)
         _check_in_order(waiting, shop)
     assert git.missing_from(_run(git.command, shop)) == []
+
+
+def test_the_issues_of_the_readme_go_the_way_that_is_shown(shop: Path) -> None:
+    *_, issues = OWN
+    real: dict[str, str] = {}
+
+    def made(text: str) -> str:
+        return AN_ISSUE.sub(lambda found: real.get(found[0], found[0]), text)
+
+    for step in issues:
+        output = _run(made(step.command), shop, BEADFLOW_ACTOR="Ada")
+        if created := STARTED.search(output):
+            real.setdefault(AN_ISSUE.search(step.shown[0])[0], created[1])  # type: ignore[index]
+        shown = Step(step.command, tuple(map(made, step.shown)))
+        assert shown.missing_from(output) == [], f"{step.command}\n{output}"
 
 
 def test_make_run_shows_a_report_as_in_the_readme(tmp_path: Path) -> None:
