@@ -31,6 +31,7 @@ class Doors:
     manager: Named
     bus: Named
     tracker: Named
+    files: Named
     sync: Named
     needed: tuple[tuple[str, Named], ...]
     where: Where

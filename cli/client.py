@@ -64,6 +64,10 @@ class Client:
         headers = {"Idempotency-Key": key}
         return self._answer(lambda: self.http.post(path, json=dict(body), headers=headers))
 
+    def fetch(self, path: str) -> bytes:
+        """What is there, as it is."""
+        return self._whole(lambda: self.http.get(path)).content
+
     def send(
         self,
         method: str,
@@ -93,8 +97,11 @@ class Client:
             raise _unknown(self.base_url, str(err.__cause__)) from err
 
     def _answer(self, send: Callable[[], httpx2.Response], *, again: bool = True) -> dict[str, Any]:
+        return _parse(self._whole(send, again=again))
+
+    def _whole(self, send: Callable[[], httpx2.Response], *, again: bool = True) -> httpx2.Response:
         try:
-            return _parse(_sent_again_if_broken(send) if again else _sent_once(send))
+            return _accepted(_sent_again_if_broken(send) if again else _sent_once(send))
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as err:
             raise unreachable(self.base_url, str(err)) from err
         except httpx2.TimeoutException as err:
@@ -170,9 +177,13 @@ def _unknown(base_url: str, reason: str) -> Problem:
     )
 
 
-def _parse(response: httpx2.Response) -> dict[str, Any]:
+def _accepted(response: httpx2.Response) -> httpx2.Response:
     if not response.is_success:
         raise problem.from_answer(response.status_code, response.content)
+    return response
+
+
+def _parse(response: httpx2.Response) -> dict[str, Any]:
     try:
         value = response.json()
     except ValueError as err:

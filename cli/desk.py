@@ -29,6 +29,8 @@ class Desk(Protocol):
 
     def get(self, path: str, params: Params | None = None) -> dict[str, Any]: ...
 
+    def fetch(self, path: str) -> bytes: ...
+
     def send(
         self,
         method: str,
@@ -75,6 +77,9 @@ class Nothing:
             exit_code=ExitCode.NOT_FOUND,
             hint='make one: beadflow issue create "TITLE"',
         )
+
+    def fetch(self, path: str) -> bytes:
+        raise NotImplementedError(path)
 
     def send(self, method: str, path: str, *_: Any, **__: Any) -> dict[str, Any]:
         raise NotImplementedError(method, path)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -12,6 +13,7 @@ from cli.discovery import ANYWHERE, Where
 from cli.exits import ExitCode
 from cli.numbers import WHOLE
 from cli.output import Output, error_object
+from cli.paths import PATH
 from cli.problem import Problem
 
 Limit = Annotated[int, WHOLE, Parameter(name=["--limit", "-n"], help="At most so many.")]
@@ -46,6 +48,8 @@ class Page:
 
 
 FIRST = Page()
+
+NEWLINE = b"\n"
 
 _COUNTS = (table.Column("what"), table.Column("count", right=True))
 
@@ -95,6 +99,28 @@ def show(*ids: Ids, where: Where = ANYWHERE, out: Given) -> int:
         out.note(f"{issue_id} is not shown:", "bold")
         out.complain(refused)
     return missing[0][1].exit_code if missing else ExitCode.OK
+
+
+def export(
+    *,
+    to: Annotated[Path | None, PATH, Parameter(help="Write to this file.")] = None,
+    where: Where = ANYWHERE,
+    out: Given,
+) -> int:
+    """Write all issues, one JSON object a line, as they are published.
+
+    Deleted ones are among them, so that whoever reads it learns of that.
+    """
+    with desk.writing(where) as at:  # so that what others wrote is taken in first
+        found = at.fetch(f"{desk.ISSUES}/export")
+    if to is not None:
+        to.write_bytes(found)
+        out.note(f"{found.count(NEWLINE)} issues are in {to}")
+    elif out.data.file.isatty():
+        out.text(found.decode("utf-8").removesuffix("\n"))
+    else:
+        out.data.file.write(found.decode("utf-8"))
+    return ExitCode.OK
 
 
 def stats(*, where: Where = ANYWHERE, out: Given) -> int:

@@ -28,6 +28,7 @@ _COMMANDS: Final = (
     ("list", "finding:list_", "List issues.", "list --status open,blocked --assignee Ada"),
     ("search", "finding:search", "Find issues by words in them.", "search login cookie"),
     ("show", "finding:show", "Show issues with what surrounds them.", "show shop-a1b"),
+    ("export", "finding:export", "Write all issues as JSON lines.", "export --to issues.jsonl"),
     ("stats", "finding:stats", "Count the issues.", "stats"),
     (
         "update",

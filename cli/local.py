@@ -9,6 +9,7 @@ Imported when nobody serves and not before, because it brings the stores and the
 """
 
 import contextlib
+import json
 import queue
 import random
 import threading
@@ -71,6 +72,9 @@ class Local:
     def get(self, path: str, params: Params | None = None) -> dict[str, Any]:
         return self.send("GET", path, params=params)
 
+    def fetch(self, path: str) -> bytes:
+        return self._content("GET", path)
+
     def send(
         self,
         method: str,
@@ -81,23 +85,33 @@ class Local:
         key: str | None = None,
     ) -> dict[str, Any]:
         """As `Client.send`. There is no connection here that could break."""
+        return dict(json.loads(self._content(method, path, body, params=params, key=key)))
+
+    def _content(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        params: Params | None = None,
+        key: str | None = None,
+    ) -> bytes:
         headers = {} if key is None else {"Idempotency-Key": key}
         asked = None if params is None else dict(params)
         given = None if body is None else dict(body)
 
-        async def request() -> tuple[int, bytes, Any]:
+        async def request() -> tuple[int, bytes]:
             transport = httpx2.ASGITransport(app=self._app)
             async with httpx2.AsyncClient(transport=transport, base_url=BASE) as client:
                 answer = await client.request(
                     method, path, headers=headers, params=asked, json=given
                 )
-            found = answer.json() if answer.is_success else None
-            return answer.status_code, answer.content, found
+            return answer.status_code, answer.content
 
-        status, content, found = trio.from_thread.run(request, trio_token=self._token)
+        status, content = trio.from_thread.run(request, trio_token=self._token)
         if status >= _CLIENT_ERROR:
             raise problem.from_answer(status, content)
-        return dict(found)
+        return content
 
 
 @contextmanager

@@ -250,6 +250,7 @@ def doors_of(system: System, where: Place, presence: Presence) -> Doors:
         manager=system.named("manager"),
         bus=system.named("event_bus"),
         tracker=system.named("tracker"),
+        files=system.named("git_worker"),
         sync=system.named("sync"),
         needed=tuple((name, system.named(name)) for name in NEEDED),
         where=Where(

@@ -168,6 +168,7 @@ def nowhere(system: System) -> Doors:
         manager=nobody,
         bus=nobody,
         tracker=nobody,
+        files=nobody,
         sync=nobody,
         needed=(("nobody", nobody),),
         where=where,

@@ -77,6 +77,27 @@ def test_a_broken_connection_is_tried_once_more() -> None:
         serving.join()
 
 
+def test_what_may_not_be_done_twice_is_not_sent_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = threading.Thread(target=_break, args=(listener,))
+        serving.start()
+        with (
+            Client(f"http://127.0.0.1:{listener.getsockname()[1]}") as client,
+            pytest.raises(Problem) as raised,
+        ):
+            client.send("POST", "/x", {})
+        serving.join()
+    assert raised.value.exit_code is ExitCode.UNREACHABLE
+    assert raised.value.code == "outcome_unknown"
+    assert "look before you ask again" in raised.value.hint
+
+
+def _break(listener: socket.socket) -> None:
+    first, _ = listener.accept()
+    first.recv(65536)
+    first.close()
+
+
 def _break_then_answer(listener: socket.socket) -> None:
     first, _ = listener.accept()
     first.recv(65536)

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from cli import issue
 from cli.exits import ExitCode
 from tests.cli.fake import Answer, FakeServer
 from tests.cli.run import Run
@@ -17,6 +18,14 @@ COMMANDS = [
     ("actors",),
     ("help",),
     (),
+    ("ready",),
+    ("claim",),
+    ("done",),
+    ("prime",),
+    ("issue",),
+    *(("issue", name) for name in issue.app if not name.startswith("-")),
+    *(("issue", "dep", name) for name in issue.dep if not name.startswith("-")),
+    *(("issue", "label", name) for name in issue.label if not name.startswith("-")),
 ]
 
 

@@ -218,6 +218,18 @@ def test_a_write_that_waited_goes_to_the_server_that_has_come_up(
     assert server.seen[0].body["actor"] == "Ada"
 
 
+def test_an_export_is_the_published_file(
+    beadflow: Run, create: Callable[..., str], repo: Path
+) -> None:
+    first = create("größe")
+    create("Two")
+    beadflow("issue", "delete", first, "--yes")
+    lines = (repo / ".beads" / "issues.jsonl").read_text("utf-8")
+    assert beadflow("issue", "export").out == lines
+    assert beadflow("issue", "export", "--to", "all.jsonl").code == 0
+    assert (repo / "all.jsonl").read_text("utf-8") == lines
+
+
 def test_a_look_where_nothing_was_stored_makes_nothing(beadflow: Run, repo: Path) -> None:
     for argv in (["ready"], ["issue", "list"], ["issue", "blocked"], ["issue", "dep", "cycles"]):
         ran = beadflow(*argv)

@@ -97,3 +97,6 @@ def test_the_same_creation_sent_twice_is_one_issue(server: Server) -> None:
         ]
         assert sent[0]["id"] == sent[1]["id"]
         assert client.get(ISSUES).json()["total"] == 1
+        exported = client.get(f"{ISSUES}/export")
+        assert exported.headers["Content-Type"] == "application/x-ndjson"
+        assert [json.loads(line)["id"] for line in exported.iter_lines()] == [sent[0]["id"]]
