@@ -93,19 +93,22 @@ def _of_sets(root: Row, ours: Row, theirs: Row, merged: Row) -> Iterator[str]:
         for gone in (was & mine & yours) - now:
             yield f"{name}: {gone} was removed by nobody"
         for back in (was - (mine & yours)) & now:
-            if name != "dependencies" or not _edge_changed(back, root, ours, theirs):
+            if not _edited(name, back, root, ours, theirs):
                 yield f"{name}: {back} is back"
         made_up = now - mine - yours
         if name != "comments" and made_up:
             yield f"{name}: {made_up} come from nowhere"
 
 
-def _edge_changed(target: Any, *rows: Row) -> bool:
-    def edges(row: Row) -> list[Row]:
-        return [e for e in row.get("dependencies") or () if e["depends_on_id"] == target]
+def _edited(name: str, key: Any, *rows: Row) -> bool:
+    """An entry that a side wrote otherwise outlives its removal by the other."""
 
-    found = [sorted(map(json.dumps, edges(row))) for row in rows]
-    return any(one not in ([], found[0]) for one in found[1:])
+    def entries(row: Row) -> list[str]:
+        found = [entry for entry in row.get(name) or () if KEYS[name](entry) == key]
+        return sorted(_whole({k: v for k, v in entry.items() if k != "id"}) for entry in found)
+
+    base, *sides = map(entries, rows)
+    return name in ("dependencies", "comments") and any(one not in ([], base) for one in sides)
 
 
 def _of_metadata(root: Row, ours: Row, theirs: Row, merged: Row) -> Iterator[str]:
