@@ -66,7 +66,7 @@ class Resident:
             seq, last_row = queries.last_seq(self._conn), queries.last_row(self._conn)
             self._journaled = queries.is_journaled(self._conn)
             for lines in reading.stored_lines(self._conn, CHUNK):
-                nodes = [node_of(reading.row_of(line)) for line in lines]
+                nodes = [node_of(jsonl.parse_stored(line)) for line in lines]
                 for node in nodes:
                     readiness.put(node)
                 counts.update(prefixes(node.id for node in nodes))
@@ -132,7 +132,7 @@ class Resident:
         if line is None:
             if self.readiness.remove(issue_id) is not None:
                 self.names.remove(issue_id)
-        elif self.readiness.put(node_of(reading.row_of(line))) is None:
+        elif self.readiness.put(node_of(jsonl.parse_stored(line))) is None:
             self.names.add(issue_id)
 
     def resolve(self, partial: str) -> str:

@@ -110,7 +110,7 @@ def adopt_rows(conn: sqlite3.Connection, command: AdoptRows) -> Adopted:
     if not queries.is_journaled(conn):
         for _issue_id, line in command.rows:
             if line is not None:
-                queries.put_row(conn, jsonl.parse(line), from_file=True)
+                queries.put_line(conn, line)
         if not command.more:
             queries.mark_flushed(conn, 0, command.file_sha256)
         return Adopted(changed=len(command.rows), removed=0)

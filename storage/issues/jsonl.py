@@ -50,6 +50,15 @@ def parse(line: bytes | str) -> Row:
     return checked(mended(value, text))
 
 
+def parse_stored(line: str) -> Row:
+    """Read a line that `encode` wrote: many times faster, since it was checked before.
+
+    Numbers may be spelled in another way than they were; what is read so is not written again.
+    """
+    row: Row = json.loads(line)
+    return row
+
+
 def encode(row: Mapping[str, Any]) -> bytes:
     """Write one row as a line without its newline."""
     return encode_text(row).encode()

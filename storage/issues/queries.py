@@ -122,7 +122,21 @@ def put_row(conn: sqlite3.Connection, row: Row, *, from_file: bool = False) -> s
     in the file (`from_file`) stays published: other clones have it.
     """
     line = jsonl.encode_text(row)
-    columns = {
+    local = bool(row.get("ephemeral")) and not from_file
+    conn.execute(_PUT, _columns(row, line, local=local))
+    return line
+
+
+def put_line(conn: sqlite3.Connection, line: str) -> None:
+    """Insert or replace an issue of the file, whose line is as `jsonl` writes it.
+
+    As `put_row`, but several times faster: nothing is looked at twice.
+    """
+    conn.execute(_PUT, _columns(jsonl.parse_stored(line), line, local=False))
+
+
+def _columns(row: Row, line: str, *, local: bool) -> dict[str, Any]:
+    return {
         "id": row["id"],
         "line": line,
         "title": row.get("title") or "",
@@ -131,10 +145,8 @@ def put_row(conn: sqlite3.Connection, row: Row, *, from_file: bool = False) -> s
         "issue_type": row.get("issue_type") or "task",
         "assignee": row.get("assignee") or "",
         "updated_us": instants.to_ns(row.get("updated_at") or instants.ZERO) // 1000,
-        "local": int(bool(row.get("ephemeral")) and not from_file),
+        "local": int(local),
     }
-    conn.execute(_PUT, columns)
-    return line
 
 
 def delete_row(conn: sqlite3.Connection, issue_id: str) -> None:

@@ -9,9 +9,6 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Final
 
-from storage.issues import jsonl
-from storage.issues.jsonl import Row
-
 _SPECIAL = re.compile(r"([\\%_])")
 _ESCAPED = re.compile(r'["\\&<>\x00-\x1f]')
 """What a line may spell in another way than the text does; a pattern's own escapes are among it."""
@@ -56,19 +53,6 @@ def stored_lines(conn: sqlite3.Connection, many: int) -> Iterator[list[str]]:
     found = conn.execute("SELECT line FROM issues")
     while lines := found.fetchmany(many):
         yield [line for (line,) in lines]
-
-
-def row_of(line: str) -> Row:
-    """Read a stored line, which was checked before it was stored: many times faster than a new one.
-
-    Numbers in metadata may be spelled in another way than they were: what is read so is not written
-    again.
-    """
-    try:
-        row: Row = json.loads(line)
-    except ValueError:  # a number with more digits than Python likes
-        return jsonl.parse(line)
-    return row
 
 
 def changed(conn: sqlite3.Connection, after: int, limit: int) -> list[tuple[int, str]]:

@@ -156,6 +156,7 @@ CALLS: dict[str, Arguments] = {
     "issues.all_ids": ((), {}),
     "issues.is_journaled": ((), {}),
     "issues.last_row": ((), {}),
+    "issues.put_line": (('{"id":"x-1","title":"T"}',), {}),
     "issues.reading.stored_lines": ((10,), {}),
     "issues.reading.changed": ((0, 10), {}),
     "issues.append_journal": (("x-1", "created"), {"detail": {}, "base": None, "at": "t"}),

@@ -111,3 +111,19 @@ def test_a_cursor_only_goes_forward(conn: sqlite3.Connection) -> None:
     queries.advance_cursor(conn, "bridge", 7)
     queries.advance_cursor(conn, "bridge", 4)
     assert queries.cursor(conn, "bridge") == 7
+
+
+def test_a_line_of_the_file_is_stored_as_its_row_is(conn: sqlite3.Connection) -> None:
+    """`put_line` looks at less, and stores the same."""
+    odd = '{"id":"bd-1","metadata":{"n":' + "9" * 400 + ',"f":1.50,"e":1e300},"ephemeral":true}'
+    made = row("bd-1") | jsonl.parse(odd)
+    line = jsonl.encode_text(made)
+    stored = []
+    for put in (
+        lambda: queries.put_row(conn, made, from_file=True),
+        lambda: queries.put_line(conn, line),
+    ):
+        put()
+        stored.append(tuple(conn.execute("SELECT * FROM issues").fetchone()))
+        queries.delete_row(conn, "bd-1")
+    assert stored[0] == stored[1]
