@@ -56,21 +56,23 @@ def routes(doors: Doors) -> Blueprint:
     @blueprint.get("/<issue_id>/history")
     async def history(issue_id: str) -> dict[str, Any]:
         query = read_query(request, PastQuery)
-        message = ReadPast(issue_id=await whole(issue_id), before=query.before)
+        name, unknown = await whole(issue_id)
+        message = ReadPast(issue_id=name, before=query.before)
         past = await ask(doors.sync, message, deadline_s=PAST_DEADLINE_S)
+        if unknown and not past.versions and past.next_before is None:
+            raise unknown
         return {
             "data": [asdict(version) for version in past.versions],
             "next_before": past.next_before,
         }
 
-    async def whole(issue_id: str) -> str:
+    async def whole(issue_id: str) -> tuple[str, NotFound | None]:
         """Complete the id; one that is not here any more may still have a past."""
+        message = ShowIssue(issue_id=issue_id)
         try:
-            shown = await ask(
-                doors.tracker, ShowIssue(issue_id=issue_id), deadline_s=READ_DEADLINE_S
-            )
-        except NotFound:
-            return issue_id
-        return shown.issue.id
+            shown = await ask(doors.tracker, message, deadline_s=READ_DEADLINE_S)
+        except NotFound as err:
+            return issue_id, err
+        return shown.issue.id, None
 
     return blueprint

@@ -23,6 +23,7 @@ from actors.issues.edits import BuryIssues, EditIssue, InsertIssue
 from actors.issues.issue import new_issue
 from actors.issues.messages import ApplyChanges, CreateIssue, IssueId
 from actors.issues.questions import ClaimReady
+from actors.issues.sync_messages import AdoptMerge
 from actors.issues.verbs import (
     AddDependency,
     Claim,
@@ -66,6 +67,7 @@ from actors.writer import Command, DatabaseWriter, write
 from beadflow import Agent, Context, RetryPolicy, Task, activity, activity_info, workflow
 from storage import payload
 from storage.issues import queries as issues
+from storage.issues.jsonl import encode_text
 from storage.workflows import queries
 from supervision import Actor, ActorDeadError, ActorRestarting, ActorStarted, ChildSpec, Delivery
 from tests.support.faults import restarts, until
@@ -227,6 +229,24 @@ async def test_an_answer_that_is_lost_after_its_commit_changes_nothing(
     async with running_system(repo, workflows=[flow], agents=[Helper]) as running:
         await run_through(running)
         await losses.check(running)
+
+
+# --- the same for a merge with another clone
+
+
+async def test_an_answer_that_is_lost_changes_nothing_of_a_merge(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = Losses(monkeypatch, lambda command: type(command) is AdoptMerge)
+    async with running_system(repo) as running:
+        writer = running.system.named("beads_writer")
+        row = new_issue(issue_id="x-1", title="T", created_at=AT, created_by="me")
+        await write(writer, CreateIssue(row=row))
+        seen, made = (encode_text(each) for each in (row, row | {"labels": ["from-there"]}))
+        await write(writer, AdoptMerge(rows=(("x-1", seen, made),), at=AT))
+        await losses.check(running)
+        kinds = [entry.kind for entry in issues.read_journal(running.stores.beads.inline, 0, 10)]
+        assert kinds == ["created", "adopted"]
 
 
 # --- the same for claims

@@ -67,3 +67,23 @@ def test_a_wrong_knob_is_refused_by_its_name(tmp_path: Path, key: str, value: st
     with pytest.raises(Problem) as raised:
         read(tmp_path, f"{key} = {value}")
     assert key in raised.value.detail
+
+
+@pytest.mark.parametrize(
+    "text", ['git_mode = "branch"', '[git]\nmode = "branch"', 'git.mode = "branch"']
+)
+def test_a_setting_may_stand_in_a_table_of_its_first_word(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, text).git_mode == "branch"
+
+
+@pytest.mark.parametrize("text", ['git_mode = "both"', "git_mode = 1", "[git]\nmode = []"])
+def test_a_mode_of_git_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(Problem) as refused:
+        read(tmp_path, text)
+    assert "git_mode" in refused.value.detail
+
+
+def test_an_unknown_key_of_a_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Problem) as refused:
+        read(tmp_path, "[git]\nmodus = 1")
+    assert "git_modus" in refused.value.detail

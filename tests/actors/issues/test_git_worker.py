@@ -225,3 +225,14 @@ def test_a_broken_repository_stops_nothing_but_recordings(tmp_path: Path, reposi
         with pytest.raises(PublicationFailed):
             world.ask_files(RecordFile())
         assert list(world.published()) == ["x-1"]
+
+
+def test_in_branch_mode_nothing_is_recorded_and_nothing_hidden(
+    tmp_path: Path, repository: Path
+) -> None:
+    with open_world(tmp_path, repository, mode="branch") as world:
+        world.create()
+        publish(world)
+        assert world.ask_files(RecordFile()) == Recorded(commit=None)
+        assert git(repository, "for-each-ref", "refs/beadflow") == ""
+        assert git(repository, "status", "--porcelain") == "?? .beads/"

@@ -49,6 +49,7 @@ class World:
 
     root: Path
     repository: Path | None = None
+    mode: str = "ref"
     asked: list[str] = field(default_factory=list)
     before: Callable[[object], None] = lambda _message: None
     conn: sqlite3.Connection = field(init=False)
@@ -57,7 +58,7 @@ class World:
     def __post_init__(self) -> None:
         self.conn = open_writer(self.database)
         migrate(self.conn, SCHEMA)
-        self.files = GitWorker(self.database, self.path, repository=self.repository)
+        self.files = GitWorker(self.database, self.path, repository=self.repository, mode=self.mode)
         self.files.on_start()
 
     @property
@@ -156,8 +157,8 @@ class WatchedFiles(GitWorker):
 
 
 @contextmanager
-def open_world(root: Path, repository: Path | None = None) -> Iterator[World]:
-    world = World(root, repository)
+def open_world(root: Path, repository: Path | None = None, *, mode: str = "ref") -> Iterator[World]:
+    world = World(root, repository, mode)
     try:
         yield world
     finally:
