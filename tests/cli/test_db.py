@@ -182,6 +182,7 @@ def test_a_database_that_another_program_holds_is_busy(
 ) -> None:
     impatient = partial(open_reader, tuning=Tuning(busy_timeout_s=0.0))
     monkeypatch.setattr("cli.inventory.open_reader", impatient)
+    monkeypatch.setattr("storage.agreement.open_reader", impatient)
     with closing(sqlite3.connect(home / "beads.db", isolation_level=None)) as connection:
         connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         connection.execute("BEGIN EXCLUSIVE")

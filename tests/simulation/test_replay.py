@@ -9,6 +9,8 @@ import pytest
 
 from tests.simulation.simulation import simulate
 
+pytestmark = pytest.mark.no_cover  # others cover what this does a thousand times
+
 
 @pytest.mark.parametrize("seed", range(1, 4))
 def test_the_same_seed_gives_the_same_run(tmp_path: Path, seed: int) -> None:

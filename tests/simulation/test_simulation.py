@@ -12,6 +12,8 @@ import pytest
 from tests.simulation.invariants import check
 from tests.simulation.simulation import simulate
 
+pytestmark = pytest.mark.no_cover  # others cover what this does a thousand times
+
 SEEDS = range(1, int(os.environ.get("BEADFLOW_SEEDS", "6")) + 1)
 
 

@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +10,8 @@ from trio.testing import MockClock
 
 from .trees import Branch, trees
 from .world import Step, drive
+
+pytestmark = pytest.mark.no_cover  # others cover what this does a thousand times
 
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 EXAMPLES = 20_000 if SOAK else 1_000

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
+import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -35,6 +36,8 @@ from supervision.strategy import RESTARTS
 from .support import seeded
 from .trees import Branch, Die, Fates, Leaf, Who, paths, spec_of, trees
 from .world import Step
+
+pytestmark = pytest.mark.no_cover  # others cover what this does a thousand times
 
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 EXAMPLES = 10_000 if SOAK else 300

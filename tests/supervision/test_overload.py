@@ -26,6 +26,8 @@ from .census import resident_bytes
 from .scale import amount
 from .support import Events
 
+pytestmark = pytest.mark.no_cover  # others cover what this does a thousand times
+
 SENDERS = 8
 MESSAGES = amount(usual=200_000, soak=1_000_000)
 ENDLESS = 400_000

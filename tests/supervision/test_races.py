@@ -53,6 +53,8 @@ from .support import (
 
 GONE = (ActorDeadError, ActorRestarting, MailboxFull)
 
+pytestmark = pytest.mark.no_cover  # others cover what this does a thousand times
+
 ASKS = amount(usual=17_000, soak=400_000)
 """At each kind of actor, half of them from tasks and half from threads."""
 

@@ -45,6 +45,8 @@ from tests.support import engine
 from tests.support.bare import EPOCH, Engine, Image
 from tests.support.world import Running, running_system
 
+pytestmark = pytest.mark.no_cover  # others cover what this does a thousand times
+
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 EXAMPLES = 1_000 if SOAK else 150
 ROOT = "w-1"
