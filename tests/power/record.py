@@ -42,7 +42,15 @@ def tree(place: Path, *plans: Mapping[str, object], there: tuple[str, ...] = DUR
     script = "; ".join('"$0" -m tests.support.life "$' + f'{n + 1}"' for n in range(len(plans)))
     python = trace.python("x")[0]
     command = trace.traced(record.lines, ["sh", "-c", script, python, *arguments])
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=DEADLINE_S)
+    done = subprocess.run(
+        command,
+        check=False,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=DEADLINE_S,
+    )
+    assert done.returncode == 0, done.stderr
     return _checked(record)
 
 
