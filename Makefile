@@ -57,14 +57,9 @@ setup313:
 bench: setup
 	$(BIN)/python -m benchmarks.baseline --json
 
-# The long settings of storms, faults, fuzz runs and simulations.
-SOAK := BEADFLOW_STORM=10000 BEADFLOW_SEEDS=300 HYPOTHESIS_PROFILE=soak \
-  BEADFLOW_KILLS=1000 BEADFLOW_MIXED_KILLS=1000 BEADFLOW_SERVER_KILLS=60 BEADFLOW_IMAGES=10000 \
-  BEADFLOW_FAULT_STEP=1 BEADFLOW_DAMAGES=1000 BEADFLOW_FULL_DISKS=20
-
+# The long settings of storms, faults, fuzz runs and simulations; SUITES="kills power" is only these.
 soak: setup
-	$(SOAK) $(BIN)/pytest -q tests/process tests/power tests/faults tests/supervision \
-	  tests/simulation tests/actors/issues tests/actors/workflows/test_programs.py tests/api
+	@scripts/soak $(SUITES)
 
 clean:
 	rm -rf $(VENV) .venv313 .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
