@@ -279,6 +279,8 @@ class _Parts:
             directory=self._world.repo,
             home=self._world.stores.identity.home,
             prefix=self._arranged.prefix,
+            types=self._arranged.types,
+            statuses=self._arranged.statuses,
             clock=self._world.clock,
         )
 

@@ -11,6 +11,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Final, Literal
 
@@ -23,7 +24,7 @@ from cli.paths import PATH
 from cli.problem import Problem, usage
 from cli.running import Place, place
 from storage.agreement import is_new
-from storage.arrangement import Arrangement, mode_of
+from storage.arrangement import Arrangement, is_word, mode_of
 from storage.errors import GitError, RemoteFailed
 from storage.git import ISSUES_REF, Repository, tracking_ref
 from storage.issues import file, published
@@ -34,6 +35,8 @@ _DATA = "Where to keep the databases; by default beadflow/ in the repository's G
 _PREFIX = "What the ids of new issues begin with."
 _MODE = "How the issues are kept in Git; by default branch where HEAD holds their file, else ref."
 _REMOTE = "Where to fetch the issues from; by default origin, or the only remote."
+_TYPE = "A type that issues may have besides the usual ones; may be given several times."
+_STATUS = "A status that issues may have besides the usual ones; may be given several times."
 _NO_DRIVER = "Leave the merge driver out."
 _REMOVE = "Take the merge driver out again, and do nothing else."
 
@@ -53,6 +56,8 @@ def init(
     ] = None,
     prefix: Annotated[str | None, Parameter(help=_PREFIX)] = None,
     git_mode: Annotated[Literal["ref", "branch", "off"] | None, Parameter(help=_MODE)] = None,
+    issue_type: Annotated[tuple[str, ...], Parameter(negative="", help=_TYPE)] = (),
+    issue_status: Annotated[tuple[str, ...], Parameter(negative="", help=_STATUS)] = (),
     remote: Annotated[str | None, Parameter(help=_REMOTE)] = None,
     no_driver: Annotated[bool, Parameter(negative="", show_default=False, help=_NO_DRIVER)] = False,
     remove_driver: Annotated[
@@ -68,13 +73,23 @@ def init(
     """
     if prefix is not None and not (_PREFIXES.fullmatch(prefix) and len(prefix) <= _PREFIX_LIMIT):
         raise usage("A prefix is letters and digits, with - . _ between them", prefix)
+    if odd := [word for word in (*issue_type, *issue_status) if not is_word(word)]:
+        raise usage("A type or a status is up to 50 small letters, digits, - and _", odd[0])
     where = place(repo, data_dir)
     _refuse_without_git(where, git_mode, remove_driver=remove_driver)
     with where.data:
         if remove_driver:
             done = dict(_remove_driver(_repository(where)))
         else:
-            done = dict(_prepare(where, prefix, git_mode, remote, driver=not no_driver))
+            recorded = Arrangement.read(where.data.path)
+            wanted = replace(
+                recorded,
+                git_mode=mode_of(where.data.git, git_mode or "", recorded.git_mode),
+                prefix=prefix or recorded.prefix,
+                types=_with(recorded.types, issue_type),
+                statuses=_with(recorded.statuses, issue_status),
+            )
+            done = dict(_prepare(where, recorded, wanted, remote, driver=not no_driver))
     if out.json:
         out.envelope("init", done)
     else:
@@ -98,11 +113,19 @@ def _repository(where: Place) -> Repository:
     return Repository(where.data.git)
 
 
+def _with(there: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({*there, *more}))
+
+
 def _prepare(
-    where: Place, prefix: str | None, wanted: str | None, remote: str | None, *, driver: bool
+    where: Place,
+    recorded: Arrangement,
+    wanted: Arrangement,
+    remote: str | None,
+    *,
+    driver: bool,
 ) -> Done:
-    recorded = Arrangement.read(where.data.path)
-    mode = mode_of(where.data.git, wanted or "", recorded.git_mode)
+    mode = wanted.git_mode
     yield "repository", str(where.repo)
     yield "data", str(where.data.path)
     yield "git mode", mode if mode == recorded.git_mode else f"{mode}, now"
@@ -112,20 +135,23 @@ def _prepare(
         yield from _hide(where, mode)
         if mode != "off" and driver:
             yield from _install_driver(_repository(where))
-    yield from _name(where, recorded, prefix, mode)
+    yield from _name(where, recorded, wanted)
 
 
-def _name(where: Place, recorded: Arrangement, prefix: str | None, mode: str) -> Done:
+def _name(where: Place, recorded: Arrangement, wanted: Arrangement) -> Done:
     """Choose the prefix, and write down what was chosen."""
     path = where.repo / PUBLISHED
     data = file.read(path) or b""
     there = published.load(data, lambda _base, one, _other: one).rows
-    chosen = prefix or recorded.prefix
+    chosen = wanted.prefix
     if not chosen and not there:
         chosen = _prefix_of(where)
-    arranged = Arrangement(git_mode=mode, prefix=chosen)
+    arranged = replace(wanted, prefix=chosen)
     if arranged != recorded:
         arranged.write(where.data.path)
+    for name, words in (("issue types", arranged.types), ("statuses", arranged.statuses)):
+        if words:
+            yield name, ", ".join(words)
     yield "prefix", chosen or ids.commonest(ids.prefixes(there)) or ids.FALLBACK_PREFIX
     issues = f"{len(there)} issues" if len(there) != 1 else "1 issue"
     yield "file", f"{path} ({issues})" if data else f"{path}, with the first issue"

@@ -5,6 +5,8 @@ the issues go onto the user's branch where that holds their file already, else o
 own.
 """
 
+import json
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from storage.issues.file import PUBLISHED
 
 NAME: Final = "repository.toml"
 MODES: Final = ("ref", "branch", "off")
+_WORD: Final = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 
 
 class Misarranged(StorageError):  # noqa: N818 - as the other errors of this package
@@ -29,10 +32,16 @@ class Misarranged(StorageError):  # noqa: N818 - as the other errors of this pac
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrangement:
-    """Both empty where nothing was arranged."""
+    """All empty where nothing was arranged.
+
+    Args:
+        types: issue types that may be used besides the usual ones; so `statuses`.
+    """
 
     git_mode: str = ""
     prefix: str = ""
+    types: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, data_dir: Path) -> Self:
@@ -47,14 +56,26 @@ class Arrangement:
         mode, prefix = found.get("git_mode", ""), found.get("prefix", "")
         if mode not in ("", *MODES) or not isinstance(prefix, str):
             raise Misarranged(path, "git_mode is ref, branch or off, and prefix a text")
-        return cls(git_mode=mode, prefix=prefix)
+        words = [found.get(name, []) for name in ("types", "statuses")]
+        if not all(isinstance(each, list) and all(map(is_word, each)) for each in words):
+            raise Misarranged(path, "types and statuses are lists of words in small letters")
+        types, statuses = map(tuple, words)
+        return cls(git_mode=mode, prefix=prefix, types=types, statuses=statuses)
 
     def write(self, data_dir: Path) -> None:
         """Raises: OSError."""
         text = f'# Written by `beadflow init`.\ngit_mode = "{self.git_mode}"\n'
         if self.prefix:
             text += f'prefix = "{self.prefix}"\n'
+        for name, words in (("types", self.types), ("statuses", self.statuses)):
+            if words:
+                text += f"{name} = {json.dumps(words)}\n"
         durable.replace(data_dir / NAME, text.encode())
+
+
+def is_word(text: object) -> bool:
+    """Says whether this can be an issue type, or a status."""
+    return isinstance(text, str) and _WORD.fullmatch(text) is not None
 
 
 def mode_of(git: GitDir | None, *chosen: str) -> str:

@@ -9,6 +9,7 @@ out is kept in memory until it is far in the past, because its issue is stored l
 import re
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -65,6 +66,7 @@ class IssueTracker(Actor):
         directory: the repository's directory; its name is the prefix where no issue shows one.
         home: this installation, whose claims these are.
         prefix: the prefix of new ids; None takes the one most issues have.
+        types: issue types that may be used besides the usual ones; so `statuses`.
     """
 
     def __init__(
@@ -77,6 +79,8 @@ class IssueTracker(Actor):
         directory: Path,
         home: str = "",
         prefix: str | None = None,
+        types: Sequence[str] = (),
+        statuses: Sequence[str] = (),
         clock: Clock = system_clock,
     ) -> None:
         super().__init__()
@@ -87,6 +91,8 @@ class IssueTracker(Actor):
         self._directory = directory
         self._home = home
         self._prefix = prefix or ""
+        self._types = types
+        self._statuses = statuses
         self._clock = clock
         self._saying: dict[int, frozenset[str]] = {}
         self._reserved: dict[str, None] = {}
@@ -105,7 +111,14 @@ class IssueTracker(Actor):
         self._answers = Answers(self._resident)
         await self._resident.load(self._choose_prefix)
         resolve = self._resident.resolve
-        self._editing = Editing(self._writer, resolve, self._mint, self._clock)
+        self._editing = Editing(
+            self._writer,
+            resolve,
+            self._mint,
+            self._clock,
+            types=self._types,
+            statuses=self._statuses,
+        )
         self._claiming = Claiming(
             writer=self._writer,
             resolve=resolve,

@@ -217,3 +217,15 @@ def test_sync_shows_what_came_and_went_and_history_who_changed_what(
     ]
     assert "status" in versions[0]["fields"]
     assert "closed" in beadflow("issue", "history", made).out
+
+
+def test_own_types_and_statuses_may_be_used_once_they_are_arranged(
+    place: Path, beadflow: Run
+) -> None:
+    create = ("issue", "create", "Look at it", "-t", "review")
+    assert beadflow(*create).code != 0
+    assert init(beadflow, "--issue-type", "review")["issue types"] == "review"
+    found = init(beadflow, "--issue-type", "audit", "--issue-status", "in_review")
+    assert (found["issue types"], found["statuses"]) == ("audit, review", "in_review")
+    assert beadflow(*create).code == 0
+    assert beadflow("init", "--issue-type", "No Such").code == 2

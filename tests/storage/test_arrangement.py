@@ -10,7 +10,8 @@ from tests.storage.repositories import commit, make
 
 
 def test_what_was_arranged_is_read_back(tmp_path: Path) -> None:
-    for arranged in (Arrangement(), Arrangement(git_mode="branch", prefix="shop")):
+    words = Arrangement(types=("review", "to-do"), statuses=("in_review",))
+    for arranged in (Arrangement(), Arrangement(git_mode="branch", prefix="shop"), words):
         arranged.write(tmp_path)
         assert Arrangement.read(tmp_path) == arranged
 
@@ -19,7 +20,18 @@ def test_nothing_arranged_is_no_error(tmp_path: Path) -> None:
     assert Arrangement.read(tmp_path) == Arrangement()
 
 
-@pytest.mark.parametrize("text", ["git_mode = 1", 'git_mode = "all"', "prefix = 3", "[", "\xff"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "git_mode = 1",
+        'git_mode = "all"',
+        "prefix = 3",
+        'types = "x"',
+        'statuses = ["No"]',
+        "[",
+        "\xff",
+    ],
+)
 def test_a_file_that_was_not_written_by_it_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / NAME).write_bytes(text.encode("latin-1"))
     with pytest.raises(Misarranged, match=NAME):
