@@ -28,8 +28,10 @@ class Size:
 
 
 SIZES: Mapping[Scale, Size] = {
-    Scale.FULL: Size(issues=(10_000, 100_000), reads=500, writes=300, rounds=3, floor_commits=2000),
-    Scale.QUICK: Size(issues=(10_000, 100_000), reads=100, writes=60, rounds=1, floor_commits=500),
+    Scale.FULL: Size(
+        issues=(10_000, 100_000), reads=500, writes=1000, rounds=3, floor_commits=2000
+    ),
+    Scale.QUICK: Size(issues=(10_000, 100_000), reads=100, writes=200, rounds=1, floor_commits=500),
     Scale.SMOKE: Size(issues=(200, 600), reads=5, writes=4, rounds=1, floor_commits=50),
 }
 
