@@ -44,6 +44,7 @@ from actors.workflows.parts import EngineParts
 from actors.workflows.timers import Timers
 from actors.writer import DatabaseWriter, GroupHandler, Handler
 from storage.arrangement import Arrangement, mode_of
+from storage.gitrunner import Interrupt
 from storage.home import DataDir
 from storage.issues.file import PUBLISHED
 from supervision import (
@@ -182,6 +183,7 @@ class _Parts:
         self._world = world
         self._name = system.named
         self._arranged = Arrangement.read(world.data.path)
+        self._interrupt = Interrupt()
 
     @cached_property
     def _git_mode(self) -> str:
@@ -248,7 +250,7 @@ class _Parts:
         )
 
     def git_remote(self) -> GitRemote:
-        return GitRemote(lambda: self._git_mode, self._world.repo)
+        return GitRemote(lambda: self._git_mode, self._world.repo, self._interrupt)
 
     def event_bus(self) -> EventBus:
         stores = self._world.stores
@@ -308,6 +310,7 @@ class _Parts:
             mode=lambda: self._git_mode,
             clock=self._world.clock,
             chance=self._world.chance,
+            interrupt=self._interrupt,
         )
 
     def manager(self) -> WorkflowManager:

@@ -34,7 +34,7 @@ from storage.errors import (
 )
 from storage.gitdir import GitDir, find_git_dir
 from storage.gitremote import REMOTE, Remotes
-from storage.gitrunner import COMMIT_ID, FILE, REF, Runner, as_file, checked
+from storage.gitrunner import COMMIT_ID, FILE, REF, Interrupt, Runner, as_file, checked
 
 ISSUES_REF = "refs/beadflow/issues"
 ISSUES_FILE = "issues.jsonl"
@@ -86,21 +86,34 @@ def tracking_ref(remote: str) -> str:
 class Repository:
     """One repository, seen from one work tree. A context manager, though nothing stays open."""
 
-    def __init__(self, where: GitDir, *, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(
+        self,
+        where: GitDir,
+        *,
+        deadline_s: float = DEADLINE_S,
+        interrupt: Interrupt | None = None,
+    ) -> None:
         self.where = where
-        self._runner = Runner(where, deadline_s=deadline_s)
+        self._runner = Runner(where, deadline_s=deadline_s, interrupt=interrupt)
         self._run = self._runner.run
-        self._remotes = Remotes(where, Runner(where, deadline_s=TRANSPORT_DEADLINE_S))
+        transports = Runner(where, deadline_s=TRANSPORT_DEADLINE_S, interrupt=interrupt)
+        self._remotes = Remotes(where, transports)
 
     @classmethod
-    def discover(cls, path: Path, *, deadline_s: float = DEADLINE_S) -> "Repository | None":
+    def discover(
+        cls,
+        path: Path,
+        *,
+        deadline_s: float = DEADLINE_S,
+        interrupt: Interrupt | None = None,
+    ) -> "Repository | None":
         """Opens the repository that `path` lies in: a work tree, a linked one, or a bare one.
 
         Raises:
             UnsafePath: it belongs to another user.
         """
         where = find_git_dir(path)
-        return cls(where, deadline_s=deadline_s) if where else None
+        return cls(where, deadline_s=deadline_s, interrupt=interrupt) if where else None
 
     def __enter__(self) -> Self:
         return self

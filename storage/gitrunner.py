@@ -75,10 +75,12 @@ class Runner:
         *,
         deadline_s: float,
         output_limit_bytes: int = OUTPUT_LIMIT_BYTES,
+        interrupt: "Interrupt | None" = None,
     ) -> None:
         self._where = where
         self._deadline_s = deadline_s
         self._output_limit_bytes = output_limit_bytes
+        self._interrupt = interrupt or Interrupt()
         self._git = git.cmd.Git(where.work_tree or where.git_dir)
 
     def run(
@@ -169,7 +171,10 @@ class Runner:
             )
         except git.exc.GitCommandNotFound as err:
             raise GitError(command, "git is not installed, or not on the PATH") from err
-        with _Watched(cast("Any", started).proc, self._deadline_s) as watched:
+        with (
+            _Watched(cast("Any", started).proc, self._deadline_s) as watched,
+            self._interrupt.ending(watched),
+        ):
             output = Output(command, watched, self._output_limit_bytes)
             broken: BrokenPipeError | None = None
             try:
@@ -179,6 +184,8 @@ class Runner:
             status = watched.wait()
         if watched.killed:
             raise GitTimeout(command, self._deadline_s)
+        if watched.interrupted:
+            raise GitError(command, "interrupted, since the program stops")
         if status == _NOT_FOUND:
             raise GitError(command, "git is not installed, or not on the PATH")
         if status and not (silent_no and status == _SILENT_NO):
@@ -210,6 +217,41 @@ def _identity_of(found: Mapping[tuple[str, str], str], role: str) -> dict[str, s
     if not name or not email:
         name, email = "beadflow", "beadflow@localhost"
     return {f"GIT_{role.upper()}_NAME": name, f"GIT_{role.upper()}_EMAIL": email}
+
+
+class Interrupt:
+    """Ends, from another thread, the process that a runner waits for, and all that would follow.
+
+    A thread cannot be stopped; without this, a stop would last as long as a network that is silent.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ended = False
+        self._running: set[_Watched] = set()
+
+    def begin(self) -> None:
+        """Lets processes run (again)."""
+        with self._lock:
+            self._ended = False
+
+    def end(self) -> None:
+        with self._lock:
+            self._ended = True
+            for watched in self._running:
+                watched.interrupt()
+
+    @contextmanager
+    def ending(self, watched: "_Watched") -> Iterator[None]:
+        with self._lock:
+            self._running.add(watched)
+            if self._ended:
+                watched.interrupt()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(watched)
 
 
 class _EarlyEndError(BrokenPipeError):
@@ -265,6 +307,7 @@ class _Watched:
     def __init__(self, process: Any, deadline_s: float) -> None:
         self.stdout: BinaryIO = process.stdout
         self.killed = False
+        self.interrupted = False
         self._process = process
         self._stopped = False
         self._complaint = b""
@@ -298,6 +341,10 @@ class _Watched:
 
     def stop(self) -> None:
         self._stopped = True
+        self._kill()
+
+    def interrupt(self) -> None:
+        self.interrupted = True
         self._kill()
 
     def _expire(self) -> None:

@@ -25,6 +25,7 @@ from actors.issues.sync_messages import (
 )
 from storage.errors import GitTimeout, PushRejected, RemoteFailed, StorageError
 from storage.git import HEAD, ISSUES_FILE, ISSUES_REF, Repository, Version, tracking_ref
+from storage.gitrunner import Interrupt
 from storage.issues import instants, jsonl
 from storage.issues.checks import BadLineError
 from storage.issues.file import PUBLISHED
@@ -46,10 +47,14 @@ class GitRemote(BlockingActor):
     Args:
         mode: says "ref" or "branch", where the past is; or "off", to leave Git alone.
         repository: the work tree.
+        interrupt: what ends a transport when the system stops.
     """
 
-    def __init__(self, mode: Callable[[], str], repository: Path) -> None:
+    def __init__(
+        self, mode: Callable[[], str], repository: Path, interrupt: Interrupt | None = None
+    ) -> None:
         super().__init__()
+        self._interrupt = interrupt
         self._mode = mode
         self._where = repository
 
@@ -95,7 +100,7 @@ class GitRemote(BlockingActor):
         if self._mode() == "off":
             raise SyncRefused("there is no Git repository, or git_mode is off")
         with _as_refusal("open", str(self._where)):
-            found = Repository.discover(self._where)
+            found = Repository.discover(self._where, interrupt=self._interrupt)
         if found is None:
             raise SyncRefused(f"there is no Git repository at {self._where} any more")
         return found

@@ -39,6 +39,7 @@ from actors.issues.sync_messages import (
     Unrelated,
 )
 from actors.writer import write
+from storage.gitrunner import Interrupt
 from storage.issues import instants
 from supervision import Actor, ActorDeadError, ActorRestarting, Ask, AskTimeout, Named, ask
 
@@ -68,6 +69,7 @@ class IssueSync(Actor):
         remotes: who talks to remotes.
         publisher: who writes the file.
         mode: says "ref", "branch" or "off".
+        interrupt: ends the transport that is under way when this actor is stopped.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class IssueSync(Actor):
         mode: Callable[[], str],
         clock: Clock = system_clock,
         chance: random.Random,
+        interrupt: Interrupt | None = None,
     ) -> None:
         super().__init__()
         self._writer = writer
@@ -89,7 +92,14 @@ class IssueSync(Actor):
         self._mode = mode
         self._clock = clock
         self._chance = chance
+        self._interrupt = interrupt or Interrupt()
         self._syncing = trio.Lock()
+
+    async def on_start(self) -> None:
+        self._interrupt.begin()
+
+    async def on_stop(self) -> None:
+        self._interrupt.end()
 
     async def on_receive(self, message: object) -> object:
         match message:

@@ -229,3 +229,19 @@ def test_own_types_and_statuses_may_be_used_once_they_are_arranged(
     assert (found["issue types"], found["statuses"]) == ("audit, review", "in_review")
     assert beadflow(*create).code == 0
     assert beadflow("init", "--issue-type", "No Such").code == 2
+
+
+def test_branches_merge_by_the_driver_that_it_installed(place: Path, beadflow: Run) -> None:
+    init(beadflow, "--git-mode", "branch")
+    write_issues(place, "x-1")
+    beadflow("issue", "sync")
+    git(place, "checkout", "--quiet", "-b", "side")
+    write_issues(place, "x-1", "x-2")
+    git(place, "commit", "--quiet", "-am", "Side")
+    git(place, "checkout", "--quiet", "main")
+    write_issues(place, "x-1", "x-3")
+    git(place, "commit", "--quiet", "-am", "Main")
+    git(place, "merge", "--quiet", "side")
+    rows = [jsonl.parse(line) for line in (place / FILE).read_bytes().splitlines()]
+    assert [row["id"] for row in rows] == ["x-1", "x-2", "x-3"]
+    assert git(place, "status", "--porcelain") == ""

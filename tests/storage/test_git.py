@@ -1,5 +1,6 @@
 import os
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from storage.errors import GitError, GitTimeout, RefMoved, UnsafePath
 from storage.git import ISSUES_FILE, ISSUES_REF, Repository
+from storage.gitrunner import Interrupt
 from tests.storage.repositories import commit, git, make
 
 
@@ -391,3 +393,34 @@ def test_a_merge_has_both_in_its_past_and_one_that_only_follows_makes_no_commit(
     assert git(place, "rev-parse", f"{made}^@").split() == [ours, theirs]
     assert repo.merge_bases(made, theirs) == (theirs,)
     assert repo.read() == b"both\n"
+
+
+def test_another_thread_ends_the_command_that_is_waited_for(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, begun = tmp_path / "bin" / "git", tmp_path / "begun"
+    slow.parent.mkdir()
+    os.mkfifo(begun)
+    slow.write_text(f"#!/bin/sh\necho > {begun}\nsleep 60 &\nwait\n")
+    slow.chmod(0o755)
+    interrupt = Interrupt()
+    repo = Repository.discover(place, deadline_s=50, interrupt=interrupt)
+    assert repo is not None
+    monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
+
+    def end() -> None:
+        begun.read_text()
+        interrupt.end()
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    started = time.monotonic()
+    with pytest.raises(GitError, match="interrupted"):
+        repo.head_commit()
+    ending.join()
+    monkeypatch.undo()
+    with pytest.raises(GitError, match="interrupted"):
+        repo.head_commit()
+    interrupt.begin()
+    assert repo.head_commit()
+    assert time.monotonic() - started < 30
