@@ -13,7 +13,6 @@ import json
 import queue
 import random
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
@@ -32,6 +31,7 @@ from api.app import create_app
 from cli import problem
 from cli.client import Params
 from cli.exits import ExitCode
+from cli.holding import acquired
 from cli.problem import Problem
 from cli.running import Place, configure_logging, doors_of, place
 from storage.agreement import is_new, refuse_incomplete
@@ -55,7 +55,6 @@ from supervision import (
 BASE: Final = "http://localhost"
 LOG_LEVEL: Final = "error"
 FLUSH_S: Final = 90.0
-LOOK_S: Final = 0.05
 TAKE_IN_S: Final = 2.0
 """How long a reader waits for the lock, to take in what others wrote into the file."""
 
@@ -131,7 +130,7 @@ def writing(
     """
     configure_logging(LOG_LEVEL)
     where = place(repo, data_dir)
-    if not _held_in_time(where, served, patience_s):
+    if not acquired(where.data, served=served, patience_s=patience_s):
         yield None
         return
     with contextlib.closing(_Releasing(where)), _running(where, writes=True) as local:
@@ -169,25 +168,9 @@ def _is_current(where: Place, published: str | None) -> bool:
         return published is None or published in queries.publication(connection).known
 
 
-def _held_in_time(where: Place, served: Callable[[], bool], patience_s: float) -> bool:
-    """Take the lock, waiting for other commands to let go; False when a server holds it."""
-    late_s = time.monotonic() + patience_s
-    while True:
-        try:
-            where.data.acquire()
-        except StoreLocked:
-            if served():
-                return False
-            if time.monotonic() > late_s:
-                raise
-            time.sleep(LOOK_S)
-        else:
-            return True
-
-
 def _held_if_free(where: Place) -> bool:
     try:
-        return _held_in_time(where, lambda: False, TAKE_IN_S)
+        return acquired(where.data, served=lambda: False, patience_s=TAKE_IN_S)
     except StoreLocked:
         return False
 

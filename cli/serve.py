@@ -13,6 +13,7 @@ import trio
 from cyclopts import Parameter
 
 from cli.exits import ExitCode
+from cli.holding import held
 from cli.numbers import WHOLE
 from cli.output import Output
 from cli.paths import PATH
@@ -22,6 +23,9 @@ from cli.settings import LEVELS, Settings
 from supervision import ExitReason, System
 
 log = structlog.get_logger("beadflow.serve")
+
+PATIENCE_S = 5.0
+"""How long to wait for a command that holds the data directory for a moment."""
 
 _REPO = "The Git repository to serve; by default the one around the current directory."
 _DATA = "Where to keep the databases; by default beadflow/ in the repository's Git directory."
@@ -62,7 +66,7 @@ def up(
     )
     configure_logging(settings.log_level)
     where = place(repo, data_dir)
-    with where.data, bound(settings) as sockets:
+    with held(where.data, patience_s=PATIENCE_S), bound(settings) as sockets:
         reason = trio.run(_serve, where, settings, sockets, out)
     if reason.crashed:
         raise Problem(
