@@ -21,16 +21,17 @@ from actors.coordination.intents import Intents
 from actors.coordination.manager import WorkflowManager
 from actors.coordination.reconciler import Reconciler
 from actors.hints import hint
-from actors.issues import claims, sync_store
 from actors.issues import store as issues_store
 from actors.issues.facts import issue_outbox
-from actors.issues.git_remote import GitRemote
-from actors.issues.git_worker import GitWorker
 from actors.issues.messages import JournalAdvanced
-from actors.issues.publisher import IssuePublisher, PublisherSettings
-from actors.issues.sync import IssueSync
+from actors.issues.publishing import sync_store
+from actors.issues.publishing.git_remote import GitRemote
+from actors.issues.publishing.git_worker import GitWorker
+from actors.issues.publishing.publisher import IssuePublisher, PublisherSettings
+from actors.issues.publishing.sync import IssueSync
+from actors.issues.publishing.unread import UnreadFile
 from actors.issues.tracker import IssueTracker
-from actors.issues.unread import UnreadFile
+from actors.issues.writing import claims
 from actors.keeper import Keeper
 from actors.stores import Readers, Stores
 from actors.telemetry import Meters, Telemetry

@@ -12,7 +12,7 @@ calls it without the command tree.
 import sys
 from pathlib import Path
 
-from actors.issues.merge_files import MergedFile, NotIssuesError, merge_files
+from actors.issues.merging.files import MergedFile, NotIssuesError, merge_files
 from cli.exits import ExitCode
 from storage import regular
 from storage.issues import file

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from actors.issues.decisions import Decision
-from actors.issues.merge_files import MergedFile, NotIssuesError, merge_files
+from actors.issues.merging.decisions import Decision
+from actors.issues.merging.files import MergedFile, NotIssuesError, merge_files
 from cli import table
 from cli.exits import ExitCode
 from cli.merge_driver import notes

@@ -5,7 +5,7 @@ import sqlite3
 from actors import facts
 from actors.bus import Outbox
 from actors.facts import Fact
-from actors.issues.entries import PRIVATE
+from actors.issues.writing.entries import PRIVATE
 from storage.issues.queries import JournalEntry, read_journal
 
 

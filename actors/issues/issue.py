@@ -14,8 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from actors.errors import Conflict, ValidationError
-from actors.issues.comment_ids import comment_id
-from actors.issues.fields import PRIORITIES, STATUSES, TITLE_BYTES
+from actors.issues.merging.comment_ids import comment_id
 from actors.issues.messages import (
     AddComment,
     Assign,
@@ -26,6 +25,7 @@ from actors.issues.messages import (
     SetStatus,
     SetWork,
 )
+from actors.issues.writing.fields import PRIORITIES, STATUSES, TITLE_BYTES
 from storage.issues import instants
 from storage.issues.jsonl import Row
 

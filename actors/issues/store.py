@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from actors.errors import Conflict, NotFound, ValidationError
-from actors.issues import editor, entries, issue
-from actors.issues.merge import merge
+from actors.issues import issue
+from actors.issues.merging.merge import merge
 from actors.issues.messages import (
     Adopted,
     AdoptRows,
@@ -24,6 +24,7 @@ from actors.issues.messages import (
     MarkFlushed,
     MarkFlushIntent,
 )
+from actors.issues.writing import editor, entries
 from actors.writer import Handler
 from storage.issues import instants, jsonl, queries
 from storage.issues.jsonl import Row

@@ -21,11 +21,6 @@ from actors.clock import Clock, system_clock
 from actors.damage import refusing_damage
 from actors.errors import Conflict, NotFound, ValidationError
 from actors.issues import ids, issue
-from actors.issues.adoption import ask_files, take_in
-from actors.issues.answers import Answers, Question, Steps
-from actors.issues.claims import Claiming
-from actors.issues.claims import Message as Claims
-from actors.issues.editing import Editing, Verb
 from actors.issues.messages import (
     ComposeFile,
     GetIssue,
@@ -35,9 +30,14 @@ from actors.issues.messages import (
     MintIssueId,
     PublicationFailed,
 )
+from actors.issues.publishing.adoption import ask_files, take_in
 from actors.issues.questions import BlockedIssues, ClaimReady, QueryIssues, ReadyIssues
-from actors.issues.resident import Resident
+from actors.issues.reading.answers import Answers, Question, Steps
+from actors.issues.reading.resident import Resident
 from actors.issues.verbs import Claim
+from actors.issues.writing.claims import Claiming
+from actors.issues.writing.claims import Message as Claims
+from actors.issues.writing.editing import Editing, Verb
 from storage.inline import open_inline
 from storage.issues import jsonl, queries, reading
 from storage.pool import ReadPool

@@ -10,8 +10,8 @@ from pydantic import Field
 from quart import Blueprint, request
 
 from actors.errors import NotFound
+from actors.issues.publishing.sync_messages import ReadPast, SyncIssues
 from actors.issues.questions import ShowIssue
-from actors.issues.sync_messages import ReadPast, SyncIssues
 from api.body import read_model, read_query
 from api.doors import Doors
 from api.models import NoQuery, Strict

@@ -17,13 +17,10 @@ from actors.coordination import store as coordination_store
 from actors.coordination.messages import LogFacts, RecordStart
 from actors.facts import STEP_COMPLETED
 from actors.issues import store as issues_store
-from actors.issues.claims import Claiming, EndLease, RenewLease, TakeLease
-from actors.issues.editing import Editing
-from actors.issues.edits import BuryIssues, EditIssue, InsertIssue
 from actors.issues.issue import new_issue
 from actors.issues.messages import ApplyChanges, CreateIssue, IssueId
+from actors.issues.publishing.sync_messages import AdoptMerge
 from actors.issues.questions import ClaimReady
-from actors.issues.sync_messages import AdoptMerge
 from actors.issues.verbs import (
     AddDependency,
     Claim,
@@ -39,6 +36,9 @@ from actors.issues.verbs import (
     RestoreIssue,
     UpdateIssue,
 )
+from actors.issues.writing.claims import Claiming, EndLease, RenewLease, TakeLease
+from actors.issues.writing.editing import Editing
+from actors.issues.writing.edits import BuryIssues, EditIssue, InsertIssue
 from actors.workflows import store as workflows_store
 from actors.workflows.history import Kind
 from actors.workflows.messages import (

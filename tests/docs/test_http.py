@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from actors.coordination import control
 from actors.coordination.messages import HistoryRecord, ResultRecord, WorkflowTypeRecord
 from actors.facts import LOG, LoggedFact
-from actors.issues.sync_messages import IssueVersion, Synced
+from actors.issues.publishing.sync_messages import IssueVersion, Synced
 from actors.workflows.lint.reader import Finding
 from actors.workflows.requests import WAITING_LIMIT
 from api import issue_models, models

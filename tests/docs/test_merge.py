@@ -1,6 +1,6 @@
 """docs/merge.md names every field of the format with the rule the code has for it."""
 
-from actors.issues.merge_rules import RULES
+from actors.issues.merging.rules import RULES
 from cli.merge_driver import ATTRIBUTE, DRIVER
 from storage.issues.fields import ISSUE
 from tests.docs.pages import blocks, names, rows, section

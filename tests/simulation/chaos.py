@@ -18,7 +18,7 @@ import trio
 
 from actors.batch import Batches, Poisoned
 from actors.hints import hint
-from actors.issues.git_worker import GitWorker
+from actors.issues.publishing.git_worker import GitWorker
 from actors.writer import DatabaseWriter, Poison
 from storage.issues import file
 from supervision import (

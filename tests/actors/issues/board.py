@@ -3,10 +3,10 @@
 from collections.abc import Generator, Iterable
 from typing import Any, TypeVar
 
-from actors.issues import listing, why
-from actors.issues.graph import Graph, node_of, to_us
 from actors.issues.questions import Cause, IssueFilter
-from actors.issues.ready import Readiness
+from actors.issues.reading import listing, why
+from actors.issues.reading.graph import Graph, node_of, to_us
+from actors.issues.reading.ready import Readiness
 from storage.issues.jsonl import Row
 
 NOW = "2026-03-01T00:00:00Z"

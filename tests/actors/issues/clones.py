@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from actors.issues.git_remote import GitRemote
-from actors.issues.git_worker import GitWorker
 from actors.issues.messages import Flush, RecordFile
-from actors.issues.publisher import IssuePublisher, PublisherSettings
+from actors.issues.publishing.git_remote import GitRemote
+from actors.issues.publishing.git_worker import GitWorker
+from actors.issues.publishing.publisher import IssuePublisher, PublisherSettings
+from actors.issues.publishing.sync import IssueSync
+from actors.issues.publishing.sync_messages import Synced, SyncIssues
+from actors.issues.publishing.sync_store import HANDLERS as SYNC_HANDLERS
 from actors.issues.store import HANDLERS
-from actors.issues.sync import IssueSync
-from actors.issues.sync_messages import Synced, SyncIssues
-from actors.issues.sync_store import HANDLERS as SYNC_HANDLERS
 from actors.stores import BEADS_SCHEMA
 from storage.database import open_writer
 from storage.issues import jsonl, queries

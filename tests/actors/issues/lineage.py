@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from actors.issues.merge_bases import Merge, base_of
+from actors.issues.merging.bases import Merge, base_of
 
 T = TypeVar("T")
 

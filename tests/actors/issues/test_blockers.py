@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from actors.issues import blockers
+from actors.issues.writing import blockers
 from storage.issues.jsonl import Row
 
 

@@ -13,9 +13,8 @@ from trio.testing import MockClock
 
 from actors.clock import rfc3339
 from actors.errors import StorageFull, ValidationError
-from actors.issues.claims import Claiming, TakeLease
 from actors.issues.messages import ApplyChange, Issue, SetStatus
-from actors.issues.publisher import PublisherSettings
+from actors.issues.publishing.publisher import PublisherSettings
 from actors.issues.questions import ClaimReady
 from actors.issues.verbs import (
     AlreadyClaimed,
@@ -26,6 +25,7 @@ from actors.issues.verbs import (
     ReleaseClaim,
     StaleClaim,
 )
+from actors.issues.writing.claims import Claiming, TakeLease
 from actors.stores import BEADS_SCHEMA
 from actors.writer import DatabaseWriter
 from storage.issues import leases, queries

@@ -9,9 +9,6 @@ import pytest
 
 from actors.clock import rfc3339
 from actors.errors import Conflict, NotFound
-from actors.issues.claims import EndLease, Held, RenewLease, TakeLease
-from actors.issues.edits import Close, EditIssue
-from actors.issues.fence import require_token
 from actors.issues.messages import (
     AdoptRows,
     ApplyChange,
@@ -21,6 +18,9 @@ from actors.issues.messages import (
     SetStatus,
 )
 from actors.issues.verbs import AlreadyClaimed, StaleClaim
+from actors.issues.writing.claims import EndLease, Held, RenewLease, TakeLease
+from actors.issues.writing.edits import Close, EditIssue
+from actors.issues.writing.fence import require_token
 from storage.issues import jsonl, leases, queries
 from storage.issues.jsonl import Row
 from tests.actors.issues.world import LATER, World, fixed_clock, make

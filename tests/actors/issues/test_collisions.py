@@ -6,8 +6,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.issues.collisions import new_ids, settle_collisions
-from actors.issues.merge_files import merge_files
+from actors.issues.merging.collisions import new_ids, settle_collisions
+from actors.issues.merging.files import merge_files
 from storage.issues import jsonl
 from storage.issues.jsonl import Row
 

@@ -17,7 +17,7 @@ import pytest
 from trio.testing import MockClock
 
 from actors.issues.messages import ApplyChange, ChangeLabels, Flush, SetStatus
-from actors.issues.publisher import PublisherSettings
+from actors.issues.publishing.publisher import PublisherSettings
 from storage.issues import file, jsonl, queries
 from storage.issues.jsonl import Row
 from supervision import ask

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from actors.errors import Conflict, NotFound, ValidationError
-from actors.issues import dependencies
 from actors.issues.verbs import DependencyCycle
+from actors.issues.writing import dependencies
 from storage.issues.jsonl import Row
 
 AT = "2026-01-01T00:00:00Z"

@@ -10,9 +10,8 @@ import pytest
 
 from actors.errors import Conflict, NotFound, ValidationError
 from actors.issues import ids
-from actors.issues.editing import Editing
 from actors.issues.messages import Issue, IssueId, MintIssueId
-from actors.issues.publisher import PublisherSettings
+from actors.issues.publishing.publisher import PublisherSettings
 from actors.issues.verbs import (
     AddDependency,
     Blocked,
@@ -27,6 +26,7 @@ from actors.issues.verbs import (
     RestoreIssue,
     UpdateIssue,
 )
+from actors.issues.writing.editing import Editing
 from storage.issues import jsonl, queries
 from storage.issues.jsonl import Row
 from tests.actors.issues.world import World

@@ -4,7 +4,8 @@ import pytest
 
 from actors.errors import Conflict
 from actors.issues import ids
-from actors.issues.edits import (
+from actors.issues.verbs import StaleClaim
+from actors.issues.writing.edits import (
     AddEdge,
     BuryIssues,
     Close,
@@ -19,7 +20,6 @@ from actors.issues.edits import (
     Restore,
     SetFields,
 )
-from actors.issues.verbs import StaleClaim
 from storage.issues import queries
 from tests.actors.issues.world import AT, LATER, World
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.errors import ValidationError
-from actors.issues import fields, revision
+from actors.issues.writing import fields, revision
 from storage.issues import jsonl
 from storage.issues.fields import ISSUE, Kind
 

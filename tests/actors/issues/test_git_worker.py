@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from actors.issues import git_worker
 from actors.issues.messages import (
     AdoptRows,
     CompareFile,
@@ -18,6 +17,7 @@ from actors.issues.messages import (
     Recorded,
     RecordFile,
 )
+from actors.issues.publishing import git_worker
 from storage.issues import file
 from tests.actors.issues.world import LATER, World, make, open_world
 

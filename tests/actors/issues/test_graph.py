@@ -5,8 +5,8 @@ import random
 import pytest
 
 from actors.errors import NotFound
-from actors.issues.graph import Graph, Link, node_of, to_us
-from actors.issues.names import Names
+from actors.issues.reading.graph import Graph, Link, node_of, to_us
+from actors.issues.reading.names import Names
 from actors.issues.verbs import AmbiguousId
 from storage.issues import instants
 from tests.actors.issues.board import row

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from actors.errors import ValidationError
-from actors.issues import counting, filters, listing, walks
 from actors.issues.questions import IssueFilter
+from actors.issues.reading import counting, filters, listing, walks
 from storage.issues.jsonl import Row
 from tests.actors.issues.board import EARLIER, LATER, Board, drive, row
 

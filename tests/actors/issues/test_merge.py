@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from actors.issues.comment_ids import comment_id
-from actors.issues.merge import merge
+from actors.issues.merging.comment_ids import comment_id
+from actors.issues.merging.merge import merge
 from storage.issues import jsonl
 from storage.issues.jsonl import Row
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from actors.issues.decisions import Decision
-from actors.issues.merge_files import NotIssuesError, merge_files
+from actors.issues.merging.decisions import Decision
+from actors.issues.merging.files import NotIssuesError, merge_files
 from storage.issues import jsonl
 from tests.actors.issues.test_collisions import data, issue, titles
 from tests.actors.issues.test_merge_laws import EXCERPT

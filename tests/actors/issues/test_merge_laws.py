@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.issues.merge import merge
+from actors.issues.merging.merge import merge
 from storage.issues import jsonl
 from storage.issues.fields import ISSUE
 from storage.issues.jsonl import Row

@@ -21,7 +21,7 @@ from actors.issues.messages import (
     RecordNow,
     SetStatus,
 )
-from actors.issues.publisher import PublisherSettings, pause_before
+from actors.issues.publishing.publisher import PublisherSettings, pause_before
 from storage.issues import file, queries
 from supervision import System, ask
 from tests.actors.issues.world import LATER, World, make

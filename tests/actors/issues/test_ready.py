@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from actors.issues.graph import FAILURES, Graph, Node, node_of, to_us
-from actors.issues.ranking import Ranking
-from actors.issues.ready import HANDED_DOWN, OPENISH, UNASKED, Readiness
+from actors.issues.reading.graph import FAILURES, Graph, Node, node_of, to_us
+from actors.issues.reading.ranking import Ranking
+from actors.issues.reading.ready import HANDED_DOWN, OPENISH, UNASKED, Readiness
 from storage.issues.jsonl import Row
 from tests.actors.issues.board import EARLIER, LATER, NOW, Board, row
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from actors.errors import Conflict, ValidationError
-from actors.issues import revision
-from actors.issues.edits import SetFields
+from actors.issues.writing import revision
+from actors.issues.writing.edits import SetFields
 from storage.issues import instants, jsonl
 from storage.issues.jsonl import Row
 

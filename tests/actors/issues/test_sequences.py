@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from actors.errors import Conflict, NotFound, ValidationError
-from actors.issues import dependencies, issue
-from actors.issues.edits import (
+from actors.issues import issue
+from actors.issues.writing import dependencies
+from actors.issues.writing.edits import (
     AddEdge,
     BuryIssues,
     Close,

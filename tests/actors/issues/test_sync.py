@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from actors.issues import sync
 from actors.issues.messages import AddComment, ApplyChange, ChangeLabels, CreateIssue, SetStatus
-from actors.issues.sync_messages import (
+from actors.issues.publishing import sync
+from actors.issues.publishing.sync_messages import (
     Contended,
     NoRemote,
     RemoteUnavailable,

@@ -12,7 +12,6 @@ import trio
 from actors.clock import Clock, system_clock
 from actors.errors import NotFound, StoreDamaged, ValidationError
 from actors.hints import hint
-from actors.issues.git_worker import GitWorker
 from actors.issues.messages import (
     AddComment,
     AdoptRows,
@@ -26,7 +25,8 @@ from actors.issues.messages import (
     MintIssueId,
     SetStatus,
 )
-from actors.issues.publisher import IssuePublisher, PublisherSettings
+from actors.issues.publishing.git_worker import GitWorker
+from actors.issues.publishing.publisher import IssuePublisher, PublisherSettings
 from actors.issues.questions import (
     BlockedIssues,
     ClaimReady,

@@ -2,9 +2,9 @@
 
 from trio.testing import MockClock
 
-from actors.issues.edits import EditIssue, SetFields
 from actors.issues.messages import ApplyChange, ChangeLabels, Flush
-from actors.issues.publisher import PublisherSettings
+from actors.issues.publishing.publisher import PublisherSettings
+from actors.issues.writing.edits import EditIssue, SetFields
 from storage.issues import queries
 from supervision import ask
 from tests.actors.issues.world import LATER, World, make

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from actors.hints import hint
-from actors.issues import claims, store
-from actors.issues.git_worker import GitWorker
+from actors.issues import store
 from actors.issues.issue import new_issue
 from actors.issues.messages import CreateIssue, JournalAdvanced
-from actors.issues.publisher import IssuePublisher, PublisherSettings
+from actors.issues.publishing.git_worker import GitWorker
+from actors.issues.publishing.publisher import IssuePublisher, PublisherSettings
+from actors.issues.writing import claims
 from actors.stores import BEADS_SCHEMA as SCHEMA
 from storage.database import open_writer
 from storage.issues import jsonl, queries

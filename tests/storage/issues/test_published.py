@@ -1,6 +1,6 @@
 """Reading whole files, however broken."""
 
-from actors.issues.merge import merge_rows
+from actors.issues.merging.merge import merge_rows
 from storage.issues.published import Loaded, load
 
 

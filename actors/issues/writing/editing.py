@@ -12,21 +12,7 @@ from typing import Any, Final
 
 from actors.clock import Clock
 from actors.errors import NotFound, ValidationError
-from actors.issues import dependencies, fields, ids, issue
-from actors.issues.edits import (
-    AddEdge,
-    BuryIssues,
-    Close,
-    Comment,
-    Defer,
-    Edit,
-    EditIssue,
-    InsertIssue,
-    RemoveEdge,
-    Reopen,
-    Restore,
-    SetFields,
-)
+from actors.issues import ids, issue
 from actors.issues.messages import Issue, IssueId, MintIssueId
 from actors.issues.verbs import (
     AddDependency,
@@ -39,6 +25,21 @@ from actors.issues.verbs import (
     ReopenIssue,
     RestoreIssue,
     UpdateIssue,
+)
+from actors.issues.writing import dependencies, fields
+from actors.issues.writing.edits import (
+    AddEdge,
+    BuryIssues,
+    Close,
+    Comment,
+    Defer,
+    Edit,
+    EditIssue,
+    InsertIssue,
+    RemoveEdge,
+    Reopen,
+    Restore,
+    SetFields,
 )
 from actors.writer import write
 from storage.issues import instants

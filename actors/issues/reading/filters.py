@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
 
 from actors.errors import ValidationError
-from actors.issues.graph import DELETED, Graph, Node, to_us
 from actors.issues.questions import IssueFilter
+from actors.issues.reading.graph import DELETED, Graph, Node, to_us
 
 STATUSES: Final = frozenset(
     {"open", "in_progress", "blocked", "deferred", "closed", DELETED, "pinned", "hooked"}

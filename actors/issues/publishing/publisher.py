@@ -18,7 +18,6 @@ import structlog
 import trio
 
 from actors.clock import Clock, system_clock
-from actors.issues.adoption import ask_files, take_in
 from actors.issues.messages import (
     Composed,
     ComposeFile,
@@ -33,6 +32,7 @@ from actors.issues.messages import (
     RecordFile,
     RecordNow,
 )
+from actors.issues.publishing.adoption import ask_files, take_in
 from actors.writer import write
 from storage.inline import open_inline
 from storage.issues import queries

@@ -12,9 +12,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from actors.issues.comment_ids import comment_id
-from actors.issues.merge_rules import Rule, fields_of
-from actors.issues.values import ABSENT, greater, merge_maps, rank
+from actors.issues.merging.comment_ids import comment_id
+from actors.issues.merging.rules import Rule, fields_of
+from actors.issues.merging.values import ABSENT, greater, merge_maps, rank
 from storage.issues import instants
 from storage.issues.jsonl import Row
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from actors.errors import Conflict, ValidationError
 from actors.issues import issue
-from actors.issues.edits import SetFields
 from actors.issues.verbs import IssueChanged
+from actors.issues.writing.edits import SetFields
 from storage.issues import instants, jsonl
 from storage.issues.jsonl import Row
 

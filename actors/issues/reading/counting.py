@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Generator
 from typing import Final
 
-from actors.issues.graph import DELETED, Node, every
 from actors.issues.questions import IssueStats
-from actors.issues.ready import DONE, Readiness
+from actors.issues.reading.graph import DELETED, Node, every
+from actors.issues.reading.ready import DONE, Readiness
 
 CHUNK: Final = 1000
 _HOUR_US: Final = 3_600_000_000

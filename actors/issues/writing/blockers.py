@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from actors.issues import dependencies
+from actors.issues.writing import dependencies
 from storage.issues.jsonl import Row
 
 OPEN: Final = frozenset({"open", "in_progress", "blocked", "deferred", "hooked"})

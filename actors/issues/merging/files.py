@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from actors.issues.collisions import (
+from actors.issues.merging.collisions import (
     Renamed,
     Rows,
     Settled,
@@ -25,8 +25,8 @@ from actors.issues.collisions import (
     settle_collisions,
     with_ids,
 )
-from actors.issues.decisions import Decision, decisions
-from actors.issues.merge import merge, merge_rows
+from actors.issues.merging.decisions import Decision, decisions
+from actors.issues.merging.merge import merge, merge_rows
 from storage.issues import jsonl, published
 from storage.issues.jsonl import Row
 from storage.issues.published import Loaded, Quarantined

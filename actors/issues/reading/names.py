@@ -14,8 +14,8 @@ from itertools import takewhile
 from typing import Final, TypeVar
 
 from actors.errors import NotFound
-from actors.issues.graph import every
 from actors.issues.ids import prefix_of
+from actors.issues.reading.graph import every
 from actors.issues.verbs import AmbiguousId
 
 CHUNK: Final = 2000

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from actors.issues import ids
-from actors.issues.merge import is_deleted
-from actors.issues.values import exact, same
+from actors.issues.merging.merge import is_deleted
+from actors.issues.merging.values import exact, same
 from storage.issues import instants
 from storage.issues.jsonl import Row
 

@@ -13,10 +13,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from actors.issues.collisions import Renamed, Rows, different, settle_collisions
-from actors.issues.merge import merge
-from actors.issues.merge_bases import base_of
-from actors.issues.merge_files import read_side
+from actors.issues.merging.bases import base_of
+from actors.issues.merging.collisions import Renamed, Rows, different, settle_collisions
+from actors.issues.merging.files import read_side
+from actors.issues.merging.merge import merge
 from storage.issues import instants, jsonl
 from storage.issues.jsonl import Row
 

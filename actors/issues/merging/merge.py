@@ -19,9 +19,9 @@ Pure: no clock, no database. `storage/issues` knows the format, this module what
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from actors.issues import merge_comments
-from actors.issues.merge_rules import Rule, fields_of, rule_of
-from actors.issues.values import (
+from actors.issues.merging import comments as merge_comments
+from actors.issues.merging.rules import Rule, fields_of, rule_of
+from actors.issues.merging.values import (
     ABSENT,
     Settle,
     merge_maps,

@@ -15,11 +15,11 @@ from itertools import chain
 from typing import Any, Final
 
 from actors.errors import ValidationError
-from actors.issues.filters import Accepts
-from actors.issues.graph import DELETED, Graph, Node, every
 from actors.issues.questions import IssueFilter
-from actors.issues.ranking import POLICIES, merged
-from actors.issues.ready import UNASKED, Readiness
+from actors.issues.reading.filters import Accepts
+from actors.issues.reading.graph import DELETED, Graph, Node, every
+from actors.issues.reading.ranking import POLICIES, merged
+from actors.issues.reading.ready import UNASKED, Readiness
 
 CHUNK: Final = 1000
 """Issues looked at between two turns of the others: about a millisecond."""

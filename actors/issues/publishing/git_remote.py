@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from actors.issues.messages import PublicationFailed
-from actors.issues.sync_messages import (
+from actors.issues.publishing.sync_messages import (
     SCAN,
     Fetched,
     FetchIssues,

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Final
 
-from actors.issues.graph import WAITS_FOR, Link, Node, external_target
 from actors.issues.questions import Cause
-from actors.issues.ready import (
+from actors.issues.reading.graph import WAITS_FOR, Link, Node, external_target
+from actors.issues.reading.ready import (
     BLOCKED,
     DEFERRED,
     DONE,

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import Final
 
-from actors.issues.graph import Node
+from actors.issues.reading.graph import Node
 
 RECENT_US: Final = 48 * 3600 * 1_000_000
 POLICIES: Final = ("hybrid", "priority", "oldest")

@@ -24,8 +24,6 @@ from typing import Final
 from actors.clock import Clock, rfc3339
 from actors.errors import Conflict, NotFound, ValidationError
 from actors.issues import issue
-from actors.issues.entries import put_changed
-from actors.issues.fence import require_token
 from actors.issues.messages import Issue
 from actors.issues.questions import ClaimReady
 from actors.issues.verbs import (
@@ -37,6 +35,8 @@ from actors.issues.verbs import (
     ReleaseClaim,
     StaleClaim,
 )
+from actors.issues.writing.entries import put_changed
+from actors.issues.writing.fence import require_token
 from actors.writer import Command, Handler, write
 from storage.issues import instants, jsonl, leases, queries
 from storage.issues.jsonl import Row

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from actors.errors import Conflict, ValidationError
-from actors.issues import blockers, dependencies, entries, fields, ids, issue, revision
-from actors.issues.edits import (
+from actors.issues import ids, issue
+from actors.issues.verbs import Blocked
+from actors.issues.writing import blockers, dependencies, entries, fields, revision
+from actors.issues.writing.edits import (
     AddEdge,
     BuryIssues,
     Close,
@@ -25,8 +27,7 @@ from actors.issues.edits import (
     Restore,
     SetFields,
 )
-from actors.issues.fence import require_token
-from actors.issues.verbs import Blocked
+from actors.issues.writing.fence import require_token
 from actors.writer import Handler
 from storage.issues import jsonl, queries
 from storage.issues.jsonl import Row

@@ -18,11 +18,9 @@ from typing import Final
 
 import structlog
 
-from actors.issues import meeting
-from actors.issues.collisions import Rows
-from actors.issues.meeting import Met
-from actors.issues.merge import merge_rows
-from actors.issues.merge_files import read_side
+from actors.issues.merging.collisions import Rows
+from actors.issues.merging.files import read_side
+from actors.issues.merging.merge import merge_rows
 from actors.issues.messages import (
     CompareFile,
     Composed,
@@ -33,7 +31,9 @@ from actors.issues.messages import (
     Recorded,
     RecordFile,
 )
-from actors.issues.sync_messages import (
+from actors.issues.publishing import meeting
+from actors.issues.publishing.meeting import Met
+from actors.issues.publishing.sync_messages import (
     SHOWN,
     CommitFile,
     Committed,

@@ -8,8 +8,8 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from actors.issues.dependencies import EXEMPT
-from actors.issues.graph import Graph, every
+from actors.issues.reading.graph import Graph, every
+from actors.issues.writing.dependencies import EXEMPT
 
 CHUNK: Final = 1000
 MAX_CIRCLES: Final = 100

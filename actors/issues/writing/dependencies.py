@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from actors.errors import Conflict, NotFound, ValidationError
-from actors.issues import fields
 from actors.issues.verbs import DependencyCycle
+from actors.issues.writing import fields
 from storage.issues.jsonl import Row
 
 TYPE_CHARS: Final = 50

@@ -25,7 +25,7 @@ import heapq
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from actors.issues.graph import (
+from actors.issues.reading.graph import (
     DELETED,
     WAITS_FOR,
     Graph,
@@ -33,7 +33,7 @@ from actors.issues.graph import (
     Node,
     external_target,
 )
-from actors.issues.ranking import Ranking
+from actors.issues.reading.ranking import Ranking
 
 OPENISH: Final = frozenset({"open", "in_progress", "blocked", "deferred", "hooked"})
 """Statuses that block. A custom one never does."""

@@ -9,8 +9,6 @@ from collections.abc import Collection, Generator, Iterable, Iterator
 from typing import Any, Final, TypeVar
 
 from actors.errors import NotFound, ValidationError
-from actors.issues import counting, filters, listing, walks, why
-from actors.issues.graph import PARENT_CHILD
 from actors.issues.messages import Issue
 from actors.issues.questions import (
     BlockedIssues,
@@ -30,7 +28,9 @@ from actors.issues.questions import (
     Shown,
     TreeNode,
 )
-from actors.issues.resident import Resident
+from actors.issues.reading import counting, filters, listing, walks, why
+from actors.issues.reading.graph import PARENT_CHILD
+from actors.issues.reading.resident import Resident
 
 ROWS: Final = 100
 """Rows read between two turns of the other tasks: about five milliseconds."""

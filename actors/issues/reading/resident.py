@@ -16,11 +16,11 @@ import trio
 
 from actors.clock import Clock, rfc3339
 from actors.issues import issue
-from actors.issues.graph import Graph, Node, node_of
 from actors.issues.ids import prefixes
 from actors.issues.messages import Issue
-from actors.issues.names import Names
-from actors.issues.ready import Readiness
+from actors.issues.reading.graph import Graph, Node, node_of
+from actors.issues.reading.names import Names
+from actors.issues.reading.ready import Readiness
 from storage.issues import jsonl, leases, queries, reading
 
 CHUNK: Final = 300

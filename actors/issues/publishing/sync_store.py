@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from actors.errors import Conflict
-from actors.issues import entries
-from actors.issues.collisions import different
-from actors.issues.meeting import settle
-from actors.issues.sync_messages import AdoptMerge
+from actors.issues.merging.collisions import different
+from actors.issues.publishing.meeting import settle
+from actors.issues.publishing.sync_messages import AdoptMerge
+from actors.issues.writing import entries
 from actors.writer import Handler
 from storage.issues import jsonl, queries
 from storage.issues.jsonl import Row

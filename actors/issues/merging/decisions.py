@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from actors.issues.merge import COMPACTION, STATE, ahead_ns, is_deleted, part, survivor
-from actors.issues.merge_rules import Rule, rule_of
-from actors.issues.values import ABSENT, same
+from actors.issues.merging.merge import COMPACTION, STATE, ahead_ns, is_deleted, part, survivor
+from actors.issues.merging.rules import Rule, rule_of
+from actors.issues.merging.values import ABSENT, same
 from storage.issues import jsonl
 from storage.issues.jsonl import Row
 

@@ -17,9 +17,9 @@ import trio
 
 from actors.clock import Clock, system_clock
 from actors.errors import Conflict
-from actors.issues.adoption import ask_files
 from actors.issues.messages import Flush, PublicationFailed
-from actors.issues.sync_messages import (
+from actors.issues.publishing.adoption import ask_files
+from actors.issues.publishing.sync_messages import (
     AdoptMerge,
     CommitFile,
     Contended,

@@ -1,0 +1,1 @@
+"""Two versions of the issues become one: rows, files, and what came of it."""

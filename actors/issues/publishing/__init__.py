@@ -1,0 +1,1 @@
+"""The issues outside of the database: their file, Git, and other clones."""

@@ -1,0 +1,1 @@
+"""Answers about the issues, from a graph in memory that follows the journal."""
