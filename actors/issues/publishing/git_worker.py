@@ -10,7 +10,7 @@ the database and the next attempt finds it there.
 """
 
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,7 @@ from typing import Final
 import structlog
 
 from actors.issues.merging.collisions import Rows
-from actors.issues.merging.files import read_side
-from actors.issues.merging.merge import merge_rows
+from actors.issues.merging.files import Side, read_side
 from actors.issues.messages import (
     CompareFile,
     Composed,
@@ -47,10 +46,9 @@ from actors.issues.publishing.sync_messages import (
 from storage.errors import BranchBusy, StorageError
 from storage.git import ISSUES_REF, Repository, tracking_ref
 from storage.inline import open_inline
-from storage.issues import file, jsonl, published, queries
+from storage.issues import file, jsonl, queries
 from storage.issues.file import PUBLISHED
 from storage.issues.jsonl import Row
-from storage.issues.published import Loaded
 from supervision import BlockingActor
 
 MAINTAIN_AFTER: Final = 100
@@ -143,24 +141,19 @@ class GitWorker(BlockingActor):
     def _compare(self) -> Outside:
         with _read_transaction(self._conn):
             base = queries.published_lines(self._conn)
-
-        def merge(common: Row | None, first: Row, second: Row) -> Row:
-            """Two rows of one issue: what was published is what both sides began with."""
-            line = base.get(first["id"])
-            known = jsonl.parse(line) if common is None and line is not None else common
-            return merge_rows(known, first, second)
-
         with _as_refusal(f"read {self._path}"):
             data = file.read(self._path)
-            loaded = published.load(data or b"", merge)
+            side = read_side("the file", data or b"", _Parsed(base))
+            for one in side.renamed:
+                log.warning("two issues had one id", issue_id=one.old, renamed=one.new)
             side_file = self._path.with_name(file.QUARANTINE_NAME)
-            file.keep(side_file, (line.raw for line in loaded.quarantined))
+            file.keep(side_file, (line.raw for line in side.loaded.quarantined))
         return Outside(
             sha256=None if data is None else file.sha256_of(data),
-            rows=tuple(_differences(base, loaded)),
-            quarantined=len(loaded.quarantined),
-            duplicates=loaded.duplicates,
-            conflict_markers=len(loaded.conflict_markers),
+            rows=tuple(_differences(base, side)),
+            quarantined=len(side.loaded.quarantined),
+            duplicates=side.loaded.duplicates,
+            conflict_markers=len(side.loaded.conflict_markers),
         )
 
     def _install(self, message: InstallFile) -> bool:
@@ -317,18 +310,34 @@ def _listed(changes: list[tuple[str, str]], before: Rows, after: Rows) -> Iterat
         yield Difference(issue_id=name, kind=kind, title=title)
 
 
-def _differences(base: dict[str, str], loaded: Loaded) -> Iterator[tuple[str, str | None]]:
+class _Parsed(Mapping[str, Row]):
+    """Rows of lines, each parsed when it is looked at: of a large file few are."""
+
+    def __init__(self, lines: Mapping[str, str]) -> None:
+        self._lines = lines
+
+    def __getitem__(self, issue_id: str) -> Row:
+        return jsonl.parse(self._lines[issue_id])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+
+def _differences(base: dict[str, str], side: Side) -> Iterator[tuple[str, str | None]]:
     """Yield what the file says otherwise than was last published.
 
     A row that is not there has been removed only where the whole file could be read and holds
     anything at all: an emptied or damaged file removes nothing.
     """
-    for issue_id, row in loaded.rows.items():
+    for issue_id, row in side.rows.items():
         line = jsonl.encode_text(row)
         if base.get(issue_id) != line:
             yield issue_id, line
-    if loaded.rows and not loaded.quarantined:
-        yield from ((issue_id, None) for issue_id in base if issue_id not in loaded.rows)
+    if side.is_whole:
+        yield from ((issue_id, None) for issue_id in base if issue_id not in side.rows)
 
 
 @contextmanager

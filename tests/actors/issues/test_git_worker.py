@@ -18,7 +18,7 @@ from actors.issues.messages import (
     RecordFile,
 )
 from actors.issues.publishing import git_worker
-from storage.issues import file
+from storage.issues import file, jsonl
 from tests.actors.issues.world import LATER, World, make, open_world
 
 
@@ -236,3 +236,19 @@ def test_in_branch_mode_nothing_is_recorded_and_nothing_hidden(
         assert world.ask_files(RecordFile()) == Recorded(commit=None)
         assert git(repository, "for-each-ref", "refs/beadflow") == ""
         assert git(repository, "status", "--porcelain") == "?? .beads/"
+
+
+def test_two_issues_of_one_id_that_others_put_into_the_file_are_both_taken_in(world: World) -> None:
+    """As a union merge on a hosting site leaves them, which knows no merge driver."""
+    world.create("x-1")
+    publish(world)
+    mine = make("x-1.1", title="Mine", created_by="ann", created_at="2026-01-01T00:00:00Z")
+    other = make("x-1.1", title="Theirs", created_by="bob", created_at="2026-01-01T00:00:05Z")
+    lines = [jsonl.encode(row) + b"\n" for row in (make("x-1"), mine, other)]
+    world.path.write_bytes(b"".join(lines))
+    assert take_in(world).duplicates == 1
+    publish(world)
+    titles = {row["title"]: name for name, row in world.published().items()}
+    assert titles["Mine"] == "x-1.1"
+    assert titles["Theirs"].startswith("x-1.")
+    assert len(titles) == 3
