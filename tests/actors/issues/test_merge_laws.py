@@ -23,6 +23,8 @@ from tests.actors.issues.lineage import History
 from tests.actors.issues.lost import lost
 from tests.actors.issues.test_merge import EARLY, LATE, comment, edge
 
+pytestmark = pytest.mark.no_cover  # others cover what this does a thousand times
+
 EXCERPT = Path(__file__).parent / "data"
 DATA = Path(__file__).parents[4] / "shared" / "data" / "beads"
 FACTOR = 30 if os.environ.get("HYPOTHESIS_PROFILE") == "soak" else 1
