@@ -84,7 +84,8 @@ class Outcome:
             if name == "pay":  # looked up after a cut, it says so
                 if kind == Kind.ACTIVITY_STARTED:
                     continue
-                text = str(payload.decode(text)["result"])  # noqa: PLW2901 - what counts of it
+                if kind == Kind.ACTIVITY_COMPLETED:
+                    text = str(payload.decode(text)["result"])  # noqa: PLW2901 - what counts of it
             if kind == Kind.VERSION_MARKED:
                 op = f"version {name}"  # noqa: PLW2901 - branches mark theirs in any order
             events[workflow_id].append((op, kind, name, text))
