@@ -230,7 +230,7 @@ class Execution:
             CancelledError, HistoryTooLarge: as `perform`.
         """
         strand, what, name = pending.strand, pending.what, pending.name
-        await self._reach(strand, op, what, name)
+        await self._reach(op, pending)
         self.pending[op] = pending
         if pending.parkable:
             self.surroundings.idle()
@@ -246,7 +246,8 @@ class Execution:
             await self.freeze(strand)
         raise self.cancelled(strand, op, what, name)
 
-    async def _reach(self, strand: Strand, op: str, what: str, name: str) -> None:
+    async def _reach(self, op: str, pending: Pending) -> None:
+        strand, what, name = pending.strand, pending.what, pending.name
         await trio.lowlevel.checkpoint_if_cancelled()  # another branch has won, or has stalled us
         if strand.has_lost:
             if self.replay.is_open(op):  # an earlier life began it, and did not get to its end
@@ -256,7 +257,9 @@ class Execution:
         await self.unpaused()
         if strand.has_lost:
             await self.freeze(strand)
-        if self.cancel_reason is not None and strand.takes_cancellation:
+        # What an earlier life began, and the cancellation has reached there, is still waited for.
+        waits = pending.ends_itself and self.replay.is_open(op)
+        if self.cancel_reason is not None and strand.takes_cancellation and not waits:
             raise self.cancelled(strand, op, what, name)
         self.go_live()
         if self.journal.count >= HISTORY_LIMIT:

@@ -14,7 +14,7 @@ from actors.batch import StartOver
 from actors.errors import Conflict
 from actors.workflows import requests, segments
 from actors.workflows.definition import ActivityFailure
-from actors.workflows.events import add_event, insert_events, relatives, request_cancel
+from actors.workflows.events import ABANDON, add_event, insert_events, relatives, request_cancel
 from actors.workflows.history import CLOSED, OUTER, Kind, NewEvent, Status
 from actors.workflows.loading import Loaded, origin_of
 from actors.workflows.messages import (
@@ -145,6 +145,10 @@ def append_history(connection: sqlite3.Connection, command: AppendHistory) -> Ap
     if command.children and queries.status(connection, command.workflow_id) == Status.PAUSED:
         # Its actor has recorded them before it heard of the pause.
         woken += requests.pause_children(connection, command.workflow_id, at)
+    for child in command.children:
+        # The same for a cancellation: children that were there when it was asked for have it.
+        if child.on_parent_close != ABANDON and (reason := _asked_to_end(later)) is not None:
+            woken += request_cancel(connection, child.workflow_id, reason, at)
     for op in command.cancelled_children:
         for child_id in queries.children_of(connection, command.workflow_id, op):
             reason = "the operation that started it was cancelled"
@@ -162,6 +166,14 @@ def append_history(connection: sqlite3.Connection, command: AppendHistory) -> Ap
             queries.delete_segments(connection, command.workflow_id)
     started = tuple(child.workflow_id for child in command.children)
     return Appended(seq=last, woken=(*started, *woken))
+
+
+def _asked_to_end(later: Sequence[tuple[int, str, str, str, str]]) -> str | None:
+    """Why, where the workflow's actor has not heard yet that it is to end."""
+    for _, kind, _, _, text in later:
+        if kind == Kind.WORKFLOW_CANCEL_REQUESTED:
+            return str(payload.decode(text)["reason"])
+    return None
 
 
 def _repeated(

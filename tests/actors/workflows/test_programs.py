@@ -166,6 +166,19 @@ def test_a_program_that_is_cut_off_after_any_event_ends_as_if_it_had_not_been(
             ),
             id="what a loser had begun ends with it",
         ),
+        pytest.param(
+            Program(
+                nodes=[
+                    [
+                        "steps",
+                        ["work", 1, 0],
+                        ["try", ["child", 2, "terminate", ["clean up", 3, ["work", 4, 0]]]],
+                    ]
+                ],
+                requests=[(0.209251, "cancel")],
+            ),
+            id="a child that is being cancelled is waited for in the next life, too",
+        ),
     ],
 )
 def test_a_program_that_was_once_told_otherwise_is_told_the_same(example: Program) -> None:

@@ -18,6 +18,7 @@ from actors.workflows.messages import (
     EndAttempt,
     EndLife,
     Life,
+    NewChild,
     NewTask,
     RequestCancel,
     StartTask,
@@ -372,3 +373,33 @@ def test_one_that_no_longer_runs_its_code_ends_when_it_is_cancelled_once_more(
     engine.twice(cancel)
     assert status(engine) == "cancelled"
     assert kinds(engine)[1:] == ["workflow_cancel_requested", str(kind), "workflow_cancelled"]
+
+
+def test_a_child_that_starts_while_its_parent_is_asked_to_end_is_asked_too(
+    engine: Database,
+) -> None:
+    engine.run(CREATE)
+    engine.run(RequestCancel(workflow_id="w-1", reason="enough", at="t2"))
+    started = event(Kind.CHILD_STARTED, op="1")
+    children = [
+        NewChild(
+            workflow_id=f"w-1.{policy}",
+            op="1",
+            name="flow",
+            version=1,
+            variables=payload.encode({}),
+            agent_type=None,
+            on_parent_close=policy,
+        )
+        for policy in ("terminate", "abandon")
+    ]
+    answer = engine.run(append(1, started, children=tuple(children)))
+    assert answer.woken == ("w-1.terminate", "w-1.abandon", "w-1.terminate")
+    asked = engine.rows(
+        "SELECT workflow_id, payload FROM history WHERE kind = ?",
+        str(Kind.WORKFLOW_CANCEL_REQUESTED),
+    )
+    assert asked == [
+        ("w-1", payload.encode({"reason": "enough"})),
+        ("w-1.terminate", payload.encode({"reason": "enough"})),
+    ]
