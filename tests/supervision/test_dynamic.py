@@ -7,6 +7,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from supervision import (
+    Actor,
     ActorDeadError,
     ActorExited,
     ActorRestarted,
@@ -125,6 +126,22 @@ async def test_a_child_that_ends_normally_is_forgotten(system: System, events: E
     with pytest.raises(ActorDeadError):
         await ask(system.named("a"), Echo())
     await ask(pool, StartChild(spec=probe("a")))
+
+
+class Sleeper(Actor):
+    """Ends where it is stopped: no task of its own has to come to an end first."""
+
+    lazy = True
+
+
+async def test_an_id_is_free_as_soon_as_its_child_has_ended_for_good(system: System) -> None:
+    pool = await start_pool(system)
+    spec = ChildSpec(id="a", build=Sleeper, restart="transient", name="a")
+    ref = await ask(pool, StartChild(spec=spec))
+    assert ref.life is not None
+    ref.life.request_stop("normal")
+    assert ref.life.reason == ExitReason("normal")
+    assert system.snapshot("root/pool/a") is None
 
 
 async def test_a_permanent_child_returns_even_from_a_normal_end(
