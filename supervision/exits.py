@@ -41,6 +41,11 @@ class ExitReason:
         return f"{self.kind}: {words(self.cause)}"
 
     @classmethod
+    def plain(cls, kind: ExitKind) -> "ExitReason":
+        """The reason without a cause, the same for all whose end needs no more words."""
+        return _PLAIN[kind]
+
+    @classmethod
     def crash(cls, cause: BaseException) -> "ExitReason":
         return cls("crash", cause)
 
@@ -53,3 +58,10 @@ class ExitReason:
         """Builds the error for the asker of a message this exit interrupted."""
         text = f"{path} ended ({self}) while it worked on {type(message).__name__}: it may have run"
         return ActorDeadError(text)
+
+
+_PLAIN: dict[ExitKind, ExitReason] = {
+    "normal": ExitReason("normal"),
+    "shutdown": ExitReason("shutdown"),
+    "crash": ExitReason("crash"),
+}

@@ -251,12 +251,12 @@ class Life:
         if self.stopping is not None:
             if restarting and not self.restarting:
                 self.restarting = True
-                self.leave(ExitReason(self.stopping))
+                self.leave(ExitReason.plain(self.stopping))
             return
         self.stopping = kind
         self.restarting = restarting
         self.stop_by = trio.current_time() + self.spec.shutdown_s
-        self.leave(ExitReason(kind))
+        self.leave(ExitReason.plain(kind))
         if self._vessel is not None:
             self._vessel.stop_requested()
         if kind == "normal" and self.kind == "thread":  # no supervisor waits for its deadline
@@ -301,7 +301,8 @@ class Life:
             self._down.set()
         exited = ActorCrashed if reason.crashed else ActorExited
         self.system.emit(exited(path=self.path, reason=reason))
-        self.system.threads.pop(self, None)
+        if self.kind == "thread":
+            self.system.threads.pop(self, None)
         if self._links is not None and self.ref is not None:
             self._links.end(self.ref, reason)
         for reply in self._stoppers or ():
@@ -390,7 +391,7 @@ class Life:
 
     def lost(self, letter: Delivery) -> None:
         """Reports a told message that came after the end; any thread may call it."""
-        self.mourn([letter], self.reason or ExitReason(self.stopping or "normal"))
+        self.mourn([letter], self.reason or ExitReason.plain(self.stopping or "normal"))
 
     def overflowed(self, bound: int) -> None:
         """Reports that the mailbox had no room for a message; any thread may call it."""

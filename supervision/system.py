@@ -265,6 +265,8 @@ class System:
 
     def hold_names(self, spec: ChildSpec) -> list[Name]:
         """Returns the names of a spec and all below; they are known while somebody holds them."""
+        if not spec.children:  # most have none, and of those there are thousands
+            return [] if spec.name is None else [self._names.find(spec.name)]
         return [self._names.find(text) for text in spec.names()]
 
     def launch(

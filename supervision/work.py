@@ -59,7 +59,7 @@ class Work:
         self._changed = changed
         self._background: set[trio.CancelScope] = set()
         self._deferred: dict[trio.CancelScope, Delivery] = {}
-        self._ended = trio.Event()
+        self._ended: trio.Event | None = None
 
     @property
     def deferred(self) -> int:
@@ -100,8 +100,8 @@ class Work:
             await self._next_end()
 
     async def _next_end(self) -> None:
-        self._ended = trio.Event()
-        await self._ended.wait()
+        self._ended = ended = trio.Event()
+        await ended.wait()
 
     def _start(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         # an empty context: what an actor does must not depend on who happened to send to it
@@ -124,7 +124,7 @@ class Work:
             self._on_crash(error)
         finally:
             self._background.discard(scope)
-            self._tell_end()
+            self._tell_end()  # and not the loop: there is no bound that it may be waiting at
 
     @trio.lowlevel.enable_ki_protection
     async def _run_deferred(
@@ -146,7 +146,8 @@ class Work:
         finally:
             del self._deferred[scope]
             self._tell_end()
+            self._changed()
 
     def _tell_end(self) -> None:
-        self._ended.set()
-        self._changed()
+        if self._ended is not None:
+            self._ended.set()
