@@ -76,5 +76,10 @@ class Actor(ActorBase):
         """Runs a background task: its crash is the actor's, the actor's end cancels it."""
         self._kernel.spawn(async_fn, args)
 
+    @classmethod
+    def _cleans_up(cls) -> bool:
+        """Says whether there is an `on_stop`."""
+        return cls.on_stop is not Actor.on_stop
+
     def _create_body(self) -> TaskBody:
         return TaskBody(self)

@@ -100,6 +100,11 @@ class Mailbox:
     def asleep(self) -> bool:
         return self._sleeper is not None
 
+    @property
+    def parked(self) -> bool:
+        """Whether the actor's loop sleeps here."""
+        return self._parked is not None
+
     def __len__(self) -> int:
         return len(self.queue) + len(self._crossing)
 
@@ -190,6 +195,8 @@ class Mailbox:
         self._sealed = True
         self._sleeper = None
         self._mourner = error
+        if not self.queue and not self.line:
+            return []
         left, self.queue = list(self.queue), deque()
         for delivery in left:
             self._bury(delivery, error)

@@ -136,9 +136,11 @@ class TaskBody:
 
     def stop_requested(self) -> None:
         if self._scope is None:
-            self._end_asleep(ExitReason(self.life.stopping or "normal"))
+            self._end_asleep(ExitReason.plain(self.life.stopping or "normal"))
             return
-        self._scope.deadline = min(self.life.stop_by, trio.current_time() + self._patience_s())
+        if not self.post_box.parked:  # else it sets the deadline itself, once it has to wait
+            patience_s = self._patience_s()
+            self._scope.deadline = min(self.life.stop_by, trio.current_time() + patience_s)
         self.post_box.seal()
         self.post_box.wake()
         if self.below is not None:
@@ -229,6 +231,8 @@ class TaskBody:
             if self.life.stopping is not None:
                 self._scope.deadline = self.life.stop_by
             await self._serve()
+            if self._may_wait():
+                self._scope.deadline = self.life.stop_by
             await self._finish_work()
             await self.actor.on_stop()
 
@@ -313,6 +317,11 @@ class TaskBody:
 
     # --- the end ---
 
+    def _may_wait(self) -> bool:
+        """Whether the way out may take time. A deadline costs 3 µs, and most actors need none."""
+        in_progress = self._work is not None and self._work.deferred > 0
+        return in_progress or self.actor._cleans_up()  # noqa: SLF001  its body
+
     async def _finish_work(self) -> None:
         if self._work is not None:
             self._work.cancel_background()
@@ -325,7 +334,7 @@ class TaskBody:
             return self._exit
         if self._scope is not None and self._scope.cancelled_caught:
             return ExitReason.killed(self.life.path, self._patience_s())
-        return ExitReason(self.life.stopping or "normal")
+        return ExitReason.plain(self.life.stopping or "normal")
 
     async def _end(self, reason: ExitReason) -> None:
         self._bury(reason)

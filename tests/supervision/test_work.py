@@ -4,9 +4,10 @@ import logging
 
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from supervision import (
+    Actor,
     ActorDeadError,
     AskTimeout,
     ChildSpec,
@@ -112,7 +113,7 @@ async def test_a_stop_waits_for_deferred_answers(system: System) -> None:
 
 
 async def test_deferred_answers_are_cancelled_at_the_shutdown_deadline(
-    system: System, autojump_clock: trio.testing.MockClock
+    system: System, autojump_clock: MockClock
 ) -> None:
     await system.start(probe(shutdown_s=3))
     target = system.named("probe")
@@ -128,8 +129,31 @@ async def test_deferred_answers_are_cancelled_at_the_shutdown_deadline(
     assert trio.current_time() == pytest.approx(3.0)
 
 
+class Quiet(Actor):
+    """Has an answer in progress when it is stopped, and no `on_stop` that would take time."""
+
+    async def on_receive(self, message: object) -> object:
+        return self.defer(later(message, trio.Event()))
+
+
+async def test_deferred_answers_of_an_actor_without_on_stop_end_at_its_deadline_too(
+    system: System, autojump_clock: MockClock
+) -> None:
+    await system.start(ChildSpec(id="quiet", build=Quiet, name="quiet", shutdown_s=3.0))
+
+    async def asker() -> None:
+        with pytest.raises(ActorDeadError, match="had not stopped after 3 s and was cancelled"):
+            await ask(system.named("quiet"), Echo(), deadline_s=60.0)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(asker)
+        await wait_all_tasks_blocked()
+        await system.stop()
+    assert trio.current_time() == pytest.approx(3.0)
+
+
 async def test_no_more_messages_are_taken_while_too_many_answers_are_deferred(
-    system: System, autojump_clock: trio.testing.MockClock
+    system: System, autojump_clock: MockClock
 ) -> None:
     class Narrow(Probe):
         deferred_bound = 2
@@ -228,7 +252,7 @@ async def test_background_tasks_end_with_their_actor(system: System) -> None:
 
 
 async def test_background_tasks_are_cancelled_before_on_stop_and_not_awaited_for_long(
-    system: System, autojump_clock: trio.testing.MockClock
+    system: System, autojump_clock: MockClock
 ) -> None:
     await system.start(probe(shutdown_s=30))
     await ask(system.named("probe"), Run(function=lambda actor: actor.spawn(trio.sleep_forever)))
