@@ -82,11 +82,16 @@ def test_nesting_without_end_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[1]", "[1,2,3]", '"x"', "[NaN,1]", "[1,NaN]", '["1",2]']
+    "text", ["", "{", "[1]", "[1,2,3]", '"x"', "[NaN,1]", "[1,NaN]", '["1",2]', "[1,2]x"]
 )
 def test_a_text_that_is_not_ours_is_refused(text: str) -> None:
     with pytest.raises(PayloadError):
         decode(text)
+
+
+@pytest.mark.parametrize("text", [" [1,7]", "[1,7] ", "\n[1, 7]\r\n"])
+def test_room_around_a_stored_value_does_not_matter(text: str) -> None:
+    assert decode(text) == 7
 
 
 def test_a_form_of_a_newer_program_is_refused_with_its_number() -> None:
