@@ -12,6 +12,7 @@ from pydantic_core import to_jsonable_python
 
 from actors.clock import rfc3339
 from actors.workflows.activities import (
+    UNREAD,
     ActivityInfo,
     check_result,
     decode_result,
@@ -120,7 +121,9 @@ async def activity(execution: Execution, call: Call) -> Any:
     else:
         pending = Pending(ACTIVITY, call.name, Strand.current())
         attempts = _Attempts(_Step(execution, call, op, record), pending)
-        kind, text = await execution.carry_out(op, pending, attempts.run)
+        kind, text, value = await execution.carry_out(op, pending, attempts.run)
+        if value is not UNREAD:
+            return value
     return _answer(call, kind, text)
 
 
@@ -213,10 +216,15 @@ class _Attempts:
         self._details: Any = None
         self.beat = False
 
-    async def run(self) -> tuple[Kind, str]:
-        """Attempt after attempt, each failed one recorded; the outcome, recorded too."""
+    async def run(self) -> tuple[Kind, str, Any]:
+        """Attempt after attempt, each failed one recorded; the outcome, recorded too.
+
+        Answers the outcome's event, and the result's value where that need not be read, else
+        `UNREAD`.
+        """
+        kind, value = Kind.ACTIVITY_COMPLETED, UNREAD
         try:
-            kind, text = Kind.ACTIVITY_COMPLETED, await self._result()
+            text, value = await self._result()
         except ActivityFailure as failure:
             kind, text = Kind.ACTIVITY_FAILED, encode_failure(failure)
         self._execution.journal.append(
@@ -226,10 +234,10 @@ class _Attempts:
             payload=text,
             ends_heartbeat=self.beat,
         )
-        return kind, text
+        return kind, text, value
 
-    async def _result(self) -> str:
-        """The stored result.
+    async def _result(self) -> tuple[str, Any]:
+        """The stored result, and its value or `UNREAD`.
 
         Raises:
             ActivityFailure: the last attempt's; `attempts` is set on it.
@@ -237,11 +245,13 @@ class _Attempts:
         """
         if self._execution.recovered:
             self._recall()
-        known = await self._reconciled()
-        if known is not None:
-            return known
+        if self._step.record is not None:
+            known = await self._reconciled()
+            if known is not None:
+                return known, UNREAD
         while True:
-            await self._wait()
+            if self._next_at is not None:
+                await self._wait(self._next_at)
             self._attempt += 1
             try:
                 return await self._once()
@@ -249,7 +259,7 @@ class _Attempts:
                 if self._definition.at_most_once and failure.code in _CUT_OFF:
                     known = await self._looked_up(failure.message)
                     if known is not None:
-                        return known
+                        return known, UNREAD
                 self._failed(failure)
 
     def _recall(self) -> None:
@@ -296,17 +306,16 @@ class _Attempts:
         text = encode_result(value, what, attempts=self._attempt, reconciled=True)
         return check_result(definition, text)
 
-    async def _wait(self) -> None:
+    async def _wait(self, next_at: str) -> None:
         """Until the next attempt may begin."""
-        if self._next_at is not None:
-            await self._execution.journal.barrier()
-            left = datetime.fromisoformat(self._next_at) - self._execution.surroundings.now()
-            with self._pending.interruptible():
-                await trio.sleep(max(0.0, left.total_seconds()))
-                await self._execution.unpaused()  # an attempt is something new
-            self._pending.go_on()
+        await self._execution.journal.barrier()
+        left = datetime.fromisoformat(next_at) - self._execution.surroundings.now()
+        with self._pending.interruptible():
+            await trio.sleep(max(0.0, left.total_seconds()))
+            await self._execution.unpaused()  # an attempt is something new
+        self._pending.go_on()
 
-    async def _once(self) -> str:
+    async def _once(self) -> tuple[str, Any]:
         execution, definition = self._execution, self._definition
         if definition.at_most_once:
             body = payload.encode({"attempt": self._attempt})
@@ -325,14 +334,14 @@ class _Attempts:
         )
         self._pending.go_on()
         try:
-            text = await run_once(
+            done = await run_once(
                 definition, self._step.call.input, info, self._time_left(), self._pending
             )
         finally:
             self._details, self.beat = info.heartbeat_details, self.beat or info.beats > 0
-        if text is None:
+        if done is None:
             raise Interrupted
-        return text
+        return done
 
     def _time_left(self) -> float:
         left = self._left_s()

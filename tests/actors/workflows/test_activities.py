@@ -12,6 +12,7 @@ from trio.testing import MockClock
 
 from actors.workflows.activities import (
     RESULT_LIMIT_BYTES,
+    UNREAD,
     ActivityInfo,
     activity_info,
     decode_result,
@@ -34,14 +35,22 @@ class Point(BaseModel):
     x: int
 
 
-async def run(function: Callable[..., Any], value: Any = None, attempt: int = 1) -> Any:
-    """One attempt, in its stored form."""
+async def attempted(
+    function: Callable[..., Any], value: Any = None, attempt: int = 1
+) -> tuple[str, Any]:
+    """The stored result of one attempt, and its value where that is known."""
     definition = activity_of(function)
     assert definition is not None
     info = ActivityInfo(workflow_id="w-1", attempt=attempt, idempotency_key="w-1/2")
     operation = Pending("activity", definition.name, Strand(""))
-    text = await run_once(definition, value, info, definition.timeout_s, operation)
-    assert text is not None
+    done = await run_once(definition, value, info, definition.timeout_s, operation)
+    assert done is not None
+    return done
+
+
+async def run(function: Callable[..., Any], value: Any = None, attempt: int = 1) -> Any:
+    """One attempt, in its stored form."""
+    text, _ = await attempted(function, value, attempt)
     return payload.decode(text)
 
 
@@ -296,3 +305,40 @@ async def test_code_that_never_waits_is_too_late_all_the_same(mock_clock: MockCl
     with pytest.raises(ActivityFailure) as failed:
         await run(stubborn)
     assert failed.value.code == "start_to_close_timeout"
+
+
+@pytest.mark.parametrize("value", [None, True, 7, -(10**40), "", "\0\u2028é😀"])
+async def test_what_is_known_of_a_result_is_what_reading_it_gives(value: Any) -> None:
+    @activity
+    async def plain() -> Any:
+        return value
+
+    text, known = await attempted(plain)
+    read = decode_result(text, TypeAdapter(Any))
+    assert known is not UNREAD
+    assert (type(known), known) == (type(read), read)
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted", "read"),
+    [
+        (True, int, 1),
+        (Kind.ACTIVITY_FAILED, str, "activity_failed"),
+        (2, float, 2.0),
+        (2.0, int, 2),
+        ((1, 2), Any, [1, 2]),
+        (Point(x=1), Point, Point(x=1)),
+    ],
+)
+async def test_a_result_that_reading_may_change_is_read(value: Any, wanted: Any, read: Any) -> None:
+    async def other() -> Any:
+        return value
+
+    other.__annotations__["return"] = wanted
+    stage, seen = Stage(), []
+
+    async def body(ctx: Context) -> None:
+        seen.append(await ctx.activity(activity(other)))
+
+    await stage.run(body)
+    assert [(type(found), found) for found in seen] == [(type(read), read)]
