@@ -5,6 +5,7 @@ test. `Definitions` is the book of everything this process can run; the composit
 once, from entry points and the operator's settings, never from a request.
 """
 
+import dis
 import inspect
 import random
 import typing
@@ -107,6 +108,7 @@ class ActivityDefinition:
         heartbeat_timeout_s: how long an attempt may be silent; None for ever.
         at_most_once: an attempt whose end is not known is not repeated.
         reconcile: asked what became of such an attempt, with the same input.
+        never_waits: it is async without an `await` in any form, so that nothing can cut it off.
     """
 
     name: str
@@ -122,6 +124,7 @@ class ActivityDefinition:
     heartbeat_timeout_s: float | None = None
     at_most_once: bool = False
     reconcile: Callable[..., Any] | None = None
+    never_waits: bool = False
 
     @cached_property
     def input(self) -> TypeAdapter[Any]:
@@ -411,7 +414,16 @@ def _activity_definition(
         input_type=hints.get(parameters[own], Any) if len(parameters) > own else None,
         output_type=hints.get("return", Any),
         is_async=inspect.iscoroutinefunction(function),
+        never_waits=_never_waits(function),
     )
+
+
+def _never_waits(function: Callable[..., Any]) -> bool:
+    """Whether it is an `async def` whose own code never hands on to another coroutine."""
+    code = getattr(function, "__code__", None)
+    if code is None or not code.co_flags & inspect.CO_COROUTINE:
+        return False
+    return all(instruction.opname != "SEND" for instruction in dis.get_instructions(code))
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:

@@ -80,7 +80,8 @@ def resolve(
     """What is asked for, with the policies of this call in place of the activity's own."""
     given = None if value is MISSING else value
     own = {name: policy for name, policy in policies.items() if policy is not None}
-    check_times("ctx.activity", {n: own[n] for n in own if n != "retry"})
+    if own:
+        check_times("ctx.activity", {n: own[n] for n in own if n != "retry"})
     if isinstance(target, str):
         if agent is None:
             raise TypeError(f"activity {target!r} is given by name: say which agent=... does it")

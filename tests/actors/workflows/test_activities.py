@@ -235,6 +235,20 @@ async def test_an_activity_that_takes_too_long_has_failed(
     assert failed.value.code == "start_to_close_timeout"
 
 
+async def test_so_has_one_that_takes_too_long_without_waiting(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    @activity(timeout_s=5.0)
+    async def busy(seconds: float) -> float:
+        mock_clock.jump(seconds)
+        return seconds
+
+    assert (await run(busy, 4.5))["result"] == 4.5
+    with pytest.raises(ActivityFailure, match="took longer than 5") as failed:
+        await run(busy, 5.5)
+    assert failed.value.code == "start_to_close_timeout"
+
+
 async def test_a_thread_that_takes_too_long_is_left_behind() -> None:
     gate = threading.Event()
 

@@ -1,6 +1,6 @@
 """Workflows and activities as they are described, before any of them runs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -197,6 +197,58 @@ def test_an_activity_knows_its_input_and_its_result() -> None:
     assert (found.name, found.timeout_s, found.is_async) == ("measured", 3.0, True)
     assert found.input.validate_python({"count": 1}).count == 1
     assert found.output.validate_python("4") == 4
+
+
+async def _wait(given: Any) -> Any:
+    return await given
+
+
+async def _enter(given: Any) -> None:
+    async with given:
+        pass
+
+
+async def _loop(given: Any) -> None:
+    async for _ in given:
+        pass
+
+
+async def _collect(given: Any) -> Any:
+    return [each async for each in given]
+
+
+async def _hand_on(given: Any) -> Any:
+    return (await each for each in given)
+
+
+async def _add(given: Any) -> Any:
+    return given + 1
+
+
+def _plain(given: Any) -> Any:
+    return _wait(given)
+
+
+@pytest.mark.parametrize(
+    ("function", "never"),
+    [
+        (_wait, False),
+        (_enter, False),
+        (_loop, False),
+        (_collect, False),
+        (_hand_on, True),
+        (_add, True),
+        (_plain, False),
+    ],
+)
+def test_it_is_known_which_activities_can_never_wait(
+    function: Callable[..., Any], *, never: bool
+) -> None:
+    def twin(given: Any) -> Any:
+        return given
+
+    twin.__code__ = function.__code__
+    assert described(activity(twin)).never_waits is never
 
 
 def test_an_activity_without_hints_takes_and_gives_anything() -> None:
