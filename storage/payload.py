@@ -15,8 +15,8 @@ mapping comes back in the order of its keys. Who needs the same value live and a
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from json.encoder import encode_basestring
+from collections.abc import Callable, Iterator, Sequence
+from json import encoder
 from math import isfinite
 from typing import Any
 
@@ -38,16 +38,29 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
+_encoder = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+)
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant)
 
-# The two C functions of the json module, called by hand: `JSONEncoder.encode` makes a new encoder
-# for each value, `JSONDecoder.decode` looks for spaces around it, and that takes 1.2 and 0.9 µs for
-# a step's result; these take 0.5 and 0.3. The None is where the encoder would keep the ids of what
-# it is in: without them a cycle is only nested too deeply, and is found when it is walked again.
-_encode: Callable[[object, int], Iterable[str]] = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
-    None, json.JSONEncoder().default, encode_basestring, None, ":", ",", True, False, False
-)
-_scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
+
+def _encode_with() -> Callable[[object], str]:
+    """Gives what turns a value into JSON.
+
+    `JSONEncoder.encode` makes the C encoder anew for each value, which takes as long as using it
+    (0.6 of 1.3 µs); so one is kept, made as `JSONEncoder.iterencode` does. Without the dict of
+    what it is inside of, which threads cannot share: a value that contains itself ends in a
+    `RecursionError`.
+    """
+    make = getattr(encoder, "c_make_encoder", None)
+    if make is None:
+        return _encoder.encode
+    text = encoder.encode_basestring
+    chunks = make(None, _encoder.default, text, None, ":", ",", True, False, False)
+    return lambda value: "".join(chunks(value, 0))
+
+
+_encode = _encode_with()
 
 
 def encode(value: object) -> str:
@@ -58,7 +71,7 @@ def encode(value: object) -> str:
             itself, or anything that is not JSON; it names the place, as in `$.steps[3].cost`.
     """
     try:
-        text = "".join(_encode(value, 0))
+        text = _encode(value)
         if type(value) in _CONTAINERS:
             _refuse_odd_keys(value)  # after the encoder, which has ruled out cycles
         if not text.isascii():
@@ -88,11 +101,26 @@ def decode(text: str) -> Any:
 
 
 def _parse(text: str) -> Any:
+    # `decode` looks for spaces at both ends, which takes longer than all else together
+    if text[:1] == "[" and text[-1:] == "]":
+        value, end = _decoder.raw_decode(text)
+        if end == len(text):
+            return value
+    return _decoder.decode(text)
+
+
+def decode_all(texts: Sequence[str]) -> list[Any]:
+    """Gives the values of many stored texts back, at a third of what one by one takes.
+
+    Raises:
+        PayloadError: as `decode`.
+    """
     try:
-        value, end = _scan(text, 0)
-    except (StopIteration, TypeError):  # it does not begin with a value
-        end = -1
-    return value if end == len(text) else _decoder.decode(text)
+        stored = _decoder.decode(f"[{','.join(texts)}]")
+        values = [value for version, value in stored if version == VERSION]
+    except (TypeError, ValueError, RecursionError):
+        values = []
+    return values if len(values) == len(texts) else [decode(text) for text in texts]
 
 
 def plain_text(text: object) -> str:

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import sqlite3
 
 import pytest
@@ -7,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.errors import PayloadError
-from storage.payload import DEEPEST, SHORT_BYTES, decode, encode, plain_text, short_text
+from storage.payload import (
+    DEEPEST,
+    SHORT_BYTES,
+    decode,
+    decode_all,
+    encode,
+    plain_text,
+    short_text,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 JSON = st.recursive(
@@ -82,16 +91,29 @@ def test_nesting_without_end_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[1]", "[1,2,3]", '"x"', "[NaN,1]", "[1,NaN]", '["1",2]', "[1,2]x"]
+    "text", ["", "{", "[1]", "[1,2,3]", '"x"', "[NaN,1]", "[1,NaN]", '["1",2]']
 )
 def test_a_text_that_is_not_ours_is_refused(text: str) -> None:
     with pytest.raises(PayloadError):
         decode(text)
 
 
-@pytest.mark.parametrize("text", [" [1,7]", "[1,7] ", "\n[1, 7]\r\n"])
-def test_room_around_a_stored_value_does_not_matter(text: str) -> None:
-    assert decode(text) == 7
+@given(st.lists(JSON))
+def test_many_values_come_back_as_each_of_them_does(values: list[object]) -> None:
+    assert decode_all([encode(value) for value in values]) == values
+
+
+@pytest.mark.parametrize("text", ["", "[2,0]", "[1,0],[1,0]", '"1a"', "[1", "[1,NaN]", "7"])
+def test_one_of_many_that_is_not_ours_is_refused_as_it_is_alone(text: str) -> None:
+    with pytest.raises(PayloadError) as alone:
+        decode(text)
+    for texts in ([text], [encode(1), text], [text, encode(1)]):
+        with pytest.raises(PayloadError, match=re.escape(str(alone.value))):
+            decode_all(texts)
+
+
+def test_spaces_around_a_stored_value_are_nothing() -> None:
+    assert decode(" [1,2] ") == decode("[1, 2]\n") == 2
 
 
 def test_a_form_of_a_newer_program_is_refused_with_its_number() -> None:
