@@ -28,6 +28,7 @@ No actor is needed to run it: the writer gives it a connection.
 import logging
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import chain
@@ -42,7 +43,7 @@ from supervision import Refused, UnexpectedMessage
 Handler = Callable[[sqlite3.Connection, Any], object]
 GroupHandler = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[object]]
 """Runs several commands of one type at once; it answers `LEFT` for those that it leaves alone."""
-Observe = Callable[[str, str, float], None]
+Observe = Callable[[str, str, float, int], None]
 Clock = Callable[[], float]
 
 # After these the state of the transaction, or of the file, is not what the handler thinks it is.
@@ -108,8 +109,8 @@ class Batches:
     Args:
         handlers: what each type of command does; see `actors.writer`.
         database: its name in logs, metrics and errors.
-        observe: called with (database, command in snake case, seconds) for each command, after its
-            commit.
+        observe: called with (database, command in snake case, seconds, number) after the commit:
+            so many of these commands took so long, each.
         bounds: of one transaction.
         now: the clock that handlers are timed with.
         groups: for types of which many may come at once: what does the same for several of them.
@@ -155,24 +156,25 @@ class Batches:
             else:
                 break
         conn.execute("COMMIT")
-        for operation, seconds in times:
-            self._observe(self._database, operation, seconds)
+        for operation, seconds, number in times:
+            self._observe(self._database, operation, seconds, number)
         return outcomes
 
     def _run(
         self, conn: sqlite3.Connection, commands: Sequence[object], *, savepoints: bool
-    ) -> tuple[list[object], list[tuple[str, float]]]:
+    ) -> tuple[list[object], list[tuple[str, float, int]]]:
         outcomes: list[object] = []
-        times: list[tuple[str, float]] = []
+        times: list[tuple[str, float, int]] = []
         room = self._bounds.bytes
         began = last = self._now()
         while len(outcomes) < len(commands):
             group = [] if savepoints else self._group(commands, len(outcomes))
-            room -= sum(map(weigh, group)) if group else weigh(commands[len(outcomes)])
+            taken = group or [commands[len(outcomes)]]
+            if len(taken) < len(commands):  # else there is nobody to leave out
+                room -= sum(map(weigh, taken))
             if outcomes and (room < 0 or last - began > self._bounds.seconds):
                 break
             done = self._run_group(conn, group) if group else [LEFT]
-            taken = commands[len(outcomes) : len(outcomes) + len(done)]
             for command, outcome in zip(taken, done, strict=True):
                 answer = outcome
                 if outcome is LEFT:
@@ -180,8 +182,11 @@ class Batches:
                 outcomes.append(answer)
             before, last = last, self._now()
             share = (last - before) / len(taken)
+            numbers = Counter(map(type, group)) if group else {type(taken[0]): 1}
             times += [
-                (self._handlers[type(c)][0], share) for c in taken if type(c) in self._handlers
+                (self._handlers[kind][0], share, number)
+                for kind, number in numbers.items()
+                if kind in self._handlers
             ]
         return outcomes, times
 
@@ -283,7 +288,7 @@ def weigh(value: object) -> int:
         kind = type(part)
         if kind is str or kind is bytes:
             size += len(part)  # type: ignore[arg-type]
-        elif kind not in _SMALL:
+        elif part and kind not in _SMALL:  # most of a command's parts are empty
             size += weigh(part)
     return size
 

@@ -6,12 +6,14 @@ system has a registry of its own.
 """
 
 from datetime import datetime
+from functools import cache
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from actors import facts
 from actors.facts import FactsLogged, LoggedFact
+from actors.query_times import QueryTimes
 from supervision import Actor
 
 COMMIT_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
@@ -34,7 +36,10 @@ class Meters:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._query_durations: dict[tuple[str, str], Histogram] = {}
+        self._query_times = QueryTimes(
+            "workflow_system_database_query_duration_seconds", "Time of one query or command"
+        )
+        self.registry.register(self._query_times)
         self.workflows_started = Counter(
             "workflow_system_workflows_started",
             "Workflows started",
@@ -70,12 +75,6 @@ class Meters:
             "workflow_system_database_connections",
             "Open connections",
             ["database"],
-            registry=self.registry,
-        )
-        self.query_duration = Histogram(
-            "workflow_system_database_query_duration_seconds",
-            "Time of one query or command",
-            ["database", "operation"],
             registry=self.registry,
         )
         self.commit_duration = Histogram(
@@ -141,13 +140,9 @@ class Meters:
             registry=self.registry,
         )
 
-    def observe_query(self, database: str, operation: str, seconds: float) -> None:
-        # `labels` takes a lock and makes texts; writers come here with each command
-        child = self._query_durations.get((database, operation))
-        if child is None:
-            child = self.query_duration.labels(database, operation)
-            self._query_durations[database, operation] = child
-        child.observe(seconds)
+    def observe_query(self, database: str, operation: str, seconds: float, number: int = 1) -> None:
+        """Notes so many queries or commands that took so long, each."""
+        self._query_times.observe(database, operation, seconds, number)
 
     def observe_commit(self, database: str, commands: int, seconds: float) -> None:
         self.commit_duration.labels(database).observe(seconds)
@@ -174,7 +169,11 @@ class Telemetry(Actor):
 
     def __init__(self, *, meters: Meters) -> None:
         super().__init__()
-        self._meters = meters
+        # `labels` takes a lock and makes texts
+        self._starts = cache(meters.workflows_started.labels)
+        self._ends = cache(meters.workflows_completed.labels)
+        self._durations = cache(meters.workflow_duration.labels)
+        self._task_durations = cache(meters.agent_task_duration.labels)
         self._started: dict[str, tuple[str, str, datetime]] = {}
 
     async def on_receive(self, message: object) -> object:
@@ -190,26 +189,24 @@ class Telemetry(Actor):
         workflow_id = fact.workflow_id or ""
         match fact.type:
             case facts.WORKFLOW_STARTED:
-                self._meters.workflows_started.labels(fact.data["type"]).inc()
+                self._starts(fact.data["type"]).inc()
                 self._started[workflow_id] = (fact.data["type"], "", _moment(fact))
             case facts.AGENT_ASSIGNED if workflow_id in self._started:
                 kind, _, since = self._started[workflow_id]
                 self._started[workflow_id] = (kind, fact.data["agent_id"], since)
             case facts.STEP_COMPLETED if "agent_type" in fact.data:
                 labels = fact.data["agent_type"], fact.data["activity"]
-                self._meters.agent_task_duration.labels(*labels).observe(fact.data["seconds"])
+                self._task_durations(*labels).observe(fact.data["seconds"])
             case _ if fact.type in _ENDED_AS:
                 self._count_end(workflow_id, fact)
 
     def _count_end(self, workflow_id: str, fact: LoggedFact) -> None:
         status = _ENDED_AS[fact.type]
         kind, agent, since = self._started.pop(workflow_id, (None, "", None))
-        self._meters.workflows_completed.labels(
-            fact.data.get("type") or kind or "unknown", status
-        ).inc()
+        self._ends(fact.data.get("type") or kind or "unknown", status).inc()
         if kind is not None and since is not None:
             seconds = (_moment(fact) - since).total_seconds()
-            self._meters.workflow_duration.labels(kind, agent).observe(seconds)
+            self._durations(kind, agent).observe(seconds)
 
 
 def _moment(fact: LoggedFact) -> datetime:

@@ -137,8 +137,8 @@ class Poison(Command[None]):
     """Makes a writer crash in the middle of a batch. Only one built for such tests obeys."""
 
 
-def _unobserved(database: str, operation: str, seconds: float) -> None:
-    del database, operation, seconds
+def _unobserved(database: str, operation: str, seconds: float, number: int) -> None:
+    del database, operation, seconds, number
 
 
 def _uncounted(rows: int, seconds: float) -> None:
@@ -162,7 +162,8 @@ class DatabaseWriter(BlockingActor):
         handlers: what each type of command does. A handler runs inside the transaction and must
             neither begin, commit nor roll back; what it returns is the answer.
         database: the name in metrics, logs and errors.
-        observe: called with (database, command in snake case, seconds) for each committed command.
+        observe: called with (database, command in snake case, seconds, number) for commands that
+            were committed, see `Batches`.
         observe_commit: called with (commands, seconds) after each transaction.
         observe_log: called with (bytes of the write-ahead log, whether readers have just kept it
             from being emptied), once a second while there are commits.

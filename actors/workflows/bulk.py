@@ -8,6 +8,7 @@ events of others in its place, and one from which something follows for other ro
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from operator import attrgetter
 
 from actors.batch import LEFT, GroupHandler
 from actors.workflows import segments
@@ -18,7 +19,7 @@ from storage import payload
 from storage.workflows import bulk
 
 _PLAIN = frozenset({"workflow_id", "after", "events", "is_progress"})
-_BESIDE = tuple(field.name for field in fields(AppendHistory) if field.name not in _PLAIN)
+_beside = attrgetter(*(field.name for field in fields(AppendHistory) if field.name not in _PLAIN))
 
 
 def create_instances(
@@ -51,7 +52,7 @@ def append_histories(
 ) -> list[object]:
     """The answers of appends to different histories; `LEFT` for those that are not plain."""
     plain = [command for command in commands if _is_plain(command)]
-    left = bulk.elsewhere(connection, [(c.workflow_id, c.after) for c in plain])
+    left = bulk.elsewhere(connection, {c.workflow_id: c.after for c in plain})
     statuses = [found for c in plain if (found := _status_after(c)) is not None]
     closing = [workflow_id for workflow_id, status, _ in statuses if status in CLOSED]
     if closing:
@@ -77,7 +78,7 @@ def append_histories(
 
 def _is_plain(command: AppendHistory) -> bool:
     """Whether it says nothing about other rows, and ends no history that has segments."""
-    if any(getattr(command, name) for name in _BESIDE):
+    if any(_beside(command)):
         return False
     return command.after <= segments.EVENTS or _status_after(command) is None
 

@@ -6,7 +6,7 @@ for the interpreter's lock than one statement for each.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from storage.rows import insert_rows
 
@@ -14,8 +14,8 @@ PRESENT = """
 SELECT workflow_id FROM json_each(?) CROSS JOIN instances ON workflow_id = value
 """
 ELSEWHERE = """
-SELECT value ->> 0 FROM json_each(?)
-WHERE (SELECT max(seq) FROM history WHERE workflow_id = value ->> 0) IS NOT value ->> 1
+SELECT key FROM json_each(?)
+WHERE (SELECT max(seq) FROM history WHERE workflow_id = key) IS NOT value
 """
 TIED = """
 SELECT value FROM json_each(?) WHERE
@@ -39,8 +39,8 @@ def present(connection: sqlite3.Connection, workflow_ids: Sequence[str]) -> set[
     return {row[0] for row in connection.execute(PRESENT, (json.dumps(workflow_ids),))}
 
 
-def elsewhere(connection: sqlite3.Connection, ends: Sequence[tuple[str, int]]) -> set[str]:
-    """The workflows, of (id, number), whose last event has another number."""
+def elsewhere(connection: sqlite3.Connection, ends: Mapping[str, int]) -> set[str]:
+    """The workflows whose last event has another number than is given."""
     return {row[0] for row in connection.execute(ELSEWHERE, (json.dumps(ends),))}
 
 

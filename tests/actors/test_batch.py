@@ -62,9 +62,9 @@ class Runs:
             raise NotFound(command.name)
         return command.name
 
-    def _observe(self, database: str, operation: str, seconds: float) -> None:
+    def _observe(self, database: str, operation: str, seconds: float, number: int) -> None:
         assert seconds >= 0
-        self.observed.append(f"{database} {operation}")
+        self.observed += [f"{database} {operation}"] * number
 
 
 def test_a_batch_in_which_all_goes_well_takes_one_statement_for_each_command(
@@ -152,11 +152,12 @@ class Grown:
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self.ran: list[str] = []
+        self.observed: list[tuple[str, int]] = []
         self._conn = conn
         self._batches = Batches(
             {Grow: self._alone, Add: self._add},
             "x",
-            lambda *_: None,
+            lambda _, operation, __, number: self.observed.append((operation, number)),
             Bounds(),
             groups={Grow: self._at_once},
         )
@@ -202,6 +203,12 @@ def test_a_group_ends_at_another_type_and_at_a_workflow_that_is_in_it(
     answers = runs.commit(*commands, Grow(workflow_id="c"), Add(name="x"), Grow(workflow_id="d"))
     assert runs.ran == ["a+b", "a+c", "x", "d"]
     assert answers == ["at once"] * 4 + ["added", "alone"]
+
+
+def test_a_group_is_observed_at_once(conn: sqlite3.Connection) -> None:
+    runs = Grown(conn)
+    runs.commit(*(Grow(workflow_id=name) for name in "abc"), Add(name="x"), Add(name="y"))
+    assert runs.observed == [("grow", 3), ("add", 1), ("add", 1)]
 
 
 def test_one_that_is_left_is_run_by_itself_and_answered_in_its_place(

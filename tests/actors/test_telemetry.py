@@ -101,6 +101,22 @@ async def test_gauges_and_query_times_are_set_where_they_arise() -> None:
     assert value(meters, name, database="beads", operation="list") == 0.25
 
 
+async def test_many_queries_are_counted_at_once_as_one_by_one() -> None:
+    meters = Meters()
+    meters.observe_query("beads", "list", 0.25, 2)
+    meters.observe_query("beads", "list", 0.5)
+    meters.observe_query("beads", "list", 60.0)
+    name, labels = "database_query_duration_seconds", {"database": "beads", "operation": "list"}
+    assert value(meters, f"{name}_count", **labels) == 4
+    assert value(meters, f"{name}_sum", **labels) == 61.0
+    buckets = {
+        le: value(meters, f"{name}_bucket", **labels, le=le) for le in ("0.1", "0.25", "0.5")
+    }
+    assert buckets == {"0.1": 0, "0.25": 2, "0.5": 3}
+    assert value(meters, f"{name}_bucket", **labels, le="10.0") == 3
+    assert value(meters, f"{name}_bucket", **labels, le="+Inf") == 4
+
+
 async def test_two_systems_do_not_share_their_meters() -> None:
     Meters().observe_workload("a-1", "a", 3)
     assert value(Meters(), "agent_workload", agent_id="a-1", agent_type="a") is None

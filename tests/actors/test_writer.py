@@ -789,8 +789,9 @@ async def test_a_hint_that_cannot_be_delivered_harms_nobody(running: Opening) ->
 async def test_each_command_is_observed_also_when_it_fails(running: Opening) -> None:
     seen: list[tuple[str, str]] = []
 
-    def observe(database: str, operation: str, seconds: float) -> None:
+    def observe(database: str, operation: str, seconds: float, number: int) -> None:
         assert seconds >= 0
+        assert number == 1
         seen.append((database, operation))
 
     async with running(observe=observe) as writer:
