@@ -19,7 +19,10 @@ def parse(text: str | None) -> datetime | None:
 def moment(text: str | None) -> str:
     """A moment in UTC, to the second; what cannot be read is returned as it came."""
     at = parse(text)
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if at else text or ""
+    try:
+        return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if at else text or ""
+    except OverflowError:  # in UTC it is in the year 0 or 10,000
+        return text or ""
 
 
 def duration(seconds: float) -> str:

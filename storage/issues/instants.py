@@ -38,10 +38,29 @@ def _offset_s(sign: str | None, hours: str | None, minutes: str | None) -> int:
     return -offset if sign == "-" else offset
 
 
+_FIRST_NS = to_ns(ZERO)
+_LAST_NS = to_ns("9999-12-31T23:59:59.999999999Z")
+
+
 def from_datetime(moment: datetime) -> str:
     """Write an aware moment in UTC, the fraction's trailing zeros trimmed."""
     utc = moment.astimezone(UTC).replace(tzinfo=None)
     return trim(f"{utc.isoformat(timespec='microseconds')}Z")
+
+
+def has_utc(text: str) -> bool:
+    """Whether the instant has a date in UTC: zones reach into the years 0 and 10,000.
+
+    Raises:
+        ValueError: the text is no RFC 3339 time.
+    """
+    return _FIRST_NS <= to_ns(text) <= _LAST_NS
+
+
+def from_us(microseconds: int) -> str:
+    """Write microseconds since 1970 in UTC; before the first moment or after the last, that."""
+    us = min(max(microseconds, _FIRST_NS // 1000), _LAST_NS // 1000)
+    return from_datetime(_EPOCH + timedelta(microseconds=us))
 
 
 def just_after(text: str) -> str:

@@ -6,7 +6,6 @@ Pure.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Final
 
@@ -26,8 +25,6 @@ from storage.issues import instants
 NAMED: Final = 3
 """Children that a sentence names; the others are counted."""
 HOLDING: Final = frozenset({"blocks", "conditional-blocks", WAITS_FOR})
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def explain(readiness: Readiness, node: Node) -> tuple[bool, tuple[Cause, ...]]:
@@ -187,5 +184,4 @@ def _said(status: str) -> str:
 def _deferral(node: Node) -> str:
     if node.defer_us is None:
         return "deferred until it is reopened"
-    until = _EPOCH + timedelta(microseconds=node.defer_us)
-    return f"deferred until {instants.from_datetime(until)}"
+    return f"deferred until {instants.from_us(node.defer_us)}"

@@ -215,7 +215,7 @@ class Editing:
             remove_labels=tuple(fields.words("remove_labels", message.remove_labels)),
             append_notes=fields.text("append_notes", message.append_notes),
             parent=parent,
-            expected=None if expected is None else fields.time("expected", expected),
+            expected=None if expected is None else fields.known_time("expected", expected),
         )
 
     def _until(self, until: object) -> str | None:

@@ -155,7 +155,17 @@ def words(name: str, value: object) -> list[str]:
 
 
 def time(name: str, value: object) -> str:
-    """Return a time as the format writes it."""
+    """Return a time as the format writes it, which has a date in UTC too."""
+    at = known_time(name, value)
+    if not instants.has_utc(at):
+        raise ValidationError(
+            f"{name} {at} is in none of the years 1 to 9999 in UTC", field=name, value=value
+        )
+    return at
+
+
+def known_time(name: str, value: object) -> str:
+    """Return a time that a row may hold, whoever wrote it there."""
     try:
         instants.to_ns(text(name, value, most=WORD_BYTES))
     except ValueError as err:

@@ -77,3 +77,18 @@ def test_an_instant_has_one_spelling_in_utc(text: str, utc: str) -> None:
 def test_nothing_comes_after_the_end_of_time() -> None:
     last = "9999-12-31T23:59:59.9999999Z"
     assert instants.just_after(last) == last
+
+
+@pytest.mark.parametrize(
+    ("text", "has"),
+    [
+        ("9999-12-31T23:59:59-00:01", False),
+        ("9999-12-31T23:59:59.999999999Z", True),
+        ("0001-01-01T00:00:00+00:01", False),
+        (instants.ZERO, True),
+    ],
+)
+def test_zones_reach_beyond_the_years_that_utc_has(text: str, has: bool) -> None:
+    assert instants.has_utc(text) is has
+    kept = instants.from_us(instants.to_ns(text) // 1000)
+    assert kept in {instants.ZERO, "9999-12-31T23:59:59.999999Z"}
