@@ -77,7 +77,8 @@ class NewIssue(Ask[Issue]):
         parent: the new issue gets a child id of it, and a parent-child dependency.
         depends_on: pairs of dependency type and the other issue's id, all added with it.
         issue_id: an explicit id; refused when another issue has it.
-        key: the same key again is the same issue, and the same answer; empty for none.
+        key: the same key with the same request again is the same issue, and the same answer; with
+            another request it is refused with `Conflict`. Empty for none.
     """
 
     fields: Mapping[str, Any]

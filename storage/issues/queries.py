@@ -81,6 +81,15 @@ _CREATION_KEY = """
 SELECT json_extract(detail, '$.key') FROM journal
 WHERE issue_id = ? AND kind = 'created' ORDER BY seq DESC LIMIT 1
 """
+_CREATION_REQUEST = """
+SELECT json_extract(detail, '$.asked') FROM journal
+WHERE issue_id = ? AND kind = 'created' ORDER BY seq DESC LIMIT 1
+"""
+_LATELY_CREATED = """
+SELECT issue_id FROM journal
+WHERE seq > (SELECT max(seq) FROM journal) - :most
+    AND kind = 'created' AND json_extract(detail, '$.key') = :key
+"""
 _CARRIED_OUT = """
 SELECT seq FROM (
     SELECT seq, detail FROM journal WHERE issue_id = :id ORDER BY seq DESC LIMIT :most) AS lately
@@ -268,6 +277,16 @@ def _range(parent: str) -> dict[str, str]:
 def creation_key(conn: sqlite3.Connection, issue_id: str) -> str | None:
     """Return what the request that created an issue was called; None where nobody said."""
     return _text(conn.execute(_CREATION_KEY, (issue_id,)))
+
+
+def creation_request(conn: sqlite3.Connection, issue_id: str) -> str | None:
+    """Return the digest of the request that created an issue; None where it had none."""
+    return _text(conn.execute(_CREATION_REQUEST, (issue_id,)))
+
+
+def lately_created(conn: sqlite3.Connection, key: str) -> str | None:
+    """Return the issue that was created with this key, if it was lately."""
+    return _text(conn.execute(_LATELY_CREATED, {"key": key, "most": _LOOK_BACK}))
 
 
 def carried_out(conn: sqlite3.Connection, issue_id: str, request: str) -> int | None:

@@ -169,6 +169,8 @@ CALLS: dict[str, Arguments] = {
     "issues.ids_below": (("x-1",), {}),
     "issues.created_below": (("x-1", "k"), {}),
     "issues.creation_key": (("x-1",), {}),
+    "issues.creation_request": (("x-1",), {}),
+    "issues.lately_created": (("k",), {}),
     "issues.carried_out": (("x-1", "r"), {}),
     "issues.changed_with": (("x-1", "r"), {}),
     "issues.lines_naming": (("x-1",), {}),

@@ -6,6 +6,7 @@ are checked, an id is minted; what depends on other issues is decided in the wri
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any, Final
@@ -136,6 +137,7 @@ class Editing:
             issue_id=issue_id,
             explicit=explicit,
             keyed=keyed,
+            asked=_asked(message, given) if keyed else "",
             parent=parent,
             depends_on=edges,
             types=self._types,
@@ -245,6 +247,12 @@ class Editing:
         """
         digest = hashlib.sha256(repr(message).encode(errors="replace")).hexdigest()
         return f"{at} {next(self._numbers)} {digest[:16]}"
+
+
+def _asked(message: NewIssue, given: Mapping[str, Any]) -> str:
+    """Tell a repeated request from another one with the same key."""
+    asked = [given, message.actor, message.parent, message.depends_on, message.issue_id]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def _actor(actor: object) -> str:

@@ -42,6 +42,7 @@ SHOWN: Final = 5
 def insert_issue(conn: sqlite3.Connection, command: InsertIssue) -> Edited:
     issue_id, there = _place(conn, command)
     if there:
+        _require_same_request(conn, issue_id, command)
         return Edited(row=entries.need(conn, issue_id), seq=queries.last_seq_of(conn, issue_id))
     parent = None if command.parent is None else _parent(conn, command.parent)
     row = revision.born(command.fields, issue_id=issue_id, actor=command.actor, at=command.at)
@@ -55,10 +56,19 @@ def insert_issue(conn: sqlite3.Connection, command: InsertIssue) -> Edited:
         # Nothing can lead to an id that was made just now.
         follow = _follower(conn) if command.explicit else _nowhere
         row = dependencies.added(row, made, entries.find(conn, target), follow)
-    stored, seq = entries.record(
-        conn, None, row, at=command.at, actor=command.actor, key=command.key
-    )
+    said = {"actor": command.actor, "key": command.key}
+    said |= {"asked": command.asked} if command.asked else {}
+    stored, seq = entries.record(conn, None, row, at=command.at, **said)
     return Edited(row=stored, seq=seq)
+
+
+def _require_same_request(conn: sqlite3.Connection, issue_id: str, command: InsertIssue) -> None:
+    before = queries.creation_request(conn, issue_id)
+    if before is not None and before != command.asked:
+        raise Conflict(
+            f"this idempotency key created issue {issue_id} with another request",
+            hint="use a new idempotency key for a new request",
+        )
 
 
 def _parent(conn: sqlite3.Connection, issue_id: str) -> Row:
@@ -73,6 +83,9 @@ def _parent(conn: sqlite3.Connection, issue_id: str) -> Row:
 
 def _place(conn: sqlite3.Connection, command: InsertIssue) -> tuple[str, bool]:
     """Return the id of the new issue, and whether this very request has created it before."""
+    known = queries.lately_created(conn, command.key) if command.keyed else None
+    if known is not None and queries.get_line(conn, known) is not None:
+        return known, True
     if command.explicit:
         return _chosen(conn, command)
     if command.parent is not None:

@@ -88,7 +88,9 @@ class InsertIssue(Command[Edited]):
         issue_id: the minted id, or the one asked for (`explicit`); "" for a child, whose number is
             chosen in the transaction.
         depends_on: type and target of each edge.
-        key: the same key is the same issue, whatever else differs.
+        key: the same key is the same issue.
+        asked: digest of what was asked for with a key of the asker's own; another one with the same
+            key is refused with `Conflict`.
         types: issue types that the settings list besides the usual ones; so `statuses`.
     """
 
@@ -99,6 +101,7 @@ class InsertIssue(Command[Edited]):
     issue_id: str = ""
     explicit: bool = False
     keyed: bool = False
+    asked: str = ""
     parent: str | None = None
     depends_on: tuple[tuple[str, str], ...] = ()
     types: frozenset[str] = frozenset()

@@ -12,7 +12,7 @@ from actors.issues import issue
 from storage.issues import jsonl, queries
 from storage.issues.jsonl import Row
 
-PRIVATE: Final = frozenset({"request", "key", "actor"})
+PRIVATE: Final = frozenset({"request", "key", "asked", "actor"})
 """What an entry's detail says for this room only; not part of any event."""
 
 

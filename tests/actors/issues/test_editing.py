@@ -231,11 +231,11 @@ async def test_an_explicit_child_id_hangs_on_its_parent(world: World) -> None:
             await desk.new(issue_id="x-nothing.1")
 
 
-async def test_the_same_key_is_the_same_issue_whatever_else_is_said(world: World) -> None:
+async def test_the_same_key_is_the_same_issue(world: World) -> None:
     async with desk_of(world) as desk:
         first = await desk.new("one", key="k")
         before = desk.seq()
-        assert await desk.new("two", key="k") == first
+        assert await desk.new("one", key="k") == first
         assert await desk.new("two", key="other") != first
         parent = await desk.new()
         child = await desk.new(parent=parent, key="c")
@@ -244,6 +244,32 @@ async def test_the_same_key_is_the_same_issue_whatever_else_is_said(world: World
         chosen = await desk.new(issue_id="y-1", key="y")
         assert await desk.new(issue_id="y-1", key="y") == chosen
     assert before == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"title": "two"},
+        {"actor": "bob"},
+        {"issue_id": "y-1"},
+        {"parent": "x-1"},
+        {"depends_on": (("blocks", "x-1"),)},
+        {"fields": {"title": "one", "priority": 1}},
+    ],
+    ids=repr,
+)
+async def test_a_key_is_not_for_another_request(world: World, other: dict[str, Any]) -> None:
+    world.create("x-1")
+    async with desk_of(world) as desk:
+        asked = NewIssue(fields={"title": "one"}, actor="ann", key="k")
+        first = await desk.run(asked)
+        before = desk.seq()
+        if "title" in other:
+            other = {"fields": other}
+        with pytest.raises(Conflict, match=first.id):
+            await desk.run(replace(asked, **other))
+        assert desk.seq() == before
+        assert await desk.run(asked) == first
 
 
 async def test_two_equal_requests_are_two_issues(world: World) -> None:
