@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from cli.running import SWITCH_INTERVAL_S
+from cli.running import GC_THRESHOLDS, SWITCH_INTERVAL_S
 
 UNKNOWN = "unknown"
 
@@ -48,12 +48,14 @@ def frozen_heap() -> Iterator[None]:
 @contextmanager
 def as_served() -> Iterator[None]:
     """Sets the interpreter up as the server does, and back again."""
-    before = sys.getswitchinterval()
+    before, thresholds = sys.getswitchinterval(), gc.get_threshold()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         with frozen_heap():
+            gc.set_threshold(*GC_THRESHOLDS)
             yield
     finally:
+        gc.set_threshold(*thresholds)
         sys.setswitchinterval(before)
 
 
