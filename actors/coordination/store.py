@@ -12,7 +12,7 @@ from actors.agents.messages import AssignQueued
 from actors.coordination.intents import plan_to_text
 from actors.coordination.messages import CloseIntent, Identity, LogFacts, RecordStart
 from actors.errors import Conflict
-from actors.facts import Fact, LoggedFact, Result
+from actors.facts import Fact, LoggedFact
 from actors.writer import Handler
 from storage import payload
 from storage.coordination import queries
@@ -99,21 +99,15 @@ def _log(connection: sqlite3.Connection, found: Sequence[Fact]) -> tuple[LoggedF
     names = _names_of(connection, found)
     first = queries.last_event(connection) + 1
     logged = tuple(
-        LoggedFact(
-            seq=seq,
-            type=fact.type,
-            workflow_id=workflow_id,
-            issue_id=issue_id,
-            at=fact.at,
-            data=fact.data,
-        )
+        LoggedFact(seq, fact.type, workflow_id, issue_id, fact.at, fact.data)
         for seq, (fact, (workflow_id, issue_id)) in enumerate(
             zip(found, names, strict=True), start=first
         )
     )
-    queries.insert_events(connection, [_event_row(fact) for fact in logged])
+    events = [(*fact[:-1], payload.encode(dict(fact.data))) for fact in logged]
+    queries.insert_events(connection, events)
     results = [
-        _result_row(fact.workflow_id, fact.result, fact.at)
+        (fact.workflow_id, *fact.result, fact.at)
         for fact, (_, issue_id) in zip(found, names, strict=True)
         # a child's are in its history, and its output in its parent's
         if fact.result is not None and issue_id is not None
@@ -140,30 +134,12 @@ def _names_of(
     ]
 
 
-def _event_row(fact: LoggedFact) -> tuple[int, str, str | None, str | None, str, str]:
-    text = payload.encode(dict(fact.data))
-    return fact.seq, fact.type, fact.workflow_id, fact.issue_id, fact.at, text
-
-
-def _result_row(workflow_id: str | None, result: Result, at: str) -> tuple[object, ...]:
-    return (
-        workflow_id,
-        result.step,
-        result.result_type,
-        result.agent_type,
-        result.agent_id,
-        payload.encode(result.value),
-        result.confidence_score,
-        at,
-    )
-
-
 def _follow(connection: sqlite3.Connection, found: Sequence[Fact]) -> None:
     """What facts mean for the rest of this database; of several of one workflow the last counts."""
     progress: dict[str, Progress] = {}
     ends: dict[str, str] = {}
     for fact in found:
-        if fact.workflow_id is None:
+        if fact.workflow_id is None or fact.type in _STAND_STILL:
             continue
         reached = _progress_of(fact)
         if reached is not None:
@@ -177,6 +153,10 @@ def _follow(connection: sqlite3.Connection, found: Sequence[Fact]) -> None:
         queries.note_progress(connection, progress)
     if ends:
         queries.complete_assignments(connection, ends)
+
+
+# the commonest, which take longest to find that they mean nothing here
+_STAND_STILL = frozenset({facts.STEP_COMPLETED, facts.STEP_STARTED, facts.STEP_SCHEDULED})
 
 
 def _progress_of(fact: Fact) -> Progress | None:

@@ -8,7 +8,6 @@ the server stops, the code is 1001.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import trio
 from quart import Blueprint, websocket
@@ -118,4 +117,4 @@ def _wanted(batch: Sequence[LoggedFact], workflow_id: str | None, seen: int) -> 
 
 
 async def _send(found: Sequence[LoggedFact]) -> None:
-    await websocket.send(json.dumps([asdict(fact) for fact in found]))
+    await websocket.send(json.dumps([fact._asdict() for fact in found]))

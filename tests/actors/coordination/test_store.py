@@ -203,8 +203,8 @@ def test_the_mapping_follows_the_log(
 
 
 def test_a_workflow_started_only_once(bridge: Database) -> None:
-    log(bridge, replace(logged(facts.WORKFLOW_STARTED), at="t5"))
-    log(bridge, replace(logged(facts.WORKFLOW_STARTED), at="t6"))
+    log(bridge, logged(facts.WORKFLOW_STARTED)._replace(at="t5"))
+    log(bridge, logged(facts.WORKFLOW_STARTED)._replace(at="t6"))
     assert (mapping(bridge)["status"], mapping(bridge)["started_at"]) == ("active", "t5")
 
 
@@ -240,11 +240,14 @@ def test_a_result_is_stored_once_for_each_step(bridge: Database) -> None:
         result_type="dig",
         agent_type="a",
         agent_id="a-1",
-        value={"found": 1},
+        value=payload.encode({"found": 1}),
         confidence_score=0.5,
     )
     log(bridge, logged(facts.STEP_COMPLETED, result=result))
-    log(bridge, logged(facts.STEP_COMPLETED, result=replace(result, value="another")))
+    log(
+        bridge,
+        logged(facts.STEP_COMPLETED, result=result._replace(value=payload.encode("another"))),
+    )
     ((text,),) = bridge.rows("SELECT result_data FROM workflow_results")
     assert payload.decode(text) == {"found": 1}
 
@@ -255,10 +258,10 @@ def test_what_a_child_does_is_logged_under_its_id_and_stored_nowhere_else(bridge
         result_type="output",
         agent_type=None,
         agent_id=None,
-        value=1,
+        value=payload.encode(1),
         confidence_score=None,
     )
-    ended = replace(logged(facts.WORKFLOW_COMPLETED, result=result), workflow_id="w-1.2")
+    ended = logged(facts.WORKFLOW_COMPLETED, result=result)._replace(workflow_id="w-1.2")
     (found,) = log(bridge, ended)
     assert (found.workflow_id, found.issue_id) == ("w-1.2", None)
     assert bridge.rows("SELECT * FROM workflow_results") == []

@@ -87,7 +87,32 @@ def test_a_completed_step_carries_its_result_beside_the_fact() -> None:
     assert fact.result is not None
     assert (fact.result.step, fact.result.result_type) == ("2", "dig")
     assert (fact.result.agent_id, fact.result.confidence_score) == ("h-1", 0.5)
-    assert fact.result.value == {"confidence": 0.5}
+    assert fact.result.value == payload.encode({"confidence": 0.5})
+
+
+@pytest.mark.parametrize("value", [None, 0.5, 'a"}] b', [], {"result": [1, {}], "ü": "}]"}])
+@pytest.mark.parametrize(
+    "more", [{}, {"attempts": 12}, {"seconds": 0.5}, {"attempts": True, "x": 1}]
+)
+def test_a_result_is_passed_on_as_it_is_stored(value: Any, more: dict[str, Any]) -> None:
+    (fact,) = read(Kind.ACTIVITY_COMPLETED, {"result": value, **more}, op="2", name="dig")
+    assert fact.result is not None
+    assert fact.result.value == payload.encode(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[1,{"result":"r","attempts":1}]',
+        '[1,{"attempts": 1,"result":"r"}]',
+        '[1,{"attempts":1,"result":"r"}] ',
+    ],
+)
+def test_a_result_that_is_stored_in_another_way_is_stored_anew(text: str) -> None:
+    row = HistoryRow(7, "w-1", 3, Kind.ACTIVITY_COMPLETED, "2", "dig", text, "now")
+    (fact,) = facts_of(row)
+    assert fact.result is not None
+    assert fact.result.value == payload.encode("r")
 
 
 def test_a_failed_step_says_why() -> None:
@@ -134,7 +159,7 @@ def test_a_completed_workflow_is_summed_up(value: Any, summary: str) -> None:
     assert fact.data == {"type": "flow", "summary": summary}
     assert fact.result is not None
     assert (fact.result.step, fact.result.result_type) == ("output", "output")
-    assert fact.result.value == value
+    assert fact.result.value == payload.encode(value)
 
 
 @pytest.mark.parametrize(
