@@ -191,7 +191,10 @@ class EventBus(Actor):
             await self._work.wait()
             self._work = trio.Event()
             began = trio.current_time()
-            await self._drain()
+            # What comes meanwhile is rung for, and waits for the next time: else each small rest
+            # has a commit of its own, and there are twice as many.
+            while await self._copy() >= BATCH:
+                pass
             took_s = trio.current_time() - began
             await trio.sleep(min(LONGEST_GATHER_S, max(GATHER_S, SHARE * took_s)))
 
@@ -199,8 +202,8 @@ class EventBus(Actor):
         while await self._copy():
             pass
 
-    async def _copy(self) -> bool:
-        """Log one stretch of all there is, as it happened; answers whether there may be more."""
+    async def _copy(self) -> int:
+        """Log one stretch of all there is, as it happened; answers how far it got in an outbox."""
         if not self._state.pending:
             self._state.pending, self._state.notes = tuple(self._state.notes), deque()
         notes = self._state.pending
@@ -209,17 +212,19 @@ class EventBus(Actor):
         stretches.append((Move(NOTES, after, after + len(notes)), notes))
         moves = tuple(move for move, _ in stretches if move.position != move.after)
         if not moves:
-            return False
+            return 0
         found = heapq.merge(*(facts for _, facts in stretches), key=_when)
-        await self._log(LogFacts(moves=moves, facts=tuple(found)))
-        return True
+        if not await self._log(LogFacts(moves=moves, facts=tuple(found))):
+            return BATCH  # that was less than there is, perhaps
+        return max(move.position - move.after for move in moves)
 
     def _stretch(self, outbox: Outbox) -> tuple[Move, Sequence[Fact]]:
         after = self._state.cursors[outbox.source]
         position, found = outbox.read(after, BATCH)
         return Move(outbox.source, after, position), found
 
-    async def _log(self, command: LogFacts) -> None:
+    async def _log(self, command: LogFacts) -> bool:
+        """Have it done; answers False where an earlier attempt was found to have done it."""
         logged = await persist(self._writer, command)
         before = self._state.cursors[NOTES]
         if logged is None:
@@ -232,6 +237,7 @@ class EventBus(Actor):
             self._publish(logged)
         if self._state.cursors[NOTES] != before:
             self._state.pending = ()
+        return logged is not None
 
     def _look_up(self, source: str) -> None:
         self._state.cursors[source] = queries.cursor(self._reader, source)

@@ -82,6 +82,7 @@ class Room:
     system: System = None  # type: ignore[assignment]
     pending: dict[str, list[str]] = field(default_factory=lambda: {"one": [], "two": []})
     commands: list[LogFacts] = field(default_factory=list)
+    reads: list[tuple[str, int]] = field(default_factory=list)
     followed: list[int] = field(default_factory=list)
     full: int = 0
     lose_answers: int = 0
@@ -89,6 +90,7 @@ class Room:
 
     def outbox(self, source: str) -> Outbox:
         def read(after: int, limit: int) -> tuple[int, Sequence[Fact]]:
+            self.reads.append((source, after))
             names = self.pending[source][after : after + limit]
             return after + len(names), [fact(name) for name in names]
 
@@ -196,6 +198,18 @@ async def test_a_long_outbox_is_copied_in_stretches(
     room.happen("one", *(f"f{n}" for n in range(35)))
     assert await room.logged(35) == [f"f{n}" for n in range(35)]
     assert max(len(command.facts) for command in room.commands) == 10
+
+
+async def test_after_a_copy_the_outboxes_are_left_alone_until_one_advances(room: Room) -> None:
+    """What comes during a copy comes with what follows it, in one commit."""
+    await trio.testing.wait_all_tasks_blocked()
+    room.reads.clear()
+    room.happen("one", "a", "b")
+    await room.logged(2)
+    room.happen("one", "c")
+    await room.logged(3)
+    await trio.testing.wait_all_tasks_blocked()
+    assert room.reads == [("one", 0), ("two", 0), ("one", 2), ("two", 0)]
 
 
 async def test_subscribers_and_followers_are_told_after_the_commit(room: Room) -> None:
