@@ -115,6 +115,7 @@ def json_object(option: str, text: str) -> dict[str, Any]:
     """
     try:
         found = json.loads(text)
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode()  # as it will be sent
     except (ValueError, RecursionError) as err:
         raise problem.usage(f"What {option} gives is not JSON", str(err)) from err
     if not isinstance(found, dict):

@@ -95,6 +95,7 @@ def _check_metadata(kind: str, metadata: str) -> None:
         raise ValidationError(
             "the metadata of a dependency is JSON", field="metadata", value=metadata
         ) from err
+    fields.json_value("metadata", value)  # Python reads NaN, and 1e999
     gate = value.get("gate", GATES[0]) if isinstance(value, dict) else None
     if kind == WAITS_FOR and gate not in GATES:
         raise ValidationError(
