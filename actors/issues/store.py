@@ -24,7 +24,7 @@ from actors.issues.messages import (
     MarkFlushed,
     MarkFlushIntent,
 )
-from actors.issues.writing import editor, entries
+from actors.issues.writing import editor, entries, moving
 from actors.writer import Handler
 from storage.issues import instants, jsonl, queries
 from storage.issues.jsonl import Row
@@ -106,7 +106,8 @@ def adopt_rows(conn: sqlite3.Connection, command: AdoptRows) -> Adopted:
     """Merge another writer's rows into the database.
 
     A database that held nothing before takes them as they are, without a journal: they are the
-    published file, and no news.
+    published file, and no news. Where the file gives an id to another issue than the one here, ours
+    moves to another id first.
     """
     if not queries.is_journaled(conn):
         for _issue_id, line in command.rows:
@@ -115,7 +116,9 @@ def adopt_rows(conn: sqlite3.Connection, command: AdoptRows) -> Adopted:
         if not command.more:
             queries.mark_flushed(conn, 0, command.file_sha256)
         return Adopted(changed=len(command.rows), removed=0)
-    outcomes = [_adopt(conn, issue_id, line, command.at) for issue_id, line in command.rows]
+    rows = moving.read_as_here(conn, command.rows)
+    moving.make_room(conn, rows, command.at)
+    outcomes = [_adopt(conn, issue_id, line, command.at) for issue_id, line in rows]
     if not command.more:
         queries.mark_adopted(conn, command.file_sha256)
     return Adopted(changed=outcomes.count("adopted"), removed=outcomes.count("removed"))

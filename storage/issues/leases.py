@@ -61,6 +61,12 @@ def end(conn: sqlite3.Connection, issue_id: str) -> None:
     conn.execute("DELETE FROM leases WHERE issue_id = ?", (issue_id,))
 
 
+def move(conn: sqlite3.Connection, issue_id: str, to: str) -> None:
+    """Have the lease follow an issue that gets another id."""
+    sql = "UPDATE OR REPLACE leases SET issue_id = :new WHERE issue_id = :old"
+    conn.execute(sql, {"old": issue_id, "new": to})
+
+
 def get(conn: sqlite3.Connection, issue_id: str) -> Lease | None:
     """Return the lease of an issue, also one that has run out."""
     sql = "SELECT * FROM leases WHERE issue_id = ?"

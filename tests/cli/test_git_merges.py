@@ -18,6 +18,7 @@ from storage.issues.jsonl import Row
 from tests.actors.issues.lost import lost
 from tests.actors.issues.test_collisions import data, edge, issue
 from tests.actors.issues.test_merge_laws import EXCERPT, triples
+from tests.cli.run import Run
 from tests.storage.repositories import git, make
 
 FILE = ".beads/issues.jsonl"
@@ -222,3 +223,49 @@ def test_a_side_that_is_no_issues_leaves_a_conflict_and_loses_nothing(clones: Cl
     assert "UU .beads/issues.jsonl" in git(ada.place, "status", "--short")
     assert ada.rows()["x-1"]["notes"] == "mine"
     assert os.listdir(ada.file.parent) == ["issues.jsonl"]  # noqa: PTH208 - names are enough
+
+
+def test_children_of_one_id_are_in_both_clones_after_they_pulled_and_pushed(
+    tmp_path: Path, beadflow: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(clone: Clone, *command: str) -> str:
+        monkeypatch.chdir(clone.place)
+        monkeypatch.setenv("BEADFLOW_ACTOR", clone.place.name)
+        ran = beadflow(*command)
+        assert (ran.code, ran.err) == (0, "")
+        return ran.out
+
+    def titles(clone: Clone) -> dict[str, str]:
+        run(clone, "issue", "list")
+        return {issue_id: row["title"] for issue_id, row in clone.rows().items()}
+
+    def commit_and_pull(clone: Clone) -> None:
+        if git(clone.place, "status", "--short", "--", FILE):
+            git(clone.place, "commit", "--quiet", "-m", "Edit issues", "--", FILE)
+        git(clone.place, "pull", "--quiet", "--no-rebase", "--no-edit")
+
+    first = Clone(make(tmp_path / "first"))
+    first.commit(EPIC)
+    origin = tmp_path / "origin.git"
+    git(tmp_path, "clone", "--quiet", "--bare", str(first.place), str(origin))
+    for name in ("ada", "bob"):
+        git(tmp_path, "clone", "--quiet", str(origin), str(tmp_path / name))
+    ada, bob = Clone(tmp_path / "ada"), Clone(tmp_path / "bob")
+    for clone in (ada, bob):
+        made = run(clone, "issue", "create", f"Of {clone.place.name}", "--parent", "x-1", "-q")
+        assert made.strip() == "x-1.1"
+    commit_and_pull(ada)
+    git(ada.place, "push", "--quiet")
+    run(bob, "issue", "comment", "x-1.1", "Still mine")
+    commit_and_pull(bob)
+    merged = {issue_id: row["title"] for issue_id, row in bob.rows().items()}
+    assert sorted(merged.values()) == ["Epic", "Of ada", "Of bob"]
+    assert merged["x-1.1"] == "Of ada"
+    assert titles(bob) == merged
+    assert not git(bob.place, "status", "--short", "--", FILE), "the file is as the merge left it"
+    git(bob.place, "push", "--quiet")
+    commit_and_pull(ada)
+    assert titles(ada) == merged
+    (moved,) = merged.keys() - {"x-1", "x-1.1"}
+    assert [one["text"] for one in ada.rows()[moved]["comments"]] == ["Still mine"]
+    assert ada.rows()["x-1.1"].get("comments") is None

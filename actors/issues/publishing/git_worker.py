@@ -10,7 +10,7 @@ the database and the next attempt finds it there.
 """
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Final
 
 import structlog
 
-from actors.issues.merging.collisions import Rows
+from actors.issues.merging.collisions import Rows, different, new_ids
 from actors.issues.merging.files import Side, read_side
 from actors.issues.messages import (
     CompareFile,
@@ -150,7 +150,7 @@ class GitWorker(BlockingActor):
             file.keep(side_file, (line.raw for line in side.loaded.quarantined))
         return Outside(
             sha256=None if data is None else file.sha256_of(data),
-            rows=tuple(_differences(base, side)),
+            rows=tuple(_collisions_first(base, _differences(base, side))),
             quarantined=len(side.loaded.quarantined),
             duplicates=side.loaded.duplicates,
             conflict_markers=len(side.loaded.conflict_markers),
@@ -338,6 +338,26 @@ def _differences(base: dict[str, str], side: Side) -> Iterator[tuple[str, str | 
             yield issue_id, line
     if side.is_whole:
         yield from ((issue_id, None) for issue_id in base if issue_id not in side.rows)
+
+
+def _collisions_first(
+    base: dict[str, str], rows: Iterable[tuple[str, str | None]]
+) -> list[tuple[str, str | None]]:
+    """Put the ids that another issue has got in front, with where the old one may be now.
+
+    Whoever takes in so many rows at a time then meets these together, before any row that refers
+    to them.
+    """
+    differing = list(rows)
+    early: set[str] = set()
+    for issue_id, line in differing:
+        was = base.get(issue_id)
+        if was is None or line is None:
+            continue
+        before, after = jsonl.parse(was), jsonl.parse(line)
+        if different(before, after):
+            early |= {issue_id, next(new_ids(before)), next(new_ids(after))}
+    return sorted(differing, key=lambda each: each[0] not in early)
 
 
 @contextmanager
