@@ -134,6 +134,12 @@ class Repository:
         """Gives the id of the commit that a ref is at, or None when there is no such ref."""
         return self._resolve(checked(REF, ref, "ref"))
 
+    def has_commit(self, commit: str) -> bool:
+        """Says whether a commit is here, on a ref or not."""
+        with as_file(f"{checked(COMMIT_ID, commit, 'SHA-1 commit id')}\n".encode()) as name:
+            said = self._run("cat-file", "--batch-check", stdin=name)
+        return said.split(" ")[1:2] == ["commit"]
+
     def tracks(self, path: Path) -> bool:
         """Says whether a file (relative to the work tree, or inside it) is in HEAD's commit."""
         inside = self._inside(path)

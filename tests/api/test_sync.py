@@ -46,3 +46,10 @@ def test_an_issue_that_was_not_recorded_yet_has_an_empty_past(shared: SharedSite
 def test_only_a_commit_id_goes_on(shared: SharedSite, before: str) -> None:
     answer = shared.call("GET", f"{ISSUES}/x/history?before={before}")
     refused(answer, 422, "validation_error")
+
+
+def test_a_commit_that_is_not_here_does_not_go_on(shared: SharedSite) -> None:
+    made = post(shared, ISSUES, title="New", actor="ada").json()["id"]
+    answer = shared.call("GET", f"{ISSUES}/{made}/history?before={'1' * 40}")
+    refused(answer, 404, "not_found")
+    assert "1" * 40 in answer.json()["detail"]

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from actors.errors import NotFound
 from actors.issues.messages import PublicationFailed
 from actors.issues.publishing.sync_messages import (
     SCAN,
@@ -92,6 +93,11 @@ class GitRemote(BlockingActor):
         revision = message.before or (HEAD if in_branch else ISSUES_REF)
         path = PUBLISHED.as_posix() if in_branch else ISSUES_FILE
         with _as_refusal("read the past", message.issue_id):
+            if message.before is not None and not repository.has_commit(message.before):
+                raise NotFound(
+                    f"there is no commit {message.before} in this repository",
+                    hint="leave `before` out to begin at the newest one",
+                )
             past = repository.versions(message.issue_id, revision=revision, path=path, scan=SCAN)
             versions = [_told(version) for version in past.versions]
         return IssuePast(versions=tuple(versions), next_before=past.next)

@@ -131,7 +131,8 @@ class IssuePast:
 class ReadPast(Ask[IssuePast]):
     """What Git remembers of an issue, newest first.
 
-    One look reads at most `SCAN` commits; there may be more where it found nothing.
+    One look reads at most `SCAN` commits; there may be more where it found nothing. Refused with
+    `NotFound` where `before` is not here.
 
     Args:
         before: a commit; only what is older, None begins at the newest.
