@@ -37,7 +37,17 @@ Minutes = Annotated[int, Field(strict=True, ge=0, le=2**31)]
 Labels = Annotated[list[StrictStr], Field(max_length=LIST_LIMIT)]
 
 CALLS = frozenset(
-    ("parent", "depends_on", "id", "actor", "append_notes", "add_labels", "remove_labels", "token")
+    (
+        "parent",
+        "depends_on",
+        "id",
+        "actor",
+        "append_notes",
+        "add_labels",
+        "remove_labels",
+        "token",
+        "force",
+    )
 )
 """What of a request is about the request, not a field of the issue."""
 
@@ -108,6 +118,7 @@ class UpdateRequest(Fields):
     remove_labels: Labels = Field(default_factory=list)
     append_notes: StrictStr = ""
     token: Token | None = None
+    force: StrictBool = False
 
 
 class ActorRequest(Strict):

@@ -77,6 +77,7 @@ def update(
     pinned: Annotated[
         bool | None, Parameter(negative="--unpinned", help="Whether it stays, and is no work.")
     ] = None,
+    force: Force = False,
     token: Token = None,
     silent: Silent = False,
     by: By = ANYBODY,
@@ -116,6 +117,8 @@ def update(
     if not change:
         raise problem.usage("Nothing is to be changed", hint="beadflow issue update --help")
     body = {**change, "actor": by.name(where)}
+    if force:
+        body["force"] = True
     if token is not None:
         body["token"] = token
 
@@ -135,7 +138,7 @@ def close(
     where: Where = ANYWHERE,
     out: Given,
 ) -> int:
-    """Close issues. One that is blocked by an open issue is refused."""
+    """Close issues. One that is blocked, or that somebody else works on, is refused."""
     body: dict[str, Any] = {"actor": by.name(where), "reason": reason, "force": force}
     if token is not None:
         body["token"] = token

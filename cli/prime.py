@@ -17,7 +17,8 @@ you find as new ones: no to-do lists in files, nothing kept in your head.
    alone. Its `token` proves that. Exit code 8: nothing is ready. `beadflow ready` only looks.
 2. `beadflow issue show ID` has its texts, comments and what it depends on.
 3. Work. If it takes longer than half an hour: `beadflow issue heartbeat ID --token N`.
-4. `beadflow done ID -r "Completed"`, or `beadflow issue release ID` if you do not finish it.
+4. `beadflow done ID -r "Completed"`, or `beadflow issue release ID` if you do not finish it. Both
+   are refused to anybody else than who claimed it, by name or by `--token N`.
 
 Exit code 7 means that you lost: somebody else has the issue, it is blocked, or your claim ran out.
 Take another one; do not go on with that.

@@ -97,6 +97,9 @@ class UpdateIssue(Ask[Issue]):
         append_notes: a paragraph to add to the notes.
         expected: `updated_at` the caller last saw; with another one there it is refused with
             `IssueChanged`.
+        token: of the claim this relies on: refused with `StaleClaim` when it is not held any more.
+        force: change the status although that closes what is blocked, or somebody else's claim is
+            on the issue: without it and without a token refused with `Blocked`, `AlreadyClaimed`.
     """
 
     issue_id: str
@@ -107,11 +110,16 @@ class UpdateIssue(Ask[Issue]):
     append_notes: str = ""
     expected: str | None = None
     token: int | None = None
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseIssue(Ask[Issue]):
-    """Close it; closing a closed one again is no error. Refused with `Blocked` unless forced."""
+    """Close it; closing a closed one again is no error.
+
+    Unless forced, refused with `Blocked`, and with `AlreadyClaimed` where somebody else's claim is
+    on it and no token is given.
+    """
 
     issue_id: str
     actor: str

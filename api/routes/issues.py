@@ -108,6 +108,7 @@ def routes(doors: Doors) -> Blueprint:
                 append_notes=body.append_notes,
                 expected=expected(request),
                 token=body.token,
+                force=body.force,
             )
         )
 

@@ -69,9 +69,20 @@ WRITES: list[tuple[list[str], str, dict[str, Any]]] = [
         {"add_labels": ["a"], "remove_labels": ["b", "c"], "append_notes": "n"},
     ),
     (
-        ["update", "bd-1", "--metadata", '{"a": 1}', "--pinned", "-e", "30", "--token", "4"],
+        [
+            "update",
+            "bd-1",
+            "--force",
+            "--metadata",
+            '{"a": 1}',
+            "--pinned",
+            "-e",
+            "30",
+            "--token",
+            "4",
+        ],
         f"PUT {ONE}",
-        {"metadata": {"a": 1}, "pinned": True, "estimated_minutes": 30, "token": 4},
+        {"force": True, "metadata": {"a": 1}, "pinned": True, "estimated_minutes": 30, "token": 4},
     ),
 ]
 

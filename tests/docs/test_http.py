@@ -35,7 +35,8 @@ METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "WS")
 DECLARING = [*(ROOT / "api").rglob("*.py")]
 DECLARING += [ROOT / "actors" / "errors.py", ROOT / "supervision" / "errors.py"]
 DECLARING += [
-    ROOT / "actors" / "issues" / name for name in ("verbs.py", "messages.py", "sync_messages.py")
+    ROOT / "actors" / "issues" / name
+    for name in ("verbs.py", "messages.py", "publishing/sync_messages.py")
 ]
 DECLARING += [
     ROOT / "actors" / "workflows" / name

@@ -218,6 +218,7 @@ class Editing:
             append_notes=fields.text("append_notes", message.append_notes),
             parent=parent,
             expected=None if expected is None else fields.known_time("expected", expected),
+            force=message.force,
         )
 
     def _until(self, until: object) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from actors.errors import Conflict, ValidationError
 from actors.issues import ids, issue
-from actors.issues.verbs import Blocked
+from actors.issues.verbs import AlreadyClaimed, Blocked
 from actors.issues.writing import blockers, dependencies, entries, fields, revision
 from actors.issues.writing.edits import (
     AddEdge,
@@ -29,7 +29,7 @@ from actors.issues.writing.edits import (
 )
 from actors.issues.writing.fence import require_token
 from actors.writer import Handler
-from storage.issues import jsonl, queries
+from storage.issues import instants, jsonl, leases, queries
 from storage.issues.jsonl import Row
 
 SHOWN: Final = 5
@@ -190,12 +190,28 @@ def edit_issue(conn: sqlite3.Connection, command: EditIssue) -> Edited:
     if not isinstance(command.edit, Restore):
         _refuse_deleted(before)
     after = _edited(conn, before, command)
+    if command.token is None and after.get("status") != before.get("status"):
+        _refuse_claimed(conn, command)
     if after is before:
         return Edited(row=before, seq=queries.last_seq_of(conn, command.issue_id))
     stored, seq = entries.record(
         conn, before, after, at=command.at, actor=command.actor, request=command.request
     )
     return Edited(row=stored, seq=seq)
+
+
+def _refuse_claimed(conn: sqlite3.Connection, command: EditIssue) -> None:
+    """Refuse to end the work that somebody else is at."""
+    if not isinstance(command.edit, Close | SetFields) or command.edit.force:
+        return
+    lease = leases.get(conn, command.issue_id)
+    if lease is None or lease.holder == command.actor:
+        return
+    if instants.to_ns(lease.expires_at) > instants.to_ns(command.at):
+        raise AlreadyClaimed(
+            f"issue {command.issue_id} is claimed by {lease.holder} until {lease.expires_at}",
+            hint=f"leave it to {lease.holder}, or do it with force",
+        )
 
 
 def _edited(conn: sqlite3.Connection, row: Row, command: EditIssue) -> Row:
@@ -235,7 +251,7 @@ def _with_fields(conn: sqlite3.Connection, row: Row, edit: SetFields, command: E
     if "external_ref" in edit.fields:
         _check_reference(conn, after)
     if after.get("status") == "closed" != row.get("status"):
-        _guard(conn, row, force=False)
+        _guard(conn, row, force=edit.force)
     if after.get("issue_type") != row.get("issue_type"):
         _check_family(conn, after, row)
     return after if edit.parent is None else _moved(conn, after, edit.parent, command)

@@ -28,6 +28,7 @@ class SetFields:
     append_notes: str = ""
     parent: str | None = None
     expected: str | None = None
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

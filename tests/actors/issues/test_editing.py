@@ -14,6 +14,7 @@ from actors.issues.messages import Issue, IssueId, MintIssueId
 from actors.issues.publishing.publisher import PublisherSettings
 from actors.issues.verbs import (
     AddDependency,
+    AlreadyClaimed,
     Blocked,
     CloseIssue,
     CommentIssue,
@@ -26,6 +27,7 @@ from actors.issues.verbs import (
     RestoreIssue,
     UpdateIssue,
 )
+from actors.issues.writing.claims import TakeLease
 from actors.issues.writing.editing import Editing
 from storage.issues import jsonl, queries
 from storage.issues.jsonl import Row
@@ -692,3 +694,52 @@ async def test_a_deleted_issue_is_not_changed_but_restored(world: World) -> None
         assert (after.status, after.issue_type) == ("open", "bug")
         assert not [name for name in after.row if name.startswith(("deleted", "original"))]
         assert desk.edges(made) == [("blocks", other)]
+
+
+# --- what somebody else works on
+
+
+TOMORROW = "2026-03-02T00:00:00.000000Z"
+"""As leases write it."""
+
+
+def claimed(world: World, holder: str, *, until: str = TOMORROW) -> int:
+    """Have somebody claim x-1; answer the token."""
+    world.create("x-1")
+    lease = TakeLease(
+        issue_id="x-1",
+        holder=holder,
+        home="h",
+        at="2026-02-28T00:00:00.000000Z",
+        expires_at=until,
+        request="r",
+    )
+    return int(world.run(lease).lease.token)
+
+
+ENDING = [
+    CloseIssue(issue_id="x-1", actor="ann"),
+    UpdateIssue(issue_id="x-1", actor="ann", fields={"status": "closed"}),
+    UpdateIssue(issue_id="x-1", actor="ann", fields={"status": "open"}),
+]
+
+
+@pytest.mark.parametrize("message", ENDING, ids=repr)
+async def test_the_work_of_somebody_else_is_not_ended(world: World, message: Any) -> None:
+    claimed(world, "bob")
+    async with desk_of(world) as desk:
+        with pytest.raises(AlreadyClaimed, match="bob"):
+            await desk.run(message)
+        assert desk.row("x-1")["status"] == "in_progress"
+        assert (await desk.update("x-1", title="Another", priority=0)).priority == 0
+
+
+@pytest.mark.parametrize("message", ENDING, ids=repr)
+@pytest.mark.parametrize("how", ["holder", "token", "force", "run out"])
+async def test_who_may_end_work_ends_it(world: World, message: Any, how: str) -> None:
+    until = "2026-03-01T00:00:00.000000Z" if how == "run out" else TOMORROW
+    token = claimed(world, "ann" if how == "holder" else "bob", until=until)
+    given = {"token": {"token": token}, "force": {"force": True}}.get(how, {})
+    async with desk_of(world) as desk:
+        done = await desk.run(replace(message, **given))
+    assert done.status in {"closed", "open"}
