@@ -140,7 +140,8 @@ def error_object(problem: Problem) -> dict[str, Any]:
 
 def _error(problem: Problem) -> Text:
     text = Text.assemble(("error: ", "bold red"), printable.line(problem.message))
-    for error in problem.errors:
+    # What only repeats the sentence above, with the field's place in the request, is for programs.
+    for error in (each for each in problem.errors if not each.endswith(f": {problem.message}")):
         text.append(f"\n  {printable.line(error)}")
     if problem.hint:
         text.append("\nhint: ", "cyan").append(printable.line(problem.hint))

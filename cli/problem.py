@@ -7,12 +7,15 @@ returns its exit code. A Problem crashes nothing and never shows a traceback.
 
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from cli.exits import ExitCode, for_status
 
 _CLIENT_ERROR = 400
 _SERVER_ERROR = 500
+_PHRASES = frozenset({status.phrase for status in HTTPStatus} | {"Unprocessable Content"})
+"""HTTP's own titles, which say nothing to a person. A newer Python has another phrase for 422."""
 
 
 class Problem(Exception):  # noqa: N818 - the field's word (RFC 9457)
@@ -69,10 +72,12 @@ def from_answer(status: int, body: bytes) -> Problem:
     document = _document(body)
     if document is None:
         return _bare(status)
-    title = _text(document, "title") or f"The server answered {status}"
+    title, detail = _text(document, "title"), _text(document, "detail")
+    if title in _PHRASES and detail:
+        title, detail = detail, ""
     return Problem(
-        title,
-        _text(document, "detail"),
+        title or f"The server answered {status}",
+        detail,
         code=_text(document, "code") or f"http_{status}",
         exit_code=for_status(status, _text(document, "code")),
         hint=_text(document, "hint") or _server_hint(status, _text(document, "request_id")),

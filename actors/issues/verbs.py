@@ -35,7 +35,7 @@ class Blocked(Conflict):
     """The issue cannot be closed: the message names what holds it open."""
 
     code = "issue_blocked"
-    hint = "close the blockers first, or close it with force"
+    hint = "close the blockers first, or close it with --force"
 
 
 class DependencyCycle(Conflict):

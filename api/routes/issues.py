@@ -29,6 +29,7 @@ from api.issue_models import (
 )
 from api.keys import idempotency_key
 from api.models import NoQuery
+from api.pointers import sent_as
 from supervision import Ask, ask
 
 WRITE_DEADLINE_S = 30.0
@@ -67,7 +68,8 @@ def routes(doors: Doors) -> Blueprint:
             issue_id=body.id,
             key=idempotency_key(request) or "",
         )
-        return await told(message, 201)
+        with sent_as(issue_id="id"):
+            return await told(message, 201)
 
     @blueprint.get("")
     async def listing() -> dict[str, Any]:

@@ -26,6 +26,7 @@ from api.issue_models import (
     ReopenRequest,
 )
 from api.models import NoQuery
+from api.pointers import sent_as
 from api.routes.issues import WRITE_DEADLINE_S, answer
 from supervision import Ask, ask
 
@@ -72,15 +73,15 @@ def routes(doors: Doors) -> Blueprint:
     async def depend(issue_id: str) -> Response:
         read_query(request, NoQuery)
         body = await read_model(request, DependencyRequest)
-        return await told(
-            AddDependency(
-                issue_id=issue_id,
-                depends_on_id=body.depends_on,
-                actor=body.actor,
-                type=body.type,
-                metadata=body.metadata,
-            )
+        message = AddDependency(
+            issue_id=issue_id,
+            depends_on_id=body.depends_on,
+            actor=body.actor,
+            type=body.type,
+            metadata=body.metadata,
         )
+        with sent_as(depends_on_id="depends_on"):
+            return await told(message)
 
     @blueprint.delete("/dependencies/<other>")
     async def free(issue_id: str, other: str) -> Response:

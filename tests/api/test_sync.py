@@ -53,3 +53,8 @@ def test_a_commit_that_is_not_here_does_not_go_on(shared: SharedSite) -> None:
     answer = shared.call("GET", f"{ISSUES}/{made}/history?before={'1' * 40}")
     refused(answer, 404, "not_found")
     assert "1" * 40 in answer.json()["detail"]
+
+
+def test_an_unknown_remote_has_a_hint_that_helps(shared: SharedSite) -> None:
+    answer = refused(post(shared, f"{ISSUES}/sync", remote="nowhere"), 409, "no_remote")
+    assert "git remote" in answer["hint"]

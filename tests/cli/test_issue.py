@@ -129,7 +129,7 @@ def test_of_several_issues_each_is_done_and_what_is_refused_is_told(
     ran = beadflow("issue", "close", "bd-1", "bd-2", "bd-3", "bd-1")
     assert ran.code == 7
     assert "bd-2  P1  closed" in ran.out
-    assert "bd-1 was refused:\nerror: Conflict: by bd-9\nhint: force it" in ran.err
+    assert "bd-1 was refused:\nerror: by bd-9\nhint: force it" in ran.err
     assert "bd-3 was refused:" in ran.err
     assert len(at.seen) == 3
     ran = beadflow("issue", "close", "bd-1", "bd-2", "--json")

@@ -4,6 +4,7 @@ import pytest
 
 from cli import problem
 from cli.exits import ExitCode
+from cli.output import Output, error_object
 
 
 def document(**fields: object) -> bytes:
@@ -15,7 +16,7 @@ def test_a_problem_document_keeps_its_words_its_code_and_its_hint() -> None:
         409, document(title="Conflict", detail="taken", code="claimed", hint="wait", retryable=True)
     )
     assert (read.message, read.code, read.hint, read.retryable) == (
-        "Conflict: taken",
+        "taken",
         "claimed",
         "wait",
         True,
@@ -72,3 +73,14 @@ def test_a_server_error_points_to_the_log_with_its_request_id() -> None:
 
 def test_every_exit_code_has_a_meaning() -> None:
     assert all(code.meaning for code in ExitCode)
+
+
+def test_a_field_s_error_that_repeats_the_refusal_is_for_programs_only(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    errors = [{"pointer": "/due_at", "msg": "due_at is no time"}]
+    body = document(title="Unprocessable Entity", detail="due_at is no time", errors=errors)
+    read = problem.from_answer(422, body)
+    Output().refuse(read)
+    assert capsys.readouterr().err == "error: due_at is no time\n"
+    assert error_object(read)["errors"] == ["/due_at: due_at is no time"]

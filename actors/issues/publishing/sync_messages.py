@@ -14,12 +14,14 @@ class SyncRefused(Refused):
     code = "sync_refused"
     status = 409
     retryable = False
+    hint = "read what the message says; `beadflow init` prepares a repository for its issues"
 
 
 class NoRemote(SyncRefused):
     """There is no such remote, or none can be chosen."""
 
     code = "no_remote"
+    hint = "name one that `git remote -v` lists, or add it: `git remote add NAME URL`"
 
 
 class RemoteUnavailable(SyncRefused):
@@ -28,12 +30,14 @@ class RemoteUnavailable(SyncRefused):
     code = "remote_unavailable"
     status = 503
     retryable = True
+    hint = "check its URL and your access with `git ls-remote NAME`, then sync again"
 
 
 class Unrelated(SyncRefused):
     """The remote's issues have no past in common with ours, although we have met it before."""
 
     code = "unrelated_histories"
+    hint = "check the remote's URL; to merge both all the same, sync with --allow-unrelated"
 
 
 class Contended(SyncRefused):
@@ -41,6 +45,7 @@ class Contended(SyncRefused):
 
     code = "sync_contended"
     retryable = True
+    hint = "sync again when there is less going on"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,7 +112,7 @@ class Editing:
         at, actor = self._now(), _actor(message.actor)
         given = fields.checked(message.fields, self._clock())
         title = fields.title(given.get("title", ""))
-        edges = tuple(self._edge(pair) for pair in message.depends_on)
+        edges = tuple(self._edge(pair, place) for place, pair in enumerate(message.depends_on))
         parent = None if message.parent is None else self._whole("parent", message.parent)
         explicit = message.issue_id is not None
         if message.issue_id is not None:
@@ -145,10 +145,10 @@ class Editing:
         )
         return issue.view((await write(self._writer, command)).row)
 
-    def _edge(self, pair: object) -> tuple[str, str]:
+    def _edge(self, pair: object, place: int) -> tuple[str, str]:
         match pair:
             case (str(kind), str(target)):
-                return kind, self._target(target)
+                return kind, self._target(target, f"depends_on.{place}.id")
         raise ValidationError(
             "depends_on lists pairs of a type and an id", field="depends_on", value=pair
         )
@@ -227,8 +227,8 @@ class Editing:
     def _whole(self, name: str, issue_id: object) -> str:
         return self._resolve(fields.filled(name, issue_id, most=fields.WORD_BYTES))
 
-    def _target(self, target: object) -> str:
-        named = fields.filled("depends_on_id", target, most=fields.WORD_BYTES)
+    def _target(self, target: object, name: str = "depends_on_id") -> str:
+        named = fields.filled(name, target, most=fields.WORD_BYTES)
         return named if dependencies.is_external(named) else self._resolve(named)
 
     def _end(self, target: object) -> str:

@@ -7,6 +7,7 @@ says what was carried out.
 
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from actors.errors import Conflict, ValidationError
@@ -48,18 +49,30 @@ def insert_issue(conn: sqlite3.Connection, command: InsertIssue) -> Edited:
     row = revision.born(command.fields, issue_id=issue_id, actor=command.actor, at=command.at)
     _check_words(conn, command.fields, command.types, command.statuses)
     _check_reference(conn, row)
+    # Nothing can lead to an id that was made just now.
+    follow = _follower(conn) if command.explicit else _nowhere
     edges = [] if parent is None else [(dependencies.PARENT_CHILD, parent["id"])]
-    for kind, target in (*edges, *command.depends_on):
-        made = dependencies.edge(
-            issue_id=issue_id, target=target, kind=kind, at=command.at, actor=command.actor
-        )
-        # Nothing can lead to an id that was made just now.
-        follow = _follower(conn) if command.explicit else _nowhere
-        row = dependencies.added(row, made, entries.find(conn, target), follow)
+    for place, (kind, target) in enumerate((*edges, *command.depends_on), -len(edges)):
+        with _placed(place):
+            made = dependencies.edge(
+                issue_id=issue_id, target=target, kind=kind, at=command.at, actor=command.actor
+            )
+            row = dependencies.added(row, made, entries.find(conn, target), follow)
     said = {"actor": command.actor, "key": command.key}
     said |= {"asked": command.asked} if command.asked else {}
     stored, seq = entries.record(conn, None, row, at=command.at, **said)
     return Edited(row=stored, seq=seq)
+
+
+@contextmanager
+def _placed(place: int) -> Iterator[None]:
+    """Name the field of a new issue's edge by its place in the list; -1 is the parent's."""
+    try:
+        yield
+    except ValidationError as err:
+        part = {"depends_on_id": "id"}.get(err.field, err.field)
+        err.field = f"depends_on.{place}.{part}" if place >= 0 else "parent"
+        raise
 
 
 def _require_same_request(conn: sqlite3.Connection, issue_id: str, command: InsertIssue) -> None:
@@ -210,7 +223,7 @@ def _refuse_claimed(conn: sqlite3.Connection, command: EditIssue) -> None:
     if instants.to_ns(lease.expires_at) > instants.to_ns(command.at):
         raise AlreadyClaimed(
             f"issue {command.issue_id} is claimed by {lease.holder} until {lease.expires_at}",
-            hint=f"leave it to {lease.holder}, or do it with force",
+            hint=f"leave it to {lease.holder}, or do it all the same with --force",
         )
 
 
@@ -326,7 +339,8 @@ def _guard(conn: sqlite3.Connection, row: Row, *, force: bool) -> None:
     if force:
         return
     if blockers.is_pinned(row):
-        raise Blocked(f"issue {issue_id} is pinned", hint="unpin it first, or close it with force")
+        hint = "unpin it first, or close it with --force"
+        raise Blocked(f"issue {issue_id} is pinned", hint=hint)
     held = blockers.blocking(
         row, lambda other: entries.find(conn, other), lambda other: _children(conn, other)
     )
@@ -372,7 +386,7 @@ def bury_issues(conn: sqlite3.Connection, command: BuryIssues) -> tuple[Row, ...
         named = _some([one["id"] for one in dependents])
         raise Conflict(
             f"issue {command.issue_id} cannot be deleted: {named} depend on it",
-            hint="delete these too (cascade), or remove their dependencies on it (force)",
+            hint="delete these too (--cascade), or take away their dependencies on it (--force)",
         )
     else:
         doomed = [row]
