@@ -67,6 +67,20 @@ def move(conn: sqlite3.Connection, issue_id: str, to: str) -> None:
     conn.execute(sql, {"old": issue_id, "new": to})
 
 
+def move_with_those_below(conn: sqlite3.Connection, issue_id: str, to: str) -> None:
+    """Have the leases of an issue and of all below it follow."""
+    below = {"first": f"{issue_id}.", "last": f"{issue_id}/"}  # "/" follows "." in ASCII
+    sql = "SELECT issue_id FROM leases WHERE issue_id > :first AND issue_id < :last"
+    for each in (issue_id, *(found for (found,) in conn.execute(sql, below).fetchall())):
+        move(conn, each, to + each[len(issue_id) :])
+
+
+def by_token(conn: sqlite3.Connection, token: int) -> Lease | None:
+    sql = "SELECT * FROM leases WHERE token = ?"
+    row = conn.execute(sql, (token,)).fetchone()
+    return _lease(row) if row is not None else None
+
+
 def get(conn: sqlite3.Connection, issue_id: str) -> Lease | None:
     """Return the lease of an issue, also one that has run out."""
     sql = "SELECT * FROM leases WHERE issue_id = ?"

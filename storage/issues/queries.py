@@ -182,6 +182,15 @@ def count_local(conn: sqlite3.Connection) -> int:
     return int(conn.execute("SELECT count(*) FROM issues WHERE local = 1").fetchone()[0])
 
 
+def local_ids(conn: sqlite3.Connection) -> list[str]:
+    return [issue_id for (issue_id,) in conn.execute("SELECT id FROM issues WHERE local = 1")]
+
+
+def changed_after(conn: sqlite3.Connection, seq: int) -> set[str]:
+    sql = "SELECT issue_id FROM journal NOT INDEXED WHERE seq > ?"
+    return {issue_id for (issue_id,) in conn.execute(sql, (seq,))}
+
+
 def all_ids(conn: sqlite3.Connection) -> list[str]:
     return [issue_id for (issue_id,) in conn.execute("SELECT id FROM issues ORDER BY id")]
 

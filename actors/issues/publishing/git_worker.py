@@ -182,6 +182,7 @@ class GitWorker(BlockingActor):
     def _merge(self, message: MergeCommit) -> Merged:
         with _read_transaction(self._conn):
             lines = queries.lines_by_id(self._conn)
+            seq = queries.last_seq(self._conn)
         with _as_refusal("merge with what was fetched"):
             repository = self._required()
             tip, theirs = repository.commit_at(), message.theirs
@@ -191,7 +192,7 @@ class GitWorker(BlockingActor):
             related = commits is None or bool(repository.merge_bases(*commits))
             if met.unread:
                 file.keep(self._path.with_name(file.QUARANTINE_NAME), met.unread)
-        return _merged(lines, met, related=related)
+        return _merged(lines, met, related=related, seq=seq)
 
     def _record_merge(self, message: RecordMerge) -> str:
         data = self._compose().data
@@ -285,12 +286,14 @@ class _Past:
         return self.repository.merge_bases(commit, *others)
 
 
-def _merged(lines: dict[str, str], met: Met, *, related: bool) -> Merged:
+def _merged(lines: dict[str, str], met: Met, *, related: bool, seq: int) -> Merged:
     incoming = list(meeting.changes(met.ours, met.merged))
     outgoing = list(meeting.changes(met.theirs, met.merged))
     return Merged(
         rows=tuple((name, lines.get(name), _line(met.merged.get(name))) for name, _ in incoming),
         related=related,
+        moved=tuple((one.old, one.new) for one in met.renamed if one.side == "ours"),
+        seq=seq,
         incoming=tuple(_listed(incoming, met.ours, met.merged)),
         outgoing=tuple(_listed(outgoing, met.theirs, met.merged)),
         incoming_count=len(incoming),

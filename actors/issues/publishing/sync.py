@@ -194,7 +194,8 @@ class IssueSync(Actor):
                 return merged
             at = instants.from_datetime(self._clock())
             try:
-                await write(self._writer, AdoptMerge(rows=merged.rows, at=at))
+                adopt = AdoptMerge(rows=merged.rows, at=at, moved=merged.moved, seq=merged.seq)
+                await write(self._writer, adopt)
             except Conflict as err:
                 log.info("merged anew", why=str(err))
                 continue

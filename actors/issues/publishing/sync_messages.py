@@ -183,10 +183,14 @@ class Merged:
     Args:
         rows: issues that change here: the id, the line it has here, the line it is to have.
         related: whether the two have a past in common; True where one side has none at all.
+        moved: issues of this clone that get another id: the old one and the new one, in order.
+        seq: the last change here that the merge saw.
     """
 
     rows: tuple[tuple[str, str | None, str | None], ...]
     related: bool
+    moved: tuple[tuple[str, str], ...]
+    seq: int
     incoming: tuple[Difference, ...]
     outgoing: tuple[Difference, ...]
     incoming_count: int
@@ -249,7 +253,11 @@ class AdoptMerge(Command[int]):
 
     Args:
         rows: id, the line the merge saw here, and the line it made.
+        moved: issues that get another id, as `Merged` has them: their claims, and what the merge
+            did not see (wisps, and changes after `seq`), follow them.
     """
 
     rows: tuple[tuple[str, str | None, str | None], ...]
     at: str
+    moved: tuple[tuple[str, str], ...] = ()
+    seq: int = 0

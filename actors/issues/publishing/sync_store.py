@@ -8,15 +8,30 @@ from actors.errors import Conflict
 from actors.issues.merging.collisions import different
 from actors.issues.publishing.meeting import settle
 from actors.issues.publishing.sync_messages import AdoptMerge
-from actors.issues.writing import entries
+from actors.issues.writing import entries, moving
 from actors.writer import Handler
-from storage.issues import jsonl, queries
+from storage.issues import jsonl, leases, queries
 from storage.issues.jsonl import Row
 
 
 def adopt_merge(conn: sqlite3.Connection, command: AdoptMerge) -> int:
-    adopted = (_adopt(conn, *row, command.at) for row in command.rows)
-    return sum(adopted)
+    made = {issue_id: line for issue_id, _, line in command.rows}
+    moved = [names for names in command.moved if _is_to_move(conn, names[0], made)]
+    for old, new in moved:
+        leases.move_with_those_below(conn, old, new)
+    adopted = sum([_adopt(conn, *row, command.at) for row in command.rows])
+    if moved:
+        seen = made.keys()
+        others = {*queries.local_ids(conn), *queries.changed_after(conn, command.seq)} - seen
+        for old, new in moved:
+            moving.follow(conn, {old: new}, others, command.at)
+    return adopted
+
+
+def _is_to_move(conn: sqlite3.Connection, old: str, made: Mapping[str, str | None]) -> bool:
+    """Whether the issue is not away yet: a command may come twice."""
+    here, there = _parsed(queries.get_line(conn, old)), _parsed(made.get(old))
+    return here is None or there is None or different(here, there)
 
 
 def _adopt(

@@ -17,6 +17,13 @@ def require_token(conn: sqlite3.Connection, issue_id: str, token: int) -> leases
     lease = leases.get(conn, issue_id)
     if lease is not None and lease.token == token:
         return lease
+    elsewhere = leases.by_token(conn, token)
+    if elsewhere is not None:
+        raise StaleClaim(
+            f"the claim {token} is not on issue {issue_id} but on {elsewhere.issue_id}",
+            hint=f"an issue whose id another clone's issue keeps gets a new one:"
+            f" go on with {elsewhere.issue_id}",
+        )
     since = (
         f"{lease.holder} has held it since {lease.claimed_at}"
         if lease is not None

@@ -9,7 +9,7 @@ For handlers of the issues' commands; inside the writer's transaction.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from actors.issues.merging.collisions import different, new_ids, with_ids
@@ -97,7 +97,25 @@ def move(conn: sqlite3.Connection, old: str, new: str, at: str) -> None:
     for issue_id in moved:
         _move_row(conn, issue_id, names, at)
     for issue_id in moved:
-        follow(conn, issue_id, names, at)
+        for line in queries.lines_naming(conn, issue_id):
+            _rename(conn, jsonl.parse(line), names, at)
+
+
+def follow(
+    conn: sqlite3.Connection, names: Mapping[str, str], issue_ids: Iterable[str], at: str
+) -> None:
+    """Have these issues follow others that got new ids: in what they refer to, and below them."""
+    for issue_id in sorted(issue_ids):
+        if row := entries.find(conn, issue_id):
+            _rename(conn, row, names, at)
+
+
+def _rename(conn: sqlite3.Connection, row: Row, names: Mapping[str, str], at: str) -> None:
+    after = with_ids(row, names)
+    if after["id"] != row["id"]:
+        _move_row(conn, row["id"], dict(names), at)
+    else:
+        entries.put_changed(conn, row, after, at)
 
 
 def _move_row(conn: sqlite3.Connection, old: str, names: dict[str, str], at: str) -> None:
@@ -121,10 +139,3 @@ def _move_row(conn: sqlite3.Connection, old: str, names: dict[str, str], at: str
     queries.append_journal(conn, old, "removed", detail=gone, base=None, at=at)
     came = entries.detail(there or {}, moved)
     queries.append_journal(conn, moved["id"], "adopted", detail=came, base=base, at=at)
-
-
-def follow(conn: sqlite3.Connection, old: str, names: Mapping[str, str], at: str) -> None:
-    """Have every issue here that refers to one by its old id refer to it by the new one."""
-    for line in queries.lines_naming(conn, old):
-        row = jsonl.parse(line)
-        entries.put_changed(conn, row, with_ids(row, names), at)

@@ -16,6 +16,7 @@ from actors.issues.publishing.sync import IssueSync
 from actors.issues.publishing.sync_messages import Synced, SyncIssues
 from actors.issues.publishing.sync_store import HANDLERS as SYNC_HANDLERS
 from actors.issues.store import HANDLERS
+from actors.issues.writing import claims
 from actors.stores import BEADS_SCHEMA
 from storage.database import open_writer
 from storage.issues import jsonl, queries
@@ -29,6 +30,9 @@ DEADLINE_S = 60.0
 NEVER_S = 1e6
 
 
+_HANDLERS = {**HANDLERS, **SYNC_HANDLERS, **claims.HANDLERS}
+
+
 class Writer(Actor):
     """Runs commands as the writer of beads.db does: in a transaction of their own."""
 
@@ -39,7 +43,7 @@ class Writer(Actor):
     async def on_receive(self, message: object) -> object:
         self._conn.execute("BEGIN IMMEDIATE")
         try:
-            answer = {**HANDLERS, **SYNC_HANDLERS}[type(message)](self._conn, message)
+            answer = _HANDLERS[type(message)](self._conn, message)
         except Refused:
             self._conn.execute("ROLLBACK")
             raise

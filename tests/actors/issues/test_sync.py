@@ -15,6 +15,10 @@ from actors.issues.publishing.sync_messages import (
     SyncRefused,
     Unrelated,
 )
+from actors.issues.verbs import StaleClaim
+from actors.issues.writing.claims import Held, RenewLease, TakeLease
+from storage.issues import jsonl, queries
+from storage.issues.jsonl import Row
 from tests.actors.issues.clones import all_opened, opened, remote_and_clones
 from tests.actors.issues.world import LATER, make
 from tests.storage.repositories import commit, git
@@ -110,6 +114,58 @@ async def test_a_renamed_issue_that_is_changed_meanwhile_is_renamed_with_its_cha
         ((_, new),) = told.renamed
         assert "comments" not in b.rows()["x-1.1"]
         assert [comment["text"] for comment in b.rows()[new]["comments"]] == ["about b"]
+
+
+@pytest.mark.parametrize("comes_late", [False, True], ids=["before", "while it merges"])
+async def test_claims_and_wisps_follow_an_issue_that_gets_another_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, comes_late: bool
+) -> None:
+    _, places = remote_and_clones(tmp_path, "a", "b")
+    original = sync.IssueSync._merge
+    async with all_opened(*places) as (a, b):
+        await a.run(CreateIssue(row=make("x-1.1", title="Of a", created_by="a")))
+        await b.run(CreateIssue(row=make("x-1.1", title="Of b", created_by="b")))
+        at, until = "2026-01-02T00:00:00.000000Z", "2026-01-03T00:00:00.000000Z"
+        claim = {"holder": "b", "home": "h", "at": at, "expires_at": until}
+        first = await b.run(TakeLease(issue_id="x-1.1", request="1", **claim))
+        needs = {"depends_on_id": "x-1.1", "type": "blocks", "created_at": LATER}
+        more: list[Row] = [
+            make("x-w") | {"ephemeral": True, "dependencies": [needs | {"issue_id": "x-w"}]},
+            make("x-1.1.1", title="Wisp below") | {"ephemeral": True},
+            make("x-1.1.2", title="Below"),
+            make("x-2") | {"dependencies": [needs | {"issue_id": "x-2"}]},
+        ]
+        below: list[Held] = []
+
+        async def make_more() -> None:
+            while more:
+                await b.run(CreateIssue(row=more.pop()))
+            below.append(await b.run(TakeLease(issue_id="x-1.1.2", request="2", **claim)))
+
+        async def slow(self: sync.IssueSync, *args: object) -> object:
+            merged = await original(self, *args)  # type: ignore[arg-type]
+            if not below:
+                await make_more()
+            return merged
+
+        if not comes_late:
+            await make_more()
+        await a.sync()
+        monkeypatch.setattr(sync.IssueSync, "_merge", slow)
+        ((_, new),) = (await b.sync()).renamed
+        for issue_id, held in ((new, first), (f"{new}.2", below[0])):
+            token = held.lease.token
+            kept = await b.run(RenewLease(issue_id=issue_id, token=token, expires_at=until))
+            assert (kept.lease.holder, kept.row["assignee"]) == ("b", "b")
+        with pytest.raises(StaleClaim, match=f"not on issue x-1.1 but on {new}"):
+            await b.run(RenewLease(issue_id="x-1.1", token=first.lease.token, expires_at=until))
+        assert b.rows()["x-1.1"]["title"] == "Of a"
+        for issue_id in ("x-w", "x-2"):
+            line = queries.get_line(b.conn, issue_id)
+            (edge,) = jsonl.parse(line or "")["dependencies"]
+            assert edge["depends_on_id"] == new
+        assert queries.local_ids(b.conn) == [f"{new}.1", "x-w"]
+        assert b.rows().keys() == {"x-1.1", new, f"{new}.2", "x-2"}
 
 
 async def test_of_several_merge_bases_the_bases_are_merged_first(tmp_path: Path) -> None:
