@@ -299,6 +299,7 @@ class _Parts:
             files=self._name("git_worker"),
             settings=settings,
             database=self._world.data.beads_db,
+            path=self._world.repo / PUBLISHED,
             clock=self._world.clock,
         )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NewType
 
 from actors.writer import Command
+from storage.issues.file import Stamp
 from storage.issues.jsonl import Row
 from supervision import Ask, Refused
 
@@ -313,8 +314,8 @@ class CompareFile(Ask[Outside]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InstallFile(Ask[bool]):
-    """Put the file in its place; False, and nothing done, when it is not the expected one."""
+class InstallFile(Ask[Stamp | None]):
+    """Put the file in its place; None, and nothing done, when it is not the expected one."""
 
     data: bytes
     expected_sha256: str | None

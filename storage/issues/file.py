@@ -9,6 +9,7 @@ Blocking; called by the Git worker's thread and by offline commands.
 import contextlib
 import hashlib
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,6 +21,10 @@ PUBLISHED = Path(".beads", "issues.jsonl")
 QUARANTINE_NAME = "issues.quarantine.jsonl"
 _TEMPORARY = ".{}.beadflow-tmp"
 _MODE = 0o644
+
+
+Stamp = tuple[int, int, int]
+"""When a file was written last, in nanoseconds, how long it is, and its inode."""
 
 
 class FileChangedError(Exception):
@@ -52,11 +57,27 @@ def present_sha256(path: Path) -> str | None:
     return None if data is None else sha256_of(data)
 
 
-def replace(path: Path, data: bytes, *, expected_sha256: str | None) -> None:
+def stamp(path: Path) -> Stamp | None:
+    """Return what tells without reading whether the file was written.
+
+    None where there is none, or what is there is no file or cannot be looked at.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return _stamp_of(found) if stat.S_ISREG(found.st_mode) else None
+
+
+def _stamp_of(found: os.stat_result) -> Stamp:
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def replace(path: Path, data: bytes, *, expected_sha256: str | None) -> Stamp:
     """Put `data` in the place of the file whose hash the caller saw (None: there was none).
 
-    When it returns, the new content survives a power cut. A link is followed, so that the file it
-    leads to is replaced and the link stays.
+    Returns the stamp of what it wrote. When it returns, the new content survives a power cut. A
+    link is followed, so that the file it leads to is replaced and the link stays.
 
     Raises:
         FileChangedError: the file is not the expected one.
@@ -69,7 +90,7 @@ def replace(path: Path, data: bytes, *, expected_sha256: str | None) -> None:
     _make_directory(target.parent)
     temporary = target.with_name(_TEMPORARY.format(target.name))
     try:
-        _write_durably(temporary, data, _mode_of(target))
+        written = _write_durably(temporary, data, _mode_of(target))
         # The kernel's stamps tell a write within one tick of its clock (4 ms) only by its size;
         # the fsync above takes longer than that tick.
         if _signature(target) != signature:
@@ -80,6 +101,7 @@ def replace(path: Path, data: bytes, *, expected_sha256: str | None) -> None:
             temporary.unlink()
         raise
     _sync_directory(target.parent)
+    return written
 
 
 def keep(path: Path, lines: Iterable[bytes]) -> int:
@@ -97,7 +119,7 @@ def keep(path: Path, lines: Iterable[bytes]) -> int:
     return len(fresh)
 
 
-def _write_durably(path: Path, data: bytes, mode: int) -> None:
+def _write_durably(path: Path, data: bytes, mode: int) -> Stamp:
     # A leftover of a crash is ours and is overwritten; a link laid in its place is not followed.
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(path, flags, mode), "wb") as file:
@@ -105,6 +127,7 @@ def _write_durably(path: Path, data: bytes, mode: int) -> None:
         file.flush()
         os.fchmod(file.fileno(), mode)
         os.fsync(file.fileno())
+        return _stamp_of(os.fstat(file.fileno()))
 
 
 def _mode_of(path: Path) -> int:

@@ -156,13 +156,11 @@ class GitWorker(BlockingActor):
             conflict_markers=len(side.loaded.conflict_markers),
         )
 
-    def _install(self, message: InstallFile) -> bool:
-        with _as_refusal(f"write {self._path}"):
-            try:
-                file.replace(self._path, message.data, expected_sha256=message.expected_sha256)
-            except file.FileChangedError:
-                return False
-        return True
+    def _install(self, message: InstallFile) -> file.Stamp | None:
+        expected = message.expected_sha256
+        with _as_refusal(f"write {self._path}"), suppress(file.FileChangedError):
+            return file.replace(self._path, message.data, expected_sha256=expected)
+        return None
 
     def _record(self) -> Recorded:
         with _as_refusal("record the issues in Git"):

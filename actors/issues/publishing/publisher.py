@@ -4,6 +4,9 @@ A flush reads the rows and the last change in one transaction, takes in what oth
 file meanwhile, commits its intent, replaces the file, and commits that it did. Cut off anywhere,
 the next one finds in the file's hash how far it got (`adoption.py`).
 
+The file is looked at once a second, too. One that somebody else wrote is taken in by a flush, as
+soon as it rests: while it is still growing, half of it would be read, and the rest replaced.
+
 Changes are gathered for a moment before a flush, longer when the last one was expensive. Nothing
 that was acknowledged depends on a flush, and no flush on Git: recordings come at intervals, at the
 end of a workflow and at stop, and one that fails waits for the next interval.
@@ -35,7 +38,8 @@ from actors.issues.messages import (
 from actors.issues.publishing.adoption import ask_files, take_in
 from actors.writer import write
 from storage.inline import open_inline
-from storage.issues import queries
+from storage.issues import file, queries
+from storage.issues.file import Stamp
 from supervision import Actor, Named, Refused
 
 ATTEMPTS: Final = 5
@@ -43,6 +47,9 @@ ATTEMPTS: Final = 5
 COST_FACTOR: Final = 3.0
 """Pause per second of the last flush: a quarter of the time at most goes into flushing. A flush of
 up to 0.25 s is still over within a second of its change."""
+
+LOOK_S: Final = 1.0
+"""Between two looks at the file: its stamp alone, one call of the system."""
 
 log = structlog.get_logger("beadflow.issues")
 
@@ -76,6 +83,7 @@ class IssuePublisher(Actor):
         writer: the writer of beads.db.
         files: the Git worker.
         database: beads.db.
+        path: the published file.
     """
 
     def __init__(
@@ -84,6 +92,7 @@ class IssuePublisher(Actor):
         writer: Named,
         files: Named,
         database: Path,
+        path: Path,
         settings: PublisherSettings | None = None,
         clock: Clock = system_clock,
     ) -> None:
@@ -91,6 +100,8 @@ class IssuePublisher(Actor):
         self._writer = writer
         self._files = files
         self._database = database
+        self._path = path
+        self._seen: Stamp | None = None
         self._settings = settings or PublisherSettings()
         self._clock = clock
         self._pause_s = self._settings.debounce_s
@@ -104,6 +115,7 @@ class IssuePublisher(Actor):
     async def on_start(self) -> None:
         self._conn = open_inline(self._database)
         self.spawn(self._keep_published)
+        self.spawn(self._keep_looking)
         if self._settings.record:
             self._unrecorded.set()  # what the ref holds is not known yet
             self.spawn(self._keep_recorded)
@@ -151,6 +163,16 @@ class IssuePublisher(Actor):
             self._wanted = trio.Event()
             self._look()
 
+    async def _keep_looking(self) -> None:
+        """Flush when others have written the file. One that is not there waits for a change."""
+        before = self._seen
+        while True:
+            await trio.sleep(LOOK_S)
+            found = file.stamp(self._path)
+            if found is not None and found == before and found != self._seen:
+                await self._flush_or_wait()
+            before = found
+
     async def _flush_or_wait(self) -> None:
         try:
             await self._flush()
@@ -170,6 +192,7 @@ class IssuePublisher(Actor):
 
     async def _try_flush(self) -> Flushed | None:
         """Make one attempt; None when somebody else's write came in between."""
+        seen = file.stamp(self._path)  # before it is read: what comes after is looked at again
         composed = await ask_files(self._files, ComposeFile())
         done = Flushed(seq=composed.seq, sha256=composed.sha256)
         if not _is_there(composed):
@@ -177,11 +200,13 @@ class IssuePublisher(Actor):
                 return None
             await write(self._writer, MarkFlushIntent(seq=done.seq, sha256=done.sha256))
             install = InstallFile(data=composed.data, expected_sha256=composed.present_sha256)
-            if not await ask_files(self._files, install):
+            seen = await ask_files(self._files, install)
+            if seen is None:
                 return None
             self._unrecorded.set()
         if composed.flushed_sha256 != done.sha256 or self._is_behind():
             await write(self._writer, MarkFlushed(seq=done.seq, sha256=done.sha256))
+        self._seen = seen
         return done
 
     async def _keep_recorded(self) -> None:

@@ -127,6 +127,7 @@ async def opened(place: Path, *, mode: str = "ref", seed: int = 0) -> AsyncItera
                 writer=writer,
                 files=files,
                 database=database,
+                path=path,
                 settings=settings,
                 clock=fixed_clock,
             ),

@@ -86,6 +86,61 @@ async def test_it_is_quiet_when_nothing_changes(world: World, autojump_clock: Mo
         assert world.asked == []
 
 
+async def test_what_others_wrote_into_the_file_is_taken_in_while_nothing_else_happens(
+    world: World, autojump_clock: MockClock
+) -> None:
+    world.create()
+    async with world.running(SETTINGS):
+        await trio.sleep(10)
+        world.write_outside(make(), make("x-2", title="Theirs"))
+        await trio.sleep(2.5)
+        assert world.row("x-2")["title"] == "Theirs"
+        world.path.unlink()
+        world.write_outside(make(), make("x-2"), make("x-3"))
+        await trio.sleep(2.5)
+        assert world.holds("x-3")
+
+
+async def test_a_file_that_is_taken_in_is_read_once(
+    world: World, autojump_clock: MockClock
+) -> None:
+    async with world.running(SETTINGS):
+        await trio.sleep(10)
+        world.asked.clear()
+        world.write_outside(make())
+        await trio.sleep(3600)
+        assert world.asked == ["ComposeFile", "CompareFile", "ComposeFile"]
+
+
+async def test_a_file_that_somebody_is_still_writing_is_left_until_it_rests(
+    world: World, autojump_clock: MockClock
+) -> None:
+    async with world.running(SETTINGS):
+        await trio.sleep(1.5)
+        world.asked.clear()
+        for number in range(1, 10):
+            world.write_outside(*(make(f"x-{each}") for each in range(number)))
+            await trio.sleep(1)
+        assert world.asked == []
+        await trio.sleep(2)
+        assert len(queries.all_ids(world.conn)) == 9
+
+
+async def test_a_file_that_is_not_there_is_not_looked_for_until_a_change(
+    world: World, autojump_clock: MockClock
+) -> None:
+    world.create()
+    async with world.running(SETTINGS) as system:
+        await trio.sleep(10)
+        world.asked.clear()
+        world.path.unlink()
+        await trio.sleep(3600)
+        assert world.asked == []
+        await change(system, "a")
+        await trio.sleep(1)
+        assert world.published()["x-1"]["labels"] == ["a"]
+
+
 async def test_a_flush_that_was_asked_for_is_not_made_again_after_the_pause(
     world: World, autojump_clock: MockClock
 ) -> None:

@@ -114,6 +114,7 @@ async def running(
                 writer=writer,
                 files=files,
                 database=database,
+                path=root / ".beads" / "issues.jsonl",
                 settings=PublisherSettings(debounce_s=0, record=False),
             ),
         }

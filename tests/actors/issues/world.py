@@ -124,6 +124,7 @@ class World:
                     writer=system.named("beads_writer"),
                     files=system.named("git_worker"),
                     database=self.database,
+                    path=self.path,
                     settings=settings,
                     clock=fixed_clock,
                 ),
