@@ -36,7 +36,7 @@ from storage.exchange import is_unfinished, refuse_unfinished
 from storage.home import DataDir
 from storage.integrity import Finding, inspect
 from storage.invariants import broken, stranded
-from storage.issues.file import PUBLISHED
+from storage.issues.file import PUBLISHED, QUARANTINE_NAME, count_kept
 from storage.manifest import Manifest
 from storage.migrate import Applied, migrate, undoable
 from storage.migrate import rollback as undo
@@ -112,6 +112,7 @@ def status_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
             "restore_unfinished": is_unfinished(data.path),
             "databases": found,
             "put_aside": aside,
+            "lines_set_aside": count_kept(_published(data, repo)),
         }
         out.envelope("db.status", shown)
     else:
@@ -120,6 +121,7 @@ def status_(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
         out.fields({"data": str(data.path), "held by": inventory.holder_words(data.read_holder())})
     for one in aside:
         out.note(inventory.aside_words(one), "yellow")
+    _note_kept(data, repo, out)
     problems = _problems(data, found)
     for problem in problems:
         out.note(problem, "red")
@@ -142,6 +144,7 @@ def check(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
         out.envelope("db.check", [_finding_fields(finding) for finding in found])
     else:
         out.table(_FINDING_COLUMNS, [(f.database, f.table, f.place, f.what) for f in found])
+    _note_kept(data, repo, out)
     if not found:
         out.note("nothing is wrong")
         _note_copy(data, out)
@@ -376,6 +379,19 @@ def _note_copy(data: DataDir, out: Output) -> None:
         refuse_copy(data)
     except RepositoryCopied as err:
         out.note(str(err), "yellow")
+
+
+def _note_kept(data: DataDir, repo: Path | None, out: Output) -> None:
+    """That lines of the issues' file wait for somebody to look at them."""
+    published = _published(data, repo)
+    if many := count_kept(published):
+        lines = "1 line" if many == 1 else f"{many} lines"
+        side_file = published.with_name(QUARANTINE_NAME)
+        out.note(
+            f"{lines} of {PUBLISHED} could not be read and lie in {side_file}; put what is worth"
+            " keeping back into the file, and remove the rest",
+            "yellow",
+        )
 
 
 def _findings(directory: Path) -> tuple[list[Finding], list[Finding]]:

@@ -12,6 +12,7 @@ import contextlib
 import json
 import queue
 import random
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -28,7 +29,7 @@ from actors.telemetry import Meters
 from actors.tree import World, issues_tree, reading_tree
 from actors.workflows.definition import Definitions
 from api.app import create_app
-from cli import problem
+from cli import printable, problem
 from cli.client import Params
 from cli.exits import ExitCode
 from cli.holding import acquired
@@ -40,7 +41,7 @@ from storage.databases import databases
 from storage.errors import StoreLocked
 from storage.exchange import refuse_unfinished
 from storage.issues import queries
-from storage.issues.file import PUBLISHED, present_sha256
+from storage.issues.file import PUBLISHED, QUARANTINE_NAME, count_kept, present_sha256
 from storage.migrate import applied
 from supervision import (
     ActorDeadError,
@@ -133,7 +134,7 @@ def writing(
     if not acquired(where.data, served=served, patience_s=patience_s):
         yield None
         return
-    with contextlib.closing(_Releasing(where)), _running(where, writes=True) as local:
+    with _taking_in(where) as local:
         yield local
 
 
@@ -148,7 +149,7 @@ def reading(repo: Path | None, data_dir: Path | None) -> Iterator[Local | None]:
         yield None
         return
     if not _is_current(where, published) and _held_if_free(where):
-        with contextlib.closing(_Releasing(where)), _running(where, writes=True) as local:
+        with _taking_in(where) as local:
             yield local
         return
     refuse_incomplete(where.data.path)
@@ -173,6 +174,29 @@ def _held_if_free(where: Place) -> bool:
         return acquired(where.data, served=lambda: False, patience_s=TAKE_IN_S)
     except StoreLocked:
         return False
+
+
+@contextmanager
+def _taking_in(where: Place) -> Iterator[Local]:
+    """The system, with the lock that is held; tells what it found to be no issues in the file."""
+    published = where.repo / PUBLISHED
+    before = count_kept(published)
+    with contextlib.closing(_Releasing(where)):
+        try:
+            with _running(where, writes=True) as local:
+                yield local
+        finally:
+            if many := count_kept(published) - before:
+                _tell_of_kept(many, published.with_name(QUARANTINE_NAME))
+
+
+def _tell_of_kept(many: int, side_file: Path) -> None:
+    lines = "1 line" if many == 1 else f"{many} lines"
+    were = "was" if many == 1 else "were"
+    sys.stderr.write(
+        f"{lines} of {PUBLISHED} could not be read and {were} set aside"
+        f" in {printable.line(str(side_file))}\n"
+    )
 
 
 class _Releasing:

@@ -119,6 +119,18 @@ def keep(path: Path, lines: Iterable[bytes]) -> int:
     return len(fresh)
 
 
+def count_kept(path: Path) -> int:
+    """Return how many lines of a published file lie in the side file beside it.
+
+    None can be counted where the side file cannot be read.
+    """
+    try:
+        data = read(path.with_name(QUARANTINE_NAME))
+    except OSError:
+        return 0
+    return sum(bool(line.strip()) for line in (data or b"").split(b"\n"))
+
+
 def _write_durably(path: Path, data: bytes, mode: int) -> Stamp:
     # A leftover of a crash is ours and is overwritten; a link laid in its place is not followed.
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC

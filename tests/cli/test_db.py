@@ -219,6 +219,21 @@ def test_check_is_silent_about_a_whole_set(home: Path, beadflow: Run) -> None:
     assert "nothing is wrong" in ran.err
 
 
+def test_status_and_check_count_the_lines_that_were_set_aside(
+    home: Path, repo: Path, beadflow: Run
+) -> None:
+    beadflow("db", "migrate")
+    assert beadflow("db", "status", "-o", "json").json["data"]["lines_set_aside"] == 0
+    kept = repo / ".beads" / "issues.quarantine.jsonl"
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_bytes(b'{"id":"x-1","tit\n\n\xff\xfe')
+    for command in ("status", "check"):
+        ran = beadflow("db", command)
+        assert ran.code == 0
+        assert f"2 lines of .beads/issues.jsonl could not be read and lie in {kept}" in ran.err
+    assert beadflow("db", "status", "-o", "json").json["data"]["lines_set_aside"] == 2
+
+
 def test_check_lists_what_rows_contradict(home: Path, beadflow: Run) -> None:
     with closing(open_writer(home / "tempolite.db")) as connection:
         connection.execute("DELETE FROM history WHERE seq = 2")

@@ -61,6 +61,21 @@ def test_an_issue_is_in_the_published_file_when_the_command_ends(
     assert DataDir.resolve(repo).read_holder() is None
 
 
+@pytest.mark.parametrize("command", [("list",), ("create", "Another")], ids=lambda one: one[0])
+def test_lines_that_are_no_issues_are_told_once(
+    beadflow: Run, create: Callable[..., str], repo: Path, command: tuple[str, ...]
+) -> None:
+    create("Fix the login")
+    with (repo / ".beads" / "issues.jsonl").open("a") as file:
+        file.write('{"id":"x-1","tit\nno issue\n')
+    ran = beadflow("issue", *command)
+    kept = repo / ".beads" / "issues.quarantine.jsonl"
+    told = f"2 lines of .beads/issues.jsonl could not be read and were set aside in {kept}\n"
+    assert (ran.code, ran.err) == (0, told)
+    again = beadflow("issue", *command)
+    assert (again.code, again.err) == (0, "")
+
+
 def test_the_way_of_an_issue_from_ready_to_done(
     beadflow: Run, create: Callable[..., str], repo: Path
 ) -> None:

@@ -21,6 +21,7 @@ from actors.issues.messages import (
 )
 from actors.writer import write
 from storage.issues import instants
+from storage.issues.file import QUARANTINE_NAME
 from supervision import ActorDeadError, ActorRestarting, Ask, AskTimeout, Named, ask
 
 T = TypeVar("T")
@@ -57,6 +58,12 @@ async def take_in(composed: Composed, *, writer: Named, files: Named, clock: Clo
         duplicates=outside.duplicates,
         conflict_markers=outside.conflict_markers,
     )
+    if outside.quarantined:
+        log.warning(
+            "lines of the published file could not be read and were set aside",
+            lines=outside.quarantined,
+            kept_in=QUARANTINE_NAME,
+        )
     return True
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+import structlog
 import trio
 from trio.testing import MockClock
 
@@ -110,6 +111,18 @@ async def test_a_file_that_is_taken_in_is_read_once(
         world.write_outside(make())
         await trio.sleep(3600)
         assert world.asked == ["ComposeFile", "CompareFile", "ComposeFile"]
+
+
+async def test_a_warning_tells_of_lines_that_are_no_issues(
+    world: World, autojump_clock: MockClock
+) -> None:
+    async with world.running(SETTINGS):
+        world.write_outside(make())
+        world.path.write_bytes(world.path.read_bytes() + b"no issue\n")
+        with structlog.testing.capture_logs() as logs:
+            await trio.sleep(3)
+    (warned,) = (each for each in logs if each["log_level"] == "warning")
+    assert (warned["lines"], warned["kept_in"]) == (1, "issues.quarantine.jsonl")
 
 
 async def test_a_file_that_somebody_is_still_writing_is_left_until_it_rests(
