@@ -51,10 +51,15 @@ class QueryTimes(Collector):
             times.numbers[bisect_left(_BOUNDS_S, seconds)] += number
             times.seconds += seconds * number
 
+    def describe(self) -> list[HistogramMetricFamily]:
+        return [self._family()]
+
+    def _family(self) -> HistogramMetricFamily:
+        labels = ("database", "operation")
+        return HistogramMetricFamily(self._name, self._documentation, labels=labels)
+
     def collect(self) -> Iterator[HistogramMetricFamily]:
-        family = HistogramMetricFamily(
-            self._name, self._documentation, labels=("database", "operation")
-        )
+        family = self._family()
         with self._lock:
             for (database, operation), times in self._times.items():
                 below = 0

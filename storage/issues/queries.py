@@ -178,6 +178,12 @@ def shared_line(conn: sqlite3.Connection, issue_id: str) -> str | None:
     return _text(conn.execute("SELECT line FROM issues WHERE id = ? AND local = 0", (issue_id,)))
 
 
+def is_local(conn: sqlite3.Connection, issue_id: str) -> bool:
+    """Return whether an issue is here and is not published."""
+    sql = "SELECT EXISTS (SELECT 1 FROM issues WHERE id = ? AND local = 1)"
+    return bool(conn.execute(sql, (issue_id,)).fetchone()[0])
+
+
 def count_local(conn: sqlite3.Connection) -> int:
     return int(conn.execute("SELECT count(*) FROM issues WHERE local = 1").fetchone()[0])
 

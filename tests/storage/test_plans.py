@@ -185,6 +185,7 @@ CALLS: dict[str, Arguments] = {
     "issues.last_applied": ((), {}),
     "issues.advance_cursor": (("c", 1), {}),
     "issues.local_ids": ((), {}),
+    "issues.is_local": (("x-1",), {}),
     "issues.changed_after": ((0,), {}),
     "issues.leases.move": (("x-1", "x-2"), {}),
     "issues.leases.move_with_those_below": (("x-1", "x-2"), {}),

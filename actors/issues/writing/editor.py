@@ -6,7 +6,7 @@ says what was carried out.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -52,12 +52,16 @@ def insert_issue(conn: sqlite3.Connection, command: InsertIssue) -> Edited:
     # Nothing can lead to an id that was made just now.
     follow = _follower(conn) if command.explicit else _nowhere
     edges = [] if parent is None else [(dependencies.PARENT_CHILD, parent["id"])]
+    if _is_below_wisp(conn, issue_id, (*edges, *command.depends_on)):
+        row = row | {"ephemeral": True}
     for place, (kind, target) in enumerate((*edges, *command.depends_on), -len(edges)):
         with _placed(place):
             made = dependencies.edge(
                 issue_id=issue_id, target=target, kind=kind, at=command.at, actor=command.actor
             )
             row = dependencies.added(row, made, entries.find(conn, target), follow)
+    if not row.get("ephemeral"):
+        _refuse_wisps(conn, issue_id, dependencies.edges_of(row))
     said = {"actor": command.actor, "key": command.key}
     said |= {"asked": command.asked} if command.asked else {}
     stored, seq = entries.record(conn, None, row, at=command.at, **said)
@@ -82,6 +86,32 @@ def _require_same_request(conn: sqlite3.Connection, issue_id: str, command: Inse
             f"this idempotency key created issue {issue_id} with another request",
             hint="use a new idempotency key for a new request",
         )
+
+
+def _is_below_wisp(
+    conn: sqlite3.Connection, issue_id: str, edges: Iterable[tuple[str, str]]
+) -> bool:
+    """Whether a new issue is a child of one that is not published, and so is not either."""
+    above = [target for kind, target in edges if kind == dependencies.PARENT_CHILD]
+    return any(queries.is_local(conn, one) for one in (*above, ids.parent_of(issue_id) or ""))
+
+
+def _refuse_wisps(conn: sqlite3.Connection, issue_id: str, edges: Iterable[Row]) -> None:
+    """Refuse a published issue what only this database knows: other clones would miss it.
+
+    Raises:
+        ValidationError: it would depend on a wisp.
+    """
+    for one in edges:
+        target = one["depends_on_id"]
+        if queries.is_local(conn, target):
+            raise ValidationError(
+                f"issue {issue_id} is published and cannot depend on {target}, a wisp, which is"
+                " in no other clone",
+                field="depends_on_id",
+                value=target,
+                hint=f"keep {target} first: set its `ephemeral` to false",
+            )
 
 
 def _parent(conn: sqlite3.Connection, issue_id: str) -> Row:
@@ -267,7 +297,17 @@ def _with_fields(conn: sqlite3.Connection, row: Row, edit: SetFields, command: E
         _guard(conn, row, force=edit.force)
     if after.get("issue_type") != row.get("issue_type"):
         _check_family(conn, after, row)
-    return after if edit.parent is None else _moved(conn, after, edit.parent, command)
+    if edit.parent is not None:
+        after = _moved(conn, after, edit.parent, command)
+    if not (after.get("ephemeral") and queries.is_local(conn, row["id"])):
+        _refuse_wisps(conn, row["id"], _new_edges(conn, row, after))
+    return after
+
+
+def _new_edges(conn: sqlite3.Connection, row: Row, after: Row) -> list[Row]:
+    """Return the edges of a row that others have not seen yet: all those of a wisp that is kept."""
+    known = [] if queries.is_local(conn, row["id"]) else dependencies.edges_of(row)
+    return [one for one in dependencies.edges_of(after) if one not in known]
 
 
 def _check_family(conn: sqlite3.Connection, after: Row, before: Row) -> None:
@@ -302,6 +342,8 @@ def _moved(conn: sqlite3.Connection, row: Row, parent: str, command: EditIssue) 
 def _linked(conn: sqlite3.Connection, row: Row, made: Row, at: str) -> Row:
     target = entries.find(conn, made["depends_on_id"])
     after = dependencies.added(row, made, target, _follower(conn, row))
+    if after is not row and not queries.is_local(conn, row["id"]):
+        _refuse_wisps(conn, row["id"], [made])
     return row if after is row else issue.touched(after, at)
 
 
