@@ -16,6 +16,7 @@ from cli.client import Params
 from cli.discovery import Where
 from cli.exits import ExitCode
 from cli.problem import Problem
+from storage.home import DataDir
 
 ISSUES: Final = "/api/v1/issues"
 PATIENCE_S: Final = 15.0
@@ -66,6 +67,9 @@ def _local() -> _Local:
 class Nothing:
     """Answers where nothing was ever stored: lists are empty, and there is nothing to show."""
 
+    def __init__(self, looked_in: Path) -> None:
+        self.looked_in = looked_in
+
     def get(self, path: str, params: Params | None = None) -> dict[str, Any]:
         del params
         if path in _LISTS:
@@ -85,6 +89,11 @@ class Nothing:
         raise NotImplementedError(method, path)
 
 
+def nowhere(at: Desk) -> str:
+    """Where somebody looked who found no data at all, as the end of a sentence; else nothing."""
+    return f": there are no data in {at.looked_in}" if isinstance(at, Nothing) else ""
+
+
 @contextlib.contextmanager
 def reading(where: Where) -> Iterator[Desk]:
     """Whoever can answer a read: the server if there is one, else the stores."""
@@ -94,7 +103,7 @@ def reading(where: Where) -> Iterator[Desk]:
             yield found
         return
     with _local().reading(where.repo, where.data_dir) as local:
-        yield local or Nothing()
+        yield local or Nothing(DataDir.resolve(where.repo, where.data_dir).path)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from cli import asked, desk, problem, records, table, tracked
-from cli.asked import ANY, Filter, Given, Ids
+from cli.asked import ANY, Filter, Given, Ids, Silent
 from cli.discovery import ANYWHERE, Where
 from cli.exits import ExitCode
 from cli.numbers import WHOLE
@@ -58,18 +58,20 @@ def list_(
     *,
     chosen: Filter = ANY,
     page: Page = FIRST,
+    silent: Silent = False,
     where: Where = ANYWHERE,
     out: Given,
 ) -> int:
     """List issues, without the closed ones unless they are asked for."""
     params = {**chosen.params(), **page.params()}
-    return _list("list", desk.ISSUES, params, where, out)
+    return _list("list", desk.ISSUES, params, where, out, silent=silent)
 
 
 def search(
     *text: Annotated[str, Parameter(help="Words; an issue must have each somewhere.")],
     chosen: Filter = ANY,
     page: Page = FIRST,
+    silent: Silent = False,
     where: Where = ANYWHERE,
     out: Given,
 ) -> int:
@@ -77,7 +79,7 @@ def search(
     if not " ".join(text).strip():
         raise problem.usage("Name at least one word to look for")
     params = {**chosen.params(), **page.params(), "q": " ".join(text)}
-    return _list("search", f"{desk.ISSUES}/search", params, where, out)
+    return _list("search", f"{desk.ISSUES}/search", params, where, out, silent=silent)
 
 
 def show(*ids: Ids, where: Where = ANYWHERE, out: Given) -> int:
@@ -145,18 +147,31 @@ def stats(*, where: Where = ANYWHERE, out: Given) -> int:
     return ExitCode.OK
 
 
-def _list(shape: str, path: str, params: Mapping[str, str | int], where: Where, out: Output) -> int:
+def _list(
+    shape: str,
+    path: str,
+    params: Mapping[str, str | int],
+    where: Where,
+    out: Output,
+    *,
+    silent: bool,
+) -> int:
     with desk.reading(where) as at:
         answer = at.get(path, params)
+        nowhere = desk.nowhere(at)
     found = records.items(answer)
     more = records.text(answer, "next_cursor") or None
-    if out.json:
+    if out.json and not silent:
         total = records.whole(answer, "total")
         out.envelope(f"issue.{shape}", found, next_cursor=more, total=total)
-        return ExitCode.OK
-    tracked.listed(out, [tracked.Issue.parse(raw) for raw in found])
-    if not found:
-        out.note("no issues")
+        more = None
+    elif silent:
+        for raw in found:
+            out.text(tracked.Issue.parse(raw).id)
+    else:
+        tracked.listed(out, [tracked.Issue.parse(raw) for raw in found])
+    if nowhere or not (found or out.json):
+        out.note(f"no issues{nowhere}")
     if more:
         out.note(f"there are more, {records.text(answer, 'total')} in all: --cursor {more}")
     return ExitCode.OK

@@ -37,6 +37,7 @@ _COMMANDS: Final = (
         "update shop-a1b -p 0 --add-label web",
     ),
     ("close", "editing:close", "Close issues.", 'close shop-a1b shop-c2d -r "Completed"'),
+    ("done", "editing:close", "Close issues that are done.", 'done shop-a1b -r "Completed"'),
     ("reopen", "editing:reopen", "Open issues again.", "reopen shop-a1b"),
     ("defer", "editing:defer", "Hide issues from ready work.", "defer shop-a1b --until 3d"),
     ("undefer", "editing:undefer", "Offer deferred issues again.", "undefer shop-a1b"),

@@ -70,7 +70,9 @@ class Output:
         self, columns: tuple[table.Column, ...], rows: Sequence[Sequence[table.Cell]]
     ) -> None:
         if self.form == "csv":
-            self._raw(_csv([column.title for column in columns], rows))
+            self._raw(
+                _csv([column.title for column in columns], rows, safe=self.data.file.isatty())
+            )
             return
         width = self.data.width if self.data.file.isatty() else None
         for row in table.lines(columns, rows, width):
@@ -79,7 +81,7 @@ class Output:
     def fields(self, pairs: Mapping[str, str]) -> None:
         """Writes one record, a field a line; empty ones are left out, but not of a `csv`."""
         if self.form == "csv":
-            self._raw(_csv(list(pairs), [list(pairs.values())]))
+            self._raw(_csv(list(pairs), [list(pairs.values())], safe=self.data.file.isatty()))
             return
         for row in table.fields(pairs):
             self.data.print(row, soft_wrap=True)
@@ -148,16 +150,24 @@ def _error(problem: Problem) -> Text:
     return text
 
 
-def _csv(heading: Sequence[str], rows: Sequence[Sequence[table.Cell]]) -> str:
+def _csv(heading: Sequence[str], rows: Sequence[Sequence[table.Cell]], *, safe: bool) -> str:
+    """Cells as they are, so that they can be read again; `safe` for a terminal."""
+    cell = _safe if safe else _plain
     written = io.StringIO()
-    lines = csv.writer(written, lineterminator="\n")
-    lines.writerow(heading)
-    lines.writerows([_cell(cell) for cell in row] for row in rows)
+    usual = csv.writer(written, lineterminator="\n")
+    quoted = csv.writer(written, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in (heading, *([cell(each) for each in row] for row in rows)):
+        # Python leaves a carriage return bare, which readers take for the end of a line.
+        (quoted if any("\r" in each for each in row) else usual).writerow(row)
     return written.getvalue()
 
 
-def _cell(cell: table.Cell) -> str:
-    return printable.line(cell if isinstance(cell, str) else cell.plain)
+def _plain(cell: table.Cell) -> str:
+    return cell if isinstance(cell, str) else cell.plain
+
+
+def _safe(cell: table.Cell) -> str:
+    return printable.line(_plain(cell))
 
 
 def _redraws(console: Console) -> bool:

@@ -160,7 +160,7 @@ class IssueTracker(Actor):
     async def _answer(self, question: Question) -> object:
         with refusing_damage(_name(question)):
             await self._resident.catch_up()
-            if isinstance(question, Filtered) and question.filter.text.strip():
+            if isinstance(question, Filtered) and question.filter.text:
                 return self.defer(self._answer_search(question))
             steps = self._answers.to(question)
             try:
@@ -188,7 +188,7 @@ class IssueTracker(Actor):
         return self.defer(self._editing.run(message))
 
     async def _claim_ready(self, message: ClaimReady) -> Claim | Issue:
-        if not message.filter.text.strip():
+        if not message.filter.text:
             return await self._claiming.run(message)
         self._saying[id(message)] = await self._search(message)
         try:
@@ -212,6 +212,8 @@ class IssueTracker(Actor):
         if len(text) > TEXT_LENGTH:
             refusal = f"a search has at most {TEXT_LENGTH} characters"
             raise ValidationError(refusal, field="text", value=text)
+        if not text.split() or "\0" in text:  # which no issue holds
+            return frozenset()
         with refusing_damage(_name(question)):
             wanted = {"words": reading.search_words(text)}
             found = await self._pool.fetch("search_issues", reading.SEARCH, wanted)

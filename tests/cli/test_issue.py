@@ -1,5 +1,7 @@
 """The commands on issues: what each asks of the server, what it prints, and its exit code."""
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -511,10 +513,30 @@ def test_a_list_as_csv_has_a_heading_and_raw_cells(beadflow: Run, at: FakeServer
     odd = issue(title='a, "b"\n\x1b[2J', labels=["x", "y"])
     at.answers[f"GET {ISSUES}"] = Answer({"data": [odd], "next_cursor": None})
     out = beadflow("issue", "list", "-o", "csv").out
-    assert out.splitlines() == [
-        "id,p,status,type,assignee,title,labels,created,updated",
-        'bd-1,P1,open,bug,,"a, ""b"" \\x1b[2J","x,y",2026-01-02T03:04:05Z,2026-01-02T03:04:06Z',
-    ]
+    assert out == (
+        "id,p,status,type,assignee,title,labels,created,updated\n"
+        'bd-1,P1,open,bug,,"a, ""b""\n\x1b[2J","x,y",2026-01-02T03:04:05Z,2026-01-02T03:04:06Z\n'
+    )
+
+
+def test_what_is_written_as_csv_is_read_again(beadflow: Run, at: FakeServer) -> None:
+    titles = ["a\rb", "\r\n", 'q"', "\t\x1b\u202e", "é,"]
+    found = [issue(f"bd-{n}", title=title) for n, title in enumerate(titles)]
+    at.answers[f"GET {ISSUES}"] = Answer({"data": found, "next_cursor": None})
+    out = beadflow("issue", "list", "-o", "csv").out
+    rows = list(csv.DictReader(io.StringIO(out, newline="")))
+    assert [row["title"] for row in rows] == titles
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+@pytest.mark.parametrize("words", [["list"], ["search", "login"]])
+def test_a_silent_list_is_ids_only(
+    beadflow: Run, at: FakeServer, words: list[str], form: str
+) -> None:
+    more = "/search" if words[0] == "search" else ""
+    answer = {"data": [issue("bd-1"), issue("bd-2")], "next_cursor": None, "total": 2}
+    at.answers[f"GET {ISSUES}{more}"] = Answer(answer)
+    assert beadflow("issue", *words, "-q", "-o", form).out == "bd-1\nbd-2\n"
 
 
 def test_a_list_as_lines_has_an_object_for_each_issue(beadflow: Run, at: FakeServer) -> None:
@@ -547,7 +569,7 @@ def test_a_list_as_yaml_is_the_same_envelope(beadflow: Run, at: FakeServer) -> N
 def test_what_issues_hold_cannot_steer_a_terminal(beadflow: Run, at: FakeServer) -> None:
     evil = issue(title="a\x1b[2J\u202e", description="x\x1b]0;t\x07", assignee="\x9b1m")
     at.answers[f"GET {ONE}"] = Answer({**SHOWN, "issue": evil})
-    for form in ("table", "csv", "yaml", "json", "jsonl"):
+    for form in ("table", "yaml", "json", "jsonl"):
         out = beadflow("issue", "show", "bd-1", "-o", form).out
         assert not set("\x1b\x07\x9b\u202e") & set(out), form
 

@@ -302,3 +302,12 @@ def test_of_many_who_claim_at_once_each_issue_goes_to_one(
     ]
     assert sorted(found) == sorted([("", 8), ("", 8), *((name, 0) for name in made)])
     assert {row["assignee"] for row in published(repo)} < {f"agent-{n}" for n in range(4)}
+
+
+def test_a_list_where_nothing_is_says_where_it_looked(
+    beadflow: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = beadflow("issue", "list", "-q")
+    assert (ran.code, ran.out) == (0, "")
+    assert f"no data in {DataDir.resolve(tmp_path).path}" in ran.err

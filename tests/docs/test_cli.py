@@ -43,6 +43,7 @@ SHORT = {
     "beadflow issue ready": "beadflow ready",
     "beadflow issue claim": "beadflow claim",
     "beadflow issue close": "beadflow done",
+    "beadflow issue done": "beadflow done",
 }
 """Commands that have a shorter name, under which their options stand."""
 

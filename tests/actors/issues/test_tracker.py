@@ -399,6 +399,9 @@ async def test_words_are_found_in_every_text_of_an_issue(tmp_path: Path) -> None
         assert await ready(system, filter=IssueFilter(text="login"), limit=2) == ["x-1", "x-2"]
         with pytest.raises(ValidationError):
             await query(system, filter=IssueFilter(text="x" * 1001))
+        for nothing in ("\x1f", "\0", "\x01", " ", "login \0"):
+            assert await query(system, filter=IssueFilter(text=nothing)) == []
+            assert await ready(system, filter=IssueFilter(text=nothing)) == []
 
 
 async def test_the_tree_the_circles_and_the_counts_are_answered(tmp_path: Path) -> None:
