@@ -12,6 +12,7 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 
 from cli.discovery import Where, repository
+from cli.problem import usage
 
 _UNKNOWN: Final = "unknown"
 _LONGEST: Final = 200
@@ -27,6 +28,13 @@ class By:
     "Your name, by default the one Git knows."
 
     def name(self, where: Where) -> str:
+        """The name, which is never empty.
+
+        Raises:
+            Problem: (usage) the one that was given is too long.
+        """
+        if self.actor and len(self.actor.strip()) > _LONGEST:
+            raise usage(f"A name has at most {_LONGEST} characters", "--actor or BEADFLOW_ACTOR")
         found = (self.actor, _git(where), os.environ.get("USER"), _UNKNOWN)
         return next(name.strip()[:_LONGEST] for name in found if name and name.strip())
 

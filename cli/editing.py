@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
-from cli import asked, desk, moments, problem, tracked
+from cli import asked, desk, moments, problem, table, tracked
 from cli.asked import Given, Id, Ids, Priority, Silent
 from cli.author import ANYBODY, By
 from cli.desk import Desk
@@ -271,7 +271,7 @@ def label_add(
 ) -> int:
     """Put labels on an issue."""
     body = {"actor": by.name(where), "add": _labels(labels)}
-    return _verb((issue_id,), "labels", body, where, out, silent=silent)
+    return _labelled(issue_id, body, where, out, silent=silent)
 
 
 def label_remove(
@@ -285,7 +285,20 @@ def label_remove(
 ) -> int:
     """Take labels off an issue."""
     body = {"actor": by.name(where), "remove": _labels(labels)}
-    return _verb((issue_id,), "labels", body, where, out, silent=silent)
+    return _labelled(issue_id, body, where, out, silent=silent)
+
+
+def _labelled(
+    issue_id: str, body: dict[str, Any], where: Where, out: Output, *, silent: bool
+) -> int:
+    """Change labels, and show those it has now."""
+    if silent or out.json or out.form == "csv":
+        return _verb((issue_id,), "labels", body, where, out, silent=silent)
+    with desk.writing(where) as at:
+        issue = tracked.Issue.parse(at.send("POST", f"{asked.address(issue_id)}/labels", body))
+    columns = (*tracked.COLUMNS, table.Column("labels"))
+    out.table(columns, [(*issue.row, ", ".join(issue.labels) or "none")])
+    return ExitCode.OK
 
 
 def _labels(given: tuple[str, ...]) -> list[str]:

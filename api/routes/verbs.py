@@ -100,14 +100,14 @@ def routes(doors: Doors) -> Blueprint:
     async def label(issue_id: str) -> Response:
         read_query(request, NoQuery)
         body = await read_model(request, LabelsRequest)
-        return await told(
-            UpdateIssue(
-                issue_id=issue_id,
-                actor=body.actor,
-                fields={},
-                add_labels=tuple(body.add),
-                remove_labels=tuple(body.remove),
-            )
+        message = UpdateIssue(
+            issue_id=issue_id,
+            actor=body.actor,
+            fields={},
+            add_labels=tuple(body.add),
+            remove_labels=tuple(body.remove),
         )
+        with sent_as(add_labels="add", remove_labels="remove"):
+            return await told(message)
 
     return blueprint

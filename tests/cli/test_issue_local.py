@@ -311,3 +311,17 @@ def test_a_list_where_nothing_is_says_where_it_looked(
     ran = beadflow("issue", "list", "-q")
     assert (ran.code, ran.out) == (0, "")
     assert f"no data in {DataDir.resolve(tmp_path).path}" in ran.err
+
+
+def test_a_name_that_is_too_long_is_not_cut(beadflow: Run, repo: Path) -> None:
+    ran = beadflow("issue", "create", "T", "--actor", "a" * 201)
+    assert (ran.code, ran.out) == (2, "")
+    assert "200 characters" in ran.err
+    assert beadflow("issue", "create", "T", "--actor", "é" * 200).code == 0
+    assert published(repo)[0]["created_by"] == "é" * 200
+
+
+def test_a_change_of_labels_shows_the_labels(beadflow: Run, create: Callable[..., str]) -> None:
+    made = create("One", "-l", "web")
+    assert "urgent, web" in beadflow("issue", "label", "add", made, "urgent").out
+    assert "none" in beadflow("issue", "label", "remove", made, "urgent", "web").out

@@ -211,10 +211,16 @@ class Editing:
             above = given.pop("parent")
             parent = "" if above in (None, "") else self._whole("parent", above)
         expected = message.expected
+        add = fields.words("add_labels", message.add_labels)
+        remove = fields.words("remove_labels", message.remove_labels)
+        if both := sorted(set(add) & set(remove)):
+            raise ValidationError(
+                f"label {both[0]!r} is to be added and removed", field="remove_labels", value=both
+            )
         return SetFields(
             fields=fields.checked(given, self._clock()),
-            add_labels=tuple(fields.words("add_labels", message.add_labels)),
-            remove_labels=tuple(fields.words("remove_labels", message.remove_labels)),
+            add_labels=tuple(add),
+            remove_labels=tuple(remove),
             append_notes=fields.text("append_notes", message.append_notes),
             parent=parent,
             expected=None if expected is None else fields.known_time("expected", expected),
@@ -257,7 +263,7 @@ def _asked(message: NewIssue, given: Mapping[str, Any]) -> str:
 
 
 def _actor(actor: object) -> str:
-    return fields.text("actor", actor, most=fields.WORD_BYTES).strip() or NOBODY
+    return fields.actor(actor) or NOBODY
 
 
 def _chosen(issue_id: object) -> str:

@@ -21,6 +21,7 @@ TITLE_BYTES: Final = 500
 TEXT_BYTES: Final = 1_048_576
 WORD_BYTES: Final = 255
 """Of a label, a name, a key."""
+ACTOR_CHARS: Final = 200
 
 STATUSES: Final = frozenset(
     {"open", "in_progress", "blocked", "deferred", "closed", "pinned", "hooked"}
@@ -145,6 +146,18 @@ def filled(name: str, value: object, *, most: int = TEXT_BYTES) -> str:
     if not text(name, value, most=most).strip():
         raise ValidationError(f"{name} needs a text", field=name, value=value)
     return str(value)
+
+
+def actor(value: object) -> str:
+    """Return the name of who asks; it may be empty."""
+    named = text("actor", value, most=4 * ACTOR_CHARS).strip()
+    if len(named) > ACTOR_CHARS:
+        raise ValidationError(
+            f"actor has {len(named)} characters, and may have {ACTOR_CHARS}",
+            field="actor",
+            value=value,
+        )
+    return named
 
 
 def words(name: str, value: object) -> list[str]:

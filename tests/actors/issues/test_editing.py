@@ -743,3 +743,22 @@ async def test_who_may_end_work_ends_it(world: World, message: Any, how: str) ->
     async with desk_of(world) as desk:
         done = await desk.run(replace(message, **given))
     assert done.status in {"closed", "open"}
+
+
+async def test_a_label_is_not_added_and_removed_at_once(world: World) -> None:
+    world.create("x-1")
+    async with desk_of(world) as desk:
+        with pytest.raises(ValidationError) as refused:
+            await desk.update("x-1", add_labels=("a", "b"), remove_labels=("b",))
+    assert refused.value.field == "remove_labels"
+
+
+@pytest.mark.parametrize(("actor", "taken"), [("é" * 200, True), ("a" * 201, False)])
+async def test_a_name_is_measured_in_characters(world: World, actor: str, taken: bool) -> None:
+    message = NewIssue(fields={"title": "T"}, actor=actor)
+    async with desk_of(world) as desk:
+        if taken:
+            assert (await desk.run(message)).row["created_by"] == actor
+        else:
+            with pytest.raises(ValidationError, match="201 characters"):
+                await desk.run(message)
