@@ -168,13 +168,13 @@ class Batches:
         room = self._bounds.bytes
         began = last = self._now()
         while len(outcomes) < len(commands):
-            group = [] if savepoints else self._group(commands, len(outcomes))
-            taken = group or [commands[len(outcomes)]]
-            if len(taken) < len(commands):  # else there is nobody to leave out
-                room -= sum(map(weigh, taken))
-            if outcomes and (room < 0 or last - began > self._bounds.seconds):
+            if outcomes and last - began > self._bounds.seconds:
                 break
-            done = self._run_group(conn, group) if group else [LEFT]
+            taken, weight = self._next(commands, len(outcomes), room, alone=savepoints)
+            room -= weight
+            if outcomes and room < 0:
+                break
+            done = self._run_group(conn, taken) if len(taken) > 1 else [LEFT]
             for command, outcome in zip(taken, done, strict=True):
                 answer = outcome
                 if outcome is LEFT:
@@ -182,27 +182,36 @@ class Batches:
                 outcomes.append(answer)
             before, last = last, self._now()
             share = (last - before) / len(taken)
-            numbers = Counter(map(type, group)) if group else {type(taken[0]): 1}
             times += [
                 (self._handlers[kind][0], share, number)
-                for kind, number in numbers.items()
+                for kind, number in Counter(map(type, taken)).items()
                 if kind in self._handlers
             ]
         return outcomes, times
 
-    def _group(self, commands: Sequence[object], first: int) -> list[Any]:
-        """The commands from here on that may be run at once; none where there is only one."""
-        group: list[Any] = []
-        seen: set[str] = set()
-        for command in commands[first : first + GROUP]:
+    def _next(
+        self, commands: Sequence[object], first: int, room: int, *, alone: bool
+    ) -> tuple[list[Any], int]:
+        """The command in this place, with those that may be run at once with it; their weight.
+
+        All but the first fit into the room.
+        """
+        group: list[Any] = [commands[first]]
+        weight = weigh(commands[first])
+        if alone or type(commands[first]) not in self._groups:
+            return group, weight
+        seen = {group[0].workflow_id}
+        for command in commands[first + 1 : first + GROUP]:
             if type(command) not in self._groups:
                 break
             workflow_id: str = command.workflow_id  # type: ignore[attr-defined]
-            if workflow_id in seen:
+            more = weigh(command)
+            if workflow_id in seen or weight + more > room:
                 break
             seen.add(workflow_id)
             group.append(command)
-        return group if len(group) > 1 else []
+            weight += more
+        return group, weight
 
     def _run_group(self, conn: sqlite3.Connection, group: Sequence[Any]) -> list[object]:
         """Runs commands type by type; of each the answer, or `LEFT`."""

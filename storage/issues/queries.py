@@ -184,10 +184,6 @@ def is_local(conn: sqlite3.Connection, issue_id: str) -> bool:
     return bool(conn.execute(sql, (issue_id,)).fetchone()[0])
 
 
-def count_local(conn: sqlite3.Connection) -> int:
-    return int(conn.execute("SELECT count(*) FROM issues WHERE local = 1").fetchone()[0])
-
-
 def local_ids(conn: sqlite3.Connection) -> list[str]:
     return [issue_id for (issue_id,) in conn.execute("SELECT id FROM issues WHERE local = 1")]
 
@@ -250,11 +246,6 @@ def last_seq(conn: sqlite3.Connection) -> int:
 def last_seq_of(conn: sqlite3.Connection, issue_id: str) -> int:
     sql = "SELECT coalesce(max(seq), 0) FROM journal WHERE issue_id = ?"
     return int(conn.execute(sql, (issue_id,)).fetchone()[0])
-
-
-def was_requested(conn: sqlite3.Connection, issue_id: str, request: str) -> bool:
-    """Return whether a change of the issue was made for this request lately."""
-    return carried_out(conn, issue_id, request) is not None
 
 
 def published_line(conn: sqlite3.Connection, issue_id: str) -> str | None:

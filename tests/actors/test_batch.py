@@ -150,7 +150,7 @@ class Grow:
 class Grown:
     """Batches in which `Grow` may come in groups; writes down how they were run."""
 
-    def __init__(self, conn: sqlite3.Connection) -> None:
+    def __init__(self, conn: sqlite3.Connection, **bounds: Any) -> None:
         self.ran: list[str] = []
         self.observed: list[tuple[str, int]] = []
         self._conn = conn
@@ -158,7 +158,7 @@ class Grown:
             {Grow: self._alone, Add: self._add},
             "x",
             lambda _, operation, __, number: self.observed.append((operation, number)),
-            Bounds(),
+            Bounds(**bounds),
             groups={Grow: self._at_once},
         )
 
@@ -209,6 +209,15 @@ def test_a_group_is_observed_at_once(conn: sqlite3.Connection) -> None:
     runs = Grown(conn)
     runs.commit(*(Grow(workflow_id=name) for name in "abc"), Add(name="x"), Add(name="y"))
     assert runs.observed == [("grow", 3), ("add", 1), ("add", 1)]
+
+
+def test_a_group_carries_no_more_bytes_than_a_transaction_may(conn: sqlite3.Connection) -> None:
+    small, large = Grow(workflow_id="a"), Grow(workflow_id="b" * 1000)
+    more = Grow(workflow_id="c")
+    room = weigh(small) + weigh(large)
+    runs = Grown(conn, bytes=room)
+    assert runs.commit(small, large, more) == ["at once"] * 2
+    assert Grown(conn, bytes=room - 1).commit(Grow(workflow_id="d"), large, more) == ["alone"]
 
 
 def test_one_that_is_left_is_run_by_itself_and_answered_in_its_place(

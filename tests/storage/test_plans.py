@@ -151,8 +151,6 @@ CALLS: dict[str, Arguments] = {
     "issues.all_lines": ((), {}),
     "issues.lines_by_id": ((), {}),
     "issues.shared_line": (("x-1",), {}),
-    "issues.count_local": ((), {}),
-    "issues.was_requested": (("x-1", "r"), {}),
     "issues.all_ids": ((), {}),
     "issues.is_journaled": ((), {}),
     "issues.last_row": ((), {}),

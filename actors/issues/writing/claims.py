@@ -243,7 +243,7 @@ def renew_lease(conn: sqlite3.Connection, command: RenewLease) -> Held:
 
 def end_lease(conn: sqlite3.Connection, command: EndLease) -> Row:
     row = _row(conn, command.issue_id)
-    if queries.was_requested(conn, command.issue_id, command.request):
+    if queries.carried_out(conn, command.issue_id, command.request) is not None:
         return row  # the answer was lost
     if command.token is not None:
         require_token(conn, command.issue_id, command.token)

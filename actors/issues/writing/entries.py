@@ -76,7 +76,7 @@ def put_changed(
     """Store a changed row with its journal entry; None, and no entry, when nothing differs.
 
     The entry's base is what was published until now: nothing, for an issue that was local.
-    `queries.was_requested` knows the change by its `request`.
+    `queries.carried_out` knows the change by its `request`.
     """
     base, there = queries.shared_line(conn, before["id"]), queries.get_line(conn, before["id"])
     if after is before or put(conn, after) == there:
