@@ -212,6 +212,7 @@ class EventBus(Actor):
         stretches.append((Move(NOTES, after, after + len(notes)), notes))
         moves = tuple(move for move, _ in stretches if move.position != move.after)
         if not moves:
+            self._publish_own()
             return 0
         found = heapq.merge(*(facts for _, facts in stretches), key=_when)
         if not await self._log(LogFacts(moves=moves, facts=tuple(found))):
@@ -246,6 +247,11 @@ class EventBus(Actor):
         """What is logged and was not published: its answer got lost, or came to a former bus."""
         rows = self._reader.execute(queries.EVENTS, (self._state.published, NO_END, -1))
         return tuple(logged_fact(row) for row in rows)
+
+    def _publish_own(self) -> None:
+        """What others have logged: facts of this database are logged where they are made true."""
+        if queries.last_event(self._reader) > self._state.published:
+            self._publish(self._missed())
 
     def _publish(self, batch: tuple[LoggedFact, ...]) -> None:
         if batch and batch[0].seq != self._state.published + 1:

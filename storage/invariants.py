@@ -274,7 +274,7 @@ def _between(held: Snapshot) -> Iterator[Finding]:
     coordination, tempolite, beads = (held[n] for n in ("coordination", "tempolite", "beads"))
     mapped = _pairs(coordination, "SELECT tempolite_workflow_id, status FROM workflow_mappings")
     instances = _pairs(tempolite, "SELECT workflow_id, status FROM instances")
-    decided = _pairs(coordination, "SELECT workflow_id, kind FROM intents")
+    decided = _pairs(coordination, "SELECT workflow_id, kind FROM intents WHERE kind = 'start'")
     children = _children(tempolite)
     for workflow_id in sorted(instances.keys() - children.keys() - mapped.keys()):
         yield _of_instance(workflow_id, "the instance is no workflow in coordination.db")

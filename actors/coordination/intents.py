@@ -155,7 +155,7 @@ class Intents(Actor):
             return False
         except Conflict as error:
             await self._abandon(plan, error.message)
-        await persist(self._coordination, CloseIntent(workflow_id=plan.workflow_id))
+        await persist(self._coordination, CloseIntent(intent_id=plan.workflow_id))
         log.info("intent closed", workflow_id=plan.workflow_id, issue_id=plan.issue_id)
         return True
 

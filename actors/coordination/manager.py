@@ -149,7 +149,7 @@ class WorkflowManager(Actor):
         if known is not None:
             return await reading.get_workflow(self._pool, self._histories, known)
         await self._make(plan)
-        hint(self._coordination, CloseIntent(workflow_id=plan.workflow_id))
+        hint(self._coordination, CloseIntent(intent_id=plan.workflow_id))
         if plan.status == "queued":
             hint(self._coordinator, GrantQueued())
         else:

@@ -290,9 +290,9 @@ class IntentOpen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseIntent(Command[None]):
-    """The start is made in all three databases. Not waited for: finishing it twice is harmless."""
+    """What was decided is made everywhere. Not waited for: finishing it twice is harmless."""
 
-    workflow_id: str
+    intent_id: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,13 +45,21 @@ def record_start(connection: sqlite3.Connection, command: RecordStart) -> str | 
         "request_sha256": plan.request_sha256,
     }
     queries.insert_mapping(connection, values)
-    queries.insert_intent(connection, plan.workflow_id, plan_to_text(plan), plan.at)
+    queries.insert_intent(
+        connection,
+        intent_id=plan.workflow_id,
+        workflow_id=plan.workflow_id,
+        kind="start",
+        payload=plan_to_text(plan),
+        at=plan.at,
+    )
     if plan.agent_type is not None:
         queries.insert_assignment(
             connection,
             workflow_id=plan.workflow_id,
             agent_type=plan.agent_type,
             agent_id=plan.agent_id,
+            priority=plan.priority,
             at=plan.at,
         )
     return None
@@ -67,7 +75,7 @@ def _same_request(known: sqlite3.Row, request_sha256: str, what: str) -> str:
 
 
 def close_intent(connection: sqlite3.Connection, command: CloseIntent) -> None:
-    queries.delete_intent(connection, command.workflow_id)
+    queries.delete_intent(connection, command.intent_id)
 
 
 def assign_queued(connection: sqlite3.Connection, command: AssignQueued) -> bool:
@@ -91,11 +99,15 @@ def log_facts(connection: sqlite3.Connection, command: LogFacts) -> tuple[Logged
         return None
     for move in moves:
         queries.set_cursor(connection, move.source, move.position)
-    return _log(connection, command.facts)
+    return log_own(connection, command.facts)
 
 
-def _log(connection: sqlite3.Connection, found: Sequence[Fact]) -> tuple[LoggedFact, ...]:
-    """Number and store facts, and what follows from them: few statements for many facts."""
+def log_own(connection: sqlite3.Connection, found: Sequence[Fact]) -> tuple[LoggedFact, ...]:
+    """Number and store facts, and what follows from them: few statements for many facts.
+
+    A command that makes something true in this database logs it in its own transaction; whoever
+    asked for it rings the bus, which publishes what it finds logged.
+    """
     names = _names_of(connection, found)
     first = queries.last_event(connection) + 1
     logged = tuple(

@@ -13,7 +13,7 @@ _MAPPING = """
     m.status, m.priority, m.agent_type, m.metadata, m.error_code, m.error_message, m.created_at,
     m.started_at, m.completed_at, m.request_sha256,
     (SELECT a.agent_id FROM agent_assignments a WHERE a.workflow_id = m.tempolite_workflow_id
-     ORDER BY a.step_number DESC LIMIT 1) AS agent_id"""
+     ORDER BY a.id DESC LIMIT 1) AS agent_id"""
 
 MAPPING = f"SELECT {_MAPPING} FROM workflow_mappings m WHERE m.tempolite_workflow_id = ?"  # noqa: S608 - constants
 MAPPING_OF_KEY = f"SELECT {_MAPPING} FROM workflow_mappings m WHERE m.idempotency_key = ?"  # noqa: S608 - constants
@@ -47,7 +47,7 @@ ASSIGNED = """
     WHERE status = 'assigned' ORDER BY id"""
 QUEUED = """
     SELECT workflow_id, agent_type FROM agent_assignments
-    WHERE status = 'queued' AND agent_type = ? ORDER BY id LIMIT ?"""
+    WHERE status = 'queued' AND agent_type = ? ORDER BY priority, id LIMIT ?"""
 ISSUES_OF = """
     SELECT tempolite_workflow_id, beads_issue_id
     FROM json_each(?) CROSS JOIN workflow_mappings ON tempolite_workflow_id = value"""
@@ -61,8 +61,9 @@ NOTE_PROGRESS = """
     FROM json_each(?) WHERE tempolite_workflow_id = value ->> 0"""
 COMPLETE_ASSIGNMENTS = """
     UPDATE agent_assignments SET status = 'completed', completed_at = value ->> 1
-    FROM json_each(?) WHERE workflow_id = value ->> 0 AND agent_assignments.status <> 'completed'"""
-INTENTS = "SELECT workflow_id, kind, payload FROM intents ORDER BY created_at, workflow_id"
+    FROM json_each(?) WHERE workflow_id = value ->> 0
+        AND agent_assignments.status IN ('queued', 'assigned')"""
+INTENTS = "SELECT id, workflow_id, kind, payload FROM intents ORDER BY created_at, id"
 
 
 def meta(connection: sqlite3.Connection, key: str) -> str | None:
@@ -99,15 +100,23 @@ def insert_mapping(connection: sqlite3.Connection, values: dict[str, Any]) -> No
     )
 
 
-def insert_intent(connection: sqlite3.Connection, workflow_id: str, payload: str, at: str) -> None:
+def insert_intent(
+    connection: sqlite3.Connection,
+    *,
+    intent_id: str,
+    workflow_id: str,
+    kind: str,
+    payload: str,
+    at: str,
+) -> None:
     connection.execute(
-        "INSERT INTO intents (workflow_id, kind, payload, created_at) VALUES (?, 'start', ?, ?)",
-        (workflow_id, payload, at),
+        "INSERT INTO intents (id, workflow_id, kind, payload, created_at) VALUES (?, ?, ?, ?, ?)",
+        (intent_id, workflow_id, kind, payload, at),
     )
 
 
-def delete_intent(connection: sqlite3.Connection, workflow_id: str) -> None:
-    connection.execute("DELETE FROM intents WHERE workflow_id = ?", (workflow_id,))
+def delete_intent(connection: sqlite3.Connection, intent_id: str) -> None:
+    connection.execute("DELETE FROM intents WHERE id = ?", (intent_id,))
 
 
 def insert_assignment(
@@ -116,16 +125,18 @@ def insert_assignment(
     workflow_id: str,
     agent_type: str,
     agent_id: str | None,
+    priority: int,
     at: str,
 ) -> None:
     connection.execute(
         "INSERT INTO agent_assignments (workflow_id, agent_type, agent_id, step_number, status,"
-        " created_at, assigned_at) VALUES (?, ?, ?, 1, ?, ?, ?)",
+        " priority, created_at, assigned_at) VALUES (?, ?, ?, 1, ?, ?, ?, ?)",
         (
             workflow_id,
             agent_type,
             agent_id,
             "queued" if agent_id is None else "assigned",
+            priority,
             at,
             None if agent_id is None else at,
         ),
@@ -137,7 +148,8 @@ def assign(connection: sqlite3.Connection, workflow_id: str, agent_id: str, at: 
     cursor = connection.execute(
         "UPDATE agent_assignments SET status = 'assigned', agent_id = ?,"
         " assigned_at = coalesce(assigned_at, ?)"
-        " WHERE workflow_id = ? AND status <> 'completed' AND coalesce(agent_id, ?) = ?",
+        " WHERE workflow_id = ? AND status IN ('queued', 'assigned')"
+        " AND coalesce(agent_id, ?) = ?",
         (agent_id, at, workflow_id, agent_id, agent_id),
     )
     return cursor.rowcount == 1
@@ -181,7 +193,7 @@ def insert_results(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]
         "workflow_id, step, result_type, agent_type, agent_id, result_data, confidence_score,"
         " created_at"
     )
-    insert_rows(connection, "workflow_results", columns, rows, ending="ON CONFLICT DO NOTHING")
+    insert_rows(connection, "workflow_results", columns, rows)
 
 
 def cursor(connection: sqlite3.Connection, source: str) -> int:

@@ -96,7 +96,7 @@ READY_TASKS = f"""
     SELECT {_TASK} FROM tasks WHERE state = 'ready' AND agent_type = ?
       AND (next_at IS NULL OR next_at <= ?)
       AND (SELECT status FROM instances i WHERE i.workflow_id = tasks.workflow_id) = 'running'
-    ORDER BY created_at LIMIT ?"""  # noqa: S608 - constants
+    ORDER BY priority, created_at LIMIT ?"""  # noqa: S608 - constants
 LATE_TO_START = f"""
     SELECT {_TASK} FROM tasks WHERE state = 'ready' AND attempt = 0 AND start_by <= ?"""  # noqa: S608 - constants
 LATE_TO_CLOSE = f"SELECT {_TASK} FROM tasks WHERE state = 'ready' AND close_by <= ?"  # noqa: S608 - constants

@@ -294,7 +294,8 @@ def test_a_workflow_that_goes_on_is_not_forgotten(bridge: Database) -> None:
 
 def test_a_workflow_with_an_open_intent_is_not_forgotten(bridge: Database) -> None:
     bridge.conn.execute(
-        "INSERT INTO intents SELECT tempolite_workflow_id, 'start', '{}', '' FROM workflow_mappings"
+        "INSERT INTO intents SELECT tempolite_workflow_id, tempolite_workflow_id, 'start',"
+        " '{}', '' FROM workflow_mappings"
     )
     ((done,),) = bridge.rows(
         "SELECT tempolite_workflow_id FROM workflow_mappings WHERE status = 'completed'"

@@ -20,8 +20,8 @@ from tests.support.golden import golden_file
 Change = Callable[[str, str], None]
 LIVE = "(SELECT tempolite_workflow_id FROM workflow_mappings WHERE status = 'active')"
 INTENT = (
-    "INSERT INTO intents SELECT tempolite_workflow_id, 'start', '{}', created_at"
-    " FROM workflow_mappings"
+    "INSERT INTO intents SELECT tempolite_workflow_id, tempolite_workflow_id, 'start', '{}',"
+    " created_at FROM workflow_mappings"
 )
 
 
@@ -173,7 +173,7 @@ def test_nothing_is_wrong_with_a_whole_set(home: Path) -> None:
         ),
         (
             "coordination",
-            "INSERT INTO intents VALUES ('x', 'start', '{}', '')",
+            "INSERT INTO intents VALUES ('x', 'x', 'start', '{}', '')",
             "coordination.intents",
             "no mapping",
         ),

@@ -66,11 +66,14 @@ CALLS: dict[str, Arguments] = {
     "coordination.mapping": (("w",), {}),
     "coordination.mapping_of_key": (("k",), {}),
     "coordination.insert_mapping": ((MAPPING,), {}),
-    "coordination.insert_intent": (("w", "{}", "t"), {}),
+    "coordination.insert_intent": (
+        (),
+        {"intent_id": "w", "workflow_id": "w", "kind": "start", "payload": "{}", "at": "t"},
+    ),
     "coordination.delete_intent": (("w",), {}),
     "coordination.insert_assignment": (
         (),
-        {"workflow_id": "w", "agent_type": "a", "agent_id": None, "at": "t"},
+        {"workflow_id": "w", "agent_type": "a", "agent_id": None, "priority": 2, "at": "t"},
     ),
     "coordination.assign": (("w", "a", "t"), {}),
     "coordination.complete_assignments": (({"w": "t"},), {}),
@@ -373,5 +376,5 @@ def test_each_list_of_workflows_has_its_index_and_its_agents_too(
     assert plan == [
         f"SEARCH m USING INDEX {index}(created_at,tempolite_workflow_id)<(?,?))",
         "CORRELATED SCALAR SUBQUERY 1",
-        "SEARCH a USING COVERING INDEX agent_assignments_agent (workflow_id=?)",
+        "SEARCH a USING COVERING INDEX agent_assignments_of_workflow (workflow_id=?)",
     ]

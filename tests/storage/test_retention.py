@@ -86,7 +86,8 @@ CLOSE = "UPDATE {} SET status = 'completed' WHERE status NOT IN ('completed', 'f
         ("beads", "DELETE FROM cursors"),
         (
             "coordination",
-            """INSERT INTO intents SELECT tempolite_workflow_id, 'start', '{}', ''
+            """INSERT INTO intents SELECT tempolite_workflow_id,
+                tempolite_workflow_id, 'start', '{}', ''
             FROM workflow_mappings""",
         ),
         (

@@ -329,7 +329,7 @@ async def test_nothing_is_left_open_by_a_start_that_went_well(repo: Path) -> Non
     async with running_system(repo, workflows=[flow]) as running:
         await running.ended((await running.start("flow")).id)
         await until(lambda: open_intents(running) == 0)
-        await running.ask("coordination_writer", CloseIntent(workflow_id="never-there"))
+        await running.ask("coordination_writer", CloseIntent(intent_id="never-there"))
 
 
 async def test_the_intents_finish_before_anybody_below_starts(repo: Path) -> None:
