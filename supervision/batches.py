@@ -37,6 +37,7 @@ class BatchBody:
     def __init__(self, actor: "BlockingActor") -> None:
         self.actor = actor
         self.handled = 0
+        self.others_wait = False  # while a batch is answered, there are messages for the next one
         self._batch: list[Delivery] = []
         self._begun = 0
         self._exit: ExitReason | None = None

@@ -68,6 +68,7 @@ class BlockingActor(ActorBase):
         For who has many answers ready at once: the first would wake the trio thread, which then
         takes the interpreter's lock from the one who still answers the others.
         """
+        self._kernel.others_wait = bool(len(self._kernel.post_box))
         return self.system.bridge.burst()
 
     def on_stop(self) -> None:

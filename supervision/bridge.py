@@ -24,7 +24,7 @@ import trio
 
 __all__ = ["Bridge"]
 
-TURNS = 4
+TURNS = 8
 """Turns of the trio thread's loop after which a bell rings although there is more to do."""
 
 _current: trio.lowlevel.RunVar["Bridge"] = trio.lowlevel.RunVar("supervision_bridge")

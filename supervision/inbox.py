@@ -15,7 +15,9 @@ that it had to say is one batch; what another thread puts rings at once.
 import queue
 import threading
 from collections import deque
+from contextlib import suppress
 
+import trio
 from pykka._envelope import Envelope
 
 from supervision.bridge import Bridge
@@ -26,6 +28,10 @@ from supervision.owner import NOBODY, Mourner, Overflow, Owner
 
 __all__ = ["Inbox"]
 
+LET_SPEAK_S = 0.02
+"""How long a batch waits at most for those who were answered before it: so long only while the trio
+thread has no pause."""
+
 
 class Inbox:
     """What waits for one thread actor. It satisfies pykka's inbox protocol."""
@@ -33,6 +39,7 @@ class Inbox:
     def __init__(self) -> None:
         self._queue: deque[Delivery | None] = deque()
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._spoken = threading.Event()
         self._rung = False
         self._booked = False  # to ring when the trio thread comes to rest
         self._more = False  # the last batch was full: look again without a bell
@@ -85,6 +92,21 @@ class Inbox:
         if self._line:
             self._admit()
         return batch
+
+    def let_speak(self) -> None:
+        """Waits for what those who were just answered have to say, when somebody else waits.
+
+        Taken at once, what came meanwhile would be a batch of its own, and so would be what they
+        send: two halves that follow each other for ever, with twice the transactions. The trio
+        thread is at their answers now, and rings when it comes to rest.
+        """
+        bridge = self._bridge
+        if bridge is None or self._sealed:
+            return
+        self._spoken.clear()
+        with suppress(trio.RunFinishedError):
+            bridge.call(bridge.at_rest, self._spoken.set)
+            self._spoken.wait(LET_SPEAK_S)
 
     def _take(self, most: int) -> list[Delivery]:
         batch: list[Delivery] = []

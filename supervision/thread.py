@@ -87,6 +87,9 @@ class ThreadBody(BatchBody):
         inbox, most = self.post_box, self.actor.batch_bound
         while not inbox.ended and self._exit is None:
             self.handle(inbox.take(most))
+            if self.others_wait:
+                self.others_wait = False
+                inbox.let_speak()
         if self._exit is None:
             self.handle(inbox.drain())  # what raced with the request to stop
             self.actor.on_stop()

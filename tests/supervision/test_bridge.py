@@ -38,6 +38,40 @@ async def test_what_the_trio_thread_says_before_it_rests_is_one_batch() -> None:
     assert sizes == [20] * 20
 
 
+class Gated(Batches):
+    """Says when it has taken its first batch, and answers that once it may."""
+
+    def __init__(self, taken: threading.Event, gate: threading.Event) -> None:
+        super().__init__()
+        self._taken = taken
+        self._gate = gate
+
+    def on_deliveries(self, batch: list[Delivery]) -> None:
+        self._taken.set()
+        self._gate.wait(5)
+        super().on_deliveries(batch)
+
+
+async def test_what_waits_while_others_are_answered_is_taken_with_what_they_say_to_it() -> None:
+    taken, gate = threading.Event(), threading.Event()
+    sizes: dict[str, list[object]] = {"answered": [], "waiting": []}
+
+    async def asker(who: str, times: int) -> None:
+        for _ in range(times):
+            sizes[who].append(await ask(system.named("gated"), Echo()))
+
+    async with System.open() as system:
+        child = ChildSpec(id="gated", name="gated", build=lambda: Gated(taken, gate))
+        await system.start(supervisor("root", "one_for_one", [child]))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(asker, "answered", 2)
+            await trio.to_thread.run_sync(taken.wait)
+            nursery.start_soon(asker, "waiting", 1)
+            await trio.testing.wait_all_tasks_blocked()
+            gate.set()
+    assert sizes == {"answered": [1, 2], "waiting": [2]}
+
+
 async def test_a_bell_rings_although_the_trio_thread_never_rests() -> None:
     rung: list[int] = []
     turn = 0
