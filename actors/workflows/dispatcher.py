@@ -17,7 +17,7 @@ from actors.clock import rfc3339
 from actors.errors import Conflict, NotFound, Overloaded
 from actors.hints import hint
 from actors.workflows.history import Status
-from actors.workflows.loading import Loaded, load_short
+from actors.workflows.loading import Loaded, load_all
 from actors.workflows.messages import (
     BeginLife,
     CreateInstance,
@@ -182,27 +182,43 @@ class Dispatcher(Actor):
         return bool(row.parked) or row.recoveries < SUSPECT
 
     async def _recover_all(self, rows: list[InstanceRow]) -> None:
-        """Many are read at once, which costs a fifth."""
+        """Many are read, and started, at once: one by one they take a third longer."""
         long = {row.workflow_id for row in rows}
         for first in range(0, len(rows), RECOVERY_BATCH):
-            for loaded in self._load(rows[first : first + RECOVERY_BATCH]):
-                workflow_id = loaded.row.workflow_id
-                long.discard(workflow_id)
-                await self._launch(workflow_id, loaded=loaded)
+            short = load_all(self._parts.reader, rows[first : first + RECOVERY_BATCH])
+            for workflow_id in await self._start_all(short):
+                await self._launch(workflow_id)
+            long -= {loaded.row.workflow_id for loaded in short}
+            for workflow_id in (loaded.row.workflow_id for loaded in short):
                 if self._recovering.pop(workflow_id):
                     await self._look(workflow_id)
         for workflow_id in [row.workflow_id for row in rows if row.workflow_id in long]:
             del self._recovering[workflow_id]
             await self._launch(workflow_id)
 
-    def _load(self, rows: list[InstanceRow]) -> list[Loaded]:
-        """Those of them whose histories are short, read in one look at the database."""
-        reader = self._parts.reader
-        reader.execute("BEGIN")
-        try:
-            return [found for row in rows if (found := load_short(reader, row)) is not None]
-        finally:
-            reader.execute("COMMIT")
+    async def _start_all(self, found: list[Loaded]) -> list[str]:
+        """Start several workflows' actors side by side; answers those that did not come up."""
+        missing, waiting, all_said = [], len(found), trio.Event()
+
+        def answer(workflow_id: str) -> Callable[[ActorRef | None, BaseException | None], None]:
+            def begun(_: ActorRef | None, error: BaseException | None) -> None:
+                nonlocal waiting
+                if error is not None:
+                    missing.append(workflow_id)
+                waiting -= 1
+                if not waiting:
+                    all_said.set()
+
+            return begun
+
+        for loaded in found:
+            workflow_id = loaded.row.workflow_id
+            self._remember(workflow_id)
+            spec = self._spec(workflow_id, loaded)
+            ask_then(self._instances, StartChild(spec=spec), answer(workflow_id))
+        if found:
+            await all_said.wait()
+        return missing
 
     def _is_new(self, created: CreateInstance) -> bool:
         """Whether nobody has heard of it before."""
@@ -235,18 +251,14 @@ class Dispatcher(Actor):
         if len(self._launched) > self.mailbox_bound:
             del self._launched[next(iter(self._launched))]
 
-    async def _launch(
-        self, workflow_id: str, attempt: int = 1, loaded: Loaded | None = None
-    ) -> None:
+    async def _launch(self, workflow_id: str, attempt: int = 1) -> None:
         """See that a workflow has its actor, and that this one looks at the rows."""
         self._remember(workflow_id)
-        if loaded is None and queries.status(self._parts.reader, workflow_id) not in (
-            Status.RUNNING,
-            Status.STALLED,
-        ):
+        status = queries.status(self._parts.reader, workflow_id)
+        if status not in (Status.RUNNING, Status.STALLED):
             await self._look(workflow_id)  # one that was paused or ended may still have its actor
             return
-        spec = self._spec(workflow_id, loaded)
+        spec = self._spec(workflow_id, None)
         while True:
             try:
                 await ask(self._instances, StartChild(spec=spec), deadline_s=60.0)

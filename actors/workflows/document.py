@@ -7,7 +7,7 @@ with the place. `recorded` and `live` read the engine's database; nothing here w
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -119,7 +119,7 @@ def live(connection: sqlite3.Connection) -> list[str]:
     ]
 
 
-def event_of(row: sqlite3.Row) -> HistoryEvent:
+def event_of(row: Iterable[Any]) -> HistoryEvent:
     """An event from its row, as `queries.RUN` selects it."""
     seq, kind, op, name, text, at = row
     return HistoryEvent(seq=seq, kind=KINDS[kind], op=op, name=name, payload=text, at=at)

@@ -9,7 +9,7 @@ from actors.workflows.document import event_of
 from actors.workflows.history import OUTER, HistoryEvent, Kind
 from actors.workflows.replay import Replay
 from storage import payload
-from storage.workflows import queries
+from storage.workflows import bulk, queries
 from storage.workflows.records import InstanceRow
 
 INLINE_EVENTS = 100
@@ -28,7 +28,8 @@ class Loaded:
         own_seq: the number of its last own event.
         count: how many events its present run has.
         cancel_reason: why it is to end, where that was asked for in this run or carried over.
-        is_new: it has just been created, and no actor has had it.
+        is_visited: signals may wait for it, or attempts of an earlier life have said how far they
+            were.
     """
 
     row: InstanceRow
@@ -38,7 +39,7 @@ class Loaded:
     own_seq: int = 1
     count: int = 1
     cancel_reason: str | None = None
-    is_new: bool = False
+    is_visited: bool = True
 
     @classmethod
     def of(cls, row: InstanceRow, events: Sequence[HistoryEvent]) -> Self:
@@ -62,6 +63,20 @@ def load_short(reader: sqlite3.Connection, row: InstanceRow) -> Loaded | None:
     if len(rows) == INLINE_EVENTS:
         return None
     return Loaded.of(row, [event_of(found) for found in rows])
+
+
+def load_all(reader: sqlite3.Connection, rows: Sequence[InstanceRow]) -> list[Loaded]:
+    """Those of them whose present runs are short, with two statements for all."""
+    begins = {row.workflow_id: row.run_seq for row in rows}
+    found = bulk.runs(reader, begins, INLINE_EVENTS)
+    visited = bulk.visited(reader, list(begins))
+    loaded = []
+    for row in rows:
+        if row.workflow_id in found:
+            one = Loaded.of(row, [event_of(event) for event in found[row.workflow_id]])
+            one.is_visited = row.workflow_id in visited
+            loaded.append(one)
+    return loaded
 
 
 def origin_of(facts: dict[str, Any]) -> dict[str, Any]:

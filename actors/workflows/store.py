@@ -90,7 +90,7 @@ def as_created(command: CreateInstance) -> Loaded:
         recoveries=0,
     )
     origin = origin_of(facts_of_start(command))
-    return Loaded(row=row, origin=origin, replay=Replay(command.workflow_id), is_new=True)
+    return Loaded(row=row, origin=origin, replay=Replay(command.workflow_id), is_visited=False)
 
 
 def _start(

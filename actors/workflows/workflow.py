@@ -141,11 +141,11 @@ class WorkflowActor(Actor):
         self._execution = self._begin(
             loaded.replay,
             stalled=row.status == Status.STALLED,
-            recovered=not loaded.is_new
+            recovered=loaded.is_visited
             and queries.has_heartbeats(self._parts.reader, self._workflow_id),
         )
         self._execution.cancel_reason = loaded.cancel_reason
-        if loaded.last_seq > 1:  # a new run has what the one before left
+        if loaded.is_visited:
             self._take_messages()
         self.spawn(self._run)
 

@@ -7,6 +7,7 @@ for the interpreter's lock than one statement for each.
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from storage.rows import insert_rows
 
@@ -22,6 +23,16 @@ SELECT value FROM json_each(?) WHERE
     (SELECT parent_id FROM instances WHERE workflow_id = value) IS NOT NULL
     OR EXISTS (SELECT 1 FROM instances WHERE parent_id = value)
     OR EXISTS (SELECT 1 FROM tasks WHERE workflow_id = value)
+    OR EXISTS (SELECT 1 FROM heartbeats WHERE workflow_id = value)
+"""
+RUNS = """
+SELECT key, seq, kind, op, name, payload, at
+FROM json_each(?) CROSS JOIN history ON workflow_id = key AND seq >= value
+WHERE (SELECT max(seq) FROM history WHERE workflow_id = key) < value + ?
+"""
+VISITED = """
+SELECT value FROM json_each(?) WHERE
+    EXISTS (SELECT 1 FROM inbox WHERE workflow_id = value AND consumed_by IS NULL)
     OR EXISTS (SELECT 1 FROM heartbeats WHERE workflow_id = value)
 """
 SET_STATUSES = """
@@ -47,6 +58,26 @@ def elsewhere(connection: sqlite3.Connection, ends: Mapping[str, int]) -> set[st
 def tied(connection: sqlite3.Connection, workflow_ids: Sequence[str]) -> set[str]:
     """Those with a parent, children, tasks or heartbeats."""
     return {row[0] for row in connection.execute(TIED, (json.dumps(workflow_ids),))}
+
+
+def runs(
+    connection: sqlite3.Connection, begins: Mapping[str, int], most: int
+) -> dict[str, list[tuple[Any, ...]]]:
+    """The events of each run that has fewer than `most`, as `queries.RUN` selects them.
+
+    `begins` gives the number of each run's first event.
+    """
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    for workflow_id, *event in connection.execute(RUNS, (json.dumps(begins), most)):
+        found.setdefault(workflow_id, []).append(tuple(event))
+    for events in found.values():
+        events.sort()  # they come in order, and SQLite promises it only with a sort of its own
+    return found
+
+
+def visited(connection: sqlite3.Connection, workflow_ids: Sequence[str]) -> set[str]:
+    """Those for which signals wait, or whose attempts have said how far they were."""
+    return {row[0] for row in connection.execute(VISITED, (json.dumps(workflow_ids),))}
 
 
 def insert_instances(

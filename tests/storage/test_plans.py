@@ -144,6 +144,8 @@ CALLS: dict[str, Arguments] = {
     "workflows.bulk.present": ((["w"],), {}),
     "workflows.bulk.elsewhere": (([("w", 1)],), {}),
     "workflows.bulk.tied": ((["w"],), {}),
+    "workflows.bulk.runs": (({"w": 1}, 100), {}),
+    "workflows.bulk.visited": ((["w"],), {}),
     "workflows.bulk.insert_instances": (([("w", "n", 1, "running", "", "t", "t")],), {}),
     "workflows.bulk.insert_events": (([("w", 1, "k", "", "", "", "t")],), {}),
     "workflows.bulk.set_statuses": (([("w", "running", "t")],), {}),
