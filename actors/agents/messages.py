@@ -92,6 +92,14 @@ class AgentGone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgentBeat:
+    """Told to the coordinator by an agent every few seconds, and by none that hangs."""
+
+    agent_id: str
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskOrder:
     """Told to an agent: do this. `input` is plain JSON.
 
