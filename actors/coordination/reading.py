@@ -23,7 +23,7 @@ from actors.errors import NotFound, Overloaded, ValidationError
 from actors.facts import LoggedFact
 from actors.workflows.history import CLOSED, Status
 from storage import payload
-from storage.coordination import queries
+from storage.coordination import queries, repeats
 from storage.errors import QueryFailed, QueryTimeout
 from storage.pool import ReadPool
 from storage.workflows import queries as workflows
@@ -205,6 +205,12 @@ async def engine_status(histories: ReadPool, workflow_id: str) -> str | None:
     """Where the engine is with it; None when it has no such instance."""
     rows = await _fetch(histories, "engine_status", workflows.STATUS, (workflow_id,))
     return rows[0]["status"] if rows else None
+
+
+async def repeated(pool: ReadPool, key: str) -> sqlite3.Row | None:
+    """What is written down of the request with an idempotency key."""
+    rows = await _fetch(pool, "idempotency_key", repeats.ANSWER, (key,))
+    return rows[0] if rows else None
 
 
 def _history_record(row: sqlite3.Row) -> HistoryRecord:

@@ -23,7 +23,7 @@ from storage.issues.leases import Lease
 from storage.migrate import migrate
 
 ROOMS = ("coordination", "workflows", "issues")
-MODULES = ("queries", "bulk", "leases", "reading")
+MODULES = ("queries", "bulk", "leases", "reading", "repeats")
 """Where a room keeps its statements."""
 MAPPING = {
     "issue_id": "x-1",
@@ -86,6 +86,8 @@ CALLS: dict[str, Arguments] = {
     "coordination.workflow_ids": ((), {}),
     "coordination.issues_of": ((["w"],), {}),
     "coordination.workflows_of": ((["x-1"],), {}),
+    "coordination.repeats.get": (("k",), {}),
+    "coordination.repeats.put": (("k",), {"request_sha256": "s", "answer": "", "at": "t"}),
     "workflows.instance": (("w",), {}),
     "workflows.workflow_ids": ((), {}),
     "workflows.status": (("w",), {}),

@@ -1,0 +1,70 @@
+"""Repeated requests: one that comes again with its idempotency key is answered, and not done.
+
+For all requests but starts, whose keys stand beside their workflows. A key is written in the
+transaction that makes its request true, so there is never one without the other. What changes the
+coordination database looks it up there (`known`, `remember`); what can refuse a request that was
+done already, since it is done, looks first (`answered`).
+"""
+
+import hashlib
+import sqlite3
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from actors.coordination import reading
+from actors.errors import Conflict
+from storage import payload
+from storage.coordination import repeats
+from storage.pool import ReadPool
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def fingerprint(request: "DataclassInstance") -> str:
+    """Tells a repeated request from another one. Its key, where it has one, is no part of it.
+
+    Raises:
+        PayloadError: a field holds what is not JSON.
+    """
+    names = [field.name for field in fields(request) if field.name != "idempotency_key"]
+    asked = {name: getattr(request, name) for name in names}
+    text = payload.encode([type(request).__name__, asked])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def known(connection: sqlite3.Connection, key: str, sha256: str) -> Any | None:
+    """What the request with this key was answered; None when there was none.
+
+    Raises:
+        Conflict: the key came with another request.
+    """
+    return _answer(repeats.get(connection, key), key, sha256)
+
+
+def remember(
+    connection: sqlite3.Connection, key: str, sha256: str, *, answer: Any, at: str
+) -> None:
+    """Write down what a request is answered. `answer` is JSON, and not null."""
+    repeats.put(connection, key, request_sha256=sha256, answer=payload.encode(answer), at=at)
+
+
+async def answered(pool: ReadPool, key: str, sha256: str) -> Any | None:
+    """As `known`, from a pool of read-only connections.
+
+    Raises:
+        Conflict: the key came with another request.
+        Overloaded: the database could not be read in time.
+    """
+    return _answer(await reading.repeated(pool, key), key, sha256)
+
+
+def _answer(row: sqlite3.Row | None, key: str, sha256: str) -> Any | None:
+    if row is None:
+        return None
+    if row["request_sha256"] != sha256:
+        raise Conflict(
+            f"the idempotency key {key!r} came with another request",
+            hint="use a new idempotency key for a new request",
+        )
+    return payload.decode(row["answer"])

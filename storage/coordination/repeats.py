@@ -1,0 +1,19 @@
+"""The SQL of requests that came with an idempotency key, other than starts."""
+
+import sqlite3
+
+ANSWER = "SELECT request_sha256, answer FROM idempotency_keys WHERE key = ?"
+
+
+def get(connection: sqlite3.Connection, key: str) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = connection.execute(ANSWER, (key,)).fetchone()
+    return row
+
+
+def put(
+    connection: sqlite3.Connection, key: str, *, request_sha256: str, answer: str, at: str
+) -> None:
+    connection.execute(
+        "INSERT INTO idempotency_keys (key, request_sha256, answer, at) VALUES (?, ?, ?, ?)",
+        (key, request_sha256, answer, at),
+    )
