@@ -16,6 +16,7 @@ from actors.agents.coordinator import AgentCoordinator, AgentSpec, CoordinatorPa
 from actors.agents.messages import AgentGone
 from actors.bus import EventBus
 from actors.clock import Clock
+from actors.coordination import assigning
 from actors.coordination import store as coordination_store
 from actors.coordination.intents import Intents
 from actors.coordination.manager import WorkflowManager
@@ -197,7 +198,11 @@ class _Parts:
 
     def coordination_writer(self) -> DatabaseWriter:
         readers = self._world.stores.coordination
-        handlers = {**coordination_store.HANDLERS, **retention.COORDINATION}
+        handlers = {
+            **coordination_store.HANDLERS,
+            **assigning.HANDLERS,
+            **retention.COORDINATION,
+        }
         return self._writer("coordination", readers, handlers, None)
 
     def tempolite_writer(self) -> DatabaseWriter:

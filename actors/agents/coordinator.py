@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 import trio
 
-from actors import facts
+from actors import bus, facts
 from actors.agents.handout import LOOK_S, READY_BATCH, Handout, agent_name
 from actors.agents.messages import (
     AgentGone,
@@ -35,15 +35,19 @@ from actors.agents.messages import (
     TaskReady,
     TaskWithdrawn,
 )
+from actors.agents.moving import Moving
 from actors.agents.notes import Notes
 from actors.agents.protocol import Agent
 from actors.agents.roster import Member, Roster
 from actors.clock import Clock, rfc3339
+from actors.coordination.assignment_messages import HANDOFF, AssignmentRecord, MoveWorkflow
 from actors.errors import NotFound
 from actors.facts import FactsLogged
 from actors.hints import hint
 from actors.workflows.messages import ActivateInstance, Launch
+from actors.workflows.requests import is_queued
 from actors.writer import Settle, persist
+from storage.coordination import assignments
 from storage.coordination import queries as coordination
 from storage.workflows import queries as workflows
 from supervision import (
@@ -152,6 +156,16 @@ class AgentCoordinator(Actor):
             show=self._show,
             batch=READY_BATCH if parts.drives_all else EVERY,
         )
+        self._moving = Moving(
+            roster=self._state.roster,
+            reader=parts.coordination_reader,
+            engine=parts.tempolite_reader,
+            writer=parts.coordination,
+            bus=parts.bus,
+            clock=parts.clock,
+            settle=self._settle,
+            show=self._show,
+        )
         self._work = trio.Event()
         self._doubts = trio.Event()
 
@@ -182,6 +196,8 @@ class AgentCoordinator(Actor):
                 self._look_at_assignments()
             case ReserveAgent():
                 return self._reserve(message)
+            case MoveWorkflow():
+                return self.defer(self._move(message))
             case ReleaseAgent(workflow_id=workflow_id):
                 self._doubt({workflow_id})
             case ReloadAssignments():
@@ -259,6 +275,27 @@ class AgentCoordinator(Actor):
             self._state.undecided.add(request.workflow_id)
             self._show(agent_id)
         return agent_id
+
+    async def _move(self, request: MoveWorkflow) -> AssignmentRecord:
+        record = await self._moving.move(request)
+        if request.kind != HANDOFF:  # who hands on ends what it has begun
+            self._handout.recall(record.workflow_id, record.agent_type, but=record.agent_id)
+        return record
+
+    def _settle(self, workflow_id: str) -> None:
+        """Have the roster say who has a workflow, as the database does."""
+        if workflow_id in self._state.granting:
+            return  # whoever grants it settles it
+        row = assignments.open_of(self._parts.coordination_reader, workflow_id)
+        if row is None and workflow_id in self._state.undecided:
+            return
+        has_it = row is not None and row["status"] == "assigned" and self._is_driven(workflow_id)
+        before = self._state.roster.holder(workflow_id)
+        self._state.roster.settle(workflow_id, row["agent_id"] if row and has_it else None)
+        after = self._state.roster.holder(workflow_id)
+        for member in {m.agent_id: m for m in (before, after) if m is not None}.values():
+            self._show(member.agent_id)
+        self._look_at_assignments()
 
     def _doubt(self, workflow_ids: Iterable[str]) -> None:
         """Whoever reserved for these has died or was refused; the start may be decided even so."""
@@ -370,12 +407,23 @@ class AgentCoordinator(Actor):
             if agent_id is None:
                 return
             self._show(agent_id)
-            command = AssignQueued(workflow_id=workflow_id, agent_id=agent_id, at=self._now())
+            command = AssignQueued(
+                workflow_id=workflow_id,
+                agent_id=agent_id,
+                at=self._now(),
+                announced=self._has_run(workflow_id),
+            )
             self._state.granting.add(workflow_id)
             granted = await persist(self._parts.coordination, command)
             self._state.granting.discard(workflow_id)
-            if not granted:
-                self._release(workflow_id)
+            self._settle(workflow_id)
+            if granted and command.announced:
+                bus.ring(self._parts.bus)
+
+    def _has_run(self, workflow_id: str) -> bool:
+        """Whether it has run before, so that the engine will not say that it has an agent now."""
+        row = workflows.instance(self._parts.tempolite_reader, workflow_id)
+        return row is not None and not is_queued(self._parts.tempolite_reader, row)
 
     def _launch_activated(self) -> None:
         """A coordinator that died may have activated workflows that nobody was told to launch."""
@@ -426,4 +474,5 @@ def _view(member: Member) -> AgentView:
         workload=member.workload,
         max_workload=member.max_workload,
         running=tuple(f"{workflow_id}/{op}" for workflow_id, op in member.running),
+        status=member.standing,
     )

@@ -73,6 +73,7 @@ class Handout:
         orphans: tasks that were handed out and that nobody does now.
         crashes: agents that died with a task.
         withdrawn: tasks that were said to be unwanted while they were being handed out.
+        recalled: tasks that were taken from their agents while they were being handed out.
     """
 
     roster: Roster
@@ -91,6 +92,7 @@ class Handout:
     orphans: dict[TaskKey, TaskRow] = field(default_factory=dict)
     crashes: Counter[TaskKey] = field(default_factory=Counter)
     withdrawn: set[TaskKey] = field(default_factory=set)
+    recalled: set[TaskKey] = field(default_factory=set)
     _swept_at: float = -math.inf
 
     def load(self) -> None:
@@ -199,6 +201,46 @@ class Handout:
             if was_full and self.roster.members[agent_id].free:
                 self.made_room()
 
+    # What is done by another agent from now on.
+
+    def recall(self, workflow_id: str, agent_type: str, *, but: str | None) -> None:
+        """Take a workflow's tasks of a type from all agents but one."""
+        for member in self.roster.of_type(agent_type):
+            if member.agent_id != but:
+                for key in [key for key in member.running if key[0] == workflow_id]:
+                    self.take_back(member.agent_id, key, member.running[key])
+
+    def take_back(self, agent_id: str, key: TaskKey, fence: int) -> None:
+        """Have an attempt be nobody's: what comes of it is refused, and the next one begins."""
+        if key in self.busy:
+            self.recalled.add(key)
+        else:
+            self.busy.add(key)
+            self.spawn(self._take_back, agent_id, key, fence)
+
+    async def _take_back(self, agent_id: str, key: TaskKey, fence: int) -> None:
+        row = queries.task(self.reader, *key)
+        try:
+            if row is not None and (row.state, row.fence) == ("running", fence):
+                command = EndAttempt(
+                    workflow_id=row.workflow_id,
+                    op=row.op,
+                    fence=fence,
+                    state="ready",
+                    outcome=row.outcome,
+                    next_at=None,
+                    at=self._now(),
+                )
+                await persist(self.writer, command)
+        finally:
+            self.busy.discard(key)
+            self.recalled.discard(key)
+        workflow_id, op = key
+        cancel = CancelTask(workflow_id=workflow_id, op=op, fence=fence)
+        hint(self.named(agent_name(agent_id)), cancel)
+        self._free(agent_id, key, fence)
+        self.look_again()
+
     # Who does what.
 
     def _orphans(self, agent_type: str) -> list[TaskRow]:
@@ -210,7 +252,7 @@ class Handout:
         key = (row.workflow_id, row.op)
         if key in self.busy:
             return
-        member = self.roster.choose(row.workflow_id, row.agent_type)
+        member = self.roster.choose(row.workflow_id, row.agent_type, row.activity)
         if member is None:
             return
         self.busy.add(key)
@@ -237,8 +279,9 @@ class Handout:
             started = await persist(self.writer, command)
         finally:
             self.busy.discard(key)
-            doubtful = key in self.withdrawn
+            doubtful, recalled = key in self.withdrawn, key in self.recalled
             self.withdrawn.discard(key)
+            self.recalled.discard(key)
         if started is None:
             self._free(agent_id, key, row.fence + 1)
             self._overtaken(key)
@@ -253,6 +296,8 @@ class Handout:
             self.orphans[key] = started
         if doubtful:
             self.withdraw(key)
+        if recalled:
+            self.take_back(agent_id, key, started.fence)
 
     def _overtaken(self, key: TaskKey) -> None:
         """A coordinator that has died went on with this task after we had read its row."""

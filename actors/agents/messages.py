@@ -52,11 +52,16 @@ class ReloadAssignments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignQueued(Command[bool]):
-    """Write that a queued assignment has got its agent. Answers False when it is over."""
+    """Write that a queued assignment has got its agent. Answers False when it is over.
+
+    Args:
+        announced: log it as a fact, too. The engine does, of a workflow that has not run yet.
+    """
 
     workflow_id: str
     agent_id: str
     at: str
+    announced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +192,9 @@ class AgentView:
     """One agent instance as the coordinator sees it.
 
     Args:
-        workload: assignments it holds, plus tasks it does for workflows reserved elsewhere.
+        workload: for each workflow that it holds or works for, the number of tasks it does for it,
+            and at least one where it holds it.
+        status: "active", "draining", "lost" or "unregistered".
     """
 
     agent_id: str
@@ -196,6 +203,7 @@ class AgentView:
     workload: int
     max_workload: int
     running: tuple[str, ...]
+    status: str = "active"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from actors import facts
-from actors.agents.messages import AssignQueued
 from actors.coordination.intents import plan_to_text
 from actors.coordination.messages import CloseIntent, Identity, LogFacts, RecordStart
 from actors.errors import Conflict
@@ -76,10 +75,6 @@ def _same_request(known: sqlite3.Row, request_sha256: str, what: str) -> str:
 
 def close_intent(connection: sqlite3.Connection, command: CloseIntent) -> None:
     queries.delete_intent(connection, command.intent_id)
-
-
-def assign_queued(connection: sqlite3.Connection, command: AssignQueued) -> bool:
-    return queries.assign(connection, command.workflow_id, command.agent_id, command.at)
 
 
 def claim_home(connection: sqlite3.Connection, *, home: str, repository: str) -> Identity:
@@ -208,6 +203,5 @@ def _error_of(fact: Fact) -> tuple[str, str]:
 HANDLERS: Mapping[type, Handler] = {
     RecordStart: record_start,
     CloseIntent: close_intent,
-    AssignQueued: assign_queued,
     LogFacts: log_facts,
 }

@@ -13,6 +13,7 @@ import trio.testing
 
 import actors.writer
 from actors.agents.messages import AssignQueued
+from actors.coordination import assigning
 from actors.coordination import store as coordination_store
 from actors.coordination.messages import LogFacts, RecordStart
 from actors.facts import STEP_COMPLETED
@@ -488,7 +489,8 @@ def trios_clock() -> datetime:
 
 
 STORES = {
-    coordination_store: (LogFacts, AssignQueued),
+    coordination_store: (LogFacts,),
+    assigning: (AssignQueued,),
     workflows_store: (ActivateInstance, AppendHistory, StartTask, EndAttempt),
     issues_store: (ApplyChanges,),
 }

@@ -23,7 +23,7 @@ from storage.issues.leases import Lease
 from storage.migrate import migrate
 
 ROOMS = ("coordination", "workflows", "issues")
-MODULES = ("queries", "bulk", "leases", "reading", "repeats")
+MODULES = ("queries", "assignments", "bulk", "leases", "reading", "repeats")
 """Where a room keeps its statements."""
 MAPPING = {
     "issue_id": "x-1",
@@ -38,6 +38,19 @@ MAPPING = {
     "at": "t",
     "idempotency_key": None,
     "request_sha256": "",
+}
+ASSIGNMENT = {
+    "workflow_id": "w",
+    "agent_type": "a",
+    "agent_id": None,
+    "step_number": 1,
+    "status": "queued",
+    "priority": 2,
+    "handoff_from": None,
+    "assigned_by": "beadflow",
+    "reason": "",
+    "created_at": "t",
+    "assigned_at": None,
 }
 INSTANCE = {
     "workflow_id": "w",
@@ -84,6 +97,10 @@ CALLS: dict[str, Arguments] = {
     "coordination.insert_events": (([(1, "step", "w", None, "t", "{}")],), {}),
     "coordination.last_event": ((), {}),
     "coordination.workflow_ids": ((), {}),
+    "coordination.assignments.open_of": (("w",), {}),
+    "coordination.assignments.last_of": (("w",), {}),
+    "coordination.assignments.close": ((1,), {"status": "completed", "at": "t"}),
+    "coordination.assignments.insert": ((ASSIGNMENT,), {}),
     "coordination.issues_of": ((["w"],), {}),
     "coordination.workflows_of": ((["x-1"],), {}),
     "coordination.repeats.get": (("k",), {}),

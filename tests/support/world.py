@@ -5,6 +5,7 @@
 
 import random
 import subprocess
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -144,9 +145,7 @@ async def running_system(
                 stores=stores,
                 repo=repo,
                 definitions=Definitions.of(workflows),
-                agents=[
-                    AgentSpec(agent_id=f"{kind.agent_type}-1", agent_class=kind) for kind in agents
-                ],
+                agents=numbered(agents),
                 meters=meters,
                 clock=clock,
                 chance=chance,
@@ -157,6 +156,17 @@ async def running_system(
             )
             await system.start(tree(system, world, doors(system, world) if doors else ()))
             yield Running(system=system, stores=stores, world=world, events=events)
+
+
+def numbered(agents: Sequence[type[Agent]]) -> list[AgentSpec]:
+    """An instance of each, "<type>-1" and so on; a class that is named twice has two."""
+    seen = Counter[str]()
+    specs = []
+    for kind in agents:
+        seen[kind.agent_type] += 1
+        agent_id = f"{kind.agent_type}-{seen[kind.agent_type]}"
+        specs.append(AgentSpec(agent_id=agent_id, agent_class=kind))
+    return specs
 
 
 def git_repository(path: Path) -> Path:

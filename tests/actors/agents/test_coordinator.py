@@ -233,9 +233,9 @@ async def test_an_agent_that_cannot_start_is_gone_and_takes_nobody_along(repo: P
         assert fine.status == "completed"
         assert restarts(running, COORDINATOR) == 0
         agents = await running.ask("coordinator", ListAgents())
-        assert {agent.agent_id: agent.max_workload for agent in agents} == {
-            "broken-1": 0,
-            "fragile-1": 2,
+        assert {agent.agent_id: agent.status for agent in agents} == {
+            "broken-1": "lost",
+            "fragile-1": "active",
         }
 
 

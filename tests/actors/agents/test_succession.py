@@ -8,6 +8,7 @@ import trio
 import trio.testing
 
 from actors.agents.messages import AgentUp, AssignQueued, Introduce, ReserveAgent
+from actors.coordination import assigning
 from actors.coordination import store as bridge
 from actors.coordination.messages import RecordStart, StartWorkflow
 from actors.facts import FactsLogged, LoggedFact
@@ -127,7 +128,7 @@ async def test_an_agent_that_is_just_being_given_is_not_given_twice(
         assert await reserve(running) == "shy-1"
         queued = await running.start("shy")
         assert queued.status == "queued"
-    disk = hold_up(monkeypatch, bridge, AssignQueued)
+    disk = hold_up(monkeypatch, assigning, AssignQueued)
     async with running_system(repo, workflows=[shy], agents=[Shy]) as running:
         await until(disk.busy.is_set)
         running.system.named("coordinator").tell(FactsLogged(facts=(A_LATER_FACT,)))

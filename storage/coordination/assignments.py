@@ -1,0 +1,48 @@
+"""The SQL of assignments: which agent has a workflow, and which agents had it before.
+
+What writes runs inside the writer's transaction; the rest only reads.
+"""
+
+import sqlite3
+from typing import Any
+
+_COLUMNS = """
+    id, workflow_id, agent_type, agent_id, step_number, status, priority, handoff_from,
+    assigned_by, reason, created_at, assigned_at, completed_at"""
+
+OPEN = f"""
+    SELECT {_COLUMNS} FROM agent_assignments
+    WHERE workflow_id = ? AND status IN ('queued', 'assigned')"""  # noqa: S608 - constants
+LAST = f"""
+    SELECT {_COLUMNS} FROM agent_assignments
+    WHERE workflow_id = ? ORDER BY id DESC LIMIT 1"""  # noqa: S608 - constants
+CLOSE = """
+    UPDATE agent_assignments SET status = ?, completed_at = ?
+    WHERE id = ? AND status IN ('queued', 'assigned')"""
+
+
+def open_of(connection: sqlite3.Connection, workflow_id: str) -> sqlite3.Row | None:
+    """The assignment that is in force, or waits for an agent."""
+    row: sqlite3.Row | None = connection.execute(OPEN, (workflow_id,)).fetchone()
+    return row
+
+
+def last_of(connection: sqlite3.Connection, workflow_id: str) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = connection.execute(LAST, (workflow_id,)).fetchone()
+    return row
+
+
+def close(connection: sqlite3.Connection, assignment_id: int, *, status: str, at: str) -> None:
+    connection.execute(CLOSE, (status, at, assignment_id))
+
+
+def insert(connection: sqlite3.Connection, values: dict[str, Any]) -> int:
+    """Answers its id. Values are those of a record without `id` and `completed_at`."""
+    cursor = connection.execute(
+        "INSERT INTO agent_assignments (workflow_id, agent_type, agent_id, step_number, status,"
+        " priority, handoff_from, assigned_by, reason, created_at, assigned_at) VALUES"
+        " (:workflow_id, :agent_type, :agent_id, :step_number, :status, :priority, :handoff_from,"
+        " :assigned_by, :reason, :created_at, :assigned_at)",
+        values,
+    )
+    return int(cursor.lastrowid or 0)
