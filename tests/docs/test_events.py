@@ -8,6 +8,7 @@ from typing import Any
 from actors import facts
 from actors.bus import NOTES_BOUND
 from actors.clock import rfc3339, system_clock
+from actors.coordination.assignment_messages import MoveWorkflow
 from actors.facts import LoggedFact
 from actors.workflows.facts import facts_of
 from actors.workflows.history import Kind
@@ -163,7 +164,7 @@ async def test_what_a_run_logs_has_the_documented_fields(repo: Path) -> None:
         await running.until(lambda seen: _has(seen, four.id, "workflow_stalled"))
     async with running_system(repo, workflows=[before], agents=clerks) as running:
         await running.until(lambda seen: _has(seen, four.id, "workflow_resumed"))
-    async with running_system(repo, workflows=[*STEERED, before], agents=clerks) as running:
+    async with running_system(repo, workflows=[*STEERED, before], agents=clerks * 2) as running:
         five, six = await running.start("everything"), await running.start("waiting")
         seven = await running.start("waiting")
         signal = {"message_id": "m", "name": "go", "value": payload.encode(None)}
@@ -174,6 +175,7 @@ async def test_what_a_run_logs_has_the_documented_fields(repo: Path) -> None:
         await _tell(running, RequestCancel, six.id, reason="enough")
         await _tell(running, TerminateInstance, seven.id, reason="now")
         await running.ended(five.id, six.id, seven.id)
+        await _hand_on(running)
         logged = running.log()
     logged += _dead_letter()
     for fact in logged:
@@ -186,6 +188,13 @@ async def _tell(running: Running, command: type, workflow_id: str, **given: str)
     asked = command(workflow_id=workflow_id, at=rfc3339(system_clock()), **given)
     for woken in await running.ask("tempolite_writer", asked):
         running.system.named("dispatcher").tell(Launch(workflow_id=woken))
+
+
+async def _hand_on(running: Running) -> None:
+    given = await running.start("waiting", agent_type="clerk")
+    move = MoveWorkflow(move_id="m", workflow_id=given.id, kind="handoff", to_type="clerk")
+    await running.ask("coordinator", move)
+    await running.until(lambda seen: _has(seen, given.id, "agent_handoff"))
 
 
 def _has(seen: Sequence[LoggedFact], workflow_id: str, kind: str) -> bool:
