@@ -4,6 +4,7 @@ Everything else in this distribution is the system itself and may change.
 """
 
 from actors.agents.protocol import Agent, Task
+from actors.agents.report import AgentHealth, AgentMetrics
 from actors.workflows.activities import ActivityInfo, activity_info
 from actors.workflows.branches import Selected
 from actors.workflows.context import Context
@@ -26,6 +27,8 @@ __all__ = [
     "ActivityFailure",
     "ActivityInfo",
     "Agent",
+    "AgentHealth",
+    "AgentMetrics",
     "CancelledError",
     "ChildError",
     "CompensationError",

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+
+from actors.agents.report import AgentHealth, AgentMetrics
 from actors.writer import Command
 from supervision import Ask
 
@@ -76,16 +79,40 @@ class AgentUp:
     Args:
         incarnation: differs for each start of an agent; a new one does nothing yet.
         running: (workflow id, operation, fence) of each attempt in progress.
+        config_sha256: of the stored JSON text of what it is set up with.
     """
 
     agent_id: str
     incarnation: int
     running: tuple[tuple[str, str, int], ...] = ()
+    config_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Introduce(Ask[AgentUp]):
     """Ask an agent who it is now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentReport:
+    """How an agent is, and what it does. `running` is as in `AgentUp`."""
+
+    health: AgentHealth
+    metrics: AgentMetrics
+    running: tuple[tuple[str, str, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examine(Ask[AgentReport]):
+    """Ask an agent how it is. Answered while it works, within 5 seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configure(Ask[None]):
+    """Have an agent go on with another configuration: an instance of its class's `Config`."""
+
+    config: BaseModel
+    config_sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

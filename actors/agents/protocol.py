@@ -14,11 +14,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import trio
+from pydantic import BaseModel
 
 from actors.agents.attempt import Attempt, Pulse
 from actors.agents.messages import (
+    AgentBeat,
+    AgentReport,
     AgentUp,
     CancelTask,
+    Configure,
+    Examine,
     Introduce,
     TaskBeat,
     TaskDone,
@@ -26,6 +31,7 @@ from actors.agents.messages import (
     TaskNote,
     TaskOrder,
 )
+from actors.agents.report import AgentHealth, AgentMetrics, NoConfig, Tally, examine
 from actors.errors import AgentError
 from actors.hints import hint
 from actors.workflows.activities import check_result, encode_result, failure_of
@@ -34,6 +40,9 @@ from actors.workflows.definition import ActivityDefinition, ActivityFailure, bel
 from actors.workflows.history import idempotency_key
 from storage.payload import plain_text
 from supervision import Actor, ActorDeadError, ActorRestarting, MailboxFull, Named
+
+BEAT_S = 5.0
+"""How often an agent says that it lives."""
 
 _incarnations = itertools.count(1)
 
@@ -100,20 +109,34 @@ class Task:
 class Agent(Actor):
     """Base of every agent.
 
+    Its supervisor starts it, and `stop` ends it, as every actor; what it does then is up to
+    `initialize` and `shutdown`. Its tasks come as messages.
+
     Args:
         agent_id: this instance's name, e.g. "research-1".
         coordinator: who gives the tasks and takes the results.
         repo: root of the work tree.
+        config: an instance of the class's `Config`; None for one with its defaults.
+        config_sha256: by which the coordinator knows which configuration that is.
+
+    Attributes:
+        max_workload: how many workflows an instance works for at once, unless one is registered
+            with another number.
+        Config: what an instance can be set up with. Whoever registers one gives its fields.
     """
 
     agent_type: ClassVar[str] = ""
     max_workload: ClassVar[int] = 4
     activities: ClassVar[dict[str, ActivityDefinition]] = {}
+    Config: ClassVar[type[BaseModel]] = NoConfig
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if not cls.agent_type:
             raise TypeError(f"agent {cls.__qualname__} has no agent_type")
+        config: object = cls.Config
+        if not (isinstance(config, type) and issubclass(config, BaseModel)):
+            raise TypeError(f"the Config of agent {cls.__qualname__} is no pydantic model")
         own = {
             found.name: found
             for member in vars(cls).values()
@@ -121,13 +144,25 @@ class Agent(Actor):
         }
         cls.activities = {**cls.activities, **own}
 
-    def __init__(self, *, agent_id: str, coordinator: Named, repo: Path) -> None:
+    def __init__(
+        self,
+        *,
+        agent_id: str,
+        coordinator: Named,
+        repo: Path,
+        config: BaseModel | None = None,
+        config_sha256: str = "",
+    ) -> None:
         super().__init__()
         self.agent_id = agent_id
+        self.config: Any = self.Config() if config is None else config
         self._coordinator = coordinator
         self._repo = repo
         self._running: dict[tuple[str, str], Attempt] = {}
-        self._introduction = AgentUp(agent_id=agent_id, incarnation=next(_incarnations))
+        self._tally = Tally()
+        self._introduction = AgentUp(
+            agent_id=agent_id, incarnation=next(_incarnations), config_sha256=config_sha256
+        )
 
     @classmethod
     def capabilities(cls) -> tuple[str, ...]:
@@ -143,9 +178,27 @@ class Agent(Actor):
     async def shutdown(self) -> None:
         """Give back what `initialize` took. Not called after a crash."""
 
+    async def configure(self, config: BaseModel) -> None:
+        """Go on with another configuration. `config` of the agent is the new one by then.
+
+        A class that does not define this is started anew instead, between its tasks.
+        """
+
+    async def health_check(self) -> AgentHealth:
+        """How this agent is: whether it could do its work now. It has 5 seconds to find out.
+
+        Whatever it raises is not healthy.
+        """
+        return AgentHealth()
+
+    def metrics(self) -> AgentMetrics:
+        """What it has done since it started."""
+        return self._tally.shown(self.current_workload)
+
     async def on_start(self) -> None:
         await self.initialize()
         hint(self._coordinator, self._introduction)
+        self.spawn(self._beat)
 
     async def on_stop(self) -> None:
         await self.shutdown()
@@ -158,9 +211,29 @@ class Agent(Actor):
                 self._cancel(message)
             case Introduce():
                 return replace(self._introduction, running=tuple(self._attempts()))
+            case Examine():
+                return self.defer(self._examine())
+            case Configure():
+                await self._configure(message)
             case _:
                 return await super().on_receive(message)
         return None
+
+    async def _beat(self) -> None:
+        """Say that it lives, from the event loop: code that hangs there holds it up."""
+        beat = AgentBeat(agent_id=self.agent_id, incarnation=self._introduction.incarnation)
+        while True:
+            await trio.sleep(BEAT_S)
+            hint(self._coordinator, beat)
+
+    async def _examine(self) -> AgentReport:
+        health = await examine(self.health_check)
+        return AgentReport(health=health, metrics=self.metrics(), running=tuple(self._attempts()))
+
+    async def _configure(self, message: Configure) -> None:
+        self.config = message.config
+        self._introduction = replace(self._introduction, config_sha256=message.config_sha256)
+        await self.configure(message.config)
 
     def _assign(self, order: TaskOrder) -> None:
         older = self._running.get((order.workflow_id, order.op))
@@ -208,6 +281,7 @@ class Agent(Actor):
             check_result(self.activities[order.activity], result)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the agent's sandbox
             failure = failure_of(error)
+            self._tally.count(trio.current_time() - started, succeeded=False)
             return TaskFailed(
                 agent_id=self.agent_id,
                 order=order,
@@ -216,6 +290,7 @@ class Agent(Actor):
                 retryable=failure.retryable,
                 heartbeat=attempt.pulse.said,
             )
+        self._tally.count(trio.current_time() - started, succeeded=True)
         return TaskDone(agent_id=self.agent_id, order=order, result=result)
 
     async def execute_activity(self, attempt: Attempt) -> Any:
