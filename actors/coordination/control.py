@@ -11,6 +11,13 @@ from typing import Any, Final
 
 from actors.clock import Clock, rfc3339
 from actors.coordination import reading
+from actors.coordination.fields import (
+    MESSAGE_ID_CHARACTERS,
+    NAME_CHARACTERS,
+    check_reason,
+    check_text,
+    stored,
+)
 from actors.coordination.messages import (
     CancelWorkflow,
     GetHistory,
@@ -21,7 +28,7 @@ from actors.coordination.messages import (
     TerminateWorkflow,
     WorkflowRecord,
 )
-from actors.errors import DatabaseUnavailable, NotFound, Overloaded, ValidationError
+from actors.errors import DatabaseUnavailable, NotFound, Overloaded
 from actors.hints import hint
 from actors.ids import message_id as new_message_id
 from actors.workflows.history import CLOSED
@@ -35,15 +42,9 @@ from actors.workflows.messages import (
     TerminateInstance,
 )
 from actors.writer import Command, write
-from storage import payload
-from storage.errors import PayloadError
 from storage.pool import ReadPool
 from supervision import ActorDeadError, ActorRestarting, AskTimeout, Named, ask
 
-NAME_CHARACTERS: Final = 200
-MESSAGE_ID_CHARACTERS: Final = 255
-REASON_CHARACTERS: Final = 1000
-VALUE_LIMIT_BYTES: Final = 256 * 1024
 QUERY_S: Final = 9.0
 
 Control = (
@@ -104,22 +105,22 @@ class Controller:
         workflow_id, at = message.workflow_id, rfc3339(self._clock())
         match message:
             case SignalWorkflow():
-                _check_text("name", message.name, NAME_CHARACTERS)
+                check_text("name", message.name, NAME_CHARACTERS)
                 message_id = message.message_id
                 if message_id is None:
                     message_id = new_message_id(self._chance)
-                _check_text("message_id", message_id, MESSAGE_ID_CHARACTERS)
+                check_text("message_id", message_id, MESSAGE_ID_CHARACTERS)
                 return AddSignal(
                     workflow_id=workflow_id,
                     message_id=message_id,
                     name=message.name,
-                    value=_stored("value", message.value),
+                    value=stored("value", message.value),
                     at=at,
                 )
             case ResumeWorkflow():
                 return ResumeInstance(workflow_id=workflow_id, at=at)
             case PauseWorkflow() | CancelWorkflow() | TerminateWorkflow():
-                _check_reason(message.reason)
+                check_reason(message.reason)
                 request = _REQUESTS[type(message)]
                 return request(workflow_id=workflow_id, reason=message.reason, at=at)
 
@@ -149,8 +150,8 @@ class Controller:
         return replace(record, status=reading.shown_status(status), completed_at=ended)
 
     async def _query(self, query: QueryWorkflow) -> Any:
-        _check_text("name", query.name, NAME_CHARACTERS)
-        _stored("argument", query.argument)
+        check_text("name", query.name, NAME_CHARACTERS)
+        stored("argument", query.argument)
         try:
             return await ask(self._dispatcher, query, deadline_s=QUERY_S)
         except (ActorDeadError, ActorRestarting, AskTimeout) as error:
@@ -164,33 +165,3 @@ _REQUESTS: Final[Mapping[type, Callable[..., Command[tuple[str, ...]]]]] = {
     CancelWorkflow: RequestCancel,
     TerminateWorkflow: TerminateInstance,
 }
-
-
-def _check_text(field: str, text: str, most: int) -> None:
-    if not (0 < len(text) <= most and text.isprintable()):
-        raise ValidationError(
-            f"{field} is 1 to {most} printable characters", field=field, value=text
-        )
-
-
-def _check_reason(reason: str) -> None:
-    """Prose: it may have lines. Whatever cannot be stored as text is escaped later."""
-    if len(reason) > REASON_CHARACTERS:
-        raise ValidationError(
-            f"the reason is at most {REASON_CHARACTERS} characters, not {len(reason)}",
-            field="reason",
-            value=reason,
-        )
-
-
-def _stored(field: str, value: Any) -> str:
-    try:
-        text = payload.encode(value)
-    except PayloadError as error:
-        raise ValidationError(f"{field}: {error}", field=field) from error
-    size = len(text.encode())
-    if size > VALUE_LIMIT_BYTES:
-        raise ValidationError(
-            f"the {field} is {size} bytes, the limit is {VALUE_LIMIT_BYTES}", field=field
-        )
-    return text

@@ -137,7 +137,11 @@ class ActivityDefinition:
 
 @dataclass(frozen=True)
 class WorkflowDefinition:
-    """A workflow: its name and version, its variables' model, and who usually does its steps."""
+    """A workflow: its name and version, its variables' model, and who usually does its steps.
+
+    Args:
+        agents: types of agents that it may be handed to; () leaves that to its steps.
+    """
 
     name: str
     version: int
@@ -147,6 +151,7 @@ class WorkflowDefinition:
     variables: type[BaseModel] | None
     takes_input: bool
     output_type: Any = Any
+    agents: tuple[str, ...] = ()
 
     @cached_property
     def output(self) -> TypeAdapter[Any]:
@@ -208,7 +213,11 @@ def _refusal(error: ModelError) -> ValidationError:
 def workflow(function: F, /) -> F: ...
 @overload
 def workflow(
-    *, name: str | None = None, version: int = 1, agent_type: str | None = None
+    *,
+    name: str | None = None,
+    version: int = 1,
+    agent_type: str | None = None,
+    agents: tuple[str, ...] = (),
 ) -> Callable[[F], F]: ...
 def workflow(
     function: F | None = None,
@@ -217,6 +226,7 @@ def workflow(
     name: str | None = None,
     version: int = 1,
     agent_type: str | None = None,
+    agents: tuple[str, ...] = (),
 ) -> F | Callable[[F], F]:
     """Make an async function `(ctx)` or `(ctx, variables)` a workflow.
 
@@ -226,14 +236,18 @@ def workflow(
         version: a positive integer; an instance keeps the version it was started with.
         agent_type: the agent that does its steps and is reserved while it runs; None when its
             activities all run in the engine's own process.
+        agents: types of agents that it may be handed to, beside `agent_type`; () stands for those
+            that do its steps.
 
     Raises:
-        TypeError: the function is not async, or its second parameter is neither a pydantic model
-            nor a dict.
+        TypeError: the function is not async, its second parameter is neither a pydantic model nor
+            a dict, or `agents` is no tuple of names.
     """
 
     def describe(target: F) -> F:
-        setattr(target, _WORKFLOW, _workflow_definition(target, name, version, agent_type))
+        described = _workflow_definition(target, name, version, agent_type)
+        described = replace(described, agents=_agents(target, agent_type, agents))
+        setattr(target, _WORKFLOW, described)
         return target
 
     return describe if function is None else describe(function)
@@ -345,6 +359,17 @@ def belongs_to(function: Callable[..., Any], agent_type: str) -> ActivityDefinit
     owned = replace(found, agent_type=agent_type)
     setattr(function, _ACTIVITY, owned)
     return owned
+
+
+def _agents(
+    function: Callable[..., Any], agent_type: str | None, agents: object
+) -> tuple[str, ...]:
+    where = f"workflow {function.__qualname__}"
+    if not isinstance(agents, tuple) or not all(isinstance(name, str) and name for name in agents):
+        raise TypeError(f"{where}: agents is a tuple of types of agents, not {agents!r}")
+    if agents and agent_type is None:
+        raise TypeError(f"{where}: agents is for a workflow that has an agent_type")
+    return tuple(dict.fromkeys((agent_type, *agents))) if agents and agent_type else ()
 
 
 def _workflow_definition(

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
-from actors.coordination import control
+from actors.coordination import fields
 from actors.coordination.messages import HistoryRecord, ResultRecord, WorkflowTypeRecord
 from actors.facts import LOG, LoggedFact
 from actors.issues.publishing.sync_messages import IssueVersion, Synced
@@ -186,10 +186,10 @@ def test_the_page_states_the_limits_of_the_code() -> None:
     text = " ".join(prose(page(PAGE)).split())
     assert f"at most {BODY_LIMIT_BYTES // 1024**2} MiB and {DEPTH_LIMIT} levels deep" in text
     assert f"1 to {KEY_LIMIT} printable characters" in text
-    assert f"1 to {control.NAME_CHARACTERS} characters" in text
-    assert f"1 to {control.MESSAGE_ID_CHARACTERS} printable characters" in text
-    assert text.count(f"up to {control.REASON_CHARACTERS} characters") == 3
-    assert f"any JSON, up to {control.VALUE_LIMIT_BYTES // 1024} KiB" in text
+    assert f"1 to {fields.NAME_CHARACTERS} characters" in text
+    assert f"1 to {fields.MESSAGE_ID_CHARACTERS} printable characters" in text
+    assert text.count(f"up to {fields.REASON_CHARACTERS} characters") == 3
+    assert f"any JSON, up to {fields.VALUE_LIMIT_BYTES // 1024} KiB" in text
     assert text.count(f"{WAITING_LIMIT:,}") == 2
     assert text.count(f"1 to {issue_models.TTL_LIMIT_S:,.0f}") == 2
     assert f"who asks, 1 to {issue_models.ACTOR_LIMIT} characters" in text

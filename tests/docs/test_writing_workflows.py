@@ -13,7 +13,7 @@ import beadflow
 from actors import plugins
 from actors.agents.handout import LOOK_S
 from actors.agents.protocol import Agent, Task
-from actors.coordination import control
+from actors.coordination import fields
 from actors.coordination.requests import TITLE_LIMIT_BYTES, VARIABLES_LIMIT_BYTES
 from actors.tree import BUDGET
 from actors.workflows import activities, dispatcher, execution, requests, transaction, waits
@@ -224,7 +224,7 @@ def test_the_limits_are_those_of_the_code() -> None:
     limits = section(GUIDE, "Limits")
     assert f"1 to {TITLE_LIMIT_BYTES} bytes" in limits
     assert f"variables | {VARIABLES_LIMIT_BYTES // 1024} KiB" in limits
-    assert f"value of a signal | {control.VALUE_LIMIT_BYTES // 1024} KiB" in limits
+    assert f"value of a signal | {fields.VALUE_LIMIT_BYTES // 1024} KiB" in limits
     assert f"{activities.RESULT_LIMIT_BYTES // 1024**2} MiB" in limits
     assert f"{BUDGET.restarts} in {BUDGET.period_s:g} s" in limits
     assert f"| {dispatcher.RECOVERY_LIMIT}, then" in limits

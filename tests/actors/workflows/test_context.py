@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trio
 
-from actors.coordination import control
+from actors.coordination import fields
 from actors.workflows.context import NAME_CHARACTERS, Context
 from actors.workflows.definition import ActivityFailure, activity
 from actors.workflows.history import Kind
@@ -509,4 +509,4 @@ async def test_what_a_plain_method_cannot_take_is_refused(
 
 
 def test_a_name_may_be_as_long_as_in_a_request() -> None:
-    assert NAME_CHARACTERS == control.NAME_CHARACTERS
+    assert NAME_CHARACTERS == fields.NAME_CHARACTERS

@@ -114,6 +114,30 @@ def test_a_decorated_function_stays_itself() -> None:
     )
 
 
+def test_a_workflow_may_be_handed_to_its_own_type_of_agent_and_those_that_are_named() -> None:
+    @workflow(agent_type="helper", agents=("writer", "helper"))
+    async def passed_on(ctx: object) -> None: ...
+
+    assert definition(passed_on).agents == ("helper", "writer")
+    assert definition(with_model).agents == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"agent_type": "a", "agents": ["b"]}, "agents is a tuple"),
+        ({"agent_type": "a", "agents": "b"}, "agents is a tuple"),
+        ({"agent_type": "a", "agents": ("",)}, "agents is a tuple"),
+        ({"agents": ("b",)}, "for a workflow that has an agent_type"),
+    ],
+)
+def test_types_of_agents_that_make_no_sense_are_refused(given: Any, why: str) -> None:
+    async def wrong(ctx: object) -> None: ...
+
+    with pytest.raises(TypeError, match=why):
+        workflow(**given)(wrong)
+
+
 def test_a_workflow_without_variables_refuses_any() -> None:
     assert definition(plain).parse({}) is None
     with pytest.raises(ValidationError, match="it knows: none") as refused:
