@@ -33,6 +33,11 @@ def message_id(chance: random.Random) -> str:
     return f"message-{_random(chance)}{_random(chance)}"
 
 
+def move_id(chance: random.Random) -> str:
+    """The name of one time that a workflow goes from one agent to another."""
+    return f"move-{_random(chance)}{_random(chance)}"
+
+
 def home_id(chance: random.Random) -> str:
     """The name of one installation among the clones of a repository."""
     return f"home-{_random(chance)}{_random(chance)}"

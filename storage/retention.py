@@ -46,6 +46,7 @@ FOLLOWED: Final = (
     "workflow_failed",
     "workflow_dead_lettered",
     "agent_assigned",
+    "agent_handoff",
 )
 """The types of events that the reconciler applies to issues."""
 

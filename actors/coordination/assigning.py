@@ -61,7 +61,7 @@ def move_assignment(connection: sqlite3.Connection, command: MoveAssignment) -> 
             intent_id=command.move_id,
             workflow_id=command.workflow_id,
             kind="handoff",
-            payload=payload.encode(_to_signal(command, record)),
+            payload=payload.encode(_to_signal(command, record, mapping)),
             at=command.at,
         )
     repeats.remember(connection, key, sha256, answer=asdict(record), at=command.at)
@@ -166,7 +166,9 @@ def assigned(record: AssignmentRecord, at: str) -> Fact:
     return Fact(facts.AGENT_ASSIGNED, record.workflow_id, at, data)
 
 
-def _to_signal(command: MoveAssignment, record: AssignmentRecord) -> dict[str, Any]:
+def _to_signal(
+    command: MoveAssignment, record: AssignmentRecord, mapping: sqlite3.Row
+) -> dict[str, Any]:
     """What the workflow is told. `payload` is stored JSON text, or null."""
     return {
         "workflow_id": command.workflow_id,
@@ -175,6 +177,7 @@ def _to_signal(command: MoveAssignment, record: AssignmentRecord) -> dict[str, A
         "to_type": record.agent_type,
         "step_number": record.step_number,
         "assignment_id": record.id,
+        "issue_id": mapping["beads_issue_id"],
         "reason": command.reason,
         "payload": command.payload,
         "at": command.at,

@@ -1,18 +1,23 @@
-"""Intents: a start that three databases have to make, and no transaction spans.
+"""Intents: what is decided in one database and has to be made in others, and no transaction spans.
 
-The first commit decides everything; from then on the start only rolls forward. Whoever finds the
-intent makes it, and making it twice is making it once: each part has its natural key.
+The commit that decides holds everything; from then on it only rolls forward. Whoever finds the
+intent makes it, and making it twice is making it once: each part has its natural key. How an intent
+is made depends on its kind: a start here, a handoff in `handing`.
 """
 
 import contextlib
-from dataclasses import asdict
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass
 
 import structlog
 import trio
 
 from actors.agents.messages import GrantQueued
 from actors.clock import Clock, rfc3339
-from actors.coordination.messages import CloseIntent, IntentOpen, StartPlan
+from actors.coordination import handing
+from actors.coordination.messages import CloseIntent, IntentOpen, MakeIntent, StartPlan
+from actors.damage import damage_in
 from actors.errors import Conflict, DatabaseUnavailable, StorageFull
 from actors.hints import hint
 from actors.issues.messages import CreateIssue
@@ -21,10 +26,14 @@ from actors.workflows.messages import AppendHistory, CreateInstance, Launch
 from actors.writer import Settle, persist, write
 from storage import payload
 from storage.coordination import queries
+from storage.errors import QueryFailed, QueryTimeout
 from storage.pool import ReadPool
 from supervision import Actor, MailboxFull, Named
 
 RETRY_S = 5.0
+
+LOOK_S = 30.0
+"""How often what is open is looked for although nothing was heard: a hint may be lost."""
 
 log = structlog.get_logger("beadflow.intents")
 
@@ -76,6 +85,20 @@ def instance_of(plan: StartPlan) -> CreateInstance:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """One row: `payload` is stored JSON text, as its kind has it."""
+
+    id: str
+    workflow_id: str
+    kind: str
+    payload: str
+
+
+def _intent(row: sqlite3.Row) -> Intent:
+    return Intent(**dict(row))
+
+
 class Intents(Actor):
     """Finishes what was decided and not made: before anybody else starts, and whenever told.
 
@@ -102,19 +125,25 @@ class Intents(Actor):
         self._dispatcher = dispatcher
         self._pool = pool
         self._clock = clock
+        self._makers: Mapping[str, Callable[[Intent], Awaitable[None]]] = {
+            "start": self._make_start,
+            "handoff": self._make_handoff,
+        }
         self._trying: set[str] = set()
         self._told = trio.Event()
 
     async def on_start(self) -> None:
-        for plan in await self._open():
-            if not await self._finish(plan):
-                self._try_later(plan)
+        for intent in await self._open():
+            if not await self._finish(intent):
+                self._try_later(intent)
         self.spawn(self._pump)
 
     async def on_receive(self, message: object) -> object:
         match message:
             case IntentOpen():
                 self._told.set()
+            case MakeIntent(intent_id=intent_id):
+                return self.defer(self._make(intent_id))
             case _:
                 return await super().on_receive(message)
         return None
@@ -122,42 +151,82 @@ class Intents(Actor):
     async def _pump(self) -> None:
         """Take up what is open, also what a manager that died has sent and is not committed yet."""
         while True:
-            await self._told.wait()
+            with trio.move_on_after(LOOK_S):
+                await self._told.wait()
             self._told = trio.Event()
             await persist(self._coordination, Settle())
-            for plan in await self._open():
-                self._try_later(plan)
+            try:
+                found = await self._open()
+            except (QueryTimeout, QueryFailed) as error:
+                if damage_in(error) is not None:
+                    raise  # no later read is better
+                log.warning("intents not read yet", why=str(error))
+                continue
+            for intent in found:
+                self._try_later(intent)
 
-    async def _open(self) -> list[StartPlan]:
-        rows = await self._pool.fetch("intents", queries.INTENTS, ())
-        return [plan_from_text(row["payload"]) for row in rows]
+    async def _open(self) -> list[Intent]:
+        return [_intent(row) for row in await self._pool.fetch("intents", queries.INTENTS, ())]
 
-    def _try_later(self, plan: StartPlan) -> None:
-        if plan.workflow_id not in self._trying:
-            self._trying.add(plan.workflow_id)
-            self.spawn(self._keep_trying, plan)
+    async def _make(self, intent_id: str) -> None:
+        """One that nobody else is making. Where it is not open any more, nothing is left to do."""
+        try:
+            rows = await self._pool.fetch("intent", queries.INTENT, (intent_id,))
+        except (QueryTimeout, QueryFailed) as error:
+            log.warning("intent not read yet", intent_id=intent_id, why=str(error))
+            self._told.set()
+            return
+        for intent in map(_intent, rows):
+            if await self._is_made(intent):
+                hint(self._coordination, CloseIntent(intent_id=intent.id))  # somebody waits
+                self._wake(intent)
+            else:
+                self._try_later(intent)
 
-    async def _keep_trying(self, plan: StartPlan) -> None:
+    def _try_later(self, intent: Intent) -> None:
+        if intent.id not in self._trying:
+            self._trying.add(intent.id)
+            self.spawn(self._keep_trying, intent)
+
+    async def _keep_trying(self, intent: Intent) -> None:
         finished = False
         while not finished:
             await trio.sleep(RETRY_S)
-            finished = await self._finish(plan)
-        self._trying.discard(plan.workflow_id)
-        hint(self._dispatcher, Launch(workflow_id=plan.workflow_id))
+            finished = await self._finish(intent)
+        self._trying.discard(intent.id)
+        self._wake(intent)
+
+    def _wake(self, intent: Intent) -> None:
+        """Tell whom it concerns. Before they have started nobody has to: they find it."""
+        hint(self._dispatcher, Launch(workflow_id=intent.workflow_id))
         hint(self._coordinator, GrantQueued())
 
-    async def _finish(self, plan: StartPlan) -> bool:
+    async def _finish(self, intent: Intent) -> bool:
         """Whether nothing is left to do."""
+        if not await self._is_made(intent):
+            return False
+        await persist(self._coordination, CloseIntent(intent_id=intent.id))
+        log.info("intent closed", intent_id=intent.id, workflow_id=intent.workflow_id)
+        return True
+
+    async def _is_made(self, intent: Intent) -> bool:
+        """Make it; False when that cannot be done now."""
+        try:
+            await self._makers[intent.kind](intent)
+        except (StorageFull, MailboxFull, DatabaseUnavailable) as error:
+            log.warning("intent stays open", intent_id=intent.id, why=str(error))
+            return False
+        return True
+
+    async def _make_start(self, intent: Intent) -> None:
+        plan = plan_from_text(intent.payload)
         try:
             await make(plan, beads=self._beads, tempolite=self._tempolite)
-        except (StorageFull, MailboxFull, DatabaseUnavailable) as error:
-            log.warning("intent stays open", workflow_id=plan.workflow_id, why=str(error))
-            return False
         except Conflict as error:
             await self._abandon(plan, error.message)
-        await persist(self._coordination, CloseIntent(intent_id=plan.workflow_id))
-        log.info("intent closed", workflow_id=plan.workflow_id, issue_id=plan.issue_id)
-        return True
+
+    async def _make_handoff(self, intent: Intent) -> None:
+        await handing.make(intent.id, intent.payload, tempolite=self._tempolite)
 
     async def _abandon(self, plan: StartPlan, reason: str) -> None:
         """Close it by the road every end takes, so that all three databases agree on it."""

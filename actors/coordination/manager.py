@@ -10,7 +10,9 @@ import random
 from actors.agents.messages import GrantQueued, ReleaseAgent, ReloadAssignments, ReserveAgent
 from actors.clock import Clock, rfc3339
 from actors.coordination import intents, reading, requests
+from actors.coordination.assignment_messages import AssignWorkflow, HandOff
 from actors.coordination.control import Controller
+from actors.coordination.handoff import Handoffs
 from actors.coordination.messages import (
     CancelWorkflow,
     CloseIntent,
@@ -108,6 +110,14 @@ class WorkflowManager(Actor):
             clock=clock,
             chance=chance,
         )
+        self._handoffs = Handoffs(
+            definitions=definitions,
+            pool=pool,
+            histories=histories,
+            coordinator=coordinator,
+            intents=intents,
+            chance=chance,
+        )
 
     async def on_start(self) -> None:
         """A manager that died may have left starts behind: some not decided, some not made."""
@@ -139,6 +149,8 @@ class WorkflowManager(Actor):
                 | GetHistory()
             ):
                 return self.defer(self._controller.answer(message))
+            case HandOff() | AssignWorkflow():
+                return self.defer(self._handoffs.answer(message))
             case _:
                 return await super().on_receive(message)
 

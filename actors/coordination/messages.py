@@ -285,7 +285,17 @@ class RecordStart(Command[str | None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentOpen:
-    """Told to the intents' actor: a start may be decided that could not be made. A hint."""
+    """Told to the intents' actor: something may be decided that could not be made. A hint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeIntent(Ask[None]):
+    """Asked of, or told to, the intents' actor: make what was decided, if it is not made yet.
+
+    Answered when it is made, or when it cannot be made now: then it is made later.
+    """
+
+    intent_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

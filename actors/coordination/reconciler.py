@@ -65,6 +65,8 @@ def changes_for(fact: LoggedFact) -> tuple[Change, ...]:
             return (SetStatus(status="in_progress"),)
         case facts.AGENT_ASSIGNED:
             return (SetWork(fields={"agent_id": fact.data["agent_id"]}),)
+        case facts.AGENT_HANDOFF:
+            return _handed_on(fact)
         case facts.WORKFLOW_RESUMED:
             waits = fact.data.get("queued", False)
             return (SetStatus(status="open" if waits else "in_progress"), _NOT_PAUSED)
@@ -92,6 +94,18 @@ def changes_for(fact: LoggedFact) -> tuple[Change, ...]:
 
 _PAUSED = ChangeLabels(add=(PAUSED_LABEL,))
 _NOT_PAUSED = ChangeLabels(remove=(PAUSED_LABEL,))
+
+
+def _handed_on(fact: LoggedFact) -> tuple[Change, ...]:
+    """Who has it now is said at once, also where nobody has it until an agent is free."""
+    giver, taker, reason = (
+        str(fact.data[key] or "") for key in ("from_agent", "to_agent", "reason")
+    )
+    goes_to = taker or f"the next free agent of type {fact.data['to_type']}"
+    text = f"Handoff from {giver} to {goes_to}"
+    if reason.strip():
+        text = f"{text}\n\n{reason}"
+    return (AddComment(author=giver, text=text), SetWork(fields={"agent_id": taker or None}))
 
 
 def _cancelled(fact: LoggedFact, how: str) -> tuple[Change, ...]:

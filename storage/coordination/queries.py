@@ -64,6 +64,10 @@ COMPLETE_ASSIGNMENTS = """
     FROM json_each(?) WHERE workflow_id = value ->> 0
         AND agent_assignments.status IN ('queued', 'assigned')"""
 INTENTS = "SELECT id, workflow_id, kind, payload FROM intents ORDER BY created_at, id"
+TYPE_IN_FORCE = """
+    SELECT agent_type FROM agent_assignments
+    WHERE workflow_id = ? AND status IN ('queued', 'assigned')"""
+INTENT = "SELECT id, workflow_id, kind, payload FROM intents WHERE id = ?"
 
 
 def meta(connection: sqlite3.Connection, key: str) -> str | None:

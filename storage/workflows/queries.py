@@ -104,6 +104,9 @@ NEXT_RETRY = "SELECT min(next_at) FROM tasks WHERE state = 'ready' AND next_at >
 NEXT_START_BY = """
     SELECT min(start_by) FROM tasks WHERE state = 'ready' AND attempt = 0 AND start_by > ?"""
 NEXT_CLOSE_BY = "SELECT min(close_by) FROM tasks WHERE state = 'ready' AND close_by > ?"
+OPEN_TYPES = """
+    SELECT agent_type FROM tasks
+    WHERE workflow_id = ? AND state IN ('ready', 'running')"""
 ENDED_TASKS = "SELECT workflow_id, op FROM tasks WHERE state IN ('done', 'failed')"
 START_TASK = f"""
     UPDATE tasks SET state = 'running', attempt = attempt + 1, fence = fence + 1, agent_id = ?,

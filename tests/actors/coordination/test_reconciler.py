@@ -47,6 +47,7 @@ KINDS = [kind for name, kind in vars(facts).items() if name.isupper() and isinst
 @pytest.mark.parametrize("kind", KINDS)
 def test_retention_waits_for_the_events_that_an_issue_follows_and_for_no_other(kind: str) -> None:
     data = {"code": "x", "message": "x", "agent_id": "a-1", "reason": "x", "resumes": True}
+    data |= {"from_agent": "a-1", "to_agent": "a-2", "to_type": "a"}
     assert bool(changes_for(logged(kind, **data))) is (kind in FOLLOWED)
 
 
@@ -108,6 +109,23 @@ def test_retention_waits_for_the_events_that_an_issue_follows_and_for_no_other(k
             ),
         ),
         (logged(facts.STEP_COMPLETED), ()),
+        (
+            logged(facts.AGENT_HANDOFF, from_agent="a-1", to_agent="b-1", to_type="b", reason=""),
+            (
+                AddComment(author="a-1", text="Handoff from a-1 to b-1"),
+                SetWork(fields={"agent_id": "b-1"}),
+            ),
+        ),
+        (
+            logged(facts.AGENT_HANDOFF, from_agent="a-1", to_agent=None, to_type="b", reason="ok"),
+            (
+                AddComment(
+                    author="a-1",
+                    text="Handoff from a-1 to the next free agent of type b\n\nok",
+                ),
+                SetWork(fields={"agent_id": None}),
+            ),
+        ),
     ],
 )
 def test_the_issue_follows_its_workflow(fact: LoggedFact, changes: tuple[Change, ...]) -> None:
