@@ -82,6 +82,7 @@ def instance_of(plan: StartPlan) -> CreateInstance:
         agent_id=plan.agent_id,
         queued=plan.status == "queued",
         at=plan.at,
+        priority=plan.priority,
     )
 
 

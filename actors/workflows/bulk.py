@@ -30,7 +30,10 @@ def create_instances(
     new = [command for command in commands if command.workflow_id not in there]
     bulk.insert_instances(
         connection,
-        [(c.workflow_id, c.name, c.version, _status(c), c.variables, c.at, c.at) for c in new],
+        [
+            (c.workflow_id, c.name, c.version, _status(c), c.variables, c.at, c.at, c.priority)
+            for c in new
+        ],
     )
     started = str(Kind.WORKFLOW_STARTED)
     bulk.insert_events(

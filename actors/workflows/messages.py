@@ -18,6 +18,7 @@ class CreateInstance(Command[None]):
         variables: stored JSON text.
         agent_id: who was reserved for it; None without an agent or while it is queued.
         queued: it waits for an agent and must be activated before it runs.
+        priority: 0 (first) to 4; its tasks and children get it.
     """
 
     workflow_id: str
@@ -28,6 +29,22 @@ class CreateInstance(Command[None]):
     agent_type: str | None
     agent_id: str | None
     queued: bool
+    at: str
+    priority: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetPriority(Command[None]):
+    """Change the priority of a workflow, of its tasks that wait, and of its live children.
+
+    An abandoned child keeps its own. Refused with `NotFound` when there is no such workflow.
+
+    Args:
+        priority: 0 (first) to 4.
+    """
+
+    workflow_id: str
+    priority: int
     at: str
 
 

@@ -22,6 +22,7 @@ from actors.workflows.messages import (
     PauseInstance,
     RequestCancel,
     ResumeInstance,
+    SetPriority,
     TerminateInstance,
 )
 from actors.writer import Handler
@@ -168,10 +169,23 @@ def terminate_instance(
     return woken
 
 
+def set_priority(connection: sqlite3.Connection, command: SetPriority) -> None:
+    _row(connection, command.workflow_id)
+    _set_priority(connection, command.workflow_id, command.priority)
+
+
+def _set_priority(connection: sqlite3.Connection, workflow_id: str, priority: int) -> None:
+    queries.set_priority(connection, workflow_id, priority)
+    for child, _, policy in queries.live_children(connection, workflow_id):
+        if policy != ABANDON:
+            _set_priority(connection, child, priority)
+
+
 HANDLERS: Mapping[type, Handler] = {
     AddSignal: add_signal,
     RequestCancel: cancel,
     PauseInstance: pause,
     ResumeInstance: resume,
     TerminateInstance: terminate_instance,
+    SetPriority: set_priority,
 }

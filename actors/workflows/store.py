@@ -62,6 +62,7 @@ def create_instance(connection: sqlite3.Connection, command: CreateInstance) -> 
         status=status,
         input=command.variables,
         at=command.at,
+        priority=command.priority,
     )
     if new:
         facts = facts_of_start(command)
@@ -223,7 +224,7 @@ def _insert_task(connection: sqlite3.Connection, workflow_id: str, task: NewTask
 
 
 def _start_child(connection: sqlite3.Connection, parent_id: str, child: NewChild, at: str) -> None:
-    new = queries.insert_instance(
+    new = queries.insert_child(
         connection,
         workflow_id=child.workflow_id,
         name=child.name,

@@ -81,10 +81,10 @@ def visited(connection: sqlite3.Connection, workflow_ids: Sequence[str]) -> set[
 
 
 def insert_instances(
-    connection: sqlite3.Connection, rows: Sequence[tuple[str, str, int, str, str, str, str]]
+    connection: sqlite3.Connection, rows: Sequence[tuple[str, str, int, str, str, str, str, int]]
 ) -> None:
-    """Rows: workflow_id, name, version, status, input, created_at, updated_at."""
-    columns = "workflow_id, name, version, status, input, created_at, updated_at"
+    """Rows: workflow_id, name, version, status, input, created_at, updated_at, priority."""
+    columns = "workflow_id, name, version, status, input, created_at, updated_at, priority"
     insert_rows(connection, "instances", columns, rows)
 
 

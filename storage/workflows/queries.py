@@ -195,19 +195,52 @@ def insert_instance(
     status: str,
     input: str,  # noqa: A002 - the column's name
     at: str,
-    parent: tuple[str, str, str] | None = None,
+    priority: int = 2,
 ) -> bool:
-    """Insert unless the workflow is there; False when it was.
+    """Insert unless the workflow is there; False when it was."""
+    cursor = connection.execute(
+        "INSERT INTO instances (workflow_id, name, version, status, input, created_at, updated_at,"
+        " priority) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (workflow_id, name, version, status, input, at, at, priority),
+    )
+    return cursor.rowcount == 1
+
+
+def insert_child(
+    connection: sqlite3.Connection,
+    *,
+    workflow_id: str,
+    name: str,
+    version: int,
+    status: str,
+    input: str,  # noqa: A002 - the column's name
+    at: str,
+    parent: tuple[str, str, str],
+) -> bool:
+    """Insert a child, as urgent as its parent, unless it is there; False when it was.
 
     `parent` is (parent's id, its operation, what becomes of this one when the parent closes).
     """
     cursor = connection.execute(
         "INSERT INTO instances (workflow_id, name, version, status, input, created_at, updated_at,"
-        " parent_id, parent_op, on_parent_close)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (workflow_id, name, version, status, input, at, at, *(parent or (None, None, None))),
+        " parent_id, parent_op, on_parent_close, priority)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+        " coalesce((SELECT priority FROM instances WHERE workflow_id = ?), 2))"
+        " ON CONFLICT DO NOTHING",
+        (workflow_id, name, version, status, input, at, at, *parent, parent[0]),
     )
     return cursor.rowcount == 1
+
+
+def set_priority(connection: sqlite3.Connection, workflow_id: str, priority: int) -> None:
+    """Change the priority of an instance, and of those of its tasks that are not over."""
+    connection.execute(
+        "UPDATE instances SET priority = ? WHERE workflow_id = ?", (priority, workflow_id)
+    )
+    connection.execute(
+        "UPDATE tasks SET priority = ? WHERE workflow_id = ? AND state IN ('ready', 'running')",
+        (priority, workflow_id),
+    )
 
 
 def unpark(connection: sqlite3.Connection, workflow_id: str) -> None:
@@ -482,13 +515,18 @@ def note_progress(connection: sqlite3.Connection, workflow_id: str) -> None:
 
 
 def insert_task(connection: sqlite3.Connection, values: Sequence[str | None]) -> None:
-    """Values: workflow_id, op, agent_type, activity, input, policy, start_by, close_by, at."""
+    """Values: workflow_id, op, agent_type, activity, input, policy, start_by, close_by, at.
+
+    It is as urgent as its workflow.
+    """
     *fields, at = values
     connection.execute(
         "INSERT INTO tasks (workflow_id, op, agent_type, activity, input, policy, start_by,"
-        " close_by, state, created_at, updated_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'ready', ?, ?) ON CONFLICT DO NOTHING",
-        (*fields, at, at),
+        " close_by, state, created_at, updated_at, priority)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'ready', ?, ?,"
+        " coalesce((SELECT priority FROM instances WHERE workflow_id = ?), 2))"
+        " ON CONFLICT DO NOTHING",
+        (*fields, at, at, fields[0]),
     )
 
 

@@ -58,6 +58,7 @@ from actors.workflows.messages import (
     ResumeInstance,
     RunTransaction,
     SetAside,
+    SetPriority,
     StartTask,
     TerminateInstance,
     Unpark,
@@ -412,6 +413,8 @@ async def run_all_of_it(running: Running) -> None:
     await becomes(running, child, "running")
     await send(running, PauseInstance(workflow_id=whole, reason="r", at=AT))
     await signal(running, child, "second")
+    urgent = SetPriority(workflow_id=whole, priority=0, at=AT)
+    await write(running.system.named("tempolite_writer"), urgent)
     await send(running, ResumeInstance(workflow_id=whole, at=AT))
     (ended,) = await running.ended(whole)
     assert ended.status == "completed"
@@ -462,6 +465,7 @@ KINDS = (
     WakeDue,
     RecordHeartbeat,
     SetAside,
+    SetPriority,
 )
 AGAIN |= {
     kind.__name__: lambda command, kind=kind: type(command) is kind  # type: ignore[misc]

@@ -16,11 +16,13 @@ from actors.workflows.messages import (
     AppendHistory,
     CreateInstance,
     NewChild,
+    NewTask,
     Park,
     PauseInstance,
     RequestCancel,
     ResumeInstance,
     SetAside,
+    SetPriority,
     TerminateInstance,
     Unpark,
     WakeDue,
@@ -49,7 +51,9 @@ def engine(tmp_path: Path) -> Iterator[Database]:
         yield database
 
 
-def create(engine: Database, workflow_id: str = "w-1", *, queued: bool = False) -> None:
+def create(
+    engine: Database, workflow_id: str = "w-1", *, queued: bool = False, priority: int = 2
+) -> None:
     engine.run(
         CreateInstance(
             workflow_id=workflow_id,
@@ -61,6 +65,7 @@ def create(engine: Database, workflow_id: str = "w-1", *, queued: bool = False) 
             agent_id=None,
             queued=queued,
             at="t1",
+            priority=priority,
         )
     )
 
@@ -129,6 +134,7 @@ CANCEL = RequestCancel(workflow_id="w-1", reason="not wanted", at="t3")
 PAUSE = PauseInstance(workflow_id="w-1", reason="wait", at="t3")
 RESUME = ResumeInstance(workflow_id="w-1", at="t4")
 TERMINATE = TerminateInstance(workflow_id="w-1", reason="enough", at="t3")
+PRIORITY = SetPriority(workflow_id="w-1", priority=0, at="t3")
 REQUESTS = [SIGNAL, CANCEL, PAUSE, RESUME, TERMINATE]
 
 
@@ -511,3 +517,58 @@ def test_a_child_that_begins_under_a_paused_parent_is_paused(engine: Database) -
     assert row(engine, "w-3").status == Status.RUNNING
     engine.run(RESUME)
     assert row(engine, "w-2").status == Status.RUNNING
+
+
+# --- priority
+
+
+def priorities(engine: Database) -> dict[str, int]:
+    found = engine.rows("SELECT workflow_id, priority FROM instances")
+    found += engine.rows("SELECT workflow_id || '/' || op, priority FROM tasks")
+    return dict(found)  # type: ignore[arg-type]
+
+
+def schedule(engine: Database, workflow_id: str, op: str) -> None:
+    task = NewTask(op=op, agent_type="a", activity="dig", input="", policy="")
+    append(engine, workflow_id, Kind.ACTIVITY_SCHEDULED, tasks=(task,))
+
+
+def test_tasks_and_children_are_as_urgent_as_their_workflow(engine: Database) -> None:
+    create(engine, priority=1)
+    schedule(engine, "w-1", "1")
+    adopt(engine, "w-1", "w-1.2")
+    schedule(engine, "w-1.2", "1")
+    assert priorities(engine) == {"w-1": 1, "w-1/1": 1, "w-1.2": 1, "w-1.2/1": 1}
+
+
+def test_a_new_priority_reaches_tasks_and_live_children(engine: Database) -> None:
+    create(engine)
+    schedule(engine, "w-1", "1")
+    adopt(engine, "w-1", "w-1.2")
+    adopt(engine, "w-1.2", "w-1.2.1")
+    adopt(engine, "w-1", "w-1.3", "abandon")
+    adopt(engine, "w-1", "w-1.4")
+    append(engine, "w-1.4", Kind.WORKFLOW_COMPLETED)
+    for _ in range(2):
+        engine.run(PRIORITY)
+        assert priorities(engine) == {
+            "w-1": 0,
+            "w-1/1": 0,
+            "w-1.2": 0,
+            "w-1.2.1": 0,
+            "w-1.3": 2,
+            "w-1.4": 2,
+        }
+    schedule(engine, "w-1", "5")
+    assert priorities(engine)["w-1/5"] == 0
+    with pytest.raises(NotFound):
+        engine.run(replace(PRIORITY, workflow_id="w-9"))
+
+
+def test_what_is_most_urgent_is_ready_first(engine: Database) -> None:
+    create(engine, "w-late", priority=4)
+    create(engine, "w-soon", priority=0)
+    for workflow_id in ("w-late", "w-soon"):
+        schedule(engine, workflow_id, "1")
+    found = queries.ready_tasks(engine.conn, "a", "t9", 10)
+    assert [task.workflow_id for task in found] == ["w-soon", "w-late"]

@@ -173,7 +173,7 @@ def test_what_the_first_schema_does_not_know_becomes_what_comes_nearest(
 ) -> None:
     migrate(conn, SCHEMA)
     for status in (*FIRST["instances"], *LATER):
-        queries.insert_instance(
+        queries.insert_child(
             conn,
             workflow_id=f"w-{status}",
             name="n",
