@@ -14,6 +14,7 @@ CREATE TABLE agents (
     max_workload     INTEGER CHECK (max_workload >= 0),
     reason           TEXT NOT NULL DEFAULT '',
     registered_at    TEXT NOT NULL,
+    drained_at       TEXT,
     seen_at          TEXT,
     lease_expires_at TEXT
 ) WITHOUT ROWID;
