@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from actors.agents.coordinator import AgentSpec
+from actors.agents.catalogue import AgentSpec, is_complete
 from actors.agents.protocol import Agent
 from actors.workflows.definition import Definitions, workflow_of
 from actors.workflows.lint.reader import Finding
@@ -38,10 +38,16 @@ class ForbiddenCallsError(PluginError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugins:
-    """All that this process can run."""
+    """All that this process can run.
+
+    Args:
+        agents: an instance of each type that can do without being set up.
+        types: every class of agents.
+    """
 
     definitions: Definitions
     agents: tuple[AgentSpec, ...]
+    types: tuple[type[Agent], ...] = ()
 
 
 def load(files: Sequence[Path] = (), *, strict_workflows: bool = False) -> Plugins:
@@ -65,9 +71,11 @@ def load(files: Sequence[Path] = (), *, strict_workflows: bool = False) -> Plugi
     if strict_workflows:
         _refuse_forbidden(definitions)
     agents = tuple(
-        AgentSpec(agent_id=f"{name}-1", agent_class=classes[name]) for name in sorted(classes)
+        AgentSpec(agent_id=f"{name}-1", agent_class=classes[name])
+        for name in sorted(classes)
+        if is_complete(classes[name])
     )
-    return Plugins(definitions=definitions, agents=agents)
+    return Plugins(definitions=definitions, agents=agents, types=tuple(classes.values()))
 
 
 def _add(found: object, definitions: Definitions, classes: dict[str, type[Agent]]) -> None:

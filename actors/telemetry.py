@@ -5,6 +5,7 @@ prometheus_client's instruments may be called from any thread and cost less than
 system has a registry of its own.
 """
 
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 
@@ -154,8 +155,13 @@ class Meters:
         if held:
             self.wal_alarms.labels(database).inc()
 
-    def observe_workload(self, agent_id: str, agent_type: str, workload: int) -> None:
-        self.agent_workload.labels(agent_id, agent_type).set(workload)
+    def observe_workload(self, agent_id: str, agent_type: str, workload: int | None) -> None:
+        """Show an agent's workload; None takes away what is shown of one that is not there."""
+        if workload is not None:
+            self.agent_workload.labels(agent_id, agent_type).set(workload)
+            return
+        with suppress(KeyError):
+            self.agent_workload.remove(agent_id, agent_type)
 
 
 class Telemetry(Actor):

@@ -12,11 +12,13 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from actors import bus, retention
-from actors.agents.coordinator import AgentCoordinator, AgentSpec, CoordinatorParts
+from actors.agents.catalogue import AgentSpec
+from actors.agents.coordinator import AgentCoordinator, CoordinatorParts
 from actors.agents.messages import AgentGone
+from actors.agents.protocol import Agent
 from actors.bus import EventBus
 from actors.clock import Clock
-from actors.coordination import assigning
+from actors.coordination import assigning, registering
 from actors.coordination import store as coordination_store
 from actors.coordination.intents import Intents
 from actors.coordination.manager import WorkflowManager
@@ -75,6 +77,7 @@ class World:
 
     Args:
         repo: root of the work tree that agents look at and that `.beads/` lies in.
+        agent_types: classes of agents that more instances can be registered of.
         incarnation: names this life of the process.
         poison: database writers accept `Poison`, a message that kills them (tests only).
         drives_all: False leaves workflows alone that this process did not start.
@@ -95,6 +98,7 @@ class World:
     drives_all: bool = True
     retention_days: int = 0
     git_mode: str = ""
+    agent_types: Sequence[type[Agent]] = ()
 
 
 def tree(system: System, world: World, doors: Sequence[ChildSpec] = ()) -> ChildSpec:
@@ -201,6 +205,7 @@ class _Parts:
         handlers = {
             **coordination_store.HANDLERS,
             **assigning.HANDLERS,
+            **registering.HANDLERS,
             **retention.COORDINATION,
         }
         return self._writer("coordination", readers, handlers, None)
@@ -358,6 +363,7 @@ class _Parts:
         stores = self._world.stores
         return AgentCoordinator(
             specs=self._world.agents,
+            types=self._world.agent_types,
             parts=CoordinatorParts(
                 incarnation=self._world.incarnation,
                 instances=self._name("agent_instances"),

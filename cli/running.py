@@ -171,6 +171,7 @@ async def running(
                 repo=where.repo,
                 definitions=found.definitions,
                 agents=found.agents,
+                agent_types=found.types,
                 meters=meters,
                 clock=system_clock,
                 chance=chance,

@@ -9,15 +9,16 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import structlog
 import trio
 
 from actors import bus, facts
+from actors.agents.catalogue import AgentSpec, Catalogue
 from actors.agents.handout import LOOK_S, READY_BATCH, Handout, agent_name
 from actors.agents.messages import (
+    AgentBeat,
     AgentGone,
     AgentUp,
     AgentView,
@@ -38,6 +39,8 @@ from actors.agents.messages import (
 from actors.agents.moving import Moving
 from actors.agents.notes import Notes
 from actors.agents.protocol import Agent
+from actors.agents.registration import Registration
+from actors.agents.registration_messages import UNREGISTERED, AboutAgents
 from actors.agents.roster import Member, Roster
 from actors.clock import Clock, rfc3339
 from actors.coordination.assignment_messages import HANDOFF, AssignmentRecord, MoveWorkflow
@@ -53,10 +56,10 @@ from storage.workflows import queries as workflows
 from supervision import (
     Actor,
     ActorDeadError,
+    ActorInfo,
     ActorRestarting,
     AskTimeout,
     ChildExists,
-    ChildSpec,
     Named,
     StartChild,
     StartError,
@@ -72,14 +75,6 @@ log = structlog.get_logger("beadflow.coordinator")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgentSpec:
-    """One configured agent instance."""
-
-    agent_id: str
-    agent_class: type[Agent]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CoordinatorParts:
     """What the coordinator is given.
 
@@ -90,7 +85,8 @@ class CoordinatorParts:
         repo: root of the work tree, for the agents.
         coordination_reader: a read-only connection for short look-ups on the trio thread.
         tempolite_reader: the same, of the engine's database.
-        on_workload: told (agent id, agent type, workload) after each change.
+        on_workload: told (agent id, agent type, workload) after each change; None of one that is
+            not there any more.
         drives_all: False leaves workflows alone that this process did not start.
     """
 
@@ -105,7 +101,7 @@ class CoordinatorParts:
     tempolite_reader: sqlite3.Connection
     repo: Path
     clock: Clock
-    on_workload: Callable[[str, str, int], None]
+    on_workload: Callable[[str, str, int | None], None]
     drives_all: bool = True
 
 
@@ -136,11 +132,36 @@ class AgentCoordinator(Actor):
     mailbox_bound = 100_000
     deferred_bound = 1000
 
-    def __init__(self, *, specs: Sequence[AgentSpec], parts: CoordinatorParts) -> None:
+    def __init__(
+        self,
+        *,
+        specs: Sequence[AgentSpec],
+        parts: CoordinatorParts,
+        types: Sequence[type[Agent]] = (),
+    ) -> None:
         super().__init__()
-        self._specs = specs
         self._parts = parts
-        self._state = _State(Roster({spec.agent_id: _member(spec) for spec in specs}))
+        self._state = _State(Roster({}))
+        classes = {kind.agent_type: kind for kind in (*types, *(s.agent_class for s in specs))}
+        self._registration = Registration(
+            catalogue=Catalogue(classes),
+            specs=specs,
+            roster=self._state.roster,
+            reader=parts.coordination_reader,
+            writer=parts.coordination,
+            bus=parts.bus,
+            instances=parts.instances,
+            coordinator=parts.me,
+            repo=parts.repo,
+            clock=parts.clock,
+            named=self._named,
+            described=self._described,
+            spawn=self.spawn,
+            start=self._start_agent,
+            lost=self._lost,
+            reload=self._reload,
+            show=self._show,
+        )
         self._notes = Notes(parts.bus, parts.clock)
         self._handout = Handout(
             roster=self._state.roster,
@@ -177,11 +198,10 @@ class AgentCoordinator(Actor):
         await persist(self._parts.coordination, Settle())
         await persist(self._parts.tempolite, Settle())
         self._state.seen = coordination.last_event(self._parts.coordination_reader)
+        self._registration.refresh()
         self._reload()
         self._launch_activated()
         self._handout.load()
-        for spec in self._specs:
-            self.spawn(self._start_agent, spec)
         self.spawn(self._pump)
         self.spawn(self._sift)
 
@@ -214,6 +234,10 @@ class AgentCoordinator(Actor):
                 self._came_up(message)
             case AgentGone():
                 self._went(message)
+            case AgentBeat():
+                pass
+            case AboutAgents():
+                return self.defer(self._registration.answer(message))
             case ListAgents():
                 return tuple(_view(member) for member in self._state.roster.members.values())
             case _:
@@ -222,30 +246,31 @@ class AgentCoordinator(Actor):
 
     # Who there is.
 
-    async def _start_agent(self, spec: AgentSpec) -> None:
+    async def _start_agent(self, agent_id: str) -> None:
         """Start an agent, or find the one that outlived an earlier coordinator.
 
         One that is not there yet, or is being restarted, says so itself when it is up.
         """
         try:
+            child = StartChild(spec=self._registration.child(agent_id))
             with contextlib.suppress(ChildExists):
-                await self._start_child(spec)
-            agent = self.system.named(agent_name(spec.agent_id))
+                await ask(self._parts.instances, child, deadline_s=START_S)
+            agent = self.system.named(agent_name(agent_id))
             self._came_up(await ask(agent, Introduce(), deadline_s=START_S))
         except StartError as error:
-            self._went(AgentGone(agent_id=spec.agent_id, reason=str(error)))
+            self._went(AgentGone(agent_id=agent_id, reason=str(error)))
         except (ActorDeadError, ActorRestarting, AskTimeout) as error:
-            log.warning("agent not up yet", agent_id=spec.agent_id, why=str(error))
+            log.warning("agent not up yet", agent_id=agent_id, why=str(error))
 
-    async def _start_child(self, spec: AgentSpec) -> None:
-        build = partial(
-            spec.agent_class,
-            agent_id=spec.agent_id,
-            coordinator=self._parts.me,
-            repo=self._parts.repo,
-        )
-        child = ChildSpec(id=spec.agent_id, build=build, name=agent_name(spec.agent_id))
-        await ask(self._parts.instances, StartChild(spec=child), deadline_s=START_S)
+    def _described(self, agent_id: str) -> ActorInfo | None:
+        """What the kernel knows of an agent's actor: its supervisor stands beside this one."""
+        agents = self.me.path.rpartition("/")[0]
+        return self.system.snapshot(f"{agents}/agent_instances/{agent_id}", depth=0)
+
+    def _lost(self, agent_id: str) -> None:
+        for key, fence in list(self._state.roster.members[agent_id].running.items()):
+            self._handout.take_back(agent_id, key, fence)
+        self._look_at_assignments()
 
     def _came_up(self, agent: AgentUp) -> None:
         member = self._state.roster.members[agent.agent_id]
@@ -253,9 +278,12 @@ class AgentCoordinator(Actor):
             self._handout.adopt(self._state.roster.lose(agent.agent_id))
             member.incarnation, member.up = agent.incarnation, True
             self._handout.review(agent)
+            self._registration.came_up(agent)
             self._look_at_assignments()
 
     def _went(self, message: AgentGone) -> None:
+        if self._state.roster.members[message.agent_id].standing == UNREGISTERED:
+            return
         log.error("agent given up", agent_id=message.agent_id, reason=message.reason)
         self._handout.adopt(self._state.roster.retire(message.agent_id))
         self._work.set()
@@ -263,7 +291,8 @@ class AgentCoordinator(Actor):
     # Who is reserved for what.
 
     def _reserve(self, request: ReserveAgent) -> str | None:
-        if not self._state.roster.of_type(request.agent_type):
+        of_type = self._state.roster.of_type(request.agent_type)
+        if all(member.standing == UNREGISTERED for member in of_type):
             known = self._state.roster.types()
             raise NotFound(
                 f"no agent of type {request.agent_type!r} is configured; "
@@ -451,19 +480,12 @@ class AgentCoordinator(Actor):
 
     def _show(self, agent_id: str) -> None:
         member = self._state.roster.members[agent_id]
-        self._parts.on_workload(agent_id, member.agent_type, member.workload)
+        is_there = member.standing != UNREGISTERED
+        self._parts.on_workload(agent_id, member.agent_type, member.workload if is_there else None)
+        self._registration.look(agent_id)
 
     def _now(self) -> str:
         return rfc3339(self._parts.clock())
-
-
-def _member(spec: AgentSpec) -> Member:
-    return Member(
-        agent_id=spec.agent_id,
-        agent_type=spec.agent_class.agent_type,
-        capabilities=spec.agent_class.capabilities(),
-        max_workload=spec.agent_class.max_workload,
-    )
 
 
 def _view(member: Member) -> AgentView:

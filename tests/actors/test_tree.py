@@ -13,6 +13,17 @@ import trio.testing
 
 import actors.writer
 from actors.agents.messages import AssignQueued
+from actors.agents.registration_messages import (
+    DrainAgent,
+    RecordAgent,
+    RecordConfig,
+    RecordDrained,
+    RecordGone,
+    RecordStatus,
+    RegisterAgent,
+    UnregisterAgent,
+    UpdateAgentConfig,
+)
 from actors.coordination import assigning
 from actors.coordination import store as coordination_store
 from actors.coordination.messages import LogFacts, RecordStart
@@ -282,6 +293,34 @@ async def test_an_answer_that_is_lost_changes_nothing_of_a_claim(
         await losses.check(running)
         kinds = [entry.kind for entry in issues.read_journal(running.stores.beads.inline, 0, 10)]
         assert kinds == ["created", "changed", "changed"]
+
+
+# --- the same for agents
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [RecordAgent, RecordConfig, RecordStatus, RecordDrained, RecordGone],
+    ids=lambda kind: kind.__name__,
+)
+async def test_an_answer_that_is_lost_changes_nothing_of_an_agent(
+    repo: Path, monkeypatch: pytest.MonkeyPatch, lost: type
+) -> None:
+    losses = Losses(monkeypatch, lambda command: type(command) is lost)
+    async with running_system(repo, agents=[Helper]) as running:
+        requests = [
+            RegisterAgent(agent_type="helper", agent_id="fred"),
+            UpdateAgentConfig(agent_id="fred", max_workload=3),
+            DrainAgent(agent_id="fred", reason="r"),
+        ]
+        for request in requests:
+            await running.ask("coordinator", request)
+        await running.until(lambda seen: any(f.type == "agent_drained" for f in seen))
+        await running.ask("coordinator", UnregisterAgent(agent_id="fred"))
+        await losses.check(running)
+        about = [fact.type for fact in running.log() if fact.type.startswith("agent_")]
+        said = ["registered", "draining", "drained", "unregistered"]
+        assert about == [f"agent_{what}" for what in said]
 
 
 # --- the same for what is done to issues

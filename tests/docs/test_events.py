@@ -6,6 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from actors import facts
+from actors.agents.registration_messages import (
+    ActivateAgent,
+    DrainAgent,
+    RegisterAgent,
+    UnregisterAgent,
+)
 from actors.bus import NOTES_BOUND
 from actors.clock import rfc3339, system_clock
 from actors.coordination.assignment_messages import MoveWorkflow
@@ -176,11 +182,25 @@ async def test_what_a_run_logs_has_the_documented_fields(repo: Path) -> None:
         await _tell(running, TerminateInstance, seven.id, reason="now")
         await running.ended(five.id, six.id, seven.id)
         await _hand_on(running)
+        await _come_and_go(running)
         logged = running.log()
     logged += _dead_letter()
     for fact in logged:
         _check(fact.type, fact.data)
     assert {fact.type for fact in logged} == NAMES
+
+
+async def _come_and_go(running: Running) -> None:
+    """All that is said of an agent that is registered."""
+    named = {"agent_id": "fred"}
+    for request in (
+        RegisterAgent(agent_type="clerk", **named),
+        DrainAgent(reason="r", **named),
+    ):
+        await running.ask("coordinator", request)
+    await running.until(lambda seen: any(fact.type == "agent_drained" for fact in seen))
+    for request in (ActivateAgent(**named), UnregisterAgent(**named)):
+        await running.ask("coordinator", request)
 
 
 async def _tell(running: Running, command: type, workflow_id: str, **given: str) -> None:

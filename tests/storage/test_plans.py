@@ -23,7 +23,7 @@ from storage.issues.leases import Lease
 from storage.migrate import migrate
 
 ROOMS = ("coordination", "workflows", "issues")
-MODULES = ("queries", "assignments", "bulk", "leases", "reading", "repeats")
+MODULES = ("queries", "agents", "assignments", "bulk", "leases", "reading", "repeats")
 """Where a room keeps its statements."""
 MAPPING = {
     "issue_id": "x-1",
@@ -61,6 +61,15 @@ INSTANCE = {
     "at": "t",
 }
 TASK = {"workflow_id": "w", "op": "1", "fence": 0, "at": "t"}
+AGENT = {
+    "agent_id": "a-1",
+    "agent_type": "a",
+    "origin": "request",
+    "status": "active",
+    "config": "{}",
+    "max_workload": None,
+    "at": "t",
+}
 LEASE = Lease(
     issue_id="x-1",
     holder="h",
@@ -118,6 +127,14 @@ CALLS: dict[str, Arguments] = {
     "workflows.insert_instance": ((), INSTANCE),
     "workflows.insert_child": ((), {**INSTANCE, "parent": ("p", "1", "cancel")}),
     "workflows.set_priority": (("w", 1), {}),
+    "coordination.agents.every": ((), {}),
+    "coordination.agents.find": (("a-1",), {}),
+    "coordination.agents.put": ((AGENT,), {}),
+    "coordination.agents.set_status": (("a-1", "active", ""), {}),
+    "coordination.agents.set_drained": (("a-1", "t"), {}),
+    "coordination.agents.set_config": (("a-1", "{}", None), {}),
+    "coordination.agents.take_away": (("a-1",), {"author": "a", "reason": "r", "at": "t"}),
+    "coordination.agents.open_of_agent": (("a-1",), {}),
     "workflows.last_position": ((), {}),
     "workflows.count_trial": (("t", "[]", 2), {}),
     "workflows.has_suspects": ((2,), {}),
@@ -231,6 +248,7 @@ WHOLE = {
     ),
     "SCAN instances": "the ids of all workflows, once at the start",
     "SCAN publication": "a table of one row",
+    "SCAN agents": "a row for each agent there is or was, and all are wanted",
     "SCAN fence": "a table of one row",
     "SCAN leases USING INDEX sqlite_autoindex_leases_2": "an index of claims, and all count",
     "SCAN issues USING INDEX issues_local": "an index of the wisps, and all are counted",

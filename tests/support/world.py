@@ -14,7 +14,7 @@ from typing import Any
 
 import trio
 
-from actors.agents.coordinator import AgentSpec
+from actors.agents.catalogue import AgentSpec
 from actors.agents.protocol import Agent
 from actors.bus import NO_END, Subscribe, logged_fact
 from actors.clock import Clock, system_clock
@@ -101,6 +101,7 @@ async def running_system(
     *,
     workflows: Sequence[object] = (),
     agents: Sequence[type[Agent]] = (),
+    agent_types: Sequence[type[Agent]] = (),
     data_dir: Path | None = None,
     poison: bool = True,
     seed: int = 1,
@@ -146,6 +147,7 @@ async def running_system(
                 repo=repo,
                 definitions=Definitions.of(workflows),
                 agents=numbered(agents),
+                agent_types=agent_types,
                 meters=meters,
                 clock=clock,
                 chance=chance,
