@@ -19,7 +19,7 @@ from actors.issues.questions import (
     TreeNode,
 )
 from actors.issues.verbs import Claim
-from api.models import Strict
+from api.models import Strict, words
 
 ACTOR_LIMIT = 200
 LIST_LIMIT = 1000
@@ -52,13 +52,8 @@ CALLS = frozenset(
 """What of a request is about the request, not a field of the issue."""
 
 
-def _words(given: object) -> object:
-    """A list in a parameter: words with commas between them."""
-    return [word for word in given.split(",") if word] if isinstance(given, str) else given
-
-
-Words = Annotated[list[str], BeforeValidator(_words), Field(max_length=WORDS_LIMIT)]
-Numbers = Annotated[list[int], BeforeValidator(_words), Field(max_length=WORDS_LIMIT)]
+Words = Annotated[list[str], BeforeValidator(words), Field(max_length=WORDS_LIMIT)]
+Numbers = Annotated[list[int], BeforeValidator(words), Field(max_length=WORDS_LIMIT)]
 
 
 class Fields(Strict):

@@ -2,9 +2,9 @@
 
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from actors.clock import rfc3339
 from actors.coordination.messages import WorkflowRecord
@@ -28,6 +28,14 @@ Status = Literal[
     "terminated",
     "dead_letter",
 ]
+
+
+def words(given: object) -> object:
+    """A list in a parameter: words with commas between them."""
+    return [word for word in given.split(",") if word] if isinstance(given, str) else given
+
+
+Statuses = Annotated[list[Status], BeforeValidator(words), Field(max_length=len(get_args(Status)))]
 
 
 class Strict(BaseModel):
@@ -86,8 +94,15 @@ class HistoryQuery(Strict):
 class ListQuery(Strict):
     """Query of GET /api/v1/workflows."""
 
-    status: Status | None = None
+    status: Statuses = Field(default_factory=list)
     type: str | None = None
+    agent_id: str | None = None
+    agent_type: str | None = None
+    priority: int | None = Field(default=None, ge=0, le=4)
+    issue: str | None = None
+    created_after: str | None = None
+    created_before: str | None = None
+    q: str = Field(default="", max_length=NAME_LIMIT)
     limit: int = Field(default=50, ge=1, le=200)
     cursor: str | None = None
 

@@ -18,6 +18,7 @@ from cli import (
     control,
     discovery,
     history,
+    listing,
     live,
     logs,
     one,
@@ -26,17 +27,15 @@ from cli import (
     records,
     table,
     variables,
-    when,
 )
 from cli.client import Client
 from cli.discovery import ANYWHERE, Where
 from cli.exits import ExitCode
-from cli.numbers import WHOLE
 from cli.one import WORKFLOWS, Id
 from cli.output import Output
 from cli.paths import PATH
 from cli.problem import Problem
-from cli.records import Status, Workflow, WorkflowType
+from cli.records import Workflow, WorkflowType
 from cli.watch import Detached, Watch
 
 Watching = Annotated[
@@ -59,14 +58,6 @@ _CONFIG = "The settings file, for a run in this process."
 
 _PRIORITY = re.compile(r"[Pp]?([0-4])")
 
-_LIST_COLUMNS = (
-    table.Column("id"),
-    table.Column("status", toned=True),
-    table.Column("type"),
-    table.Column("issue"),
-    table.Column("created"),
-    table.Column("title", elastic=True),
-)
 _TYPE_COLUMNS = (
     table.Column("type"),
     table.Column("version"),
@@ -96,6 +87,7 @@ app.command(
         "  beadflow workflow replay --all --config beadflow.toml"
     ),
 )
+listing.register(app)
 control.register(app)
 history.register(app)
 
@@ -152,37 +144,6 @@ def status(
             return _watch(out, client, records.workflow(client.get(path)))
     with discovery.source(where) as source:
         one.show(out, "workflow.status", records.workflow(source.get(path)))
-    return ExitCode.OK
-
-
-@app.command(
-    name="list",
-    help_epilogue="Example:\n\n  beadflow workflow list --status active --limit 20 -o json",
-)
-def list_(
-    *,
-    status: Annotated[Status | None, Parameter(help="Only those in this state.")] = None,
-    kind: Annotated[str | None, Parameter(name="--type", help="Only those of this kind.")] = None,
-    limit: Annotated[int, WHOLE, Parameter(help="At most so many.")] = 50,
-    cursor: Annotated[str | None, Parameter(help="Go on where an earlier list ended.")] = None,
-    where: Where = ANYWHERE,
-    out: Given,
-) -> int:
-    """List workflows."""
-    asked = {"status": status, "type": kind, "limit": limit, "cursor": cursor}
-    params = {name: value for name, value in asked.items() if value is not None}
-    with discovery.source(where) as source:
-        answer = source.get(WORKFLOWS, params)
-    found = records.items(answer)
-    more = records.text(answer, "next_cursor") or None
-    if out.json:
-        out.envelope("workflow.list", found, next_cursor=more)
-        return ExitCode.OK
-    out.table(_LIST_COLUMNS, [_row(records.workflow(raw)) for raw in found])
-    if not found:
-        out.note("no workflows")
-    if more:
-        out.note(f"there are more: --cursor {more}")
     return ExitCode.OK
 
 
@@ -332,18 +293,6 @@ def _detached(workflow_id: str, *, alone: bool) -> Problem:
         exit_code=ExitCode.INTERRUPTED,
         hint=f"come back with: beadflow workflow status {workflow_id} --watch",
         retryable=True,
-    )
-
-
-def _row(workflow: Workflow) -> tuple[str, ...]:
-    created = when.moment(workflow.created_at)
-    return (
-        workflow.id,
-        workflow.status,
-        workflow.type,
-        workflow.issue_id,
-        created,
-        workflow.title,
     )
 
 

@@ -9,7 +9,7 @@ import random
 
 from actors.agents.messages import GrantQueued, ReleaseAgent, ReloadAssignments, ReserveAgent
 from actors.clock import Clock, rfc3339
-from actors.coordination import intents, reading, requests
+from actors.coordination import intents, listing, reading, requests
 from actors.coordination.assignment_messages import AssignWorkflow, HandOff
 from actors.coordination.control import Controller
 from actors.coordination.handoff import Handoffs
@@ -132,7 +132,7 @@ class WorkflowManager(Actor):
                 asked = message.workflow_id
                 return self.defer(reading.get_workflow(self._pool, self._histories, asked))
             case ListWorkflows():
-                return self.defer(reading.list_workflows(self._pool, message))
+                return self.defer(listing.list_workflows(self._pool, message))
             case GetResults():
                 return self.defer(reading.get_results(self._pool, self._histories, message))
             case ReadEvents():

@@ -76,14 +76,26 @@ class WorkflowPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListWorkflows(Ask[WorkflowPage]):
-    """Refused with `ValidationError` when the cursor is not one of ours.
+    """Refused with `ValidationError`: limit, a moment, or a cursor that is not one of ours.
 
     Args:
-        limit: 1 to 200.
+        statuses: any of them; empty for all.
+        agent_id: who has it, or had it last.
+        created_after: RFC 3339; those made then or later.
+        created_before: RFC 3339; those made before.
+        text: part of the title, in whichever case.
+        limit: 1 to 200. A page may hold fewer, even none, and have a next one.
     """
 
-    status: str | None = None
+    statuses: tuple[str, ...] = ()
     workflow_type: str | None = None
+    agent_id: str | None = None
+    agent_type: str | None = None
+    priority: int | None = None
+    issue_id: str | None = None
+    created_after: str | None = None
+    created_before: str | None = None
+    text: str = ""
     limit: int = 50
     cursor: str | None = None
 

@@ -1,8 +1,5 @@
-"""Reading the bridge's records: workflows, results and events, from read-only connections."""
+"""Reading the bridge's records, from read-only connections; lists are in listing.py."""
 
-import base64
-import binascii
-import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 
@@ -12,10 +9,8 @@ from actors.coordination.messages import (
     GetResults,
     HistoryPage,
     HistoryRecord,
-    ListWorkflows,
     ReadEvents,
     ResultRecord,
-    WorkflowPage,
     WorkflowRecord,
 )
 from actors.damage import refusing_damage
@@ -28,7 +23,6 @@ from storage.errors import QueryFailed, QueryTimeout
 from storage.pool import ReadPool
 from storage.workflows import queries as workflows
 
-PAGE_LIMIT = 200
 EVENTS_LIMIT = 1000
 HISTORY_LIMIT = 1000
 HISTORY_PAGE_BYTES = 4 * 1024 * 1024
@@ -57,10 +51,10 @@ def workflow_record(row: sqlite3.Row) -> WorkflowRecord:
 
 async def get_workflow(pool: ReadPool, histories: ReadPool, workflow_id: str) -> WorkflowRecord:
     """Raises `NotFound`. A child is told by the engine alone."""
-    rows = await _fetch(pool, "get_workflow", queries.MAPPING, (workflow_id,))
+    rows = await fetch(pool, "get_workflow", queries.MAPPING, (workflow_id,))
     if rows:
         return workflow_record(rows[0])
-    views = await _fetch(histories, "get_child", workflows.VIEW, (workflow_id,))
+    views = await fetch(histories, "get_child", workflows.VIEW, (workflow_id,))
     if not views or views[0]["parent_id"] is None:
         raise NotFound(f"there is no workflow {workflow_id!r}")
     return await _child(pool, histories, views[0])
@@ -93,7 +87,7 @@ async def _child(pool: ReadPool, histories: ReadPool, view: sqlite3.Row) -> Work
 async def _failure(histories: ReadPool, view: sqlite3.Row) -> tuple[str | None, str | None]:
     if view["status"] not in (Status.FAILED, Status.STALLED, Status.DEAD_LETTER):
         return None, None
-    rows = await _fetch(histories, "child_failure", workflows.FAILURE, (view["workflow_id"],))
+    rows = await fetch(histories, "child_failure", workflows.FAILURE, (view["workflow_id"],))
     body = payload.decode(rows[0]["payload"]) if rows else {}
     return body.get("code"), body.get("message")
 
@@ -103,45 +97,12 @@ def shown_status(status: str) -> str:
     return "active" if status == Status.RUNNING else status
 
 
-async def list_workflows(pool: ReadPool, request: ListWorkflows) -> WorkflowPage:
-    """Raises `ValidationError` for a wrong limit, and for a cursor that is not one of ours."""
-    _check_limit(request.limit, PAGE_LIMIT)
-    before = _parse_cursor(request.cursor) if request.cursor else queries.BEFORE_ALL
-    before_at, before_id = before
-    rows = await _fetch(
-        pool,
-        "list_workflows",
-        _listing(request),
-        {
-            "status": request.status,
-            "type": request.workflow_type,
-            "before_at": before_at,
-            "before_id": before_id,
-            "limit": request.limit + 1,
-        },
-    )
-    records = tuple(workflow_record(row) for row in rows[: request.limit])
-    more = len(rows) > request.limit
-    return WorkflowPage(records=records, next_cursor=_cursor(records[-1]) if more else None)
-
-
-def _listing(request: ListWorkflows) -> str:
-    match request.status is not None, request.workflow_type is not None:
-        case True, True:
-            return queries.MAPPINGS_OF_TYPE_AND_STATUS
-        case True, False:
-            return queries.MAPPINGS_OF_STATUS
-        case False, True:
-            return queries.MAPPINGS_OF_TYPE
-    return queries.MAPPINGS
-
-
 async def get_results(
     pool: ReadPool, histories: ReadPool, request: GetResults
 ) -> tuple[ResultRecord, ...]:
     """Raises `NotFound`."""
     await get_workflow(pool, histories, request.workflow_id)
-    rows = await _fetch(pool, "get_results", queries.RESULTS, (request.workflow_id,))
+    rows = await fetch(pool, "get_results", queries.RESULTS, (request.workflow_id,))
     return tuple(
         ResultRecord(**{**dict(row), "result_data": payload.decode(row["result_data"])})
         for row in rows
@@ -152,15 +113,15 @@ async def read_events(
     pool: ReadPool, histories: ReadPool, request: ReadEvents
 ) -> tuple[LoggedFact, ...]:
     """Raises `NotFound` when the workflow does not exist, `ValidationError` for a wrong limit."""
-    _check_limit(request.limit, EVENTS_LIMIT)
+    check_limit(request.limit, EVENTS_LIMIT)
     until = NO_END if request.until is None else request.until
     if request.workflow_id is None:
-        rows = await _fetch(
+        rows = await fetch(
             pool, "read_events", queries.EVENTS, (request.after, until, request.limit)
         )
     else:
         await get_workflow(pool, histories, request.workflow_id)
-        rows = await _fetch(
+        rows = await fetch(
             pool,
             "read_workflow_events",
             queries.EVENTS_OF_WORKFLOW,
@@ -177,15 +138,15 @@ async def get_history(pool: ReadPool, histories: ReadPool, request: GetHistory) 
         histories: of the engine's database.
         request: whose, and which part of it.
     """
-    _check_limit(request.limit, HISTORY_LIMIT)
+    check_limit(request.limit, HISTORY_LIMIT)
     asked = (request.workflow_id, request.after, request.limit + 1)
-    sizes = await _fetch(histories, "history_sizes", workflows.SIZES, asked)
+    sizes = await fetch(histories, "history_sizes", workflows.SIZES, asked)
     if not sizes:
         await get_workflow(pool, histories, request.workflow_id)
         return HistoryPage(records=(), next_after=None)
     last, more = _page_end(sizes, request.limit)
     stretch = (request.workflow_id, request.after, last)
-    rows = await _fetch(histories, "get_history", workflows.STRETCH, stretch)
+    rows = await fetch(histories, "get_history", workflows.STRETCH, stretch)
     records = tuple(_history_record(row) for row in rows)
     return HistoryPage(records=records, next_after=last if more else None)
 
@@ -203,7 +164,7 @@ def _page_end(sizes: Sequence[sqlite3.Row], limit: int) -> tuple[int, bool]:
 
 async def engine_status(histories: ReadPool, workflow_id: str) -> str | None:
     """Where the engine is with it; None when it has no such instance."""
-    rows = await _fetch(histories, "engine_status", workflows.STATUS, (workflow_id,))
+    rows = await fetch(histories, "engine_status", workflows.STATUS, (workflow_id,))
     return rows[0]["status"] if rows else None
 
 
@@ -231,7 +192,7 @@ def _history_record(row: sqlite3.Row) -> HistoryRecord:
     )
 
 
-async def _fetch(
+async def fetch(
     pool: ReadPool, operation: str, sql: str, params: Sequence[object] | Mapping[str, object]
 ) -> list[sqlite3.Row]:
     try:
@@ -241,32 +202,6 @@ async def _fetch(
         raise Overloaded(f"{operation} could not be read now: {error}") from error
 
 
-def _check_limit(limit: int, most: int) -> None:
+def check_limit(limit: int, most: int) -> None:
     if not 1 <= limit <= most:
         raise ValidationError(f"limit is 1 to {most}, not {limit}", field="limit", value=limit)
-
-
-def _cursor(record: WorkflowRecord) -> str:
-    text = json.dumps([record.created_at, record.id])
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _parse_cursor(cursor: str) -> tuple[str, str]:
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        at, workflow_id = json.loads(text)
-    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
-        raise _bad_cursor(cursor) from error
-    if not (isinstance(at, str) and isinstance(workflow_id, str)):
-        raise _bad_cursor(cursor)
-    if not (at + workflow_id).isprintable():  # half a surrogate pair is none, and crashes SQLite
-        raise _bad_cursor(cursor)
-    return at, workflow_id
-
-
-def _bad_cursor(cursor: str) -> ValidationError:
-    return ValidationError(
-        "the cursor is not one this list gave out; begin again without it",
-        field="cursor",
-        value=cursor,
-    )

@@ -52,7 +52,17 @@ def routes(doors: Doors) -> Blueprint:
     async def listing() -> dict[str, Any]:
         query = read_query(request, ListQuery)
         message = ListWorkflows(
-            status=query.status, workflow_type=query.type, limit=query.limit, cursor=query.cursor
+            statuses=tuple(query.status),
+            workflow_type=query.type,
+            agent_id=query.agent_id,
+            agent_type=query.agent_type,
+            priority=query.priority,
+            issue_id=query.issue,
+            created_after=query.created_after,
+            created_before=query.created_before,
+            text=query.q,
+            limit=query.limit,
+            cursor=query.cursor,
         )
         page = await ask(doors.manager, message, deadline_s=READ_DEADLINE_S)
         data = [Workflow.of(record).model_dump() for record in page.records]

@@ -8,30 +8,15 @@ from typing import Any
 
 from storage.rows import insert_rows
 
-_MAPPING = """
+MAPPING_COLUMNS = """
     m.beads_issue_id, m.tempolite_workflow_id, m.workflow_type, m.workflow_version, m.title,
     m.status, m.priority, m.agent_type, m.metadata, m.error_code, m.error_message, m.created_at,
     m.started_at, m.completed_at, m.request_sha256,
     (SELECT a.agent_id FROM agent_assignments a WHERE a.workflow_id = m.tempolite_workflow_id
      ORDER BY a.id DESC LIMIT 1) AS agent_id"""
 
-MAPPING = f"SELECT {_MAPPING} FROM workflow_mappings m WHERE m.tempolite_workflow_id = ?"  # noqa: S608 - constants
-MAPPING_OF_KEY = f"SELECT {_MAPPING} FROM workflow_mappings m WHERE m.idempotency_key = ?"  # noqa: S608 - constants
-_NEWEST_FIRST = """
-      AND (m.created_at, m.tempolite_workflow_id) < (:before_at, :before_id)
-    ORDER BY m.created_at DESC, m.tempolite_workflow_id DESC LIMIT :limit"""
-_LISTED = f"SELECT {_MAPPING} FROM workflow_mappings m WHERE"  # noqa: S608 - constants
-
-# One statement for each question: with "or the filter is null" no index would help.
-MAPPINGS = f"{_LISTED} true {_NEWEST_FIRST}"
-MAPPINGS_OF_STATUS = f"{_LISTED} m.status = :status {_NEWEST_FIRST}"
-MAPPINGS_OF_TYPE = f"{_LISTED} m.workflow_type = :type {_NEWEST_FIRST}"
-MAPPINGS_OF_TYPE_AND_STATUS = (
-    f"{_LISTED} m.workflow_type = :type AND m.status = :status {_NEWEST_FIRST}"
-)
-BEFORE_ALL = ("~", "~")
-"""A place before the newest: every time and every id sorts below it."""
-
+MAPPING = f"SELECT {MAPPING_COLUMNS} FROM workflow_mappings m WHERE m.tempolite_workflow_id = ?"  # noqa: S608 - constants
+MAPPING_OF_KEY = f"SELECT {MAPPING_COLUMNS} FROM workflow_mappings m WHERE m.idempotency_key = ?"  # noqa: S608 - constants
 RESULTS = """
     SELECT id, workflow_id, step, result_type, agent_type, agent_id, result_data,
            confidence_score, created_at

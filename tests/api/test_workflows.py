@@ -105,6 +105,24 @@ def test_a_list_holds_only_what_the_filters_let_through(shared: SharedSite) -> N
     assert neither == []
 
 
+def test_a_list_may_be_asked_for_by_all_that_a_workflow_is(shared: SharedSite) -> None:
+    body = shared.start("greeting", priority=4, variables={"name": "Ada"}).json()
+    asked = {
+        "status": "active,completed",
+        "agent_id": body["agent_id"],
+        "agent_type": body["agent_type"],
+        "priority": body["priority"],
+        "issue": body["beads_issue_id"],
+        "created_after": body["created_at"],
+        "created_before": "9999-01-01T00:00:00Z",
+        "q": "A%20TITLE",
+    }
+    query = "&".join(f"{name}={value}" for name, value in asked.items())
+    assert [w["id"] for w in shared.get(f"{WORKFLOWS}?{query}")["data"]] == [body["id"]]
+    other = query.replace("TITLE", "TITLES")
+    assert shared.get(f"{WORKFLOWS}?{other}") == {"data": [], "next_cursor": None}
+
+
 @pytest.mark.parametrize(
     ("query", "pointer"),
     [
@@ -113,7 +131,13 @@ def test_a_list_holds_only_what_the_filters_let_through(shared: SharedSite) -> N
         ("limit=x", "/limit"),
         ("limit=" + "9" * 5000, "/limit"),
         ("limit=1&limit=2", "/limit"),
-        ("status=done", "/status"),
+        ("status=done", "/status/0"),
+        ("status=active,done", "/status/1"),
+        ("priority=5", "/priority"),
+        ("created_after=yesterday", "/created_after"),
+        ("created_before=2026-01-02T03:04:05", "/created_before"),
+        ("created_before=2026-99-02T03:04:05Z", "/created_before"),
+        ("q=" + "q" * 201, "/q"),
         ("colour=red", "/colour"),
         ("cursor=x", "/cursor"),
         ("cursor=%ff", "/cursor"),

@@ -223,6 +223,34 @@ def test_a_list_is_filtered_by_the_server(beadflow: Run, at: FakeServer) -> None
     assert ran.err == "there are more: --cursor c-2\n"
 
 
+def test_a_list_hands_every_filter_on(beadflow: Run, at: FakeServer) -> None:
+    at.answers["GET /api/v1/workflows"] = Answer({"data": [], "next_cursor": "c-2"})
+    ran = beadflow(
+        *("workflow", "list", "--status", "active, paused", "--agent", "a-1", "--agent-type", "a"),
+        *("--priority", "P1", "--issue", "x-1", "--title", "Up"),
+        *("--created-after", "2026-01-02T03:04:05Z", "--created-before", "2026-02-02T03:04:05Z"),
+    )
+    assert at.seen[0].params == {
+        "status": "active,paused",
+        "agent_id": "a-1",
+        "agent_type": "a",
+        "priority": "1",
+        "issue": "x-1",
+        "created_after": "2026-01-02T03:04:05Z",
+        "created_before": "2026-02-02T03:04:05Z",
+        "q": "Up",
+        "limit": "50",
+    }
+    assert ran.err == "none among the newest of them\nthere are more: --cursor c-2\n"
+
+
+def test_a_state_that_there_is_not_is_a_wrong_use(beadflow: Run, at: FakeServer) -> None:
+    ran = beadflow("workflow", "list", "--status", "active,done")
+    assert ran.code == 2
+    assert "dead_letter" in ran.err
+    assert at.seen == []
+
+
 def test_a_list_in_a_pipe_cuts_nothing(beadflow: Run, at: FakeServer) -> None:
     long = workflow(id="wf-" + "1" * 60, title="x" * 200)
     at.answers["GET /api/v1/workflows"] = Answer({"data": [long]})

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from storage.coordination import listing
 from storage.coordination.queries import Progress
 from storage.database import open_writer
 from storage.issues.leases import Lease
@@ -24,6 +25,15 @@ from storage.migrate import migrate
 
 ROOMS = ("coordination", "workflows", "issues")
 MODULES = ("queries", "agents", "assignments", "bulk", "leases", "reading", "repeats")
+MODULES = (
+    "queries",
+    "assignments",
+    "bulk",
+    "leases",
+    "listing",
+    "reading",
+    "repeats",
+)
 """Where a room keeps its statements."""
 MAPPING = {
     "issue_id": "x-1",
@@ -398,24 +408,26 @@ def test_narrow_rows_are_read_from_the_index_alone(
 
 
 @pytest.mark.parametrize("room", ["coordination"])
+@pytest.mark.parametrize("what", ["MAPPINGS", "SEEN"])
 @pytest.mark.parametrize(
-    ("name", "index"),
+    ("of", "index"),
     [
-        ("MAPPINGS", "workflow_mappings_newest ("),
-        ("MAPPINGS_OF_STATUS", "workflow_mappings_of_status (status=? AND "),
-        ("MAPPINGS_OF_TYPE", "workflow_mappings_of_type (workflow_type=? AND "),
+        ("", "workflow_mappings_newest ("),
+        ("_OF_STATUS", "workflow_mappings_of_status (status=? AND "),
+        ("_OF_TYPE", "workflow_mappings_of_type (workflow_type=? AND "),
         (
-            "MAPPINGS_OF_TYPE_AND_STATUS",
+            "_OF_TYPE_AND_STATUS",
             "workflow_mappings_of_type_and_status (workflow_type=? AND status=? AND ",
         ),
     ],
 )
 def test_each_list_of_workflows_has_its_index_and_its_agents_too(
-    conn: sqlite3.Connection, room: str, name: str, index: str
+    conn: sqlite3.Connection, room: str, what: str, of: str, index: str
 ) -> None:
-    plan = Statement(name, getattr(modules(room)[0], name)).plan(conn)
+    plan = Statement(what, getattr(listing, f"{what}{of}")).plan(conn)
+    key = "created_at>? AND (created_at,tempolite_workflow_id)<(?,?)"
     assert plan == [
-        f"SEARCH m USING INDEX {index}(created_at,tempolite_workflow_id)<(?,?))",
+        f"SEARCH m USING INDEX {index}{key})",
         "CORRELATED SCALAR SUBQUERY 1",
         "SEARCH a USING COVERING INDEX agent_assignments_of_workflow (workflow_id=?)",
     ]

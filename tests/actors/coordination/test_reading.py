@@ -59,8 +59,8 @@ async def test_what_is_stored_is_read_back(repo: Path) -> None:
         # newest first, filtered
         assert await listed() == ids[::-1]
         assert await listed(workflow_type="one") == [ids[2], ids[0]]
-        assert await listed(status="failed") == []
-        assert await listed(status="completed", limit=1) == [ids[2]]
+        assert await listed(statuses=("failed",)) == []
+        assert await listed(statuses=("completed",), limit=1) == [ids[2]]
 
         # page by page
         seen, at = [], None

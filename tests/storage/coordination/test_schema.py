@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.coordination import queries
+from storage.coordination import listing, queries
 from storage.database import open_writer
 from storage.migrate import migrate, rollback
 
@@ -70,8 +70,8 @@ def test_a_list_of_workflows_is_read_in_its_order_without_sorting(
     conn: sqlite3.Connection,
 ) -> None:
     migrate(conn, SCHEMA)
-    nothing = dict.fromkeys(("status", "type", "before_at", "before_id"))
-    plan = conn.execute(f"EXPLAIN QUERY PLAN {queries.MAPPINGS}", {**nothing, "limit": 1})
+    nothing = dict.fromkeys(("status", "type", "since", "before_at", "before_id"))
+    plan = conn.execute(f"EXPLAIN QUERY PLAN {listing.MAPPINGS}", {**nothing, "limit": 1})
     steps = [row["detail"] for row in plan]
     assert "workflow_mappings_newest" in steps[0]
     assert not any("TEMP B-TREE" in step for step in steps)

@@ -1,0 +1,235 @@
+"""Lists of workflows: any filters at once, newest first, by page.
+
+Status and type have an index each, and one for both; several statuses are as many walks, merged.
+The other filters have none, since each would cost every start and every change of a status. So what
+they ask about is looked at row by row along such a walk, in steps, and for one request no further
+than `SCAN_LIMIT` rows of each walk: the page then ends where the look ended, however little was
+found, and its cursor goes on from there.
+"""
+
+import base64
+import binascii
+import json
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from actors.clock import rfc3339
+from actors.coordination.messages import ListWorkflows, WorkflowPage, WorkflowRecord
+from actors.coordination.reading import check_limit, fetch, workflow_record
+from actors.errors import ValidationError
+from storage.coordination import listing
+from storage.issues import instants
+from storage.pool import ReadPool
+
+PAGE_LIMIT: Final = 200
+STEP: Final = 500
+"""Rows looked at in one query."""
+
+SCAN_LIMIT: Final = 20_000
+"""Rows of one walk looked at for one page."""
+
+Place = tuple[str, str]
+"""When a workflow was made, and its id: the newest sorts highest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """Workflows in the order of an index.
+
+    Args:
+        whole: the statement for whole rows.
+        seen: the one for what filters without an index look at.
+    """
+
+    whole: str
+    seen: str
+    params: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a walk came to.
+
+    Args:
+        reached: how far it is known; None for to its end.
+    """
+
+    rows: Sequence[sqlite3.Row]
+    reached: Place | None
+
+
+async def list_workflows(pool: ReadPool, request: ListWorkflows) -> WorkflowPage:
+    """Raises `ValidationError`: limit, a moment, or a cursor that is not one of ours."""
+    check_limit(request.limit, PAGE_LIMIT)
+    before, since = _bounds(request)
+    if request.issue_id is not None:
+        return await _of_issue(pool, request, before, since)
+    stretch = {"since": since, "type": request.workflow_type}
+    found = [await _go(pool, walk, request, before) for walk in _walks(request.statuses, stretch)]
+    return await _page(pool, found, request)
+
+
+def _walks(statuses: Sequence[str], stretch: Mapping[str, object]) -> list[Walk]:
+    """The fewest index walks on which all that may be asked for lies."""
+    typed = stretch["type"] is not None
+    if not statuses:
+        whole, seen = (
+            (listing.MAPPINGS_OF_TYPE, listing.SEEN_OF_TYPE)
+            if typed
+            else (listing.MAPPINGS, listing.SEEN)
+        )
+        return [Walk(whole=whole, seen=seen, params=stretch)]
+    whole, seen = (
+        (listing.MAPPINGS_OF_TYPE_AND_STATUS, listing.SEEN_OF_TYPE_AND_STATUS)
+        if typed
+        else (listing.MAPPINGS_OF_STATUS, listing.SEEN_OF_STATUS)
+    )
+    return [
+        Walk(whole=whole, seen=seen, params={**stretch, "status": status})
+        for status in dict.fromkeys(statuses)
+    ]
+
+
+async def _go(pool: ReadPool, walk: Walk, request: ListWorkflows, before: Place) -> Found:
+    """One more than the page holds, or all there is, or what a bounded look found."""
+    wanted = _filter(request)
+    most = request.limit + 1
+    if wanted is None:
+        rows = await _stretch(pool, walk.whole, walk, before, most)
+        return Found(rows=rows, reached=_place(rows[-1]) if len(rows) == most else None)
+    kept: list[sqlite3.Row] = []
+    for _ in range(SCAN_LIMIT // STEP):
+        rows = await _stretch(pool, walk.seen, walk, before, STEP)
+        kept += [row for row in rows if wanted(row)]
+        if len(rows) < STEP:
+            return Found(rows=kept, reached=None)
+        before = _place(rows[-1])
+        if len(kept) >= most:
+            break
+    return Found(rows=kept, reached=before)
+
+
+async def _stretch(
+    pool: ReadPool, statement: str, walk: Walk, before: Place, limit: int
+) -> list[sqlite3.Row]:
+    before_at, before_id = before
+    params = {**walk.params, "before_at": before_at, "before_id": before_id, "limit": limit}
+    return await fetch(pool, "list_workflows", statement, params)
+
+
+async def _page(pool: ReadPool, found: Sequence[Found], request: ListWorkflows) -> WorkflowPage:
+    """The newest of all walks, as far down as every one of them is known."""
+    floor = max((walk.reached for walk in found if walk.reached is not None), default=None)
+    rows = sorted((row for walk in found for row in walk.rows), key=_place, reverse=True)
+    if floor is not None:
+        rows = [row for row in rows if _place(row) >= floor]
+    page, more = rows[: request.limit], len(rows) > request.limit
+    end = _place(page[-1]) if more else floor
+    records = [workflow_record(row) for row in await _whole(pool, page, request)]
+    return WorkflowPage(records=tuple(records), next_cursor=None if end is None else _cursor(end))
+
+
+async def _whole(
+    pool: ReadPool, page: Sequence[sqlite3.Row], request: ListWorkflows
+) -> Sequence[sqlite3.Row]:
+    if _filter(request) is None or not page:
+        return page
+    asked = json.dumps([row["tempolite_workflow_id"] for row in page])
+    rows = await fetch(pool, "list_workflows", listing.MAPPINGS_BY_ID, (asked,))
+    return sorted(rows, key=_place, reverse=True)
+
+
+async def _of_issue(
+    pool: ReadPool, request: ListWorkflows, before: Place, since: str
+) -> WorkflowPage:
+    """An issue has one workflow at most, which is looked up."""
+    rows = await fetch(pool, "list_workflows", listing.MAPPING_OF_ISSUE, (request.issue_id,))
+    wanted = _filter(request) or _all
+    records: tuple[WorkflowRecord, ...] = tuple(
+        workflow_record(row)
+        for row in rows
+        if since <= row["created_at"]
+        and _place(row) < before
+        and row["status"] in (request.statuses or (row["status"],))
+        and row["workflow_type"] == (request.workflow_type or row["workflow_type"])
+        and wanted(row)
+    )
+    return WorkflowPage(records=records, next_cursor=None)
+
+
+def _filter(request: ListWorkflows) -> Callable[[sqlite3.Row], bool] | None:
+    """What has no index, as a question about a row; None when nothing of it is asked."""
+    exact = {
+        "agent_id": request.agent_id,
+        "agent_type": request.agent_type,
+        "priority": request.priority,
+    }
+    asked = {name: value for name, value in exact.items() if value is not None}
+    text = request.text.casefold()
+    if not asked and not text:
+        return None
+    return lambda row: (
+        all(row[name] == value for name, value in asked.items())
+        and text in str(row["title"]).casefold()
+    )
+
+
+def _all(row: sqlite3.Row) -> bool:
+    del row
+    return True
+
+
+def _place(row: sqlite3.Row) -> Place:
+    return row["created_at"], row["tempolite_workflow_id"]
+
+
+def _bounds(request: ListWorkflows) -> tuple[Place, str]:
+    """The place that the page begins after, and the oldest moment that is asked for."""
+    places = [listing.BEFORE_ALL]
+    if request.cursor:
+        places.append(_parse_cursor(request.cursor))
+    if request.created_before is not None:
+        places.append((_moment("created_before", request.created_before), ""))
+    since = request.created_after
+    return min(places), "" if since is None else _moment("created_after", since)
+
+
+def _moment(field: str, text: str) -> str:
+    """A moment as it is stored, so that texts compare as times do."""
+    try:
+        microseconds = instants.to_ns(text) // 1000
+        return rfc3339(datetime.fromisoformat(instants.from_us(microseconds)).astimezone(UTC))
+    except (ValueError, OverflowError) as error:
+        raise ValidationError(
+            f"{field} is a moment in RFC 3339, such as 2026-01-02T03:04:05Z",
+            field=field,
+            value=text,
+        ) from error
+
+
+def _cursor(place: Place) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+
+
+def _parse_cursor(cursor: str) -> Place:
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        at, workflow_id = json.loads(text)
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
+        raise _bad_cursor(cursor) from error
+    if not (isinstance(at, str) and isinstance(workflow_id, str)):
+        raise _bad_cursor(cursor)
+    if not (at + workflow_id).isprintable():  # half a surrogate pair is none, and crashes SQLite
+        raise _bad_cursor(cursor)
+    return at, workflow_id
+
+
+def _bad_cursor(cursor: str) -> ValidationError:
+    return ValidationError(
+        "the cursor is not one this list gave out; begin again without it",
+        field="cursor",
+        value=cursor,
+    )

@@ -1,0 +1,40 @@
+"""Lists of workflows, newest first: whole rows, or what a filter without an index has to see.
+
+One statement for each question: with "or the filter is null" no index would help.
+"""
+
+from storage.coordination.queries import MAPPING_COLUMNS
+
+_SEEN = """
+    m.tempolite_workflow_id, m.created_at, m.title, m.priority, m.agent_type,
+    (SELECT a.agent_id FROM agent_assignments a WHERE a.workflow_id = m.tempolite_workflow_id
+     ORDER BY a.id DESC LIMIT 1) AS agent_id"""
+_STRETCH = """
+      AND (m.created_at, m.tempolite_workflow_id) < (:before_at, :before_id)
+      AND m.created_at >= :since
+    ORDER BY m.created_at DESC, m.tempolite_workflow_id DESC LIMIT :limit"""
+
+_ALL = f"FROM workflow_mappings m WHERE true {_STRETCH}"
+_OF_STATUS = f"FROM workflow_mappings m WHERE m.status = :status {_STRETCH}"
+_OF_TYPE = f"FROM workflow_mappings m WHERE m.workflow_type = :type {_STRETCH}"
+_OF_TYPE_AND_STATUS = (
+    f"FROM workflow_mappings m WHERE m.workflow_type = :type AND m.status = :status {_STRETCH}"
+)
+
+MAPPINGS = f"SELECT {MAPPING_COLUMNS} {_ALL}"
+MAPPINGS_OF_STATUS = f"SELECT {MAPPING_COLUMNS} {_OF_STATUS}"
+MAPPINGS_OF_TYPE = f"SELECT {MAPPING_COLUMNS} {_OF_TYPE}"
+MAPPINGS_OF_TYPE_AND_STATUS = f"SELECT {MAPPING_COLUMNS} {_OF_TYPE_AND_STATUS}"
+
+SEEN = f"SELECT {_SEEN} {_ALL}"
+SEEN_OF_STATUS = f"SELECT {_SEEN} {_OF_STATUS}"
+SEEN_OF_TYPE = f"SELECT {_SEEN} {_OF_TYPE}"
+SEEN_OF_TYPE_AND_STATUS = f"SELECT {_SEEN} {_OF_TYPE_AND_STATUS}"
+
+MAPPINGS_BY_ID = f"""
+    SELECT {MAPPING_COLUMNS}
+    FROM json_each(?) CROSS JOIN workflow_mappings m ON m.tempolite_workflow_id = value"""  # noqa: S608 - constants
+MAPPING_OF_ISSUE = f"SELECT {MAPPING_COLUMNS} FROM workflow_mappings m WHERE m.beads_issue_id = ?"  # noqa: S608 - constants
+
+BEFORE_ALL = ("~", "~")
+"""A place before the newest: every time and every id sorts below it."""
