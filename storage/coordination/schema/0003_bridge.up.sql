@@ -104,6 +104,13 @@ INSERT INTO workflow_results_new
 DROP TABLE workflow_results;
 ALTER TABLE workflow_results_new RENAME TO workflow_results;
 CREATE INDEX workflow_results_of_workflow ON workflow_results (workflow_id, id);
+CREATE INDEX workflow_results_of_step ON workflow_results (workflow_id, step, id);
+CREATE INDEX workflow_results_by_time ON workflow_results (created_at, id);
+CREATE INDEX workflow_results_of_type ON workflow_results (result_type, created_at, id);
+CREATE INDEX workflow_results_of_agent ON workflow_results (agent_id, created_at, id)
+    WHERE agent_id IS NOT NULL;
+CREATE INDEX workflow_results_of_agent_type ON workflow_results (agent_type, created_at, id)
+    WHERE agent_type IS NOT NULL;
 
 -- Files that came of workflows. The contents lie beside the database, once each, named by their hash.
 CREATE TABLE artifacts (
