@@ -23,6 +23,12 @@ from actors.coordination import store as coordination_store
 from actors.coordination.intents import Intents
 from actors.coordination.manager import WorkflowManager
 from actors.coordination.reconciler import Reconciler
+from actors.coordination.results import store as results_store
+from actors.coordination.results.storage import (
+    ARTIFACT_LIMIT_BYTES,
+    ARTIFACTS_LIMIT_BYTES,
+    ResultsStorage,
+)
 from actors.hints import hint
 from actors.issues import store as issues_store
 from actors.issues.facts import issue_outbox
@@ -48,6 +54,7 @@ from actors.workflows.parts import EngineParts
 from actors.workflows.timers import Timers
 from actors.writer import DatabaseWriter, GroupHandler, Handler
 from storage.arrangement import Arrangement, mode_of
+from storage.artifacts import Artifacts
 from storage.gitrunner import Interrupt
 from storage.home import DataDir
 from storage.issues.file import PUBLISHED
@@ -83,6 +90,8 @@ class World:
         drives_all: False leaves workflows alone that this process did not start.
         retention_days: how long ended workflows are kept; 0 keeps them for ever.
         git_mode: "ref", "branch" or "off": how the issues are kept in Git; "" as it was arranged.
+        artifact_limit_bytes: of one artifact.
+        artifacts_limit_bytes: of all artifacts of one workflow.
     """
 
     data: DataDir
@@ -99,6 +108,8 @@ class World:
     retention_days: int = 0
     git_mode: str = ""
     agent_types: Sequence[type[Agent]] = ()
+    artifact_limit_bytes: int = ARTIFACT_LIMIT_BYTES
+    artifacts_limit_bytes: int = ARTIFACTS_LIMIT_BYTES
 
 
 def tree(system: System, world: World, doors: Sequence[ChildSpec] = ()) -> ChildSpec:
@@ -121,6 +132,7 @@ def tree(system: System, world: World, doors: Sequence[ChildSpec] = ()) -> Child
             child("sync", parts.sync),
         ]),
         supervisor("coordination", "one_for_one", [
+            child("results", parts.results),
             child("manager", parts.manager),
             child("keeper", parts.keeper),
         ]),
@@ -208,6 +220,8 @@ class _Parts:
             **registering.HANDLERS,
             **retention.COORDINATION,
         }
+        handlers = {**coordination_store.HANDLERS, **retention.COORDINATION}
+        handlers |= results_store.HANDLERS
         return self._writer("coordination", readers, handlers, None)
 
     def tempolite_writer(self) -> DatabaseWriter:
@@ -323,6 +337,24 @@ class _Parts:
             clock=self._world.clock,
             chance=self._world.chance,
             interrupt=self._interrupt,
+        )
+
+    @cached_property
+    def _artifacts(self) -> Artifacts:
+        """The same for each incarnation: a thread of the one before may still move a content."""
+        return Artifacts(self._world.data.artifacts)
+
+    def results(self) -> ResultsStorage:
+        return ResultsStorage(
+            directory=self._world.data.path,
+            artifacts=self._artifacts,
+            pool=self._world.stores.coordination.pool,
+            histories=self._world.stores.tempolite.pool,
+            coordination=self._name("coordination_writer"),
+            event_bus=self._name("event_bus"),
+            clock=self._world.clock,
+            artifact_limit=self._world.artifact_limit_bytes,
+            artifacts_limit=self._world.artifacts_limit_bytes,
         )
 
     def manager(self) -> WorkflowManager:

@@ -70,6 +70,17 @@ class FileLost(DatabaseFailure):
     )
 
 
+class ArtifactDamaged(StorageError):
+    """The content of an artifact is missing, or is not what its row says."""
+
+    def __init__(self, path: Path, detail: str) -> None:
+        super().__init__(
+            f"the content {path} cannot be used: {detail} (store it again, or restore a backup)"
+        )
+        self.path = path
+        self.detail = detail
+
+
 def database_failure(path: Path | str, error: sqlite3.Error) -> DatabaseFailure:
     """Names what SQLite's error means for the file at `path`."""
     match primary_code(error):

@@ -8,8 +8,8 @@ that attempt: user code ends here, and crashes nobody.
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,6 +32,7 @@ from actors.agents.messages import (
     TaskOrder,
 )
 from actors.agents.report import AgentHealth, AgentMetrics, NoConfig, Tally, examine
+from actors.coordination.results.messages import StoreArtifact
 from actors.errors import AgentError
 from actors.hints import hint
 from actors.workflows.activities import check_result, encode_result, failure_of
@@ -39,12 +40,17 @@ from actors.workflows.containment import contained
 from actors.workflows.definition import ActivityDefinition, ActivityFailure, belongs_to
 from actors.workflows.history import idempotency_key
 from storage.payload import plain_text
-from supervision import Actor, ActorDeadError, ActorRestarting, MailboxFull, Named
+from supervision import Actor, ActorDeadError, ActorRestarting, MailboxFull, Named, ask
 
 BEAT_S = 5.0
 """How often an agent says that it lives."""
 
 _incarnations = itertools.count(1)
+
+STORE_S = 120.0
+"""Time to store a file: the largest there may be takes a second on a usual disk."""
+
+StoreFile = Callable[[str, bytes | Path, str | None], Awaitable[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,7 @@ class Task:
     repo: Path
     _note: Callable[[str, float | None, str, bool], None]
     _pulse: Pulse = field(default_factory=Pulse)
+    _store: StoreFile | None = None
 
     @property
     def id(self) -> str:
@@ -104,6 +111,36 @@ class Task:
     def log(self, message: str, level: str = "info") -> None:
         """Put a line into the workflow's log. Never blocks and never raises."""
         self._note(message, None, level, False)
+
+    async def artifact(
+        self, name: str, source: bytes | Path, media_type: str | None = None
+    ) -> dict[str, Any]:
+        """Store a file of this workflow; it is durable when this returns.
+
+        An attempt that stores again what one before has stored gets the same answer. Cancelling it
+        leaves the file stored or not, never in part.
+
+        Args:
+            name: a file's name, or a relative path of a few parts.
+            source: what is in it, or where a file lies that holds it.
+            media_type: None guesses it from the name.
+
+        Returns:
+            name, version, sha256, size and media_type: what a result can name it by.
+
+        Raises:
+            Refused: it is too large, the name is none, or the disk is full; see docs/http.md.
+        """
+        if self._store is None:
+            raise LookupError("this task belongs to no agent that runs")
+        return await self._store(name, source, media_type)
+
+    def artifact_from_thread(
+        self, name: str, source: bytes | Path, media_type: str | None = None
+    ) -> dict[str, Any]:
+        """The same, for an activity that is no coroutine: it runs in a thread."""
+        stored: dict[str, Any] = trio.from_thread.run(self.artifact, name, source, media_type)
+        return stored
 
 
 class Agent(Actor):
@@ -350,8 +387,21 @@ class Agent(Actor):
             )
             hint(self._coordinator, fact)  # a note is worth less than the work it is about
 
+        async def store(name: str, source: bytes | Path, media_type: str | None) -> dict[str, Any]:
+            message = StoreArtifact(
+                workflow_id=order.workflow_id,
+                name=name,
+                source=source,
+                media_type=media_type,
+                step=order.op,
+                agent_type=self.agent_type,
+                agent_id=self.agent_id,
+            )
+            results = self.system.named("results")
+            return asdict((await ask(results, message, deadline_s=STORE_S)).reference)
+
         names = (order.workflow_id, order.op, order.attempt)
-        return Task(*names, self._repo, note, attempt.pulse)
+        return Task(*names, self._repo, note, attempt.pulse, store)
 
     async def _report(self, answer: TaskDone | TaskFailed) -> None:
         """Hand in the outcome. A coordinator that restarts hands the task out again instead."""

@@ -38,7 +38,7 @@ def encode_result(value: object, what: str, **facts: object) -> str:
     if size > RESULT_LIMIT_BYTES:
         raise ActivityFailure(
             "result_too_large",
-            f"{what} is {size} bytes, the limit is {RESULT_LIMIT_BYTES}",
+            f"{what} is {size} bytes, the limit is {RESULT_LIMIT_BYTES}: store it as an artifact",
             retryable=False,
         )
     return text

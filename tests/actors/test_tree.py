@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +28,12 @@ from actors.agents.registration_messages import (
 from actors.coordination import assigning
 from actors.coordination import store as coordination_store
 from actors.coordination.messages import LogFacts, RecordStart
+from actors.coordination.results.messages import (
+    RecordArtifact,
+    RecordResult,
+    StoreArtifact,
+    StoreResult,
+)
 from actors.facts import STEP_COMPLETED
 from actors.issues import store as issues_store
 from actors.issues.issue import new_issue
@@ -102,6 +109,7 @@ TREE = [
     "root/issues/publisher",
     "root/issues/sync",
     "root/coordination",
+    "root/coordination/results",
     "root/coordination/manager",
     "root/coordination/keeper",
     "root/agents",
@@ -260,6 +268,26 @@ async def test_an_answer_that_is_lost_changes_nothing_of_a_merge(
         await losses.check(running)
         kinds = [entry.kind for entry in issues.read_journal(running.stores.beads.inline, 0, 10)]
         assert kinds == ["created", "adopted"]
+
+
+# --- the same for results and artifacts
+
+
+@pytest.mark.parametrize("lost", [RecordResult, RecordArtifact], ids=lambda kind: kind.__name__)
+async def test_an_answer_that_is_lost_changes_nothing_of_a_result_or_an_artifact(
+    repo: Path, monkeypatch: pytest.MonkeyPatch, lost: type
+) -> None:
+    losses = Losses(monkeypatch, lambda command: type(command) is lost)
+    async with running_system(repo, workflows=[flow], agents=[Helper]) as running:
+        workflow_id = (await running.start("flow")).id
+        await running.ended(workflow_id)
+        result = StoreResult(workflow_id=workflow_id, result_type="review", data=1)
+        assert (await running.ask("results", result)).version == 1
+        file = StoreArtifact(workflow_id=workflow_id, name="a", source=b"1")
+        assert (await running.ask("results", file)).version == 1
+        await losses.check(running)
+        assert (await running.ask("results", result)).version == 2
+        assert (await running.ask("results", replace(file, source=b"2"))).version == 2
 
 
 # --- the same for claims

@@ -15,6 +15,7 @@ from actors.agents.registration_messages import (
 from actors.bus import NOTES_BOUND
 from actors.clock import rfc3339, system_clock
 from actors.coordination.assignment_messages import MoveWorkflow
+from actors.coordination.results.messages import StoreArtifact, StoreResult
 from actors.facts import LoggedFact
 from actors.workflows.facts import facts_of
 from actors.workflows.history import Kind
@@ -183,6 +184,9 @@ async def test_what_a_run_logs_has_the_documented_fields(repo: Path) -> None:
         await running.ended(five.id, six.id, seven.id)
         await _hand_on(running)
         await _come_and_go(running)
+        result = StoreResult(workflow_id=seven.id, result_type="review", data=None)
+        await running.ask("results", result)
+        await running.ask("results", StoreArtifact(workflow_id=seven.id, name="a", source=b""))
         logged = running.log()
     logged += _dead_letter()
     for fact in logged:

@@ -34,6 +34,7 @@ MODULES = (
     "reading",
     "repeats",
 )
+MODULES = ("queries", "bulk", "leases", "reading", "repeats", "results")
 """Where a room keeps its statements."""
 MAPPING = {
     "issue_id": "x-1",
@@ -61,6 +62,18 @@ ASSIGNMENT = {
     "reason": "",
     "created_at": "t",
     "assigned_at": None,
+RESULT = {"workflow_id": "w", "step": "1", "at": "t", "result_type": "r", "data": "{}"}
+ARTIFACT = {
+    "workflow_id": "w",
+    "name": "n",
+    "version": 1,
+    "step": None,
+    "agent_type": None,
+    "agent_id": None,
+    "media_type": "text/plain",
+    "size": 1,
+    "sha256": "s",
+    "at": "t",
 }
 INSTANCE = {
     "workflow_id": "w",
@@ -124,6 +137,14 @@ CALLS: dict[str, Arguments] = {
     "coordination.workflows_of": ((["x-1"],), {}),
     "coordination.repeats.get": (("k",), {}),
     "coordination.repeats.put": (("k",), {"request_sha256": "s", "answer": "", "at": "t"}),
+    "coordination.results.same_result": ((RESULT,), {}),
+    "coordination.results.last_result": (("w", "1"), {}),
+    "coordination.results.count_results": (("w", "1"), {}),
+    "coordination.results.newest_artifact": (("w", "n"), {}),
+    "coordination.results.same_artifact": ((ARTIFACT,), {}),
+    "coordination.results.total_size": (("w",), {}),
+    "coordination.results.insert_artifact": ((ARTIFACT,), {}),
+    "coordination.results.is_content": (("s",), {}),
     "workflows.instance": (("w",), {}),
     "workflows.workflow_ids": ((), {}),
     "workflows.status": (("w",), {}),
@@ -262,6 +283,7 @@ WHOLE = {
     "SCAN fence": "a table of one row",
     "SCAN leases USING INDEX sqlite_autoindex_leases_2": "an index of claims, and all count",
     "SCAN issues USING INDEX issues_local": "an index of the wisps, and all are counted",
+    "SCAN artifacts USING INDEX artifacts_of_content": "all contents, to be verified",
     "SCAN CONSTANT ROW": "no table at all",
     "SCAN json_each VIRTUAL TABLE INDEX 1:": "the argument itself, a few ids",
     "SCAN intents": "holds open starts only, and all of them are wanted",

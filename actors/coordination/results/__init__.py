@@ -1,0 +1,1 @@
+"""Results of workflows in versions, and artifacts: files that came of them."""

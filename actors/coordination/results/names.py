@@ -1,0 +1,144 @@
+"""Names of artifacts, results and steps: what may be one. Pure.
+
+An artifact's name is a relative path of a few parts. It stands in addresses, and somebody will use
+it as the name of a file, on whatever system: so what any of these reads in another way is refused.
+"""
+
+import mimetypes
+import re
+import unicodedata
+from typing import Final
+
+from actors.errors import ValidationError
+
+NAME_BYTES: Final = 500
+PART_BYTES: Final = 200
+PARTS: Final = 10
+WORD_CHARACTERS: Final = 200
+MEDIA_TYPE_CHARACTERS: Final = 200
+OUTPUT: Final = "output"
+"""The type and the step of a workflow's own result, which it alone has."""
+
+UNKNOWN_MEDIA_TYPE: Final = "application/octet-stream"
+
+_FORBIDDEN: Final = frozenset('\\:*?"<>|')
+_DEVICES: Final = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
+_TYPE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]*")
+_MEDIA_TYPE: Final = re.compile(
+    r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*"
+    r"( ?; ?[a-z0-9_.-]+=([\w.+-]+|\"[\w .+-]*\"))*",
+    re.IGNORECASE | re.ASCII,
+)
+_KINDS: Final = mimetypes.MimeTypes()
+for _suffix, _kind in {
+    ".md": "text/markdown",
+    ".jsonl": "application/x-ndjson",
+    ".toml": "application/toml",
+    ".yaml": "application/yaml",
+    ".yml": "application/yaml",
+    ".log": "text/plain",
+    ".patch": "text/x-diff",
+    ".diff": "text/x-diff",
+    ".whl": "application/zip",
+}.items():
+    _KINDS.add_type(_kind, _suffix)
+
+
+def parse_name(name: str) -> str:
+    """An artifact's name, as it was given.
+
+    Raises:
+        ValidationError: it may not be one; the message says why.
+    """
+    why = _objection(name)
+    if why is not None:
+        raise ValidationError(f"the name of an artifact {why}", field="name", value=name)
+    return name
+
+
+def _objection(name: str) -> str | None:
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        return "is no Unicode text"
+    if not 0 < size <= NAME_BYTES:
+        return f"is 1 to {NAME_BYTES} bytes, not {size}"
+    if unicodedata.normalize("NFC", name) != name:
+        return "is in composed form (NFC)"
+    parts = name.split("/")
+    if len(parts) > PARTS:
+        return f"has at most {PARTS} parts"
+    return next((why for part in parts if (why := _objection_to_part(part)) is not None), None)
+
+
+def _objection_to_part(part: str) -> str | None:
+    if not part:
+        return "is a relative path: it has no empty parts"
+    if len(part.encode()) > PART_BYTES:
+        return f"has parts of at most {PART_BYTES} bytes"
+    if part[0] in ".-~ " or part[-1] in ". ":
+        return "has no part that begins with a dot, a hyphen, a tilde or a space, or ends in a dot"
+    if bad := next((c for c in part if not _is_plain(c)), None):
+        return f"holds no {bad!a}"
+    if _DEVICES.fullmatch(part):
+        return f"has no part that is a device on some systems, as {part} is"
+    return None
+
+
+def _is_plain(char: str) -> bool:
+    """What can be seen, and means nothing to a file system; of spaces the ordinary one."""
+    return char == " " or (char.isprintable() and char not in _FORBIDDEN)
+
+
+def parse_media_type(given: str | None, name: str) -> str:
+    """The media type that was given, or the one that the name says.
+
+    Raises:
+        ValidationError: what was given is none.
+    """
+    if given is None:
+        guessed, encoding = _KINDS.guess_type(name.rpartition("/")[2])
+        return guessed if guessed and encoding is None else UNKNOWN_MEDIA_TYPE
+    if len(given) > MEDIA_TYPE_CHARACTERS or _MEDIA_TYPE.fullmatch(given) is None:
+        raise ValidationError(
+            f"a media type is like text/plain, up to {MEDIA_TYPE_CHARACTERS} characters",
+            field="media_type",
+            value=given,
+        )
+    return given
+
+
+def parse_result_type(result_type: str) -> str:
+    """Raises `ValidationError`."""
+    if len(result_type) > WORD_CHARACTERS or _TYPE.fullmatch(result_type) is None:
+        raise ValidationError(
+            f"a result type is 1 to {WORD_CHARACTERS} letters, digits, dots, colons, slashes,"
+            " hyphens and underscores, and begins with a letter, a digit or an underscore",
+            field="result_type",
+            value=result_type,
+        )
+    return _but_output("result_type", result_type)
+
+
+def parse_step(step: str) -> str:
+    """Raises `ValidationError`."""
+    return _but_output("step", parse_word("step", step))
+
+
+def parse_word(field: str, word: str) -> str:
+    """A name that others have given: of a step, an agent or its type. Raises `ValidationError`."""
+    if not (0 < len(word) <= WORD_CHARACTERS and word.isprintable()):
+        raise ValidationError(
+            f"{field} is 1 to {WORD_CHARACTERS} printable characters", field=field, value=word
+        )
+    return word
+
+
+def _but_output(field: str, word: str) -> str:
+    if word == OUTPUT:
+        raise ValidationError(
+            f"{OUTPUT!r} is the workflow's own result, and stored by it alone",
+            field=field,
+            value=word,
+        )
+    return word
