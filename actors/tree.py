@@ -218,10 +218,9 @@ class _Parts:
             **coordination_store.HANDLERS,
             **assigning.HANDLERS,
             **registering.HANDLERS,
+            **results_store.HANDLERS,
             **retention.COORDINATION,
         }
-        handlers = {**coordination_store.HANDLERS, **retention.COORDINATION}
-        handlers |= results_store.HANDLERS
         return self._writer("coordination", readers, handlers, None)
 
     def tempolite_writer(self) -> DatabaseWriter:

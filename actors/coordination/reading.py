@@ -170,14 +170,14 @@ async def engine_status(histories: ReadPool, workflow_id: str) -> str | None:
 
 async def agent_types_of(pool: ReadPool, histories: ReadPool, workflow_id: str) -> set[str]:
     """The type of agent that it is with or waits for, and those of the steps that it waits for."""
-    holders = await _fetch(pool, "type_in_force", queries.TYPE_IN_FORCE, (workflow_id,))
-    steps = await _fetch(histories, "open_types", workflows.OPEN_TYPES, (workflow_id,))
+    holders = await fetch(pool, "type_in_force", queries.TYPE_IN_FORCE, (workflow_id,))
+    steps = await fetch(histories, "open_types", workflows.OPEN_TYPES, (workflow_id,))
     return {row["agent_type"] for row in (*holders, *steps)}
 
 
 async def repeated(pool: ReadPool, key: str) -> sqlite3.Row | None:
     """What is written down of the request with an idempotency key."""
-    rows = await _fetch(pool, "idempotency_key", repeats.ANSWER, (key,))
+    rows = await fetch(pool, "idempotency_key", repeats.ANSWER, (key,))
     return rows[0] if rows else None
 
 

@@ -24,17 +24,17 @@ from storage.issues.leases import Lease
 from storage.migrate import migrate
 
 ROOMS = ("coordination", "workflows", "issues")
-MODULES = ("queries", "agents", "assignments", "bulk", "leases", "reading", "repeats")
 MODULES = (
     "queries",
+    "agents",
     "assignments",
     "bulk",
     "leases",
     "listing",
     "reading",
     "repeats",
+    "results",
 )
-MODULES = ("queries", "bulk", "leases", "reading", "repeats", "results")
 """Where a room keeps its statements."""
 MAPPING = {
     "issue_id": "x-1",
@@ -62,6 +62,7 @@ ASSIGNMENT = {
     "reason": "",
     "created_at": "t",
     "assigned_at": None,
+}
 RESULT = {"workflow_id": "w", "step": "1", "at": "t", "result_type": "r", "data": "{}"}
 ARTIFACT = {
     "workflow_id": "w",
