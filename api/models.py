@@ -74,6 +74,12 @@ class ReasonRequest(Strict):
     reason: str = Field(default="", strict=True)
 
 
+class RetryRequest(Strict):
+    """Body of POST /api/v1/workflows/{id}/retry."""
+
+    author: str = Field(default="operator", strict=True)
+
+
 class ReasonQuery(Strict):
     """Query of DELETE /api/v1/workflows/{id}."""
 

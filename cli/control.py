@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from cli import discovery, one, problem, records
+from cli.author import ANYBODY, By
 from cli.discovery import ANYWHERE, Where
 from cli.exits import ExitCode
 from cli.one import Id
@@ -41,6 +42,7 @@ def register(app: App) -> None:
         help_epilogue='Example:\n\n  beadflow workflow cancel wf-7k2m --reason "no longer needed"',
     )
     app.command(terminate, help_epilogue="Example:\n\n  beadflow workflow terminate wf-7k2m")
+    app.command(retry, help_epilogue="Example:\n\n  beadflow workflow retry wf-7k2m")
 
 
 def signal(
@@ -107,6 +109,15 @@ def terminate(
 ) -> int:
     """End a workflow and its children where they stand, without cleaning up."""
     return _tell(workflow_id, "terminate", _reason(reason), where, out)
+
+
+def retry(workflow_id: Id, /, *, by: By = ANYBODY, where: Where = ANYWHERE, out: Given) -> int:
+    """Have a workflow go on that has failed, was set aside or is stalled.
+
+    One that has failed does again what failed; what it had completed before
+    keeps its results.
+    """
+    return _tell(workflow_id, "retry", {"author": by.name(where)}, where, out)
 
 
 def _tell(workflow_id: str, verb: str, body: dict[str, Any], where: Where, out: Output) -> int:

@@ -80,7 +80,8 @@ _BREAKS: Final = (
                     AND kind IN ('workflow_started', 'workflow_activated', 'workflow_paused',
                         'workflow_resumed', 'workflow_recovered', 'workflow_cancel_requested',
                         'workflow_stalled', 'workflow_completed', 'workflow_failed',
-                        'workflow_cancelled', 'workflow_terminated', 'workflow_dead_lettered'))
+                        'workflow_cancelled', 'workflow_terminated', 'workflow_dead_lettered',
+                        'workflow_completed_by_hand', 'workflow_retried'))
             WHERE json_valid(h.payload) AND i.status <> CASE h.kind
                     WHEN 'workflow_activated' THEN CASE
                         WHEN json_extract(h.payload, '$[1].paused') THEN 'paused'
@@ -90,6 +91,7 @@ _BREAKS: Final = (
                     WHEN 'workflow_cancel_requested' THEN 'running'
                     WHEN 'workflow_stalled' THEN 'stalled'
                     WHEN 'workflow_completed' THEN 'completed'
+                    WHEN 'workflow_completed_by_hand' THEN 'completed'
                     WHEN 'workflow_failed' THEN 'failed'
                     WHEN 'workflow_cancelled' THEN 'cancelled'
                     WHEN 'workflow_terminated' THEN 'terminated'

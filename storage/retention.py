@@ -45,6 +45,7 @@ FOLLOWED: Final = (
     "workflow_completed",
     "workflow_failed",
     "workflow_dead_lettered",
+    "workflow_retried",
     "agent_assigned",
     "agent_handoff",
 )

@@ -391,6 +391,8 @@ class AgentCoordinator(Actor):
                 self._release(fact.workflow_id)
             elif fact.type == facts.STEP_CANCELLED:
                 self._handout.withdraw((fact.workflow_id, fact.data["step"]))
+            elif fact.type == facts.WORKFLOW_RETRIED:
+                self._look_at_assignments()
             elif fact.type in (facts.WORKFLOW_STARTED, facts.WORKFLOW_QUEUED):
                 self._state.undecided.discard(fact.workflow_id)
 

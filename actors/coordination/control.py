@@ -1,4 +1,4 @@
-"""What an operator does to a workflow: signal, query, pause, resume, cancel, terminate, look back.
+"""What an operator does to a workflow: signal, query, pause, cancel, complete, retry, look back.
 
 A request is a command to the engine's writer, so that it is durable, and has reached every child,
 before it is answered. Then the dispatcher is told whom it concerns; that is a hint.
@@ -20,10 +20,12 @@ from actors.coordination.fields import (
 )
 from actors.coordination.messages import (
     CancelWorkflow,
+    CompleteWorkflow,
     GetHistory,
     HistoryPage,
     PauseWorkflow,
     ResumeWorkflow,
+    RetryWorkflow,
     SignalWorkflow,
     TerminateWorkflow,
     WorkflowRecord,
@@ -31,14 +33,16 @@ from actors.coordination.messages import (
 from actors.errors import DatabaseUnavailable, NotFound, Overloaded
 from actors.hints import hint
 from actors.ids import message_id as new_message_id
-from actors.workflows.history import CLOSED
+from actors.workflows.history import CLOSED, Status
 from actors.workflows.messages import (
     AddSignal,
+    CompleteInstance,
     Launch,
     PauseInstance,
     QueryWorkflow,
     RequestCancel,
     ResumeInstance,
+    RetryInstance,
     TerminateInstance,
 )
 from actors.writer import Command, write
@@ -47,15 +51,20 @@ from supervision import ActorDeadError, ActorRestarting, AskTimeout, Named, ask
 
 QUERY_S: Final = 9.0
 
-Control = (
+_GOES_ON: Final = frozenset({Status.QUEUED, Status.RUNNING})
+
+Request = (
     SignalWorkflow
-    | QueryWorkflow
     | PauseWorkflow
     | ResumeWorkflow
     | CancelWorkflow
     | TerminateWorkflow
-    | GetHistory
+    | CompleteWorkflow
+    | RetryWorkflow
 )
+"""What is a command of the engine's."""
+
+Control = Request | QueryWorkflow | GetHistory
 """What `Controller.answer` takes."""
 
 
@@ -93,14 +102,7 @@ class Controller:
             case _:
                 return await self._command(message.workflow_id, self._prepared(message))
 
-    def _prepared(
-        self,
-        message: SignalWorkflow
-        | PauseWorkflow
-        | ResumeWorkflow
-        | CancelWorkflow
-        | TerminateWorkflow,
-    ) -> Command[tuple[str, ...]]:
+    def _prepared(self, message: Request) -> Command[tuple[str, ...]]:
         """The engine's command for it; everything that can refuse without asking does so here."""
         workflow_id, at = message.workflow_id, rfc3339(self._clock())
         match message:
@@ -119,6 +121,17 @@ class Controller:
                 )
             case ResumeWorkflow():
                 return ResumeInstance(workflow_id=workflow_id, at=at)
+            case CompleteWorkflow():
+                _check_text("author", message.author, NAME_CHARACTERS)
+                return CompleteInstance(
+                    workflow_id=workflow_id,
+                    output=_stored("output", message.output),
+                    author=message.author,
+                    at=at,
+                )
+            case RetryWorkflow():
+                _check_text("author", message.author, NAME_CHARACTERS)
+                return RetryInstance(workflow_id=workflow_id, author=message.author, at=at)
             case PauseWorkflow() | CancelWorkflow() | TerminateWorkflow():
                 check_reason(message.reason)
                 request = _REQUESTS[type(message)]
@@ -147,7 +160,10 @@ class Controller:
         ended = record.completed_at
         if status in CLOSED and ended is None:
             ended = rfc3339(self._clock())
-        return replace(record, status=reading.shown_status(status), completed_at=ended)
+        shown = replace(record, status=reading.shown_status(status), completed_at=ended)
+        if status in _GOES_ON:
+            shown = replace(shown, completed_at=None, error_code=None, error_message=None)
+        return shown
 
     async def _query(self, query: QueryWorkflow) -> Any:
         check_text("name", query.name, NAME_CHARACTERS)

@@ -16,6 +16,7 @@ from actors.coordination.handoff import Handoffs
 from actors.coordination.messages import (
     CancelWorkflow,
     CloseIntent,
+    CompleteWorkflow,
     GetHistory,
     GetResults,
     GetWorkflow,
@@ -26,6 +27,7 @@ from actors.coordination.messages import (
     ReadEvents,
     RecordStart,
     ResumeWorkflow,
+    RetryWorkflow,
     SignalWorkflow,
     StartPlan,
     StartWorkflow,
@@ -146,6 +148,8 @@ class WorkflowManager(Actor):
                 | ResumeWorkflow()
                 | CancelWorkflow()
                 | TerminateWorkflow()
+                | CompleteWorkflow()
+                | RetryWorkflow()
                 | GetHistory()
             ):
                 return self.defer(self._controller.answer(message))

@@ -201,6 +201,39 @@ class TerminateWorkflow(Ask[WorkflowRecord]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetryWorkflow(Ask[WorkflowRecord]):
+    """Have a workflow go on that has failed, was set aside or is stalled.
+
+    A failed one does again what failed, and what came of that. While it is live again, twice is
+    once. Refused with `NotFound`, with `ValidationError` (author), and with `Conflict` when it has
+    ended otherwise (`workflow_closed`), or there is nothing to retry (`not_retryable`).
+
+    Args:
+        author: who asks for it, in a comment on its issue.
+    """
+
+    workflow_id: str
+    author: str = "operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompleteWorkflow(Ask[WorkflowRecord]):
+    """Declare a live workflow completed: its code stops where it stands. The same twice is once.
+
+    Refused with `NotFound`, with `ValidationError` (author, output), and with `Conflict` when it is
+    closed otherwise (`workflow_closed`).
+
+    Args:
+        output: any JSON, at most 256 KiB: what counts as its result.
+        author: who says so, in a comment on its issue.
+    """
+
+    workflow_id: str
+    output: Any = None
+    author: str = "operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryRecord:
     """One event of a workflow's history. `op` and `name` are "" where nothing is meant."""
 

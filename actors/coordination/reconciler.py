@@ -70,6 +70,11 @@ def changes_for(fact: LoggedFact) -> tuple[Change, ...]:
         case facts.WORKFLOW_RESUMED:
             waits = fact.data.get("queued", False)
             return (SetStatus(status="open" if waits else "in_progress"), _NOT_PAUSED)
+        case facts.WORKFLOW_RETRIED:
+            author = str(fact.data["author"])
+            status = "open" if fact.data["queued"] else "in_progress"
+            how = "Retried from its start" if "run" in fact.data else "Retried"
+            return (AddComment(author=author, text=f"{how} by {author}"), SetStatus(status=status))
         case facts.WORKFLOW_PAUSED:
             return (*_comment(fact), SetStatus(status="in_progress"), _PAUSED)
         case facts.WORKFLOW_CANCEL_REQUESTED if fact.data.get("resumes"):
@@ -80,6 +85,9 @@ def changes_for(fact: LoggedFact) -> tuple[Change, ...]:
             done = SetStatus(status="closed", reason="Completed")
             summary = fact.data.get("summary")
             author = fact.data.get("agent_id", AUTHOR)
+            if "author" in fact.data:
+                author = fact.data["author"]
+                summary = summary or f"Completed by hand by {author}"
             return (AddComment(author=author, text=summary), done) if summary else (done,)
         case facts.WORKFLOW_FAILED:
             reason = f"Failed: {_token(str(fact.data['code']))}"

@@ -156,6 +156,10 @@ def _follow(connection: sqlite3.Connection, found: Sequence[Fact]) -> None:
             progress[fact.workflow_id] = reached
         if fact.type in facts.ENDS:
             ends[fact.workflow_id] = fact.at
+        elif fact.type == facts.WORKFLOW_RETRIED and fact.data["queued"]:
+            queries.complete_assignments(connection, ends)  # its own may be among them
+            ends.clear()
+            queries.queue_again(connection, fact.workflow_id, fact.at)
     if progress:
         queries.note_progress(connection, progress)
     if ends:
@@ -174,6 +178,8 @@ def _progress_of(fact: Fact) -> Progress | None:
             return Progress(status, started_at=fact.at)
         case facts.WORKFLOW_RESUMED:
             return Progress("queued" if fact.data.get("queued") else "active")
+        case facts.WORKFLOW_RETRIED:
+            return Progress("queued" if fact.data["queued"] else "active")
         case facts.WORKFLOW_PAUSED:
             return Progress("paused")
         case facts.WORKFLOW_CANCEL_REQUESTED if fact.data.get("resumes"):

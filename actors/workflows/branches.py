@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import trio
 
+from actors.workflows.causes import note_beside, note_handling
 from actors.workflows.execution import CancelledError, Execution
 from actors.workflows.history import Kind
 from actors.workflows.replay import FIRST, NonDeterminismError
@@ -48,6 +49,7 @@ async def gather(
     try:
         parent = Strand.current()
         op = parent.next_op()
+        note_handling(op)
         execution.replay.fork(op)
     except BaseException:
         close(works)
@@ -78,6 +80,9 @@ async def gather(
         raise differing[0]
     parent.cancelled = parent.cancelled or any(branch.strand.cancelled for branch in branches)
     _raise_cancellation(branches)
+    errors = [branch.error for branch in branches if branch.error is not None]
+    if errors:
+        note_beside(errors[0], errors[1:])
     return tuple(branch.result() for branch in branches)
 
 
@@ -94,6 +99,7 @@ async def first(execution: Execution, works: Sequence[Coroutine[Any, Any, Any]])
             raise ValueError("first() takes at least one branch")
         parent = Strand.current()
         op = parent.next_op()
+        note_handling(op)
         record = execution.replay.take(op, FIRST)
     except BaseException:
         close(works)

@@ -85,9 +85,16 @@ class RecordedWorkflow:
     def last_run(self) -> tuple[HistoryEvent, ...]:
         """The events of the last run, from the one that began it."""
         for index in range(len(self.events) - 1, -1, -1):
-            if self.events[index].kind in BEGINS_RUN:
+            if _begins_run(self.events[index]):
                 return self.events[index:]
         return self.events
+
+
+def _begins_run(event: HistoryEvent) -> bool:
+    """Whether a run begins with it, as it may with a retry."""
+    if event.kind is Kind.WORKFLOW_RETRIED:
+        return "run" in payload.decode(event.payload)
+    return event.kind in BEGINS_RUN
 
 
 def recorded(connection: sqlite3.Connection, workflow_id: str) -> RecordedWorkflow | None:

@@ -121,11 +121,16 @@ def _never_ran(connection: sqlite3.Connection, workflow_id: str) -> bool:
 
 
 def awaits_agent(connection: sqlite3.Connection, workflow_id: str) -> bool:
-    """Whether its history says that it was queued, and not that it was activated."""
-    first = queries.first_payload(connection, workflow_id)
+    """Whether its history says that it was queued, and not that it was activated since.
+
+    It may be queued when it starts, and whenever it is retried.
+    """
+    retried = queries.last_of_kind(connection, workflow_id, Kind.WORKFLOW_RETRIED)
+    first = queries.first_payload(connection, workflow_id) if retried is None else retried[1]
     if first is None or not payload.decode(first)["queued"]:
         return False
-    return not queries.has_event(connection, workflow_id, Kind.WORKFLOW_ACTIVATED, 1)
+    after = queries.last_seq_of_kind(connection, workflow_id, Kind.WORKFLOW_RETRIED)
+    return not queries.has_event(connection, workflow_id, Kind.WORKFLOW_ACTIVATED, after)
 
 
 def relatives(connection: sqlite3.Connection, workflow_id: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 import trio
 
+from actors.workflows.causes import note_handling
 from actors.workflows.definition import Definitions
 from actors.workflows.history import Kind
 from actors.workflows.journal import Journal
@@ -183,6 +184,7 @@ class Execution:
         """
         strand = Strand.current()
         op = strand.next_op()
+        note_handling(op)
         record = self.replay.take(op, what, name)
         if record is None or record.outcome is None:
             return op, record

@@ -31,8 +31,11 @@ def _facts(row: HistoryRow, body: Mapping[str, Any]) -> list[Fact]:
             return _activated(row, body)
         case Kind.WORKFLOW_RECOVERED:
             return [_fact(row, facts.WORKFLOW_RESUMED, {})]
-        case Kind.WORKFLOW_COMPLETED:
+        case Kind.WORKFLOW_COMPLETED | Kind.WORKFLOW_COMPLETED_BY_HAND:
             return [_completed(row, body)]
+        case Kind.WORKFLOW_RETRIED:
+            data = {name: body[name] for name in _OF_RETRY if name in body}
+            return [_fact(row, facts.WORKFLOW_RETRIED, data)]
         case Kind.WORKFLOW_FAILED:
             return [_fact(row, facts.WORKFLOW_FAILED, {"type": row.name, **_error(body)})]
         case Kind.WORKFLOW_CANCELLED | Kind.WORKFLOW_TERMINATED:
@@ -50,6 +53,7 @@ def _facts(row: HistoryRow, body: Mapping[str, Any]) -> list[Fact]:
             return _of_operation(row, kind, body)
 
 
+_OF_RETRY = ("author", "queued", "from", "run")
 _COMMONEST = Kind.ACTIVITY_COMPLETED
 _SILENT = frozenset({Kind.SIDE_EFFECT_RECORDED, Kind.BRANCH_CHOSEN, Kind.VERSION_MARKED})
 
@@ -155,8 +159,9 @@ def _completed(row: HistoryRow, body: Mapping[str, Any]) -> Fact:
         confidence_score=_confidence(value),
     )
     data = {"type": row.name, "summary": _summary(value)}
-    if "agent_id" in body:
-        data["agent_id"] = body["agent_id"]
+    for name in ("agent_id", "author"):
+        if name in body:
+            data[name] = body[name]
     return _fact(row, facts.WORKFLOW_COMPLETED, data, result)
 
 

@@ -27,10 +27,12 @@ class Kind(StrEnum):
     WORKFLOW_STALLED = "workflow_stalled"
     WORKFLOW_CONTINUED_AS_NEW = "workflow_continued_as_new"
     WORKFLOW_COMPLETED = "workflow_completed"
+    WORKFLOW_COMPLETED_BY_HAND = "workflow_completed_by_hand"
     WORKFLOW_FAILED = "workflow_failed"
     WORKFLOW_CANCELLED = "workflow_cancelled"
     WORKFLOW_TERMINATED = "workflow_terminated"
     WORKFLOW_DEAD_LETTERED = "workflow_dead_lettered"
+    WORKFLOW_RETRIED = "workflow_retried"
     ACTIVITY_SCHEDULED = "activity_scheduled"
     ACTIVITY_STARTED = "activity_started"
     ACTIVITY_RETRIED = "activity_retried"
@@ -66,7 +68,7 @@ class Status(StrEnum):
 
 
 CLOSED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.TERMINATED})
-"""An instance in one of these never does anything again."""
+"""An instance in one of these does nothing more, unless it has failed and somebody retries it."""
 
 OUTER = frozenset(
     {
@@ -75,11 +77,26 @@ OUTER = frozenset(
         Kind.WORKFLOW_CANCEL_REQUESTED,
         Kind.WORKFLOW_PAUSED,
         Kind.WORKFLOW_RESUMED,
+        Kind.WORKFLOW_COMPLETED_BY_HAND,
         Kind.WORKFLOW_TERMINATED,
         Kind.WORKFLOW_DEAD_LETTERED,
     }
 )
-"""Kinds that others than the workflow's actor record."""
+"""Kinds that others than the workflow's actor record.
+
+A retry is recorded by others, too, but counts as an own event: what an incarnation from before it
+has still to say would follow what no longer counts, and is refused like what any other actor says
+that somebody has overtaken.
+"""
+
+ENDED_BY_OTHERS = frozenset(
+    {
+        Kind.WORKFLOW_COMPLETED_BY_HAND,
+        Kind.WORKFLOW_TERMINATED,
+        Kind.WORKFLOW_DEAD_LETTERED,
+    }
+)
+"""Kinds by which others end a workflow where it stands: its actor's own events do not follow."""
 
 STATUS_AFTER = {
     Kind.WORKFLOW_ACTIVATED: Status.RUNNING,
@@ -87,7 +104,9 @@ STATUS_AFTER = {
     Kind.WORKFLOW_RESUMED: Status.RUNNING,
     Kind.WORKFLOW_RECOVERED: Status.RUNNING,
     Kind.WORKFLOW_STALLED: Status.STALLED,
+    Kind.WORKFLOW_RETRIED: Status.RUNNING,
     Kind.WORKFLOW_COMPLETED: Status.COMPLETED,
+    Kind.WORKFLOW_COMPLETED_BY_HAND: Status.COMPLETED,
     Kind.WORKFLOW_FAILED: Status.FAILED,
     Kind.WORKFLOW_CANCELLED: Status.CANCELLED,
     Kind.WORKFLOW_TERMINATED: Status.TERMINATED,

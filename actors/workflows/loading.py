@@ -8,6 +8,7 @@ from typing import Any, Self
 from actors.workflows.document import event_of
 from actors.workflows.history import OUTER, HistoryEvent, Kind
 from actors.workflows.replay import Replay
+from actors.workflows.voiding import in_force, taken
 from storage import payload
 from storage.workflows import bulk, queries
 from storage.workflows.records import InstanceRow
@@ -44,15 +45,16 @@ class Loaded:
     @classmethod
     def of(cls, row: InstanceRow, events: Sequence[HistoryEvent]) -> Self:
         """Of a row, and the events of its present run in order."""
-        first = payload.decode(events[0].payload)
+        replay = Replay.of(row.workflow_id, in_force(events))
+        replay.taken = taken(events)
         return cls(
             row=row,
-            origin=_origin_of(first, events),
-            replay=Replay.of(row.workflow_id, events),
+            origin=origin_in(events),
+            replay=replay,
             last_seq=events[-1].seq,
             own_seq=max(event.seq for event in events if event.kind not in OUTER),
             count=len(events),
-            cancel_reason=_cancel_reason_of(first, events),
+            cancel_reason=_cancel_reason_of(events),
         )
 
 
@@ -89,8 +91,9 @@ def origin_of(facts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _origin_of(first: dict[str, Any], events: Sequence[HistoryEvent]) -> dict[str, Any]:
-    origin = origin_of(first)
+def origin_in(events: Sequence[HistoryEvent]) -> dict[str, Any]:
+    """The same of the events of a run: the agent is the one that it was given last."""
+    origin = origin_of(payload.decode(events[0].payload))
     for event in events:
         if event.kind is Kind.WORKFLOW_ACTIVATED:
             body = payload.decode(event.payload) or {}
@@ -98,9 +101,13 @@ def _origin_of(first: dict[str, Any], events: Sequence[HistoryEvent]) -> dict[st
     return origin
 
 
-def _cancel_reason_of(first: dict[str, Any], events: Sequence[HistoryEvent]) -> str | None:
+def _cancel_reason_of(events: Sequence[HistoryEvent]) -> str | None:
+    """Of the first request since the run began, or since the last retry, which revokes them."""
+    carried = payload.decode(events[0].payload).get("cancel_reason")
+    asked: str | None = None
     for event in events:
-        if event.kind is Kind.WORKFLOW_CANCEL_REQUESTED:
-            return str(payload.decode(event.payload)["reason"])
-    carried = first.get("cancel_reason")
-    return None if carried is None else str(carried)
+        if event.kind is Kind.WORKFLOW_RETRIED:
+            asked = carried = None
+        elif event.kind is Kind.WORKFLOW_CANCEL_REQUESTED and asked is None:
+            asked = str(payload.decode(event.payload)["reason"])
+    return asked if asked is not None or carried is None else str(carried)

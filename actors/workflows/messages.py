@@ -240,6 +240,40 @@ class TerminateInstance(Command[tuple[str, ...]]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CompleteInstance(Command[tuple[str, ...]]):
+    """End a workflow as completed, by hand: its code is stopped where it stands.
+
+    Its live children end by their policies. Answers who has to be told. Refused with `NotFound`,
+    and with `Conflict` when it is closed, but for the same command once more.
+
+    Args:
+        output: stored JSON text of what counts as its result.
+        author: who says that it is done.
+    """
+
+    workflow_id: str
+    output: str
+    author: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryInstance(Command[tuple[str, ...]]):
+    """Have a workflow go on that has failed, was set aside or is stalled. Answers who is concerned.
+
+    See `actors.workflows.voiding` for what a failed one does again. One with an agent type waits
+    for an agent; a failed one whose saga was undone begins anew, as its next run. While it is live
+    again, one that was retried is not retried twice. Refused with `NotFound`, and with `Conflict`
+    when it has ended otherwise (`workflow_closed`) or there is nothing to retry (`not_retryable`):
+    it is live, or a failed child, which is retried with its parent.
+    """
+
+    workflow_id: str
+    author: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetAside(Command[None]):
     """Record that a workflow's actor has used up its restarts."""
 

@@ -109,7 +109,11 @@ class Recorded:
 
 @dataclass(slots=True)
 class Replay:
-    """The recorded operations of one run of a workflow, consumed as its function asks for them."""
+    """The recorded operations of one run of a workflow, consumed as its function asks for them.
+
+    Args:
+        taken: ids of children that the run has started, and that a retry has made it forget.
+    """
 
     workflow_id: str
     _recorded: dict[str, Recorded] = field(default_factory=dict)
@@ -117,6 +121,7 @@ class Replay:
     _asked: set[str] = field(default_factory=set)
     _left: int = 0
     _versions: dict[str, int] = field(default_factory=dict)
+    taken: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, workflow_id: str, events: Iterable[HistoryEvent]) -> Self:

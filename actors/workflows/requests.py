@@ -19,6 +19,7 @@ from actors.workflows.events import (
 from actors.workflows.history import CLOSED, Kind, NewEvent, Status
 from actors.workflows.messages import (
     AddSignal,
+    CompleteInstance,
     PauseInstance,
     RequestCancel,
     ResumeInstance,
@@ -34,18 +35,24 @@ WAITING_LIMIT = 10_000
 """Signals that may wait for one workflow (Temporal's limit for one that has not taken them)."""
 
 
-def _live(connection: sqlite3.Connection, workflow_id: str) -> InstanceRow:
-    row = _row(connection, workflow_id)
+def live(connection: sqlite3.Connection, workflow_id: str) -> InstanceRow:
+    """Raises `NotFound`, or `Conflict` when it is closed."""
+    row = existing(connection, workflow_id)
     if row.status in CLOSED:
-        raise Conflict(
-            f"workflow {workflow_id} is {row.status}",
-            code="workflow_closed",
-            hint="a closed workflow takes no requests; start a new one",
-        )
+        raise closed(row)
     return row
 
 
-def _row(connection: sqlite3.Connection, workflow_id: str) -> InstanceRow:
+def closed(row: InstanceRow) -> Conflict:
+    return Conflict(
+        f"workflow {row.workflow_id} is {row.status}",
+        code="workflow_closed",
+        hint="a closed workflow takes no requests; start a new one",
+    )
+
+
+def existing(connection: sqlite3.Connection, workflow_id: str) -> InstanceRow:
+    """Raises `NotFound`."""
     row = queries.instance(connection, workflow_id)
     if row is None:
         raise NotFound(f"no workflow {workflow_id!r}")
@@ -60,11 +67,11 @@ def is_queued(connection: sqlite3.Connection, row: InstanceRow) -> bool:
 
 
 def add_signal(connection: sqlite3.Connection, command: AddSignal) -> tuple[str, ...]:
-    row = _row(connection, command.workflow_id)
+    row = existing(connection, command.workflow_id)
     known = queries.message(connection, command.workflow_id, command.message_id)
     if known is not None:
         return _known_signal(command, known)
-    _live(connection, command.workflow_id)
+    live(connection, command.workflow_id)
     if queries.count_messages(connection, command.workflow_id) >= WAITING_LIMIT:
         raise Conflict(
             f"{WAITING_LIMIT} signals wait for workflow {command.workflow_id} already",
@@ -91,22 +98,24 @@ def _known_signal(command: AddSignal, known: tuple[str, str]) -> tuple[str, ...]
 
 
 def cancel(connection: sqlite3.Connection, command: RequestCancel) -> tuple[str, ...]:
-    row = _row(connection, command.workflow_id)
+    row = existing(connection, command.workflow_id)
     if row.status == Status.CANCELLED:
         return relatives(connection, row.workflow_id)
-    _live(connection, command.workflow_id)
+    live(connection, command.workflow_id)
     if row.status == Status.RUNNING and _cancel_requested(connection, row):
         return relatives(connection, row.workflow_id)
     return request_cancel(connection, command.workflow_id, command.reason, command.at)
 
 
 def _cancel_requested(connection: sqlite3.Connection, row: InstanceRow) -> bool:
-    kind = Kind.WORKFLOW_CANCEL_REQUESTED
-    return queries.has_event(connection, row.workflow_id, kind, row.run_seq)
+    """A retry revokes what was asked for before it."""
+    retried = queries.last_seq_of_kind(connection, row.workflow_id, Kind.WORKFLOW_RETRIED)
+    kind, after = Kind.WORKFLOW_CANCEL_REQUESTED, max(row.run_seq, retried)
+    return queries.has_event(connection, row.workflow_id, kind, after)
 
 
 def pause(connection: sqlite3.Connection, command: PauseInstance) -> tuple[str, ...]:
-    row = _live(connection, command.workflow_id)
+    row = live(connection, command.workflow_id)
     if row.status in (Status.STALLED, Status.DEAD_LETTER):
         raise Conflict(f"workflow {row.workflow_id} is {row.status}: it does nothing to be paused")
     return _pause(connection, row, command.reason, command.at)
@@ -129,7 +138,7 @@ def _pause_children(
     woken: tuple[str, ...] = ()
     for child, _, policy in queries.live_children(connection, workflow_id):
         if policy != ABANDON:
-            woken += _pause(connection, _row(connection, child), reason, at)
+            woken += _pause(connection, existing(connection, child), reason, at)
     return woken
 
 
@@ -139,7 +148,7 @@ def pause_children(connection: sqlite3.Connection, workflow_id: str, at: str) ->
 
 
 def resume(connection: sqlite3.Connection, command: ResumeInstance) -> tuple[str, ...]:
-    row = _live(connection, command.workflow_id)
+    row = live(connection, command.workflow_id)
     return _resume(connection, row, command.at)
 
 
@@ -153,24 +162,39 @@ def _resume(connection: sqlite3.Connection, row: InstanceRow, at: str) -> tuple[
         add_event(connection, row.workflow_id, event, status=status)
     for child, _, policy in queries.live_children(connection, row.workflow_id):
         if policy != ABANDON:
-            woken += _resume(connection, _row(connection, child), at)
+            woken += _resume(connection, existing(connection, child), at)
     return woken
 
 
 def terminate_instance(
     connection: sqlite3.Connection, command: TerminateInstance
 ) -> tuple[str, ...]:
-    row = _row(connection, command.workflow_id)
+    row = existing(connection, command.workflow_id)
     if row.status == Status.TERMINATED:
         return relatives(connection, row.workflow_id)
-    _live(connection, command.workflow_id)
+    live(connection, command.workflow_id)
     woken: tuple[str, ...] = (command.workflow_id,)
     woken += terminate(connection, command.workflow_id, command.reason, command.at)
     return woken
 
 
+def complete(connection: sqlite3.Connection, command: CompleteInstance) -> tuple[str, ...]:
+    row = existing(connection, command.workflow_id)
+    body = {"author": command.author, "result": payload.decode(command.output)}
+    text = payload.encode(body)
+    if row.status == Status.COMPLETED:
+        _, kind, said = queries.last_event(connection, row.workflow_id)
+        if (kind, said) == (Kind.WORKFLOW_COMPLETED_BY_HAND, text):
+            return relatives(connection, row.workflow_id)
+    live(connection, row.workflow_id)
+    event = NewEvent(
+        kind=Kind.WORKFLOW_COMPLETED_BY_HAND, name=row.name, payload=text, at=command.at
+    )
+    return (row.workflow_id, *add_event(connection, row.workflow_id, event))
+
+
 def set_priority(connection: sqlite3.Connection, command: SetPriority) -> None:
-    _row(connection, command.workflow_id)
+    existing(connection, command.workflow_id)
     _set_priority(connection, command.workflow_id, command.priority)
 
 
@@ -187,5 +211,6 @@ HANDLERS: Mapping[type, Handler] = {
     PauseInstance: pause,
     ResumeInstance: resume,
     TerminateInstance: terminate_instance,
+    CompleteInstance: complete,
     SetPriority: set_priority,
 }

@@ -39,6 +39,7 @@ from actors.workflows.replay import SIDE_EFFECT, NonDeterminismError, Recorded, 
 from actors.workflows.saga import CompensationError
 from actors.workflows.steps import ActivityError
 from actors.workflows.strand import Strand
+from actors.workflows.voiding import in_force
 from actors.workflows.waits import ChildError
 from storage import payload
 from storage.workflows.records import TaskRow
@@ -294,7 +295,7 @@ class _Rerun:
     def __init__(self, workflow: RecordedWorkflow, definitions: Definitions) -> None:
         self._workflow = workflow
         self._definitions = definitions
-        self._events = workflow.last_run
+        self._events = tuple(in_force(workflow.last_run))
         self._ended = _own_end(self._events)
         self._is_over = False
         self._is_judged = False

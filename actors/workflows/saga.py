@@ -15,7 +15,7 @@ from actors.workflows.execution import CancelledError, Execution
 from actors.workflows.history import Kind
 from actors.workflows.replay import SAGA
 from actors.workflows.steps import MISSING, ActivityError
-from actors.workflows.strand import Strand
+from actors.workflows.strand import Strand, place
 from storage import payload
 
 UNDO_RETRY = RetryPolicy(attempts=10, initial_s=1.0, coefficient=2.0, maximum_s=60.0)
@@ -119,8 +119,7 @@ class Saga:
 
         The order in which branches go on is another one each time.
         """
-        numbers = Strand.current().peek_op().rpartition("~")[2].split(".")
-        return tuple(map(int, numbers))
+        return place(Strand.current().peek_op())
 
     def _remember(
         self,

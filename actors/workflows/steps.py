@@ -21,6 +21,7 @@ from actors.workflows.activities import (
     failure_of,
     run_once,
 )
+from actors.workflows.causes import note_failure
 from actors.workflows.containment import contained
 from actors.workflows.definition import (
     ActivityDefinition,
@@ -115,7 +116,7 @@ async def activity(execution: Execution, call: Call) -> Any:
     """See `Context.activity`."""
     op, record = execution.take(ACTIVITY, call.name)
     if record is not None and record.outcome is not None:
-        return _answer(call, record.outcome.kind, record.outcome.payload)
+        return _answer(call, op, record.outcome.kind, record.outcome.payload)
     if call.definition.agent_type is not None:
         step = _Step(execution, call, op, record)
         kind, text = await execution.perform(op, ACTIVITY, call.name, step.elsewhere)
@@ -125,7 +126,7 @@ async def activity(execution: Execution, call: Call) -> Any:
         kind, text, value = await execution.carry_out(op, pending, attempts.run)
         if value is not UNREAD:
             return value
-    return _answer(call, kind, text)
+    return _answer(call, op, kind, text)
 
 
 @dataclass(slots=True)
@@ -445,25 +446,30 @@ async def transaction(execution: Execution, function: Callable[[Any, Any], Any],
     name = function.__name__
     op, record = execution.take(TRANSACTION, name)
     if record is not None and record.outcome is not None:
-        return _transacted(name, record.outcome.kind, record.outcome.payload)
+        return _transacted(name, op, record.outcome.kind, record.outcome.payload)
 
     async def work() -> tuple[Kind, str]:
         done = await execution.journal.transaction(op, name, function, value)
         return done.kind, done.payload
 
     kind, text = await execution.perform(op, TRANSACTION, name, work)
-    return _transacted(name, kind, text)
+    return _transacted(name, op, kind, text)
 
 
-def _transacted(name: str, kind: Kind, text: str) -> Any:
+def _transacted(name: str, op: str, kind: Kind, text: str) -> Any:
     if kind is Kind.TRANSACTION_COMPLETED:
         return decode_result(text, None)
-    failure = payload.decode(text)
-    raise ActivityError(name, failure["code"], failure["message"], failure["attempts"])
+    raise _error(name, op, text)
 
 
-def _answer(call: Call, kind: Kind, text: str) -> Any:
+def _answer(call: Call, op: str, kind: Kind, text: str) -> Any:
     if kind is Kind.ACTIVITY_COMPLETED:
         return decode_result(text, call.output)
+    raise _error(call.name, op, text)
+
+
+def _error(name: str, op: str, text: str) -> ActivityError:
     failure = payload.decode(text)
-    raise ActivityError(call.name, failure["code"], failure["message"], failure["attempts"])
+    error = ActivityError(name, failure["code"], failure["message"], failure["attempts"])
+    note_failure(error, op)
+    return error

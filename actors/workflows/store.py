@@ -12,10 +12,10 @@ from typing import Any
 
 from actors.batch import StartOver
 from actors.errors import Conflict
-from actors.workflows import requests, segments
+from actors.workflows import requests, retries, segments
 from actors.workflows.definition import ActivityFailure
 from actors.workflows.events import ABANDON, add_event, insert_events, relatives, request_cancel
-from actors.workflows.history import CLOSED, OUTER, Kind, NewEvent, Status
+from actors.workflows.history import CLOSED, ENDED_BY_OTHERS, OUTER, Kind, NewEvent, Status
 from actors.workflows.loading import Loaded, origin_of
 from actors.workflows.messages import (
     ActivateInstance,
@@ -197,7 +197,7 @@ def _repeated(
 def refuse_if_ended(workflow_id: str, later: Sequence[tuple[int, str, str, str, str]]) -> None:
     """Nothing follows the event by which somebody else has ended a workflow."""
     for seq, kind, *_ in later:
-        if kind in (Kind.WORKFLOW_TERMINATED, Kind.WORKFLOW_DEAD_LETTERED):
+        if kind in ENDED_BY_OTHERS:
             raise Conflict(f"workflow {workflow_id} has ended: {kind} is its event {seq}")
 
 
@@ -274,7 +274,7 @@ def _fail(transaction: object, failure: ActivityFailure) -> None:
 
 def park(connection: sqlite3.Connection, command: Park) -> bool:
     later = queries.events_after(connection, command.workflow_id, command.seq)
-    if any(kind in OUTER for _, kind, *_ in later):
+    if any(kind in OUTER or kind == Kind.WORKFLOW_RETRIED for _, kind, *_ in later):
         return False
     if queries.waiting_messages(connection, command.workflow_id, command.position):
         return False
@@ -433,4 +433,5 @@ HANDLERS: Mapping[type, Handler] = {
     TrySuspects: try_suspects,
     EndLife: end_life,
     **requests.HANDLERS,
+    **retries.HANDLERS,
 }

@@ -109,6 +109,14 @@ class Strand:
         return strand
 
 
+def place(op: str) -> tuple[int, ...]:
+    """Where an operation stands among those of its run: "2~3.0.1" is (3, 0, 1).
+
+    Numbers at even places are of operations, those at odd places of branches.
+    """
+    return tuple(map(int, op.rpartition("~")[2].split(".")))
+
+
 def forks_above(op: str) -> Iterator[str]:
     """The forks that an operation lies under, innermost first: "3.0.2.1.1" is under two."""
     if "." not in op:

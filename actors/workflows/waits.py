@@ -1,5 +1,6 @@
 """What a workflow waits for that takes long: timers, signals, and workflows of its own."""
 
+import itertools
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic_core import to_jsonable_python
 
 from actors.clock import rfc3339
 from actors.workflows.activities import decode_result
+from actors.workflows.causes import note_failure
 from actors.workflows.definition import WorkflowDefinition
 from actors.workflows.execution import Execution
 from actors.workflows.history import Kind
@@ -126,7 +128,7 @@ async def child(
     """See `Context.child`."""
     op, record = execution.take(CHILD, definition.name)
     if record is not None and record.outcome is not None:
-        return _child_result(definition, record.outcome.kind, record.outcome.payload)
+        return _child_result(definition, op, record.outcome.kind, record.outcome.payload)
     child_id = _child_id(execution, op, record)
     strand = Strand.current()
     # Refused here and not in `perform`: nothing is recorded of it, and a replay refuses it again.
@@ -154,20 +156,29 @@ async def child(
         ends_itself=on_parent_close != "abandon",
         child_id=child_id,
     )
-    return _child_result(definition, kind, text)
+    return _child_result(definition, op, kind, text)
 
 
-def _check_depth(execution: Execution, definition: WorkflowDefinition) -> None:
+def _check_depth(execution: Execution, op: str, definition: WorkflowDefinition) -> None:
     if execution.generation >= GENERATIONS:
         text = f"workflows are nested {GENERATIONS} deep already"
         child_id = f"{execution.workflow_id}.?"
-        raise ChildError(child_id, definition.name, "too_many_generations", text)
+        error = ChildError(child_id, definition.name, "too_many_generations", text)
+        note_failure(error, op)
+        raise error
 
 
 def _child_id(execution: Execution, op: str, record: Recorded | None) -> str:
     if record is None or record.opened is None:
-        return f"{execution.workflow_id}.{op}"
+        return _new_id(execution, op)
     return str(payload.decode(record.opened.payload)["workflow_id"])
+
+
+def _new_id(execution: Execution, op: str) -> str:
+    """The id of the child that an operation starts: another one than a retry has left there."""
+    first = f"{execution.workflow_id}.{op}"
+    ids = itertools.chain([first], (f"{first}~~{number}" for number in itertools.count(2)))
+    return next(child_id for child_id in ids if child_id not in execution.replay.taken)
 
 
 def _new_child(
@@ -177,11 +188,11 @@ def _new_child(
     variables: Any,
     on_parent_close: str,
 ) -> NewChild:
-    _check_depth(execution, definition)
+    _check_depth(execution, op, definition)
     plain = to_jsonable_python({} if variables is None else variables)
     definition.parse(plain)
     return NewChild(
-        workflow_id=f"{execution.workflow_id}.{op}",
+        workflow_id=_new_id(execution, op),
         op=op,
         name=definition.name,
         version=definition.version,
@@ -203,7 +214,7 @@ def _outcome(child_id: str, kind: Kind, text: str) -> tuple[Kind, str]:
     """The event that records a child's end with its parent."""
     body = payload.decode(text)
     match kind:
-        case Kind.WORKFLOW_COMPLETED:
+        case Kind.WORKFLOW_COMPLETED | Kind.WORKFLOW_COMPLETED_BY_HAND:
             kept = {"result": body["result"], "workflow_id": child_id}
             return Kind.CHILD_COMPLETED, payload.encode(kept)
         case Kind.WORKFLOW_FAILED:
@@ -214,8 +225,10 @@ def _outcome(child_id: str, kind: Kind, text: str) -> tuple[Kind, str]:
     return Kind.CHILD_FAILED, payload.encode({**failure, "workflow_id": child_id})
 
 
-def _child_result(definition: WorkflowDefinition, kind: Kind, text: str) -> Any:
+def _child_result(definition: WorkflowDefinition, op: str, kind: Kind, text: str) -> Any:
     if kind is Kind.CHILD_COMPLETED:
         return decode_result(text, definition.output)
     body = payload.decode(text)
-    raise ChildError(body["workflow_id"], definition.name, body["code"], body["message"])
+    error = ChildError(body["workflow_id"], definition.name, body["code"], body["message"])
+    note_failure(error, op)
+    raise error

@@ -21,6 +21,7 @@ from actors.errors import Conflict, NotFound, ValidationError
 from actors.hints import hint
 from actors.workflows import segments
 from actors.workflows.activities import encode_failure, encode_result
+from actors.workflows.causes import causes_of
 from actors.workflows.containment import contain
 from actors.workflows.context import Context, answer_query
 from actors.workflows.definition import WorkflowDefinition
@@ -29,7 +30,7 @@ from actors.workflows.execution import (
     ContinueAsNew,
     Execution,
 )
-from actors.workflows.history import CLOSED, Kind, Status
+from actors.workflows.history import CLOSED, ENDED_BY_OTHERS, Kind, Status
 from actors.workflows.journal import Journal
 from actors.workflows.loading import Loaded, load_short
 from actors.workflows.messages import (
@@ -69,6 +70,13 @@ SUSPECT_PARK_S = 0.05
 
 class _Unrunnable(Exception):  # noqa: N818 - a state
     """The code that started this workflow is gone, or no longer takes what it was given."""
+
+
+def _led_to(error: BaseException) -> dict[str, list[str]]:
+    """What a failed workflow's history says for a retry."""
+    causes = causes_of(error)
+    since = {"since": list(causes.since)} if causes.since else {}
+    return {"failed": list(causes.failed), **since}
 
 
 class WorkflowActor(Actor):
@@ -198,7 +206,10 @@ class WorkflowActor(Actor):
                     self._idle()
                 case Kind.WORKFLOW_RESUMED:
                     self._execution.resume()
-                case Kind.WORKFLOW_TERMINATED | Kind.WORKFLOW_DEAD_LETTERED:
+                case Kind.WORKFLOW_RETRIED:
+                    self._leave()
+                    return False  # another one takes up what was retried
+                case _ if kind in ENDED_BY_OTHERS:
                     self._leave()
         self._take_messages()
         self._outside.tell()
@@ -300,7 +311,7 @@ class WorkflowActor(Actor):
                 self._append_cancelled(error.reason)
             case Exception() | SystemExit():
                 await self._execution.unpaused()
-                text = encode_failure(failure_of_run(error))
+                text = encode_failure(failure_of_run(error), **_led_to(error))
                 self._journal.append(Kind.WORKFLOW_FAILED, name=name, payload=text)
             case _:
                 raise error

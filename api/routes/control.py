@@ -13,6 +13,7 @@ from actors.coordination.messages import (
     GetHistory,
     PauseWorkflow,
     ResumeWorkflow,
+    RetryWorkflow,
     SignalWorkflow,
     TerminateWorkflow,
     WorkflowRecord,
@@ -28,6 +29,7 @@ from api.models import (
     QueryRequest,
     ReasonQuery,
     ReasonRequest,
+    RetryRequest,
     SignalRequest,
     Workflow,
 )
@@ -91,6 +93,12 @@ def routes(doors: Doors) -> Blueprint:
         read_query(request, NoQuery)
         body = await read_model(request, ReasonRequest)
         return await told(TerminateWorkflow(workflow_id=workflow_id, reason=body.reason))
+
+    @blueprint.post("/retry")
+    async def retry(workflow_id: str) -> dict[str, Any]:
+        read_query(request, NoQuery)
+        body = await read_model(request, RetryRequest)
+        return await told(RetryWorkflow(workflow_id=workflow_id, author=body.author))
 
     @blueprint.get("/history")
     async def history(workflow_id: str) -> dict[str, Any]:

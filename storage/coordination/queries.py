@@ -48,6 +48,16 @@ COMPLETE_ASSIGNMENTS = """
     UPDATE agent_assignments SET status = 'completed', completed_at = value ->> 1
     FROM json_each(?) WHERE workflow_id = value ->> 0
         AND agent_assignments.status IN ('queued', 'assigned')"""
+QUEUE_AGAIN = """
+    INSERT INTO agent_assignments
+        (workflow_id, agent_type, step_number, status, priority, reason, created_at)
+    SELECT a.workflow_id, a.agent_type, a.step_number, 'queued', m.priority, 'retried', :at
+    FROM agent_assignments a
+    JOIN workflow_mappings m ON m.tempolite_workflow_id = a.workflow_id
+    WHERE a.workflow_id = :id
+      AND NOT EXISTS (SELECT 1 FROM agent_assignments o
+                      WHERE o.workflow_id = :id AND o.status IN ('queued', 'assigned'))
+    ORDER BY a.id DESC LIMIT 1"""
 INTENTS = "SELECT id, workflow_id, kind, payload FROM intents ORDER BY created_at, id"
 TYPE_IN_FORCE = """
     SELECT agent_type FROM agent_assignments
@@ -147,6 +157,11 @@ def assign(connection: sqlite3.Connection, workflow_id: str, agent_id: str, at: 
 def complete_assignments(connection: sqlite3.Connection, ends: Mapping[str, str]) -> None:
     """Ends are workflow ids, and when each ended."""
     connection.execute(COMPLETE_ASSIGNMENTS, (json.dumps(list(ends.items())),))
+
+
+def queue_again(connection: sqlite3.Connection, workflow_id: str, at: str) -> None:
+    """Have a workflow wait for an agent of the type that it had last, at the same step."""
+    connection.execute(QUEUE_AGAIN, {"id": workflow_id, "at": at})
 
 
 @dataclass(slots=True)

@@ -39,6 +39,12 @@ RUN = """
     SELECT seq, kind, op, name, payload, at
     FROM history WHERE workflow_id = ? AND seq >= ? ORDER BY seq"""
 RUN_BEGIN = f"{RUN} LIMIT ?"
+# The payloads only of some kinds, given as a JSON array; null is what stands for nothing.
+SKELETON = """
+    SELECT seq, kind, op, name,
+           CASE WHEN seq = :first OR kind IN (SELECT value FROM json_each(:told))
+                THEN payload ELSE '[1,null]' END AS payload, at
+    FROM history WHERE workflow_id = :id AND seq >= :first ORDER BY seq"""
 SPAN = """
     SELECT seq, kind, op, name, payload, at
     FROM history WHERE workflow_id = ? AND seq BETWEEN ? AND ? ORDER BY seq"""
@@ -61,7 +67,8 @@ OUTER_AFTER = """
     SELECT seq, kind, payload FROM history
     WHERE workflow_id = ? AND seq > ?
       AND kind IN ('workflow_cancel_requested', 'workflow_paused', 'workflow_resumed',
-                   'workflow_terminated', 'workflow_dead_lettered', 'workflow_signaled')
+                   'workflow_terminated', 'workflow_dead_lettered', 'workflow_signaled',
+                   'workflow_completed_by_hand', 'workflow_retried')
     ORDER BY seq"""
 LAST_EVENT = """
     SELECT seq, kind, payload FROM history WHERE workflow_id = ? ORDER BY seq DESC LIMIT 1"""
@@ -283,6 +290,14 @@ def children(connection: sqlite3.Connection, parent_id: str) -> list[str]:
     return [row[0] for row in connection.execute(CHILDREN, (parent_id,))]
 
 
+def children_with_status(connection: sqlite3.Connection, parent_id: str) -> dict[str, str]:
+    """{child's id: status}, the closed ones too."""
+    rows = connection.execute(
+        "SELECT workflow_id, status FROM instances WHERE parent_id = ?", (parent_id,)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 def children_of(connection: sqlite3.Connection, parent_id: str, op: str) -> list[str]:
     """The children that one operation has started."""
     rows = connection.execute(
@@ -351,6 +366,16 @@ def consume_message(
     connection.execute(
         "UPDATE inbox SET consumed_by = ?, payload = '' WHERE workflow_id = ? AND message_id = ?",
         (op, workflow_id, message_id),
+    )
+
+
+def restore_message(connection: sqlite3.Connection, workflow_id: str, op: str, seq: int) -> None:
+    """Let the signal wait again that an operation has consumed, as the event `seq` records it."""
+    connection.execute(
+        "UPDATE inbox SET consumed_by = NULL, payload ="
+        " (SELECT payload FROM history WHERE workflow_id = ? AND seq = ?)"
+        " WHERE workflow_id = ? AND consumed_by = ?",
+        (workflow_id, seq, workflow_id, op),
     )
 
 
@@ -472,6 +497,37 @@ def has_event(connection: sqlite3.Connection, workflow_id: str, kind: str, after
     return row is not None
 
 
+def last_of_kind(
+    connection: sqlite3.Connection, workflow_id: str, kind: str, after: int = 0
+) -> tuple[str, str] | None:
+    """(at, payload) of the last event of a kind, and after a number; None when there is none."""
+    row = connection.execute(
+        "SELECT at, payload FROM history WHERE workflow_id = ? AND seq > ? AND kind = ?"
+        " ORDER BY seq DESC LIMIT 1",
+        (workflow_id, after, kind),
+    ).fetchone()
+    return (row[0], row[1]) if row else None
+
+
+def last_seq_of_kind(connection: sqlite3.Connection, workflow_id: str, kind: str) -> int:
+    """The number of the last event of a kind; 0 when there is none. Reads no payload."""
+    row = connection.execute(
+        "SELECT seq FROM history WHERE workflow_id = ? AND kind = ? ORDER BY seq DESC LIMIT 1",
+        (workflow_id, kind),
+    ).fetchone()
+    return row[0] if row else 0
+
+
+def outcome_of_child(connection: sqlite3.Connection, workflow_id: str, op: str) -> int | None:
+    """The event by which a workflow has recorded the end of a child; None when there is none."""
+    row = connection.execute(
+        "SELECT seq FROM history WHERE workflow_id = ? AND op = ?"
+        " AND kind IN ('child_completed', 'child_failed') LIMIT 1",
+        (workflow_id, op),
+    ).fetchone()
+    return row[0] if row else None
+
+
 def last_event(connection: sqlite3.Connection, workflow_id: str) -> tuple[int, str, str]:
     """(seq, kind, payload) of a history's end; (0, "", "") when there is none."""
     row = connection.execute(LAST_EVENT, (workflow_id,)).fetchone()
@@ -517,7 +573,7 @@ def note_progress(connection: sqlite3.Connection, workflow_id: str) -> None:
 def insert_task(connection: sqlite3.Connection, values: Sequence[str | None]) -> None:
     """Values: workflow_id, op, agent_type, activity, input, policy, start_by, close_by, at.
 
-    It is as urgent as its workflow.
+    It is as urgent as its workflow. One that is over begins anew, with a new fence.
     """
     *fields, at = values
     connection.execute(
@@ -525,7 +581,13 @@ def insert_task(connection: sqlite3.Connection, values: Sequence[str | None]) ->
         " close_by, state, created_at, updated_at, priority)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'ready', ?, ?,"
         " coalesce((SELECT priority FROM instances WHERE workflow_id = ?), 2))"
-        " ON CONFLICT DO NOTHING",
+        " ON CONFLICT (workflow_id, op) DO UPDATE SET agent_type = excluded.agent_type,"
+        " activity = excluded.activity, input = excluded.input, policy = excluded.policy,"
+        " start_by = excluded.start_by, close_by = excluded.close_by, next_at = NULL,"
+        " state = 'ready', attempt = 0, fence = fence + 1, agent_id = NULL, outcome = NULL,"
+        " created_at = excluded.created_at, updated_at = excluded.updated_at,"
+        " priority = excluded.priority"
+        " WHERE tasks.state IN ('consumed', 'cancelled')",
         (*fields, at, at, fields[0]),
     )
 

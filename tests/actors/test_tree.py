@@ -65,6 +65,7 @@ from actors.workflows.messages import (
     AddSignal,
     AppendHistory,
     BeginLife,
+    CompleteInstance,
     CreateInstance,
     EndAttempt,
     Launch,
@@ -74,6 +75,7 @@ from actors.workflows.messages import (
     RecordHeartbeat,
     RequestCancel,
     ResumeInstance,
+    RetryInstance,
     RunTransaction,
     SetAside,
     SetPriority,
@@ -494,14 +496,22 @@ async def run_all_of_it(running: Running) -> None:
     given: dict[str, Any] = {"from": "the test"}
     asked = {
         end: (await running.start("small", variables=given)).id
-        for end in ("cancelled", "terminated", "dead_letter")
+        for end in ("cancelled", "terminated", "dead_letter", "completed")
     }
     await send(running, RequestCancel(workflow_id=asked["cancelled"], reason="r", at=AT))
     await send(running, TerminateInstance(workflow_id=asked["terminated"], reason="r", at=AT))
+    done = CompleteInstance(
+        workflow_id=asked["completed"], output=payload.encode(1), author="a", at=AT
+    )
+    await send(running, done)
     gave_up = WorkflowGaveUp(workflow_id=asked["dead_letter"], reason="r")
     await until(lambda: delivered(running, gave_up))
     for end, workflow_id in asked.items():
         await becomes(running, workflow_id, end)
+    again = RetryInstance(workflow_id=asked["dead_letter"], author="a", at=AT)
+    await send(running, again)
+    await signal(running, asked["dead_letter"], "third")
+    await becomes(running, asked["dead_letter"], "completed")
     reader = running.stores.tempolite.inline
     for (kinds,) in reader.execute(
         "SELECT group_concat(kind, ' ') FROM history WHERE kind NOT LIKE 'activity%'"
@@ -533,6 +543,8 @@ KINDS = (
     RecordHeartbeat,
     SetAside,
     SetPriority,
+    CompleteInstance,
+    RetryInstance,
 )
 AGAIN |= {
     kind.__name__: lambda command, kind=kind: type(command) is kind  # type: ignore[misc]

@@ -25,6 +25,7 @@ from actors.workflows.messages import (
     PauseInstance,
     RequestCancel,
     ResumeInstance,
+    RetryInstance,
     TerminateInstance,
 )
 from beadflow import (
@@ -166,7 +167,9 @@ async def test_what_a_run_logs_has_the_documented_fields(repo: Path) -> None:
         one, two = [await running.start("busy") for _ in range(2)]
         three, four = await running.start("failing"), await running.start("changing")
         await running.ended(one.id, two.id, three.id)
+        await _tell(running, RetryInstance, three.id, author="somebody")
         await running.until(lambda seen: _has(seen, four.id, "step_scheduled"))
+        await running.until(lambda seen: _has(seen, three.id, "workflow_retried"))
     async with running_system(repo, workflows=[after], agents=clerks) as running:
         await running.until(lambda seen: _has(seen, four.id, "workflow_stalled"))
     async with running_system(repo, workflows=[before], agents=clerks) as running:

@@ -48,6 +48,7 @@ KINDS = [kind for name, kind in vars(facts).items() if name.isupper() and isinst
 def test_retention_waits_for_the_events_that_an_issue_follows_and_for_no_other(kind: str) -> None:
     data = {"code": "x", "message": "x", "agent_id": "a-1", "reason": "x", "resumes": True}
     data |= {"from_agent": "a-1", "to_agent": "a-2", "to_type": "a"}
+    data |= {"author": "x", "queued": False}
     assert bool(changes_for(logged(kind, **data))) is (kind in FOLLOWED)
 
 

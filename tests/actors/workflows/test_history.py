@@ -31,6 +31,7 @@ def test_what_others_record_is_about_the_workflow_and_never_about_an_operation()
     assert all(kind.startswith("workflow_") for kind in OUTER)
 
 
-def test_each_closed_status_has_the_one_event_that_closes() -> None:
+def test_each_closed_status_has_an_event_that_closes_and_completion_one_by_hand() -> None:
     closing = [kind for kind, status in STATUS_AFTER.items() if status in CLOSED]
-    assert sorted(STATUS_AFTER[kind] for kind in closing) == sorted(CLOSED)
+    ends = sorted([*CLOSED, Status.COMPLETED])
+    assert sorted(STATUS_AFTER[kind] for kind in closing) == ends
