@@ -122,15 +122,15 @@ class Controller:
             case ResumeWorkflow():
                 return ResumeInstance(workflow_id=workflow_id, at=at)
             case CompleteWorkflow():
-                _check_text("author", message.author, NAME_CHARACTERS)
+                check_text("author", message.author, NAME_CHARACTERS)
                 return CompleteInstance(
                     workflow_id=workflow_id,
-                    output=_stored("output", message.output),
+                    output=stored("output", message.output),
                     author=message.author,
                     at=at,
                 )
             case RetryWorkflow():
-                _check_text("author", message.author, NAME_CHARACTERS)
+                check_text("author", message.author, NAME_CHARACTERS)
                 return RetryInstance(workflow_id=workflow_id, author=message.author, at=at)
             case PauseWorkflow() | CancelWorkflow() | TerminateWorkflow():
                 check_reason(message.reason)
