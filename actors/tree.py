@@ -18,7 +18,7 @@ from actors.agents.messages import AgentGone
 from actors.agents.protocol import Agent
 from actors.bus import EventBus
 from actors.clock import Clock
-from actors.coordination import assigning, registering
+from actors.coordination import assigning, leasing, registering
 from actors.coordination import store as coordination_store
 from actors.coordination.intents import Intents
 from actors.coordination.manager import WorkflowManager
@@ -219,6 +219,7 @@ class _Parts:
             **assigning.HANDLERS,
             **registering.HANDLERS,
             **results_store.HANDLERS,
+            **leasing.HANDLERS,
             **retention.COORDINATION,
         }
         return self._writer("coordination", readers, handlers, None)

@@ -17,6 +17,7 @@ import trio
 from actors import bus, facts
 from actors.agents.catalogue import AgentSpec, Catalogue
 from actors.agents.handout import LOOK_S, READY_BATCH, Handout, agent_name
+from actors.agents.leases import Leases
 from actors.agents.messages import (
     AgentBeat,
     AgentGone,
@@ -43,8 +44,13 @@ from actors.agents.registration import Registration
 from actors.agents.registration_messages import UNREGISTERED, AboutAgents
 from actors.agents.roster import Member, Roster
 from actors.clock import Clock, rfc3339
-from actors.coordination.assignment_messages import HANDOFF, AssignmentRecord, MoveWorkflow
-from actors.errors import NotFound
+from actors.coordination.assignment_messages import (
+    HANDOFF,
+    LOST,
+    AssignmentRecord,
+    MoveWorkflow,
+)
+from actors.errors import Conflict, NotFound
 from actors.facts import FactsLogged
 from actors.hints import hint
 from actors.workflows.messages import ActivateInstance, Launch
@@ -187,6 +193,17 @@ class AgentCoordinator(Actor):
             settle=self._settle,
             show=self._show,
         )
+        self._leases = Leases(
+            roster=self._state.roster,
+            writer=parts.coordination,
+            bus=parts.bus,
+            instances=parts.instances,
+            clock=parts.clock,
+            handout=self._handout,
+            spawn=self.spawn,
+            start=self._start_agent,
+            gave_up=self._look_at_assignments,
+        )
         self._work = trio.Event()
         self._doubts = trio.Event()
 
@@ -204,6 +221,7 @@ class AgentCoordinator(Actor):
         self._handout.load()
         self.spawn(self._pump)
         self.spawn(self._sift)
+        self.spawn(self._leases.watch)
 
     async def on_receive(self, message: object) -> object:
         match message:
@@ -235,7 +253,7 @@ class AgentCoordinator(Actor):
             case AgentGone():
                 self._went(message)
             case AgentBeat():
-                pass
+                self._leases.beat(message)
             case AboutAgents():
                 return self.defer(self._registration.answer(message))
             case ListAgents():
@@ -249,8 +267,12 @@ class AgentCoordinator(Actor):
     async def _start_agent(self, agent_id: str) -> None:
         """Start an agent, or find the one that outlived an earlier coordinator.
 
-        One that is not there yet, or is being restarted, says so itself when it is up.
+        One that is not there yet, or is being restarted, says so itself when it is up. One that is
+        lost is ended first, if it is there: it may be hanging.
         """
+        if self._state.roster.members[agent_id].standing == "lost":
+            await self._leases.end(agent_id)
+        self._leases.expect(agent_id)
         try:
             child = StartChild(spec=self._registration.child(agent_id))
             with contextlib.suppress(ChildExists):
@@ -276,17 +298,20 @@ class AgentCoordinator(Actor):
         member = self._state.roster.members[agent.agent_id]
         if member.incarnation != agent.incarnation:
             self._handout.adopt(self._state.roster.lose(agent.agent_id))
-            member.incarnation, member.up = agent.incarnation, True
+            member.incarnation = agent.incarnation
             self._handout.review(agent)
+            if member.standing == "lost":
+                self.spawn(self._leases.came_up, agent)
+            else:
+                member.up = True
+                self._leases.renew(agent.agent_id)
             self._registration.came_up(agent)
             self._look_at_assignments()
 
     def _went(self, message: AgentGone) -> None:
-        if self._state.roster.members[message.agent_id].standing == UNREGISTERED:
-            return
-        log.error("agent given up", agent_id=message.agent_id, reason=message.reason)
-        self._handout.adopt(self._state.roster.retire(message.agent_id))
-        self._work.set()
+        """Its restarts are used up, or it could not be started."""
+        member = self._state.roster.members[message.agent_id]
+        self._leases.lose(member, message.reason, hangs=False)
 
     # Who is reserved for what.
 
@@ -395,6 +420,8 @@ class AgentCoordinator(Actor):
                 self._look_at_assignments()
             elif fact.type in (facts.WORKFLOW_STARTED, facts.WORKFLOW_QUEUED):
                 self._state.undecided.discard(fact.workflow_id)
+            elif fact.type == facts.AGENT_ASSIGNED and self._is_gone(fact.data["agent_id"]):
+                self._look_at_assignments()
 
     # Giving queued workflows their agents.
 
@@ -406,11 +433,34 @@ class AgentCoordinator(Actor):
             self._work = trio.Event()
             if self._state.assignments_changed:
                 self._state.assignments_changed = False
+                await self._rescue()
                 await self._grant()
             counted = workflows.meta(self._parts.tempolite_reader, "incarnation")
             if counted == self._parts.incarnation:  # else the dispatcher tells us when it has
                 self._handout.hand_out()
                 rest_s = self._handout.rest_s()
+
+    async def _rescue(self) -> None:
+        """Give what lost agents had to others, or queue it: the rows say what that is."""
+        rows = self._parts.coordination_reader.execute(coordination.ASSIGNED).fetchall()
+        for row in rows:
+            if self._is_gone(row["agent_id"]) and self._is_driven(row["workflow_id"]):
+                request = MoveWorkflow(
+                    move_id=f"lost-{row['id']}",
+                    workflow_id=row["workflow_id"],
+                    kind=LOST,
+                    from_agent=row["agent_id"],
+                    to_type=row["agent_type"],
+                    reason=f"agent {row['agent_id']} is lost",
+                    assignment_id=row["id"],
+                )
+                with contextlib.suppress(Conflict, NotFound):  # it has ended, or somebody was first
+                    await self._move(request)
+
+    def _is_gone(self, agent_id: str) -> bool:
+        """Whether what this agent has is for others."""
+        member = self._state.roster.members.get(agent_id)
+        return member is None or member.standing in ("lost", "unregistered")
 
     async def _grant(self) -> None:
         """Give queued workflows the agents that have room, oldest first; then let them run."""

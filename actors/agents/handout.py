@@ -235,6 +235,7 @@ class Handout:
         finally:
             self.busy.discard(key)
             self.recalled.discard(key)
+        self.orphans.pop(key, None)
         workflow_id, op = key
         cancel = CancelTask(workflow_id=workflow_id, op=op, fence=fence)
         hint(self.named(agent_name(agent_id)), cancel)
@@ -312,6 +313,9 @@ class Handout:
         """Store what became of an attempt, then tell the workflow, or try again later."""
         order = answer.order
         key = (order.workflow_id, order.op)
+        if not self._is_believed(answer.agent_id):
+            log.warning("result of a lost agent refused", workflow_id=key[0], op=key[1])
+            return
         state, outcome, wait_s = self._judge(answer)
         now = self.clock()
         command = EndAttempt(
@@ -332,10 +336,16 @@ class Handout:
             log.warning("late result refused", workflow_id=order.workflow_id, op=order.op)
         self.look_again()
 
+    def _is_believed(self, agent_id: str) -> bool:
+        """What an agent that is lost did is for others, whatever it came to."""
+        member = self.roster.members.get(agent_id)
+        return member is not None and member.standing in ("active", "draining")
+
     def beat(self, beat: TaskBeat) -> None:
         """Keep what an attempt says of how far it is, unless the attempt is over."""
         order = beat.order
-        running = self.roster.members[beat.agent_id].running
+        member = self.roster.members.get(beat.agent_id)
+        running = {} if member is None else member.running
         if running.get((order.workflow_id, order.op)) == order.fence:
             command = RecordHeartbeat(
                 workflow_id=order.workflow_id,

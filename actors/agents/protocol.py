@@ -6,6 +6,7 @@ own, so that the agent still answers while it works. Whatever an activity raises
 that attempt: user code ends here, and crashes nobody.
 """
 
+import contextlib
 import itertools
 import math
 from collections.abc import Awaitable, Callable, Iterator
@@ -248,6 +249,8 @@ class Agent(Actor):
                 self._cancel(message)
             case Introduce():
                 return replace(self._introduction, running=tuple(self._attempts()))
+            case AgentBeat():
+                hint(self._coordinator, message)
             case Examine():
                 return self.defer(self._examine())
             case Configure():
@@ -257,11 +260,12 @@ class Agent(Actor):
         return None
 
     async def _beat(self) -> None:
-        """Say that it lives, from the event loop: code that hangs there holds it up."""
+        """Have it say that it lives, by its own mailbox: one that takes no message says nothing."""
         beat = AgentBeat(agent_id=self.agent_id, incarnation=self._introduction.incarnation)
         while True:
             await trio.sleep(BEAT_S)
-            hint(self._coordinator, beat)
+            with contextlib.suppress(ActorDeadError, MailboxFull):
+                self.me.tell(beat)
 
     async def _examine(self) -> AgentReport:
         health = await examine(self.health_check)

@@ -28,7 +28,7 @@ EVENTS = """
     SELECT seq, type, workflow_id, issue_id, at, data FROM events
     WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"""
 ASSIGNED = """
-    SELECT workflow_id, agent_type, agent_id FROM agent_assignments
+    SELECT id, workflow_id, agent_type, agent_id FROM agent_assignments
     WHERE status = 'assigned' ORDER BY id"""
 QUEUED = """
     SELECT workflow_id, agent_type FROM agent_assignments

@@ -15,6 +15,7 @@ from actors.agents.registration_messages import (
 from actors.bus import NOTES_BOUND
 from actors.clock import rfc3339, system_clock
 from actors.coordination.assignment_messages import MoveWorkflow
+from actors.coordination.lease_messages import RecordLost, RecordRecovered
 from actors.coordination.results.messages import StoreArtifact, StoreResult
 from actors.facts import LoggedFact
 from actors.workflows.facts import facts_of
@@ -221,6 +222,10 @@ async def _hand_on(running: Running) -> None:
     given = await running.start("waiting", agent_type="clerk")
     move = MoveWorkflow(move_id="m", workflow_id=given.id, kind="handoff", to_type="clerk")
     await running.ask("coordinator", move)
+    at = rfc3339(system_clock())
+    gone = RecordLost(agent_id="clerk-2", agent_type="clerk", reason="silent", at=at)
+    await running.ask("coordination_writer", gone)
+    await running.ask("coordination_writer", RecordRecovered(agent_id="clerk-2", at=at))
     await running.until(lambda seen: _has(seen, given.id, "agent_handoff"))
 
 
