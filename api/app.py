@@ -25,6 +25,7 @@ from api.body import BODY_LIMIT_BYTES
 from api.doors import Doors
 from api.routes import (
     actors,
+    agents,
     claims,
     control,
     events,
@@ -109,6 +110,7 @@ def create_app(doors: Doors, closing: trio.Event | None = None) -> App:
         claims.routes(doors),
         events.routes(doors, trio.Event() if closing is None else closing),
         actors.routes(doors),
+        agents.routes(doors),
         system.routes(doors),
         health.routes(doors),
     ):

@@ -29,6 +29,7 @@ class Doors:
     system: System
     clock: Clock
     manager: Named
+    coordinator: Named
     bus: Named
     tracker: Named
     files: Named

@@ -249,6 +249,7 @@ def doors_of(system: System, where: Place, presence: Presence) -> Doors:
         system=system,
         clock=system_clock,
         manager=system.named("manager"),
+        coordinator=system.named("coordinator"),
         bus=system.named("event_bus"),
         tracker=system.named("tracker"),
         files=system.named("git_worker"),

@@ -51,7 +51,14 @@ from actors.bus import ring
 from actors.clock import Clock, rfc3339
 from actors.coordination import repeats
 from actors.coordination.registering import busy
-from actors.errors import Conflict, DatabaseUnavailable, NotFound, Overloaded, StoreLost
+from actors.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    NotFound,
+    Overloaded,
+    StoreLost,
+    ValidationError,
+)
 from actors.writer import Command, Settle, persist, write
 from storage import payload
 from storage.coordination import agents
@@ -77,7 +84,7 @@ EXAMINE_S = 7.0
 STOP_S = 60.0
 WRITE_S = 10.0
 
-REASON_LIMIT = 500
+REASON_CHARACTERS = 1000
 
 T = TypeVar("T")
 
@@ -358,14 +365,13 @@ class Registration:
     # What is asked for.
 
     async def _register(self, request: RegisterAgent) -> AgentRecord:
-        key = None
+        text, key = catalogue.encode(request.config), None
         if request.idempotency_key is not None:
             key = (request.idempotency_key, repeats.fingerprint(request))
             known = repeats.known(self.reader, *key)
             if known is not None:
                 return self._record(self._member(known))
         agent_class = self.catalogue.find(request.agent_type)
-        text = catalogue.encode(request.config)
         catalogue.parse(agent_class, request.config)
         catalogue.check_workload(request.max_workload)
         agent_id = self._choose_id(request)
@@ -420,8 +426,13 @@ class Registration:
 
     async def _set_status(self, agent_id: str, status: Any, reason: str) -> AgentRecord:
         identity = self._identity(agent_id)
-        reason = payload.plain_text(reason)[:REASON_LIMIT]
-        command = RecordStatus(agent=identity, status=status, reason=reason, at=self._now())
+        if len(reason) > REASON_CHARACTERS:
+            raise ValidationError(
+                f"reason is at most {REASON_CHARACTERS} characters", field="reason", value=None
+            )
+        command = RecordStatus(
+            agent=identity, status=status, reason=payload.plain_text(reason), at=self._now()
+        )
         await self._write(command)
         return self._record(self._member(agent_id))
 

@@ -166,6 +166,7 @@ def nowhere(system: System) -> Doors:
         system=system,
         clock=system_clock,
         manager=nobody,
+        coordinator=nobody,
         bus=nobody,
         tracker=nobody,
         files=nobody,

@@ -23,6 +23,10 @@ TARGETS = (
     f"{WORKFLOWS}/x/logs",
     f"{WORKFLOWS}/x/history",
     *(f"{WORKFLOWS}/x/{verb}" for verb in ("signal", "query", "pause", "resume", "cancel")),
+    "/api/v1/agents",
+    "/api/v1/agents/types",
+    "/api/v1/agents/x",
+    *(f"/api/v1/agents/x/{name}" for name in ("status", "config", "drain", "activate")),
     "/api/v1/system",
     "/api/v1/events",
     "/health/live",
@@ -52,6 +56,7 @@ ODD: tuple[Any, ...] = (
 )  # fmt: skip
 FIELDS = (
     *("issue_title", "workflow_type", "agent_type", "priority", "variables", "workflow_id"),
+    *("agent_id", "config", "max_workload", "merge", "force"),
     *("name", "value", "argument", "message_id", "reason", "", "x"),
 )
 KINDS = ("arithmetic", "counting", "failing", "algebra")

@@ -17,7 +17,7 @@ from actors.facts import LOG, LoggedFact
 from actors.issues.publishing.sync_messages import IssueVersion, Synced
 from actors.workflows.lint.reader import Finding
 from actors.workflows.requests import WAITING_LIMIT
-from api import issue_models, models
+from api import agent_models, issue_models, models
 from api.app import create_app, create_metrics_app
 from api.body import BODY_LIMIT_BYTES, DEPTH_LIMIT
 from api.doors import Where
@@ -34,6 +34,10 @@ PAGE = "docs/http.md"
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "WS")
 DECLARING = [*(ROOT / "api").rglob("*.py")]
 DECLARING += [ROOT / "actors" / "errors.py", ROOT / "supervision" / "errors.py"]
+DECLARING += [
+    ROOT / "actors" / "agents" / "registration.py",
+    ROOT / "actors" / "coordination" / "registering.py",
+]
 DECLARING += [
     ROOT / "actors" / "issues" / name
     for name in ("verbs.py", "messages.py", "publishing/sync_messages.py")
@@ -60,6 +64,14 @@ FIELDS: list[tuple[str, Any]] = [
     ("A warning", Finding),
     ("`GET /api/v1/workflows/{id}/results`", ResultRecord),
     ("The workflow", models.Workflow),
+    ("`POST /api/v1/agents`", agent_models.RegisterRequest),
+    ("`GET /api/v1/agents`", agent_models.AgentsQuery),
+    ("`GET /api/v1/agents/types`", agent_models.AgentType),
+    ("`DELETE /api/v1/agents/{id}`", agent_models.UnregisterQuery),
+    ("`GET /api/v1/agents/{id}/config`", agent_models.Config),
+    ("`PUT /api/v1/agents/{id}/config`", agent_models.ConfigRequest),
+    ("`POST /api/v1/agents/{id}/drain`", models.ReasonRequest),
+    ("The agent", agent_models.Agent),
     (f"`POST {ISSUES}`", issue_models.NewIssueRequest),
     (f"`GET {ISSUES}`", issue_models.IssuesQuery),
     (f"`GET {ISSUES}/stats`", issue_models.StatsView),
@@ -107,6 +119,7 @@ def test_the_fields_under_a_heading_are_those_of_its_model(title: str, model: An
 @pytest.mark.parametrize(
     ("title", "model", "beside"),
     [
+        ("`GET /api/v1/agents/{id}/status`", agent_models.AgentStatus, agent_models.Agent),
         (f"`GET {ISSUES}/search`", issue_models.SearchQuery, issue_models.IssuesQuery),
         (f"`GET {ISSUES}/ready`", issue_models.ReadyQuery, issue_models.Filter),
         (f"`GET {ISSUES}/blocked`", issue_models.BlockedQuery, issue_models.Filter),
@@ -207,7 +220,7 @@ def _nothing() -> Any:
 def _routes(app: Any) -> Iterator[str]:
     for rule in app.url_map.iter_rules():
         path = rule.rule.replace("<workflow_id>", "{id}").replace("<issue_id>", "{id}")
-        path = path.replace("<other>", "{other}")
+        path = path.replace("<other>", "{other}").replace("<agent_id>", "{id}")
         if rule.websocket:
             yield f"WS {path}"
         else:
