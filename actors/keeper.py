@@ -2,7 +2,8 @@
 
 It takes its time: one small batch after the other, each through the writer it belongs to, with a
 pause that lets others write. It owns nothing and nobody waits for it: what it could not do now, it
-does an hour later, so no failure of the disk or of a writer makes it crash.
+does an hour later, so no failure of the disk or of a writer makes it crash. Idempotency keys that
+have done their service are deleted, too, whatever is kept otherwise.
 """
 
 import sqlite3
@@ -16,7 +17,7 @@ import trio
 
 from actors.clock import Clock
 from actors.errors import WorkflowError
-from actors.retention import Retired, Step, retire
+from actors.retention import ForgetKeys, Retired, Step, keys_before, retire
 from actors.writer import persist
 from storage.errors import StorageError
 from supervision import Actor, Ask, Named, Refused
@@ -56,8 +57,7 @@ class Keeper(Actor):
         self._archiving = trio.Lock()
 
     async def on_start(self) -> None:
-        if self._days:
-            self.spawn(self._look_now_and_then)
+        self.spawn(self._look_now_and_then)
 
     async def on_receive(self, message: object) -> object:
         match message:
@@ -72,9 +72,20 @@ class Keeper(Actor):
             await self._archive()
             await trio.sleep(PERIOD_S)
 
+    async def _forget_keys(self) -> None:
+        command = ForgetKeys(before=keys_before(self._clock()))
+        has_more = True
+        try:
+            while has_more:
+                has_more = await persist(self._writers["coordination"], command)
+                await trio.sleep(PAUSE_S)
+        except (Refused, WorkflowError) as error:
+            log.warning("keys not forgotten yet", why=str(error))
+
     async def _archive(self) -> Retired:
         """Cancelling it, or a failure, leaves the rest for the next time."""
         retired = Retired()
+        await self._forget_keys()
         if not self._days:
             return retired
         async with self._archiving:

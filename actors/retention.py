@@ -21,6 +21,7 @@ from actors.clock import rfc3339
 from actors.errors import Conflict
 from actors.writer import Command, Handler
 from storage import archive, retention
+from storage.coordination import repeats
 from storage.database import open_reader
 from storage.databases import databases
 from storage.errors import database_failure
@@ -68,6 +69,16 @@ class ForgetWorkflow(Command[None]):
     """
 
     workflow_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetKeys(Command[bool]):
+    """Delete some idempotency keys that came before a moment. Answers whether there may be more.
+
+    Those of starts stand beside their workflows and go with them.
+    """
+
+    before: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +223,17 @@ def forget_workflow(connection: sqlite3.Connection, command: ForgetWorkflow) -> 
     retention.delete_mapping(connection, command.workflow_id)
 
 
+def forget_keys(connection: sqlite3.Connection, command: ForgetKeys) -> bool:
+    return repeats.forget(connection, command.before, BATCH) == BATCH
+
+
+def keys_before(now: datetime) -> str:
+    """Whatever came with a key before this is not known by it any more."""
+    return rfc3339(now - timedelta(days=KEY_DAYS))
+
+
 COORDINATION: Mapping[type, Handler] = {
+    ForgetKeys: forget_keys,
     ForgetEvents: forget_events,
     ForgetResults: forget_results,
     ForgetWorkflow: forget_workflow,

@@ -4,6 +4,10 @@ import sqlite3
 
 ANSWER = "SELECT request_sha256, answer FROM idempotency_keys WHERE key = ?"
 
+FORGET = """
+    DELETE FROM idempotency_keys WHERE key IN
+        (SELECT key FROM idempotency_keys WHERE at < ? ORDER BY at LIMIT ?)"""
+
 
 def get(connection: sqlite3.Connection, key: str) -> sqlite3.Row | None:
     row: sqlite3.Row | None = connection.execute(ANSWER, (key,)).fetchone()
@@ -17,3 +21,8 @@ def put(
         "INSERT INTO idempotency_keys (key, request_sha256, answer, at) VALUES (?, ?, ?, ?)",
         (key, request_sha256, answer, at),
     )
+
+
+def forget(connection: sqlite3.Connection, before: str, limit: int) -> int:
+    """Delete the oldest keys that came before a moment; answers how many those were."""
+    return connection.execute(FORGET, (before, limit)).rowcount

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from actors import keeper
+from actors.agents.registration_messages import RegisterAgent
 from actors.errors import NotFound
 from actors.keeper import ArchiveNow
 from actors.retention import Retired
 from actors.writer import Poison
-from beadflow import Context, activity, workflow
+from beadflow import Agent, Context, activity, workflow
 from storage import archive
 from storage.invariants import broken
 from storage.snapshot import snapshot
@@ -26,6 +27,10 @@ class Calendar:
 
     def __call__(self) -> datetime:
         return datetime.now(UTC) + self.ahead
+
+
+class Clerk(Agent):
+    agent_type = "clerk"
 
 
 @activity
@@ -157,3 +162,25 @@ async def test_a_writer_that_dies_on_the_way_is_waited_for(
         assert retired.workflows == 4
         with snapshot(running.world.data.path) as held:
             assert broken(held) == []
+
+
+async def test_keys_of_requests_are_forgotten_after_seven_days(repo: Path) -> None:
+    """Also where everything else is kept for ever."""
+    calendar = Calendar()
+    async with running_system(repo, clock=calendar, agent_types=[Clerk]) as running:
+
+        async def register(key: str) -> str:
+            request = RegisterAgent(agent_type="clerk", idempotency_key=key)
+            return str((await running.ask("coordinator", request)).agent_id)
+
+        def keys() -> set[str]:
+            rows = running.stores.coordination.inline.execute("SELECT key FROM idempotency_keys")
+            return {row[0] for row in rows}
+
+        made = await register("old")
+        calendar.ahead = timedelta(days=6)
+        assert (made, await register("old"), await register("new")) == ("clerk-1", made, "clerk-2")
+        calendar.ahead = timedelta(days=8)
+        await running.ask("keeper", ArchiveNow())
+        assert keys() == {"new"}
+        assert await register("old") == "clerk-3"

@@ -142,6 +142,7 @@ CALLS: dict[str, Arguments] = {
     "coordination.issues_of": ((["w"],), {}),
     "coordination.workflows_of": ((["x-1"],), {}),
     "coordination.repeats.get": (("k",), {}),
+    "coordination.repeats.forget": (("t", 10), {}),
     "coordination.repeats.put": (("k",), {"request_sha256": "s", "answer": "", "at": "t"}),
     "coordination.results.same_result": ((RESULT,), {}),
     "coordination.results.last_result": (("w", "1"), {}),
