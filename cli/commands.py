@@ -91,6 +91,11 @@ app.command(
     help="Start and steer workflows, and see what they do and what they found.",
 )
 app.command(
+    "cli.agents.group:app",
+    name="agent",
+    help="Register and look after the agents that do the work.",
+)
+app.command(
     "cli.issue:app",
     name="issue",
     help="Create, find, change, connect and claim issues.",

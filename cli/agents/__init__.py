@@ -1,0 +1,1 @@
+"""`beadflow agent …`: which agents there are, what they do, and whether they take work."""
