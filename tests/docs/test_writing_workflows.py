@@ -53,6 +53,7 @@ async def test_the_activities_of_the_guide_answer_what_it_says(running: Running)
     shouted = await _output(running, "shouting", words=["one", "two", "three", "four"])
     assert (shouted["words"], shouted["summary"]) == (["ONE", "TWO", "THREE"], "ONE TWO THREE")
     assert await _output(running, "timed") == "done"
+    assert await _output(running, "printing", word="bead") == "bead on A4"
     assert await _output(running, "translating", word="bead") == "bead (1)"
     assert await _output(running, "translating", word="?") == "no_such_word after 1"
     assert await _output(running, "loading") == "attempt 2 began with row 3"
