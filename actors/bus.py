@@ -90,6 +90,11 @@ class Subscribe(Ask[Subscription]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CatchUp(Ask[None]):
+    """Answered when all that is in the outboxes by now is logged, and what follows is true."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outbox:
     """Where facts come from.
 
@@ -140,6 +145,7 @@ class EventBus(Actor):
         self._followers = followers
         self._state = _State()
         self._work = trio.Event()
+        self._caught_up = trio.Event()
 
     async def on_start(self) -> None:
         self._state.published = queries.last_event(self._reader)
@@ -155,6 +161,8 @@ class EventBus(Actor):
                 self._work.set()
             case Note(fact=fact):
                 self._note(fact)
+            case CatchUp():
+                return self.defer(self._catch_up())
             case Subscribe(buffer=buffer):
                 return self._subscribe(buffer)
             case _:
@@ -190,13 +198,20 @@ class EventBus(Actor):
         while True:
             await self._work.wait()
             self._work = trio.Event()
+            caught_up, self._caught_up = self._caught_up, trio.Event()
             began = trio.current_time()
             # What comes meanwhile is rung for, and waits for the next time: else each small rest
             # has a commit of its own, and there are twice as many.
             while await self._copy() >= BATCH:
                 pass
+            caught_up.set()
             took_s = trio.current_time() - began
             await trio.sleep(min(LONGEST_GATHER_S, max(GATHER_S, SHARE * took_s)))
+
+    async def _catch_up(self) -> None:
+        caught_up = self._caught_up
+        self._work.set()
+        await caught_up.wait()
 
     async def _drain(self) -> None:
         while await self._copy():

@@ -283,7 +283,7 @@ class _Parts:
             writer=self._name("coordination_writer"),
             reader=stores.coordination.inline,
             outboxes=(workflow_outbox(stores.tempolite.inline), issue_outbox(stores.beads.inline)),
-            followers=tuple(map(self._name, ("telemetry", "coordinator", "reconciler"))),
+            followers=tuple(map(self._name, ("telemetry", "intents", "coordinator", "reconciler"))),
         )
 
     def intents(self) -> Intents:
@@ -370,6 +370,7 @@ class _Parts:
             coordinator=self._name("coordinator"),
             dispatcher=self._name("dispatcher"),
             intents=self._name("intents"),
+            event_bus=self._name("event_bus"),
             clock=self._world.clock,
             chance=self._world.chance,
         )

@@ -1,20 +1,22 @@
-"""ETag and If-Match: which state of an issue a client has seen.
+"""ETag and If-Match: which state of an issue or a workflow a client has seen.
 
 An issue's tag is its `updated_at`, so labels and comments, which do not move that, do not change it
-either: who replaces fields is not held up by somebody's remark.
+either: who replaces fields is not held up by somebody's remark. A workflow's is its own
+`updated_at`, which moves with its title, priority and variables, and not with what it does.
 """
 
 from typing import Final
 
 from quart import Request
 
+from actors.coordination.messages import WorkflowRecord
 from actors.errors import ValidationError
 from actors.issues.messages import Issue
 
 TAG_LIMIT: Final = 64
 
 
-def etag(issue: Issue) -> str:
+def etag(issue: Issue | WorkflowRecord) -> str:
     return f'"{issue.updated_at}"'
 
 

@@ -80,6 +80,16 @@ class RetryRequest(Strict):
     author: str = Field(default="operator", strict=True)
 
 
+class UpdateRequest(Strict):
+    """Body of PUT /api/v1/workflows/{id}."""
+
+    title: str | None = Field(default=None, strict=True)
+    priority: int | None = Field(default=None, strict=True)
+    variables: dict[str, Any] | None = Field(default=None, strict=True)
+    status: Status | None = None
+    reason: str = Field(default="", strict=True)
+
+
 class ReasonQuery(Strict):
     """Query of DELETE /api/v1/workflows/{id}."""
 
@@ -162,6 +172,7 @@ class Workflow(BaseModel):
     completed_at: str | None
     error: WorkflowError | None
     parent_id: str | None
+    updated_at: str
 
     @classmethod
     def of(cls, record: WorkflowRecord) -> Self:
@@ -184,6 +195,7 @@ class Workflow(BaseModel):
             completed_at=record.completed_at,
             error=error,
             parent_id=record.parent_id,
+            updated_at=record.updated_at,
         )
 
 

@@ -76,13 +76,16 @@ class Client:
         *,
         params: Params | None = None,
         key: str | None = None,
+        seen: str | None = None,
     ) -> dict[str, Any]:
         """Sends a request that changes something.
 
         A `key` makes the server do it once, however often it arrives. Without one it is not sent
-        again when its connection breaks: whether it was done is then not known.
+        again when its connection breaks: whether it was done is then not known. With `seen`, an
+        `updated_at`, it is refused when that is not the present state any more.
         """
-        headers = {} if key is None else {"Idempotency-Key": key}
+        named = {"Idempotency-Key": key, "If-Match": None if seen is None else f'"{seen}"'}
+        headers = {name: value for name, value in named.items() if value is not None}
 
         def once() -> httpx2.Response:
             asked = None if params is None else dict(params)

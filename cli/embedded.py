@@ -138,6 +138,7 @@ async def _reading(where: Place) -> AsyncIterator[Any]:
                 coordinator=system.named("coordinator"),
                 dispatcher=system.named("dispatcher"),
                 intents=system.named("intents"),
+                event_bus=system.named("event_bus"),
                 clock=system_clock,
                 chance=chance,
             )

@@ -26,6 +26,7 @@ from cli import (
     problem,
     records,
     table,
+    updating,
     variables,
 )
 from cli.client import Client
@@ -89,6 +90,7 @@ app.command(
 )
 listing.register(app)
 control.register(app)
+updating.register(app)
 history.register(app)
 
 

@@ -35,6 +35,7 @@ from storage.coordination.queries import cursor as copied_to
 from storage.issues.queries import cursor as applied_to
 
 FOLLOWED: Final = (
+    "workflow_updated",
     "workflow_started",
     "workflow_stalled",
     "workflow_resumed",

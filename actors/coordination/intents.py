@@ -15,10 +15,11 @@ import trio
 
 from actors.agents.messages import GrantQueued
 from actors.clock import Clock, rfc3339
-from actors.coordination import handing
+from actors.coordination import handing, revising, updating
 from actors.coordination.messages import CloseIntent, IntentOpen, MakeIntent, StartPlan
 from actors.damage import damage_in
 from actors.errors import Conflict, DatabaseUnavailable, StorageFull
+from actors.facts import FactsLogged
 from actors.hints import hint
 from actors.issues.messages import CreateIssue
 from actors.workflows.history import Kind, NewEvent
@@ -129,6 +130,7 @@ class Intents(Actor):
         self._makers: Mapping[str, Callable[[Intent], Awaitable[None]]] = {
             "start": self._make_start,
             "handoff": self._make_handoff,
+            "update": self._make_update,
         }
         self._trying: set[str] = set()
         self._told = trio.Event()
@@ -143,6 +145,9 @@ class Intents(Actor):
         match message:
             case IntentOpen():
                 self._told.set()
+            case FactsLogged(facts=found):
+                if any(revising.is_of_an_issue(fact) for fact in found):
+                    self._told.set()
             case MakeIntent(intent_id=intent_id):
                 return self.defer(self._make(intent_id))
             case _:
@@ -228,6 +233,11 @@ class Intents(Actor):
 
     async def _make_handoff(self, intent: Intent) -> None:
         await handing.make(intent.id, intent.payload, tempolite=self._tempolite)
+
+    async def _make_update(self, intent: Intent) -> None:
+        await updating.finish(
+            intent.payload, tempolite=self._tempolite, coordination=self._coordination
+        )
 
     async def _abandon(self, plan: StartPlan, reason: str) -> None:
         """Close it by the road every end takes, so that all three databases agree on it."""

@@ -18,7 +18,8 @@ from typing import Final
 
 from actors.clock import rfc3339
 from actors.coordination.messages import ListWorkflows, WorkflowPage, WorkflowRecord
-from actors.coordination.reading import check_limit, fetch, workflow_record
+from actors.coordination.reading import check_limit, workflow_record
+from actors.coordination.rows import fetch
 from actors.errors import ValidationError
 from storage.coordination import listing
 from storage.issues import instants

@@ -32,9 +32,11 @@ from actors.coordination.messages import (
     StartPlan,
     StartWorkflow,
     TerminateWorkflow,
+    UpdateWorkflow,
     WorkflowRecord,
     WorkflowTypeRecord,
 )
+from actors.coordination.updating import Updater
 from actors.errors import Conflict, DatabaseUnavailable, Overloaded, StorageFull, StoreLost
 from actors.hints import hint
 from actors.ids import workflow_id as new_workflow_id
@@ -87,6 +89,7 @@ class WorkflowManager(Actor):
         coordinator: Named,
         dispatcher: Named,
         intents: Named,
+        event_bus: Named,
         clock: Clock,
         chance: random.Random,
     ) -> None:
@@ -104,6 +107,18 @@ class WorkflowManager(Actor):
         self._intents = intents
         self._clock = clock
         self._chance = chance
+        self._updater = Updater(
+            pool=pool,
+            histories=histories,
+            coordination=coordination,
+            tempolite=tempolite,
+            dispatcher=dispatcher,
+            intents=intents,
+            event_bus=event_bus,
+            definitions=definitions,
+            clock=clock,
+            chance=chance,
+        )
         self._controller = Controller(
             pool=pool,
             histories=histories,
@@ -141,6 +156,8 @@ class WorkflowManager(Actor):
                 return self.defer(reading.read_events(self._pool, self._histories, message))
             case ListWorkflowTypes():
                 return tuple(_type_record(found) for found in self._definitions.latest())
+            case UpdateWorkflow():
+                return self.defer(self._updater.answer(message))
             case (
                 SignalWorkflow()
                 | QueryWorkflow()
@@ -301,6 +318,7 @@ def _record(plan: StartPlan) -> WorkflowRecord:
         completed_at=None,
         error_code=None,
         error_message=None,
+        updated_at=plan.at,
     )
 
 

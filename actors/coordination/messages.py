@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from actors.errors import Conflict
 from actors.facts import Fact, LoggedFact
 from actors.workflows.lint.reader import Finding
 from actors.writer import Command
@@ -14,6 +15,8 @@ class WorkflowRecord:
     """A workflow as everybody outside sees it; times are RFC 3339, UTC.
 
     Args:
+        updated_at: when its title, priority or variables changed last; when it was made, where they
+            never did.
         beads_issue_id: its issue; a child's is that of the workflow above it.
         parent_id: whose child it is.
     """
@@ -34,6 +37,7 @@ class WorkflowRecord:
     error_code: str | None
     error_message: str | None
     parent_id: str | None = None
+    updated_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +204,41 @@ class TerminateWorkflow(Ask[WorkflowRecord]):
     reason: str = ""
 
 
+class WorkflowChanged(Conflict):
+    """The workflow is not in the state any more that the caller expects."""
+
+    code = "workflow_changed"
+    status = 412
+    hint = "read it again, and decide again"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateWorkflow(Ask[WorkflowRecord]):
+    """Change what is given of a workflow; all of it or nothing. Durable once answered.
+
+    Refused with `NotFound`, with `ValidationError` (names the field), with `WorkflowChanged`, and
+    with `Conflict`: it cannot get to that status (`status_transition`), it has begun to run
+    (`variables_fixed`), it is a child (`child_workflow`).
+
+    Args:
+        variables: all of them, in place of the former ones.
+        status: see `actors.coordination.transitions`.
+        reason: of the change of status; it becomes a comment on the issue.
+        expected: the `updated_at` that the caller has seen; None for any.
+        idempotency_key: the same key with the same request changes nothing a second time.
+    """
+
+    workflow_id: str
+    title: str | None = None
+    priority: int | None = None
+    variables: dict[str, Any] | None = None
+    status: str | None = None
+    reason: str = ""
+    author: str = "operator"
+    expected: str | None = None
+    idempotency_key: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryWorkflow(Ask[WorkflowRecord]):
     """Have a workflow go on that has failed, was set aside or is stalled.
@@ -326,6 +365,51 @@ class RecordStart(Command[str | None]):
     """
 
     plan: StartPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdatePlan:
+    """A change of a workflow, decided.
+
+    Args:
+        variables: stored JSON text.
+        verb: what the engine is to do with it (`transitions.Verb`).
+        key: (idempotency key, SHA-256 of the request).
+        at: a moment of its own, by which it is known in the mapping.
+    """
+
+    update_id: str
+    workflow_id: str
+    title: str | None = None
+    priority: int | None = None
+    variables: str | None = None
+    verb: str | None = None
+    reason: str = ""
+    author: str = ""
+    key: tuple[str, str] | None = None
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordUpdate(Command[bool]):
+    """Decide a change that the engine has to make first. Answers False where it was made before.
+
+    Refused with `NotFound`, `WorkflowChanged`, and `Overloaded` while another one is being made.
+    """
+
+    plan: UpdatePlan
+    expected: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyUpdate(Command[bool]):
+    """Make a change true here, log it, and close its intent. Answers False where it was before.
+
+    Refused with `NotFound`, and with `WorkflowChanged` where something is expected.
+    """
+
+    plan: UpdatePlan
+    expected: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

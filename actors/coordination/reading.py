@@ -1,7 +1,7 @@
 """Reading the bridge's records, from read-only connections; lists are in listing.py."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from actors.bus import NO_END, logged_fact
 from actors.coordination.messages import (
@@ -13,13 +13,12 @@ from actors.coordination.messages import (
     ResultRecord,
     WorkflowRecord,
 )
-from actors.damage import refusing_damage
-from actors.errors import NotFound, Overloaded, ValidationError
+from actors.coordination.rows import fetch
+from actors.errors import NotFound, ValidationError
 from actors.facts import LoggedFact
 from actors.workflows.history import CLOSED, Status
 from storage import payload
 from storage.coordination import queries, repeats
-from storage.errors import QueryFailed, QueryTimeout
 from storage.pool import ReadPool
 from storage.workflows import queries as workflows
 
@@ -46,6 +45,7 @@ def workflow_record(row: sqlite3.Row) -> WorkflowRecord:
         completed_at=row["completed_at"],
         error_code=row["error_code"],
         error_message=row["error_message"],
+        updated_at=row["updated_at"],
     )
 
 
@@ -81,6 +81,7 @@ async def _child(pool: ReadPool, histories: ReadPool, view: sqlite3.Row) -> Work
         error_code=code,
         error_message=message,
         parent_id=view["parent_id"],
+        updated_at=above.updated_at,
     )
 
 
@@ -190,16 +191,6 @@ def _history_record(row: sqlite3.Row) -> HistoryRecord:
         at=row["at"],
         payload=payload.decode(row["payload"]),
     )
-
-
-async def fetch(
-    pool: ReadPool, operation: str, sql: str, params: Sequence[object] | Mapping[str, object]
-) -> list[sqlite3.Row]:
-    try:
-        with refusing_damage(operation):
-            return await pool.fetch(operation, sql, params)
-    except (QueryTimeout, QueryFailed) as error:
-        raise Overloaded(f"{operation} could not be read now: {error}") from error
 
 
 def check_limit(limit: int, most: int) -> None:

@@ -14,6 +14,7 @@ import trio
 
 from actors import facts
 from actors.bus import NO_END, logged_fact
+from actors.coordination.revising import BY_THE_ISSUE
 from actors.damage import damage_in
 from actors.facts import FactsLogged, LoggedFact
 from actors.issues.messages import (
@@ -22,6 +23,7 @@ from actors.issues.messages import (
     ApplyChanges,
     Change,
     ChangeLabels,
+    Describe,
     Position,
     PublicationFailed,
     RecordNow,
@@ -67,6 +69,9 @@ def changes_for(fact: LoggedFact) -> tuple[Change, ...]:
             return (SetWork(fields={"agent_id": fact.data["agent_id"]}),)
         case facts.AGENT_HANDOFF:
             return _handed_on(fact)
+        case facts.WORKFLOW_UPDATED if fact.data["author"] != BY_THE_ISSUE:
+            changed = {k: fact.data[k] for k in ("title", "priority") if k in fact.data}
+            return (Describe(**changed),) if changed else ()
         case facts.WORKFLOW_RESUMED:
             waits = fact.data.get("queued", False)
             return (SetStatus(status="open" if waits else "in_progress"), _NOT_PAUSED)

@@ -24,16 +24,11 @@ def check(request: StartWorkflow, definitions: Definitions) -> WorkflowDefinitio
         ValidationError: with the field that is wrong.
         NotFound: there is no such workflow.
     """
-    _check_title(request.title)
-    if request.priority not in PRIORITIES:
-        raise ValidationError(
-            f"priority is 0 (critical) to 4 (some day), not {request.priority}",
-            field="priority",
-            value=request.priority,
-        )
+    check_title(request.title, "issue_title")
+    check_priority(request.priority)
     _check_id(request.workflow_id)
     definition = definitions.get(request.workflow_type)
-    _check_variables(request.variables)
+    check_variables(request.variables)
     definition.parse(request.variables)
     return definition
 
@@ -49,7 +44,7 @@ def _check_id(workflow_id: str | None) -> None:
         )
 
 
-def _check_variables(variables: dict[str, Any]) -> None:
+def check_variables(variables: dict[str, Any]) -> None:
     try:
         size = len(payload.encode(variables).encode())
     except PayloadError as error:
@@ -61,21 +56,28 @@ def _check_variables(variables: dict[str, Any]) -> None:
         )
 
 
-def _check_title(title: str) -> None:
+def check_priority(priority: int) -> None:
+    if priority not in PRIORITIES:
+        raise ValidationError(
+            f"priority is 0 (critical) to 4 (some day), not {priority}",
+            field="priority",
+            value=priority,
+        )
+
+
+def check_title(title: str, field: str) -> None:
     try:
         size = len(title.encode())
     except UnicodeEncodeError as error:
-        raise ValidationError("the title is no Unicode text", field="issue_title") from error
+        raise ValidationError("the title is no Unicode text", field=field) from error
     if not title.strip() or size > TITLE_LIMIT_BYTES:
         raise ValidationError(
             f"the title is 1 to {TITLE_LIMIT_BYTES} bytes of text, not {size}",
-            field="issue_title",
+            field=field,
             value=title,
         )
     if any(unicodedata.category(char) == "Cc" for char in title):
-        raise ValidationError(
-            "the title is one line: it holds a control character", field="issue_title"
-        )
+        raise ValidationError("the title is one line: it holds a control character", field=field)
 
 
 def fingerprint(request: StartWorkflow) -> str:

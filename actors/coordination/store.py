@@ -8,8 +8,16 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from actors import facts
+from actors.coordination import revising
 from actors.coordination.intents import plan_to_text
-from actors.coordination.messages import CloseIntent, Identity, LogFacts, RecordStart
+from actors.coordination.messages import (
+    ApplyUpdate,
+    CloseIntent,
+    Identity,
+    LogFacts,
+    RecordStart,
+    RecordUpdate,
+)
 from actors.errors import Conflict
 from actors.facts import Fact, LoggedFact
 from actors.writer import Handler
@@ -103,6 +111,7 @@ def log_own(connection: sqlite3.Connection, found: Sequence[Fact]) -> tuple[Logg
     A command that makes something true in this database logs it in its own transaction; whoever
     asked for it rings the bus, which publishes what it finds logged.
     """
+    found = (*found, *revising.follow_issues(connection, found))
     names = _names_of(connection, found)
     first = queries.last_event(connection) + 1
     logged = tuple(
@@ -122,6 +131,13 @@ def log_own(connection: sqlite3.Connection, found: Sequence[Fact]) -> tuple[Logg
     queries.insert_results(connection, results)
     _follow(connection, found)
     return logged
+
+
+def apply_update(connection: sqlite3.Connection, command: ApplyUpdate) -> bool:
+    found, is_new = revising.apply_update(connection, command)
+    if found:
+        log_own(connection, found)
+    return is_new
 
 
 def _names_of(
@@ -210,4 +226,6 @@ HANDLERS: Mapping[type, Handler] = {
     RecordStart: record_start,
     CloseIntent: close_intent,
     LogFacts: log_facts,
+    RecordUpdate: revising.record_update,
+    ApplyUpdate: apply_update,
 }

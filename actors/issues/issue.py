@@ -20,6 +20,7 @@ from actors.issues.messages import (
     Assign,
     Change,
     ChangeLabels,
+    Describe,
     Issue,
     IssueId,
     SetStatus,
@@ -129,6 +130,8 @@ def apply(row: Row, change: Change, at: str) -> Row:
             return set_work(row, change.fields, at)
         case Assign():
             return assign(row, change.assignee, at)
+        case Describe():
+            return describe(row, change.title, change.priority, at)
         case ChangeLabels():
             kept = set(row.get("labels") or ()) - set(change.remove)
             return set_labels(row, kept | set(change.add))
@@ -163,6 +166,12 @@ def assign(row: Row, assignee: str, at: str) -> Row:
     if (row.get("assignee") or "") == assignee:
         return row
     return touched(without(row, "assignee") | ({"assignee": assignee} if assignee else {}), at)
+
+
+def describe(row: Row, title: str | None, priority: int | None, at: str) -> Row:
+    given = {"title": title, "priority": priority}
+    changed = {name: value for name, value in given.items() if value not in (None, row.get(name))}
+    return touched(row | changed, at) if changed else row
 
 
 def set_work(row: Row, fields: Mapping[str, str | None], at: str) -> Row:

@@ -73,7 +73,15 @@ class ChangeLabels:
     remove: tuple[str, ...] = ()
 
 
-Change = SetStatus | AddComment | SetWork | Assign | ChangeLabels
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Describe:
+    """Set title and priority; None leaves one as it is."""
+
+    title: str | None = None
+    priority: int | None = None
+
+
+Change = Describe | SetStatus | AddComment | SetWork | Assign | ChangeLabels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,21 @@ class SetPriority(Command[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetVariables(Command[None]):
+    """Give a workflow that has not begun to run other variables. The same twice is once.
+
+    Refused with `NotFound`, and with `Conflict` (`variables_fixed`) once it has its agent.
+
+    Args:
+        variables: stored JSON text.
+    """
+
+    workflow_id: str
+    variables: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActivateInstance(Command[bool]):
     """A queued instance has got its agent. Answers whether it was queued."""
 

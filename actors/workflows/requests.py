@@ -24,6 +24,7 @@ from actors.workflows.messages import (
     RequestCancel,
     ResumeInstance,
     SetPriority,
+    SetVariables,
     TerminateInstance,
 )
 from actors.writer import Handler
@@ -193,6 +194,19 @@ def complete(connection: sqlite3.Connection, command: CompleteInstance) -> tuple
     return (row.workflow_id, *add_event(connection, row.workflow_id, event))
 
 
+def set_variables(connection: sqlite3.Connection, command: SetVariables) -> None:
+    row = existing(connection, command.workflow_id)
+    if row.input == command.variables:
+        return
+    if row.status in CLOSED or not is_queued(connection, row):
+        raise Conflict(
+            f"workflow {row.workflow_id} is {row.status} and has its variables",
+            code="variables_fixed",
+            hint="variables can be changed while a workflow waits for its agent; start a new one",
+        )
+    queries.set_input(connection, command.workflow_id, command.variables, command.at)
+
+
 def set_priority(connection: sqlite3.Connection, command: SetPriority) -> None:
     existing(connection, command.workflow_id)
     _set_priority(connection, command.workflow_id, command.priority)
@@ -213,4 +227,5 @@ HANDLERS: Mapping[type, Handler] = {
     TerminateInstance: terminate_instance,
     CompleteInstance: complete,
     SetPriority: set_priority,
+    SetVariables: set_variables,
 }

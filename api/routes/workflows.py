@@ -12,15 +12,19 @@ from actors.coordination.messages import (
     ListWorkflowTypes,
     ReadEvents,
     StartWorkflow,
+    UpdateWorkflow,
+    WorkflowRecord,
 )
 from api.body import read_model, read_query
 from api.doors import Doors
+from api.etags import etag, expected
 from api.keys import idempotency_key
 from api.logs import line_of
-from api.models import ListQuery, LogsQuery, NoQuery, StartRequest, Workflow
+from api.models import ListQuery, LogsQuery, NoQuery, StartRequest, UpdateRequest, Workflow
 from supervision import ask
 
 START_DEADLINE_S = 30.0
+WRITE_DEADLINE_S = 35.0
 READ_DEADLINE_S = 10.0
 
 
@@ -75,11 +79,26 @@ def routes(doors: Doors) -> Blueprint:
         return {"data": [asdict(record) for record in found]}
 
     @blueprint.get("/<workflow_id>")
-    async def get(workflow_id: str) -> dict[str, Any]:
+    async def get(workflow_id: str) -> Response:
         read_query(request, NoQuery)
         message = GetWorkflow(workflow_id=workflow_id)
-        record = await ask(doors.manager, message, deadline_s=READ_DEADLINE_S)
-        return Workflow.of(record).model_dump()
+        return one(await ask(doors.manager, message, deadline_s=READ_DEADLINE_S))
+
+    @blueprint.put("/<workflow_id>")
+    async def update(workflow_id: str) -> Response:
+        read_query(request, NoQuery)
+        body = await read_model(request, UpdateRequest)
+        message = UpdateWorkflow(
+            workflow_id=workflow_id,
+            title=body.title,
+            priority=body.priority,
+            variables=body.variables,
+            status=body.status,
+            reason=body.reason,
+            expected=expected(request),
+            idempotency_key=idempotency_key(request),
+        )
+        return one(await ask(doors.manager, message, deadline_s=WRITE_DEADLINE_S))
 
     @blueprint.get("/<workflow_id>/results")
     async def results(workflow_id: str) -> dict[str, Any]:
@@ -97,3 +116,10 @@ def routes(doors: Doors) -> Blueprint:
         return {"data": [line_of(fact) for fact in found], "next_after": last}
 
     return blueprint
+
+
+def one(record: WorkflowRecord) -> Response:
+    """One workflow, with the tag of its state."""
+    response = jsonify(Workflow.of(record).model_dump())
+    response.headers["ETag"] = etag(record)
+    return response

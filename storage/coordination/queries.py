@@ -12,6 +12,7 @@ MAPPING_COLUMNS = """
     m.beads_issue_id, m.tempolite_workflow_id, m.workflow_type, m.workflow_version, m.title,
     m.status, m.priority, m.agent_type, m.metadata, m.error_code, m.error_message, m.created_at,
     m.started_at, m.completed_at, m.request_sha256,
+    coalesce(m.updated_at, m.created_at) AS updated_at,
     (SELECT a.agent_id FROM agent_assignments a WHERE a.workflow_id = m.tempolite_workflow_id
      ORDER BY a.id DESC LIMIT 1) AS agent_id"""
 

@@ -239,6 +239,13 @@ def insert_child(
     return cursor.rowcount == 1
 
 
+def set_input(connection: sqlite3.Connection, workflow_id: str, text: str, at: str) -> None:
+    connection.execute(
+        "UPDATE instances SET input = ?, updated_at = ? WHERE workflow_id = ?",
+        (text, at, workflow_id),
+    )
+
+
 def set_priority(connection: sqlite3.Connection, workflow_id: str, priority: int) -> None:
     """Change the priority of an instance, and of those of its tasks that are not over."""
     connection.execute(

@@ -27,7 +27,13 @@ from actors.agents.registration_messages import (
 )
 from actors.coordination import assigning
 from actors.coordination import store as coordination_store
-from actors.coordination.messages import LogFacts, RecordStart
+from actors.coordination.messages import (
+    ApplyUpdate,
+    LogFacts,
+    RecordStart,
+    RecordUpdate,
+    UpdateWorkflow,
+)
 from actors.coordination.results.messages import (
     RecordArtifact,
     RecordResult,
@@ -79,6 +85,7 @@ from actors.workflows.messages import (
     RunTransaction,
     SetAside,
     SetPriority,
+    SetVariables,
     StartTask,
     TerminateInstance,
     Unpark,
@@ -144,6 +151,12 @@ async def flow(ctx: Context) -> dict[str, Any]:
     mine = await ctx.activity(own)
     helped = await ctx.activity(Helper.help)
     return {"mine": mine, "helped": helped, "summary": "done"}
+
+
+@workflow(agent_type="helper")
+async def asked_for(ctx: Context, variables: dict[str, Any]) -> dict[str, Any]:
+    await ctx.signal("go")
+    return variables
 
 
 class Door(Actor):
@@ -252,6 +265,29 @@ async def test_an_answer_that_is_lost_after_its_commit_changes_nothing(
     async with running_system(repo, workflows=[flow], agents=[Helper]) as running:
         await run_through(running)
         await losses.check(running)
+
+
+# --- the same for changes of a workflow
+
+
+@pytest.mark.parametrize(
+    "lost", [RecordUpdate, SetVariables, SetPriority, ApplyUpdate], ids=lambda kind: kind.__name__
+)
+async def test_an_answer_that_is_lost_changes_nothing_of_an_update(
+    repo: Path, monkeypatch: pytest.MonkeyPatch, lost: type
+) -> None:
+    losses = Losses(monkeypatch, lambda command: type(command) is lost)
+    async with running_system(repo, workflows=[asked_for], agents=[Helper]) as running:
+        await running.start("asked_for", variables={})
+        queued = await running.start("asked_for", variables={})
+        message = UpdateWorkflow(
+            workflow_id=queued.id, title="T", priority=0, variables={"n": 1}, idempotency_key="k"
+        )
+        changed = await running.ask("manager", message)
+        assert (changed.title, changed.priority, changed.variables) == ("T", 0, {"n": 1})
+        await losses.check(running)
+        assert [f.data["title"] for f in running.log() if f.type == "workflow_updated"] == ["T"]
+        assert await running.ask("manager", message) == changed
 
 
 # --- the same for a merge with another clone

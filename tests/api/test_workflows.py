@@ -1,8 +1,12 @@
 """The routes under /api/v1/workflows, on a whole running system."""
 
+import json
+from typing import Any
+
 import pytest
 
 from actors.facts import LOG
+from tests.api.asgi import Answer
 from tests.api.problems import refused
 from tests.api.site import WORKFLOWS, SharedSite
 
@@ -19,7 +23,7 @@ def test_a_start_is_answered_with_the_workflow_and_where_it_is(shared: SharedSit
     assert body["beads_issue_id"]
     assert body["created_at"].endswith("Z")
     assert body["status"] in {"queued", "active"}
-    known = {"id", "beads_issue_id", "created_at", "started_at", "status"}
+    known = {"id", "beads_issue_id", "created_at", "started_at", "status", "updated_at"}
     assert {name: body[name] for name in body if name not in known} == {
         "type": "arithmetic",
         "version": 1,
@@ -233,3 +237,55 @@ def test_the_types_are_listed_with_a_schema_of_their_variables(shared: SharedSit
         "warnings",
     }
     assert data["greeting"]["warnings"] == []
+
+
+# --- PUT
+
+
+def put(shared: SharedSite, workflow_id: str, body: Any, *headers: tuple[str, str]) -> Answer:
+    typed = [("Content-Type", "application/json"), *headers]
+    target = f"{WORKFLOWS}/{workflow_id}"
+    return shared.call("PUT", target, headers=typed, body=[json.dumps(body).encode()])
+
+
+def test_what_was_put_is_answered_and_read_back_with_its_tag(shared: SharedSite) -> None:
+    one = shared.start("arithmetic", **GIVEN).json()
+    before = shared.call("GET", f"{WORKFLOWS}/{one['id']}")
+    seen = ("If-Match", before.headers["etag"])
+    done = put(shared, one["id"], {"title": "T", "priority": 4}, seen)
+    body = done.json()
+    assert (done.status, body["title"], body["priority"]) == (200, "T", 4)
+    after = shared.call("GET", f"{WORKFLOWS}/{one['id']}")
+    assert after.headers["etag"] == done.headers["etag"] != before.headers["etag"]
+    assert after.json()["title"] == "T"
+    late = put(shared, one["id"], {"title": "U"}, seen)
+    refused(late, 412, "workflow_changed")
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, "/body"),
+        ({"title": 1}, "/title"),
+        ({"title": ""}, "/title"),
+        ({"priority": "0"}, "/priority"),
+        ({"priority": 9}, "/priority"),
+        ({"variables": []}, "/variables"),
+        ({"status": "done"}, "/status"),
+        ({"title": "T", "reason": "r"}, "/reason"),
+        ({"colour": "red"}, "/colour"),
+    ],
+)
+def test_a_change_that_cannot_be_is_refused(
+    shared: SharedSite, body: dict[str, Any], pointer: str
+) -> None:
+    one = shared.start("counting").json()
+    answer = put(shared, one["id"], body)
+    assert refused(answer, 422, "validation_error")["errors"][0]["pointer"] == pointer
+
+
+def test_a_change_of_what_is_over_says_what_may_be_asked_for(shared: SharedSite) -> None:
+    workflow_id = shared.done("arithmetic", **GIVEN)
+    answer = put(shared, workflow_id, {"status": "active"})
+    assert "nothing else" in refused(answer, 409, "status_transition")["detail"]
+    refused(put(shared, "x", {"title": "T"}), 404, "not_found")

@@ -210,3 +210,30 @@ def test_an_unreadable_history_is_told(beadflow: Run, at: FakeServer) -> None:
 def test_a_line_without_a_time_that_can_be_read_is_shown() -> None:
     raw = event(1, "workflow_started") | {"at": "once"}
     assert "workflow_started" in history.line(history_event(raw), None)
+
+
+def test_an_update_sends_what_was_asked_for(beadflow: Run, at: FakeServer) -> None:
+    at.answers[f"PUT {ONE}"] = Answer(workflow("paused"))
+    ran = beadflow(
+        *("workflow", "update", "wf-1", "--title", "T", "-p", "P0"),
+        *("--status", "paused", "--reason", "r"),
+    )
+    assert (ran.code, ran.err) == (0, "")
+    (seen,) = at.seen
+    assert seen.body == {"title": "T", "priority": 0, "status": "paused", "reason": "r"}
+    assert "idempotency-key" in seen.headers
+    assert "if-match" not in seen.headers
+
+
+def test_an_update_of_one_variable_keeps_the_others(beadflow: Run, at: FakeServer) -> None:
+    before = workflow("queued", variables={"a": 1, "b": 2}, updated_at="2026-01-01T00:00:00Z")
+    at.answers[f"GET {ONE}"] = Answer(before)
+    at.answers[f"PUT {ONE}"] = Answer(before)
+    assert beadflow("workflow", "update", "wf-1", "--var", "b:=3", "--var", "c=x").code == 0
+    assert at.seen[1].body == {"variables": {"a": 1, "b": 3, "c": "x"}}
+    assert at.seen[1].headers["if-match"] == '"2026-01-01T00:00:00Z"'
+
+
+def test_an_update_of_nothing_is_a_wrong_use(beadflow: Run, at: FakeServer) -> None:
+    assert beadflow("workflow", "update", "wf-1").code == 2
+    assert at.seen == []

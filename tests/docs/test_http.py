@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from actors.coordination import fields
 from actors.coordination.messages import HistoryRecord, ResultRecord, WorkflowTypeRecord
+from actors.coordination.transitions import TABLE
 from actors.facts import LOG, LoggedFact
 from actors.issues.publishing.sync_messages import IssueVersion, Synced
 from actors.workflows.lint.reader import Finding
@@ -43,6 +44,10 @@ DECLARING += [
     for name in ("verbs.py", "messages.py", "publishing/sync_messages.py")
 ]
 DECLARING += [
+    ROOT / "actors" / "coordination" / name
+    for name in ("messages.py", "transitions.py", "updating.py")
+]
+DECLARING += [
     ROOT / "actors" / "workflows" / name
     for name in ("requests.py", "dispatcher.py", "outcome.py", "context.py")
 ]
@@ -53,6 +58,7 @@ ONE = f"{ISSUES}/{{id}}"
 FIELDS: list[tuple[str, Any]] = [
     ("`POST /api/v1/workflows`", models.StartRequest),
     ("`GET /api/v1/workflows`", models.ListQuery),
+    ("`PUT /api/v1/workflows/{id}`", models.UpdateRequest),
     ("`POST /api/v1/workflows/{id}/signal`", models.SignalRequest),
     ("`POST /api/v1/workflows/{id}/query`", models.QueryRequest),
     ("`POST /api/v1/workflows/{id}/pause`", models.ReasonRequest),
@@ -167,6 +173,13 @@ def test_the_query_kinds_and_states_of_actors_are_documented() -> None:
 def test_the_states_are_those_of_the_code() -> None:
     table = section(PAGE, "States").partition("The code of a failure")[0]
     assert sorted(first_names(table)) == sorted(typing.get_args(models.Status))
+
+
+def test_the_states_that_may_be_asked_for_are_those_of_the_code() -> None:
+    lines = section(PAGE, "`PUT /api/v1/workflows/{id}`").splitlines()
+    found = [names(line) for line in lines if line.startswith("- `")]
+    table = {present: tuple(asked) for present, asked in TABLE.items() if asked}
+    assert {present: tuple(asked) for present, *asked in found} == table
 
 
 def test_the_codes_of_failures_are_in_the_code() -> None:

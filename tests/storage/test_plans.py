@@ -34,6 +34,7 @@ MODULES = (
     "reading",
     "repeats",
     "results",
+    "updates",
 )
 """Where a room keeps its statements."""
 MAPPING = {
@@ -152,6 +153,12 @@ CALLS: dict[str, Arguments] = {
     "coordination.results.total_size": (("w",), {}),
     "coordination.results.insert_artifact": ((ARTIFACT,), {}),
     "coordination.results.is_content": (("s",), {}),
+    "coordination.updates.open_update": (("w",), {}),
+    "coordination.updates.update": (
+        ("w",),
+        {"title": "T", "priority": 1, "variables": "{}", "at": "t"},
+    ),
+    "coordination.updates.of_issues": ((["x-1"],), {}),
     "workflows.instance": (("w",), {}),
     "workflows.workflow_ids": ((), {}),
     "workflows.status": (("w",), {}),
@@ -222,6 +229,7 @@ CALLS: dict[str, Arguments] = {
     "workflows.set_meta": (("epoch", "1"), {}),
     "workflows.count_recovery": (("t",), {}),
     "workflows.poisoned": ((5,), {}),
+    "workflows.set_input": (("w", "{}", "t"), {}),
     "workflows.bulk.present": ((["w"],), {}),
     "workflows.bulk.elsewhere": (([("w", 1)],), {}),
     "workflows.bulk.tied": ((["w"],), {}),

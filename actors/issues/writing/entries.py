@@ -88,11 +88,16 @@ def put_changed(
 def detail(before: Row, after: Row) -> dict[str, object]:
     return {
         "fields": sorted(_differing(before, after)),
+        **({"priority": after["priority"]} if _has_new(before, after, "priority") else {}),
         "status": after.get("status"),
         "status_before": before.get("status"),
         "title": after.get("title") or before.get("title"),
         "workflow_id": (issue.work_of(after) or issue.work_of(before)).get("workflow_id"),
     }
+
+
+def _has_new(before: Row, after: Row, name: str) -> bool:
+    return name in after and before.get(name) != after[name]
 
 
 def _differing(before: Row, after: Row) -> Iterable[str]:

@@ -49,6 +49,7 @@ def test_retention_waits_for_the_events_that_an_issue_follows_and_for_no_other(k
     data = {"code": "x", "message": "x", "agent_id": "a-1", "reason": "x", "resumes": True}
     data |= {"from_agent": "a-1", "to_agent": "a-2", "to_type": "a"}
     data |= {"author": "x", "queued": False}
+    data |= {"author": "me", "title": "T"}
     assert bool(changes_for(logged(kind, **data))) is (kind in FOLLOWED)
 
 
