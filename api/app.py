@@ -30,6 +30,7 @@ from api.routes import (
     control,
     events,
     export,
+    handoff,
     health,
     issues,
     metrics,
@@ -102,6 +103,7 @@ def create_app(doors: Doors, closing: trio.Event | None = None) -> App:
     for blueprint in (
         workflows.routes(doors),
         control.routes(doors),
+        handoff.routes(doors),
         readiness.routes(doors),
         issues.routes(doors),
         sync.routes(doors),

@@ -68,6 +68,18 @@ class QueryRequest(Strict):
     argument: Any = None
 
 
+class HandoffRequest(Strict):
+    """Body of POST /api/v1/workflows/{id}/handoff."""
+
+    from_agent: str = Field(strict=True)
+    to_agent: str | None = Field(default=None, strict=True)
+    to_type: str | None = Field(default=None, strict=True)
+    reason: str = Field(default="", strict=True)
+    payload: Any = None
+    assignment_id: int | None = Field(default=None, strict=True, ge=1, le=2**62)
+    author: str = Field(default="operator", strict=True)
+
+
 class ReasonRequest(Strict):
     """Body of POST /api/v1/workflows/{id}/pause, cancel and terminate."""
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from cli import discovery, one, problem, records
+from cli import discovery, one, records, structured
 from cli.author import ANYBODY, By
 from cli.discovery import ANYWHERE, Where
 from cli.exits import ExitCode
@@ -56,7 +56,7 @@ def signal(
     out: Given,
 ) -> int:
     """Hand a workflow a signal, whether it waits for it already or not."""
-    body: dict[str, Any] = {"name": name, "value": _json("--value", value)}
+    body: dict[str, Any] = {"name": name, "value": structured.read("--value", value)}
     if message_id is not None:
         body["message_id"] = message_id
     return _tell(workflow_id, "signal", body, where, out)
@@ -73,7 +73,7 @@ def query(
 ) -> int:
     """Ask a running workflow one of its queries, and print the answer."""
     path = f"{one.path(workflow_id)}/query"
-    body = {"name": name, "argument": _json("--argument", argument)}
+    body = {"name": name, "argument": structured.read("--argument", argument)}
     with discovery.required(where, "answer") as client:
         result = client.post(path, body, key=str(uuid.uuid4())).get("result")
     if out.json:
@@ -130,19 +130,3 @@ def _tell(workflow_id: str, verb: str, body: dict[str, Any], where: Where, out: 
 
 def _reason(reason: str | None) -> dict[str, Any]:
     return {} if reason is None else {"reason": reason}
-
-
-def _json(option: str, text: str | None) -> Any:
-    if text is None:
-        return None
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as err:
-        raise problem.usage(
-            f"What {option} gives is not JSON", str(err), hint=f"a text is {option} '\"text\"'"
-        ) from err
-
-
-def _refuse_constant(constant: str) -> None:
-    # Python reads NaN and Infinity, but no JSON can carry them to the server.
-    raise ValueError(constant)

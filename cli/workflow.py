@@ -17,6 +17,7 @@ from cyclopts import App, Parameter
 from cli import (
     control,
     discovery,
+    handoff,
     history,
     listing,
     live,
@@ -91,6 +92,7 @@ app.command(
 listing.register(app)
 control.register(app)
 updating.register(app)
+handoff.register(app)
 history.register(app)
 
 

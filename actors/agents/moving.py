@@ -128,10 +128,9 @@ class Moving:
                 code="already_the_holder",
             )
         if member.standing in _TAKES_NOTHING:
+            code, hint = _TAKES_NOTHING[member.standing]
             raise Conflict(
-                f"agent {agent_id} takes no work: it is {member.standing}",
-                code=_TAKES_NOTHING[member.standing],
-                hint="name another agent, or activate this one",
+                f"agent {agent_id} takes no work: it is {member.standing}", code=code, hint=hint
             )
         if not member.has_room:
             raise Conflict(
@@ -180,7 +179,10 @@ class _Taker:
     member: Member | None
 
 
-_TAKES_NOTHING = {"draining": "agent_draining", "lost": "agent_lost"}
+_TAKES_NOTHING = {
+    "draining": ("agent_draining", "name another agent, or activate this one"),
+    "lost": ("agent_lost", "name another agent, or wait until this one is back"),
+}
 
 
 def _check_type(request: MoveWorkflow, agent_type: str) -> None:

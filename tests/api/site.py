@@ -109,6 +109,22 @@ async def greeting(ctx: Context, variables: dict[str, Any]) -> str:
     return await ctx.activity(Greeter.greet, variables["name"])
 
 
+class Runner(Agent):
+    """There are two of them."""
+
+    agent_type = "runner"
+    max_workload = 50
+
+    @activity
+    async def run(self, task: Task) -> None: ...
+
+
+@workflow(agent_type="runner")
+async def relay(ctx: Context) -> Any:
+    """Is with an agent, and gives it nothing to do."""
+    return await ctx.signal("go")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """A system that runs, and its app."""
@@ -150,8 +166,8 @@ async def site(
 
     async with running_system(
         repo,
-        workflows=[arithmetic, counting, failing, greeting, listed, waiting],
-        agents=[Greeter],
+        workflows=[arithmetic, counting, failing, greeting, listed, relay, waiting],
+        agents=[Greeter, Runner, Runner],
         doors=doors,
     ) as running:
         entrance = behind(running.system, running.world)

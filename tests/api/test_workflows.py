@@ -224,7 +224,15 @@ def test_the_log_refuses_limits_that_are_none(shared: SharedSite, query: str) ->
 
 def test_the_types_are_listed_with_a_schema_of_their_variables(shared: SharedSite) -> None:
     data = {kind["name"]: kind for kind in shared.get(f"{WORKFLOWS}/types")["data"]}
-    assert list(data) == ["arithmetic", "counting", "failing", "greeting", "listed", "waiting"]
+    assert list(data) == [
+        "arithmetic",
+        "counting",
+        "failing",
+        "greeting",
+        "listed",
+        "relay",
+        "waiting",
+    ]
     assert data["arithmetic"]["description"] == "Add two numbers."
     assert data["arithmetic"]["variables"]["required"] == ["first"]
     assert data["greeting"]["agent_type"] == "greeter"

@@ -78,7 +78,10 @@ def test_the_version_is_told_in_one_line(beadflow: Run, flag: str) -> None:
     [
         (["worklow"], "Did you mean workflow?"),
         (["workflow", "strt"], "Did you mean start?"),
-        (["workflow", "zzz"], "There are: cancel, export, history, list, logs, pause, query"),
+        (
+            ["workflow", "zzz"],
+            "There are: cancel, export, handoff, history, list, logs, pause, query",
+        ),
         (["help", "workflow", "lst"], "Did you mean list?"),
         (["workflow", "start", "a", "b", "--wach"], "Did you mean --watch?"),
         (["workflow", "list", "--status", "running"], "active"),

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
 from actors.coordination import fields
+from actors.coordination.assignment_messages import AssignmentRecord
 from actors.coordination.messages import HistoryRecord, ResultRecord, WorkflowTypeRecord
 from actors.coordination.transitions import TABLE
 from actors.facts import LOG, LoggedFact
@@ -51,6 +52,7 @@ DECLARING += [
     ROOT / "actors" / "workflows" / name
     for name in ("requests.py", "dispatcher.py", "outcome.py", "context.py")
 ]
+DECLARING += [ROOT / "actors" / "coordination" / "handoff.py", ROOT / "actors/agents/moving.py"]
 
 ISSUES = "/api/v1/issues"
 ONE = f"{ISSUES}/{{id}}"
@@ -61,6 +63,8 @@ FIELDS: list[tuple[str, Any]] = [
     ("`PUT /api/v1/workflows/{id}`", models.UpdateRequest),
     ("`POST /api/v1/workflows/{id}/signal`", models.SignalRequest),
     ("`POST /api/v1/workflows/{id}/query`", models.QueryRequest),
+    ("`POST /api/v1/workflows/{id}/handoff`", models.HandoffRequest),
+    ("An assignment", AssignmentRecord),
     ("`POST /api/v1/workflows/{id}/pause`", models.ReasonRequest),
     ("`POST /api/v1/workflows/{id}/resume`", models.NoBody),
     ("`POST /api/v1/workflows/{id}/cancel`", models.ReasonRequest),
@@ -214,7 +218,7 @@ def test_the_page_states_the_limits_of_the_code() -> None:
     assert f"1 to {KEY_LIMIT} printable characters" in text
     assert f"1 to {fields.NAME_CHARACTERS} characters" in text
     assert f"1 to {fields.MESSAGE_ID_CHARACTERS} printable characters" in text
-    assert text.count(f"up to {fields.REASON_CHARACTERS} characters") == 3
+    assert text.count(f"up to {fields.REASON_CHARACTERS} characters") == 4
     assert f"any JSON, up to {fields.VALUE_LIMIT_BYTES // 1024} KiB" in text
     assert text.count(f"{WAITING_LIMIT:,}") == 2
     assert text.count(f"1 to {issue_models.TTL_LIMIT_S:,.0f}") == 2
