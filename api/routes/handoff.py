@@ -27,6 +27,7 @@ def routes(doors: Doors) -> Blueprint:
             idempotency_key=idempotency_key(request),
             **body.model_dump(),
         )
-        return asdict(await ask(doors.manager, message, deadline_s=WRITE_DEADLINE_S))
+        record = await ask(doors.manager, message, deadline_s=WRITE_DEADLINE_S)
+        return asdict(record)
 
     return blueprint
