@@ -408,6 +408,7 @@ class _Parts:
                 coordination_reader=stores.coordination.inline,
                 tempolite_reader=stores.tempolite.inline,
                 repo=self._world.repo,
+                definitions=self._world.definitions,
                 clock=self._world.clock,
                 on_workload=self._world.meters.observe_workload,
                 drives_all=self._world.drives_all,

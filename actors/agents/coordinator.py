@@ -39,6 +39,7 @@ from actors.agents.messages import (
 )
 from actors.agents.moving import Moving
 from actors.agents.notes import Notes
+from actors.agents.passing import Passing
 from actors.agents.protocol import Agent
 from actors.agents.registration import Registration
 from actors.agents.registration_messages import UNREGISTERED, AboutAgents
@@ -53,6 +54,7 @@ from actors.coordination.assignment_messages import (
 from actors.errors import Conflict, NotFound
 from actors.facts import FactsLogged
 from actors.hints import hint
+from actors.workflows.definition import Definitions
 from actors.workflows.messages import ActivateInstance, Launch
 from actors.workflows.requests import is_queued
 from actors.writer import Settle, persist
@@ -106,6 +108,7 @@ class CoordinatorParts:
     coordination_reader: sqlite3.Connection
     tempolite_reader: sqlite3.Connection
     repo: Path
+    definitions: Definitions
     clock: Clock
     on_workload: Callable[[str, str, int | None], None]
     drives_all: bool = True
@@ -203,6 +206,16 @@ class AgentCoordinator(Actor):
             spawn=self.spawn,
             start=self._start_agent,
             gave_up=self._look_at_assignments,
+        )
+        self._handout.passing = Passing(
+            roster=self._state.roster,
+            moving=self._moving,
+            definitions=parts.definitions,
+            reader=parts.coordination_reader,
+            engine=parts.tempolite_reader,
+            named=self._named,
+            spawn=self.spawn,
+            look_again=self._look_again,
         )
         self._work = trio.Event()
         self._doubts = trio.Event()

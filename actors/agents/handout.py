@@ -19,6 +19,7 @@ import trio
 from actors import facts
 from actors.agents.messages import AgentUp, CancelTask, TaskBeat, TaskDone, TaskFailed, TaskOrder
 from actors.agents.notes import Notes
+from actors.agents.passing import Passing
 from actors.agents.roster import Roster, TaskKey
 from actors.clock import Clock, rfc3339
 from actors.hints import hint
@@ -72,6 +73,7 @@ class Handout:
         busy: tasks whose hand-out, or whose end without an agent, is on its way to the database.
         orphans: tasks that were handed out and that nobody does now.
         crashes: agents that died with a task.
+        passing: hands a workflow on before a step of another type of agent.
         withdrawn: tasks that were said to be unwanted while they were being handed out.
         recalled: tasks that were taken from their agents while they were being handed out.
     """
@@ -93,6 +95,7 @@ class Handout:
     crashes: Counter[TaskKey] = field(default_factory=Counter)
     withdrawn: set[TaskKey] = field(default_factory=set)
     recalled: set[TaskKey] = field(default_factory=set)
+    passing: Passing | None = None
     _swept_at: float = -math.inf
 
     def load(self) -> None:
@@ -251,7 +254,7 @@ class Handout:
 
     def _offer(self, row: TaskRow) -> None:
         key = (row.workflow_id, row.op)
-        if key in self.busy:
+        if key in self.busy or (self.passing is not None and self.passing.goes_first(row)):
             return
         member = self.roster.choose(row.workflow_id, row.agent_type, row.activity)
         if member is None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from quart import Blueprint, request
 
-from actors.coordination.assignment_messages import HandOff
+from actors.coordination.assignment_messages import AssignmentRecord, HandOff
 from api.body import read_model, read_query
 from api.doors import Doors
 from api.keys import idempotency_key
@@ -27,7 +27,7 @@ def routes(doors: Doors) -> Blueprint:
             idempotency_key=idempotency_key(request),
             **body.model_dump(),
         )
-        record = await ask(doors.manager, message, deadline_s=WRITE_DEADLINE_S)
+        record: AssignmentRecord = await ask(doors.manager, message, deadline_s=WRITE_DEADLINE_S)
         return asdict(record)
 
     return blueprint

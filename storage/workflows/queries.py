@@ -159,6 +159,11 @@ def open_tasks(connection: sqlite3.Connection) -> list[TaskRow]:
     return [TaskRow(**dict(row)) for row in connection.execute(OPEN_TASKS)]
 
 
+def open_types(connection: sqlite3.Connection, workflow_id: str) -> set[str]:
+    """The types of agents that it waits for now."""
+    return {row["agent_type"] for row in connection.execute(OPEN_TYPES, (workflow_id,))}
+
+
 def ready_tasks(
     connection: sqlite3.Connection, agent_type: str, at: str, limit: int
 ) -> list[TaskRow]:

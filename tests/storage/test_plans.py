@@ -165,6 +165,7 @@ CALLS: dict[str, Arguments] = {
     "workflows.live_instances": ((), {}),
     "workflows.task": (("w", "1"), {}),
     "workflows.open_tasks": ((), {}),
+    "workflows.open_types": (("w",), {}),
     "workflows.ready_tasks": (("a", "t", 10), {}),
     "workflows.late_tasks": (("t",), {}),
     "workflows.next_task_at": (("t",), {}),
