@@ -41,6 +41,9 @@ class Rule:
 ENGINE: Final = 2
 """The schema of tempolite.db from which on there are children, signals and waits as rows."""
 
+BRIDGE: Final = 3
+"""The schema of coordination.db from which on assignments follow one another."""
+
 CLAIMS: Final = 2
 """The schema of beads.db from which on there are leases and wisps."""
 
@@ -166,6 +169,47 @@ _BREAKS: Final = (
         what="the assignment belongs to no workflow",
         find="""SELECT DISTINCT workflow_id FROM agent_assignments WHERE workflow_id NOT IN
             (SELECT tempolite_workflow_id FROM workflow_mappings)""",
+    ),
+    Rule(
+        database="coordination",
+        table="agent_assignments",
+        what="the workflow has several assignments in force",
+        find="""SELECT workflow_id FROM agent_assignments WHERE status IN ('queued', 'assigned')
+            GROUP BY workflow_id HAVING count(*) > 1""",
+    ),
+    Rule(
+        database="coordination",
+        table="agent_assignments",
+        what="the assignment is in force, and the workflow has ended",
+        find="""SELECT a.workflow_id FROM agent_assignments a
+            JOIN workflow_mappings m ON m.tempolite_workflow_id = a.workflow_id
+            WHERE a.status IN ('queued', 'assigned') AND m.status IN
+                ('completed', 'failed', 'cancelled', 'terminated', 'dead_letter')""",
+    ),
+    Rule(
+        database="coordination",
+        table="workflow_mappings",
+        what="the workflow goes on with agents, and has no assignment in force",
+        find="""SELECT tempolite_workflow_id FROM workflow_mappings
+            WHERE agent_type IS NOT NULL AND status NOT IN
+                ('completed', 'failed', 'cancelled', 'terminated', 'dead_letter')
+            AND tempolite_workflow_id NOT IN (SELECT workflow_id FROM agent_assignments
+                WHERE status IN ('queued', 'assigned'))""",
+    ),
+    Rule(
+        database="coordination",
+        table="agent_assignments",
+        what="the assignment does not follow the one before",
+        since=BRIDGE,
+        find="""SELECT workflow_id FROM (SELECT workflow_id, step_number, handoff_from,
+                lag(step_number) OVER before AS last_step, lag(status) OVER before AS ended,
+                lag(agent_id) OVER before AS giver
+                FROM agent_assignments WINDOW before AS (PARTITION BY workflow_id ORDER BY id))
+            WHERE CASE WHEN last_step IS NULL THEN step_number <> 1 OR handoff_from IS NOT NULL
+                WHEN step_number = last_step THEN ended NOT IN ('reassigned', 'completed')
+                WHEN step_number = last_step + 1 THEN ended <> 'completed'
+                    OR handoff_from IS NOT giver
+                ELSE true END""",
     ),
     Rule(
         database="coordination",

@@ -67,6 +67,30 @@ def test_nothing_is_wrong_with_a_whole_set(home: Path) -> None:
 @pytest.mark.parametrize(
     ("database", "sql", "where", "what"),
     [
+        (
+            "coordination",
+            "UPDATE agent_assignments SET status = 'assigned' WHERE status = 'completed'",
+            "coordination.agent_assignments",
+            "the workflow has ended",
+        ),
+        (
+            "coordination",
+            "DELETE FROM agent_assignments WHERE status IN ('queued', 'assigned')",
+            "coordination.workflow_mappings",
+            "no assignment in force",
+        ),
+        (
+            "coordination",
+            "UPDATE agent_assignments SET step_number = 2",
+            "coordination.agent_assignments",
+            "does not follow",
+        ),
+        (
+            "coordination",
+            "UPDATE agent_assignments SET handoff_from = 'a-1'",
+            "coordination.agent_assignments",
+            "does not follow",
+        ),
         ("tempolite", "DELETE FROM history WHERE seq = 2", "tempolite.history", "gap"),
         (
             "tempolite",
@@ -339,3 +363,44 @@ def test_an_issue_in_progress_for_a_workflow_that_was_lost_is_told_and_breaks_no
     assert waiting(owner) == []  # claimed by hand: no workflow is to close it
     (told,) = waiting(owner, workflow_id="later-1")
     assert told.startswith("x-later is in_progress for later-1, a workflow that is not in")
+
+
+NEXT = (
+    "INSERT INTO agent_assignments (workflow_id, agent_type, agent_id, step_number, status,"
+    " handoff_from, created_at) SELECT workflow_id, agent_type, 'next', {step}, 'assigned',"
+    " {giver}, created_at FROM agent_assignments WHERE status = '{ended}'"
+)
+
+
+@pytest.mark.parametrize(
+    ("ended", "step", "giver", "follows"),
+    [
+        ("completed", "step_number + 1", "agent_id", True),
+        ("reassigned", "step_number", "NULL", True),
+        ("reassigned", "step_number + 1", "agent_id", False),
+        ("completed", "step_number + 2", "agent_id", False),
+        ("completed", "step_number + 1", "'another'", False),
+        ("completed", "step_number - 1", "agent_id", False),
+    ],
+)
+def test_an_assignment_follows_the_one_before(
+    home: Path, ended: str, step: str, giver: str, follows: bool
+) -> None:
+    of_live = f"UPDATE agent_assignments SET status = '{ended}' WHERE workflow_id IN {LIVE}"  # noqa: S608 - constants
+    keep = f"DELETE FROM agent_assignments WHERE workflow_id NOT IN {LIVE}"  # noqa: S608 - constants
+    change(home, "coordination", keep)
+    change(home, "coordination", of_live)
+    change(home, "coordination", NEXT.format(ended=ended, step=step, giver=giver))
+    wrong = {what for _, _, what in found(home) if "follow" in what}
+    assert bool(wrong) is not follows
+
+
+def test_two_assignments_of_one_workflow_are_not_in_force_together(home: Path) -> None:
+    with closing(open_writer(home / "coordination.db")) as connection:
+        connection.execute("DROP INDEX agent_assignments_open")
+    change(home, "coordination", NEXT.format(ended="assigned", step="step_number", giver="NULL"))
+    assert (
+        "coordination",
+        "agent_assignments",
+        "the workflow has several assignments in force",
+    ) in found(home)
