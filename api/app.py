@@ -26,6 +26,7 @@ from api.doors import Doors
 from api.routes import (
     actors,
     agents,
+    artifacts,
     claims,
     control,
     events,
@@ -35,11 +36,13 @@ from api.routes import (
     issues,
     metrics,
     readiness,
+    results,
     sync,
     system,
     verbs,
     workflows,
 )
+from api.uploads import UploadBody, is_upload
 from supervision import ActorDeadError, ActorRestarting, AskTimeout, Refused
 
 BODY_TIMEOUT_S = 30
@@ -73,7 +76,15 @@ class Connection(TrioASGIHTTPConnection):
     the task that reads, which would cancel the one that is still sending.
     """
 
+    def _create_request_from_scope(self, send: Any) -> Any:
+        request = super()._create_request_from_scope(send)
+        if is_upload(self.scope):
+            request.body = UploadBody()
+        return request
+
     async def handle_messages(self, nursery: trio.Nursery, request: Any, receive: Any) -> None:  # type: ignore[override]
+        if isinstance(request.body, UploadBody):
+            receive = request.body.paced(receive)
         with contextlib.suppress(_BODY_CLOSED):
             await super().handle_messages(nursery, request, receive)
 
@@ -102,6 +113,8 @@ def create_app(doors: Doors, closing: trio.Event | None = None) -> App:
     app = _app()
     for blueprint in (
         workflows.routes(doors),
+        results.routes(doors),
+        artifacts.routes(doors),
         control.routes(doors),
         handoff.routes(doors),
         readiness.routes(doors),

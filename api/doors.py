@@ -30,6 +30,7 @@ class Doors:
     clock: Clock
     manager: Named
     coordinator: Named
+    results: Named
     bus: Named
     tracker: Named
     files: Named

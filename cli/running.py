@@ -250,6 +250,7 @@ def doors_of(system: System, where: Place, presence: Presence) -> Doors:
         clock=system_clock,
         manager=system.named("manager"),
         coordinator=system.named("coordinator"),
+        results=system.named("results"),
         bus=system.named("event_bus"),
         tracker=system.named("tracker"),
         files=system.named("git_worker"),

@@ -18,7 +18,6 @@ from actors.coordination.messages import (
     CloseIntent,
     CompleteWorkflow,
     GetHistory,
-    GetResults,
     GetWorkflow,
     IntentOpen,
     ListWorkflows,
@@ -150,8 +149,6 @@ class WorkflowManager(Actor):
                 return self.defer(reading.get_workflow(self._pool, self._histories, asked))
             case ListWorkflows():
                 return self.defer(listing.list_workflows(self._pool, message))
-            case GetResults():
-                return self.defer(reading.get_results(self._pool, self._histories, message))
             case ReadEvents():
                 return self.defer(reading.read_events(self._pool, self._histories, message))
             case ListWorkflowTypes():

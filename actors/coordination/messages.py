@@ -105,28 +105,6 @@ class ListWorkflows(Ask[WorkflowPage]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResultRecord:
-    """One stored result. `step` is the operation's id, "output" for the workflow's own."""
-
-    id: int
-    workflow_id: str
-    step: str
-    result_type: str
-    agent_type: str | None
-    agent_id: str | None
-    result_data: Any
-    confidence_score: float | None
-    created_at: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GetResults(Ask[tuple[ResultRecord, ...]]):
-    """In the order in which they were stored. Refused with `NotFound`."""
-
-    workflow_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadEvents(Ask[tuple[LoggedFact, ...]]):
     """Events with `after < seq <= until`, in order. Refused with `NotFound` (the workflow).
 

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from actors.bus import NO_END, logged_fact
 from actors.coordination.messages import (
     GetHistory,
-    GetResults,
     HistoryPage,
     HistoryRecord,
     ReadEvents,
-    ResultRecord,
     WorkflowRecord,
 )
 from actors.coordination.rows import fetch
@@ -96,18 +94,6 @@ async def _failure(histories: ReadPool, view: sqlite3.Row) -> tuple[str | None, 
 def shown_status(status: str) -> str:
     """The engine's word for it in the words of everybody else."""
     return "active" if status == Status.RUNNING else status
-
-
-async def get_results(
-    pool: ReadPool, histories: ReadPool, request: GetResults
-) -> tuple[ResultRecord, ...]:
-    """Raises `NotFound`."""
-    await get_workflow(pool, histories, request.workflow_id)
-    rows = await fetch(pool, "get_results", queries.RESULTS, (request.workflow_id,))
-    return tuple(
-        ResultRecord(**{**dict(row), "result_data": payload.decode(row["result_data"])})
-        for row in rows
-    )
 
 
 async def read_events(

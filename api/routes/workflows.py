@@ -6,7 +6,6 @@ from typing import Any
 from quart import Blueprint, Response, jsonify, request
 
 from actors.coordination.messages import (
-    GetResults,
     GetWorkflow,
     ListWorkflows,
     ListWorkflowTypes,
@@ -99,13 +98,6 @@ def routes(doors: Doors) -> Blueprint:
             idempotency_key=idempotency_key(request),
         )
         return one(await ask(doors.manager, message, deadline_s=WRITE_DEADLINE_S))
-
-    @blueprint.get("/<workflow_id>/results")
-    async def results(workflow_id: str) -> dict[str, Any]:
-        read_query(request, NoQuery)
-        message = GetResults(workflow_id=workflow_id)
-        found = await ask(doors.manager, message, deadline_s=READ_DEADLINE_S)
-        return {"data": [asdict(record) for record in found]}
 
     @blueprint.get("/<workflow_id>/logs")
     async def logs(workflow_id: str) -> dict[str, Any]:

@@ -18,10 +18,6 @@ MAPPING_COLUMNS = """
 
 MAPPING = f"SELECT {MAPPING_COLUMNS} FROM workflow_mappings m WHERE m.tempolite_workflow_id = ?"  # noqa: S608 - constants
 MAPPING_OF_KEY = f"SELECT {MAPPING_COLUMNS} FROM workflow_mappings m WHERE m.idempotency_key = ?"  # noqa: S608 - constants
-RESULTS = """
-    SELECT id, workflow_id, step, result_type, agent_type, agent_id, result_data,
-           confidence_score, created_at
-    FROM workflow_results WHERE workflow_id = ? ORDER BY id"""
 EVENTS_OF_WORKFLOW = """
     SELECT seq, type, workflow_id, issue_id, at, data FROM events
     WHERE workflow_id = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"""

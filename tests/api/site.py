@@ -183,6 +183,7 @@ def nowhere(system: System) -> Doors:
         clock=system_clock,
         manager=nobody,
         coordinator=nobody,
+        results=nobody,
         bus=nobody,
         tracker=nobody,
         files=nobody,

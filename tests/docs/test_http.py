@@ -13,13 +13,14 @@ from pydantic import BaseModel
 
 from actors.coordination import fields
 from actors.coordination.assignment_messages import AssignmentRecord
-from actors.coordination.messages import HistoryRecord, ResultRecord, WorkflowTypeRecord
+from actors.coordination.messages import HistoryRecord, WorkflowTypeRecord
+from actors.coordination.results.messages import ArtifactRecord, ArtifactReference, ResultRecord
 from actors.coordination.transitions import TABLE
 from actors.facts import LOG, LoggedFact
 from actors.issues.publishing.sync_messages import IssueVersion, Synced
 from actors.workflows.lint.reader import Finding
 from actors.workflows.requests import WAITING_LIMIT
-from api import agent_models, issue_models, models
+from api import agent_models, issue_models, models, result_models
 from api.app import create_app, create_metrics_app
 from api.body import BODY_LIMIT_BYTES, DEPTH_LIMIT
 from api.doors import Where
@@ -36,6 +37,7 @@ PAGE = "docs/http.md"
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "WS")
 DECLARING = [*(ROOT / "api").rglob("*.py")]
 DECLARING += [ROOT / "actors" / "errors.py", ROOT / "supervision" / "errors.py"]
+DECLARING += [*(ROOT / "actors" / "coordination" / "results").glob("*.py")]
 DECLARING += [
     ROOT / "actors" / "agents" / "registration.py",
     ROOT / "actors" / "coordination" / "registering.py",
@@ -72,7 +74,13 @@ FIELDS: list[tuple[str, Any]] = [
     ("`POST /api/v1/workflows/{id}/terminate`", models.ReasonRequest),
     ("`GET /api/v1/workflows/types`", WorkflowTypeRecord),
     ("A warning", Finding),
-    ("`GET /api/v1/workflows/{id}/results`", ResultRecord),
+    ("`GET /api/v1/workflows/{id}/results`", result_models.ResultsQuery),
+    ("`POST /api/v1/workflows/{id}/results`", result_models.ResultRequest),
+    ("`GET /api/v1/workflows/{id}/artifacts`", result_models.ArtifactsQuery),
+    ("`GET /api/v1/workflows/{id}/artifacts/{name}`", result_models.ArtifactQuery),
+    ("A result", ResultRecord),
+    ("An artifact", ArtifactRecord),
+    ("A reference", ArtifactReference),
     ("The workflow", models.Workflow),
     ("`POST /api/v1/agents`", agent_models.RegisterRequest),
     ("`GET /api/v1/agents`", agent_models.AgentsQuery),
@@ -238,6 +246,7 @@ def _routes(app: Any) -> Iterator[str]:
     for rule in app.url_map.iter_rules():
         path = rule.rule.replace("<workflow_id>", "{id}").replace("<issue_id>", "{id}")
         path = path.replace("<other>", "{other}").replace("<agent_id>", "{id}")
+        path = path.replace("<path:name>", "{name}")
         if rule.websocket:
             yield f"WS {path}"
         else:

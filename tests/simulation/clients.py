@@ -12,12 +12,12 @@ import trio
 
 from actors.bus import Subscribe, Subscription
 from actors.coordination.messages import (
-    GetResults,
     GetWorkflow,
     ListWorkflows,
     StartWorkflow,
     WorkflowRecord,
 )
+from actors.coordination.results.messages import ListResults
 from actors.facts import LoggedFact
 from supervision import ActorDeadError, ActorRestarting, AskTimeout, Refused
 from tests.simulation.flows import WORKFLOWS, Walk
@@ -95,13 +95,13 @@ class Clients:
             if not known:
                 continue
             workflow_id = _id(self.chance.choice(known))
-            questions: list[Any] = [
-                GetWorkflow(workflow_id=workflow_id),
-                GetResults(workflow_id=workflow_id),
-                ListWorkflows(limit=5),
+            questions: list[tuple[str, Any]] = [
+                ("manager", GetWorkflow(workflow_id=workflow_id)),
+                ("results", ListResults(workflow_id=workflow_id)),
+                ("manager", ListWorkflows(limit=5)),
             ]
             try:
-                await running.ask("manager", self.chance.choice(questions), deadline_s=2.0)
+                await running.ask(*self.chance.choice(questions), deadline_s=2.0)
             except UNANSWERED:
                 continue
 

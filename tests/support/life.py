@@ -18,7 +18,8 @@ from typing import Any
 
 import trio
 
-from actors.coordination.messages import GetResults, ListWorkflows, ReadEvents
+from actors.coordination.messages import ListWorkflows, ReadEvents
+from actors.coordination.results.messages import ListResults
 from actors.issues.messages import Flush, GetIssue
 from actors.workflows.definition import activity_of
 from storage import database
@@ -132,12 +133,12 @@ async def _look(running: Running) -> None:
     for record in page.records:
         try:
             issue = await running.ask("tracker", GetIssue(issue_id=record.beads_issue_id))
-            results = await running.ask("manager", GetResults(workflow_id=record.id))
+            found = await running.ask("results", ListResults(workflow_id=record.id))
             await running.ask("manager", ReadEvents(workflow_id=record.id))
         except UNREAD as error:
             say(unread=record.id, why=str(error))
             continue
-        output = next((r.result_data for r in results if r.step == "output"), None)
+        output = next((r.result_data for r in found.records if r.step == "output"), None)
         say(looked=record.id, issue=issue.id, title=issue.title, output=output)
 
 

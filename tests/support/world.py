@@ -18,7 +18,8 @@ from actors.agents.catalogue import AgentSpec
 from actors.agents.protocol import Agent
 from actors.bus import NO_END, Subscribe, logged_fact
 from actors.clock import Clock, system_clock
-from actors.coordination.messages import GetResults, GetWorkflow, StartWorkflow, WorkflowRecord
+from actors.coordination.messages import GetWorkflow, StartWorkflow, WorkflowRecord
+from actors.coordination.results.messages import ListResults
 from actors.facts import ENDS, LoggedFact
 from actors.stores import Stores, open_stores
 from actors.telemetry import Meters
@@ -57,8 +58,8 @@ class Running:
         return record
 
     async def output(self, workflow_id: str) -> Any:
-        found = await self.ask("manager", GetResults(workflow_id=workflow_id))
-        return next(r.result_data for r in found if r.step == "output")
+        found = await self.ask("results", ListResults(workflow_id=workflow_id))
+        return next(r.result_data for r in found.records if r.step == "output")
 
     async def ended(self, *workflow_ids: str) -> list[WorkflowRecord]:
         """Wait until these workflows have ended; answers what became of them, in order."""

@@ -21,7 +21,7 @@ OUTPUT: Final = "output"
 
 UNKNOWN_MEDIA_TYPE: Final = "application/octet-stream"
 
-_FORBIDDEN: Final = frozenset('\\:*?"<>|')
+_FORBIDDEN: Final = frozenset('\\:*?"<>|\ufffd')
 _DEVICES: Final = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
 _TYPE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]*")
 _MEDIA_TYPE: Final = re.compile(

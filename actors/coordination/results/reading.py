@@ -4,14 +4,14 @@ import json
 import math
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from actors.clock import rfc3339
 from actors.coordination.messages import WorkflowRecord
-from actors.coordination.reading import get_workflow
+from actors.coordination.reading import fetch, get_workflow
 from actors.coordination.results.messages import (
     ArtifactPage,
     ArtifactRecord,
@@ -26,10 +26,8 @@ from actors.coordination.results.messages import (
 from actors.coordination.results.names import parse_name
 from actors.coordination.results.pages import check_limit, cursor, cut, parse_cursor
 from actors.coordination.results.store import artifact_record, result_record
-from actors.damage import refusing_damage
-from actors.errors import NotFound, Overloaded, ValidationError
+from actors.errors import NotFound, ValidationError
 from storage.coordination import results as queries
-from storage.errors import QueryFailed, QueryTimeout
 from storage.pool import ReadPool
 
 _ROWS = range(1, 2**63)
@@ -59,9 +57,9 @@ class Reading:
         sql, params = _question(request)
         if request.workflow_id is not None:
             await get_workflow(self._pool, self._histories, request.workflow_id)
-        sizes = await self._fetch("result_sizes", sql, params)
+        sizes = await fetch(self._pool, "result_sizes", sql, params)
         page = cut(sizes, request.limit)
-        rows = await self._fetch("results", queries.BY_IDS, {"ids": queries.ids(page)})
+        rows = await fetch(self._pool, "results", queries.BY_IDS, {"ids": queries.ids(page)})
         last = page[-1] if len(page) < len(sizes) else None
         return ResultPage(
             records=await self._with_artifacts([result_record(row) for row in rows]),
@@ -71,8 +69,8 @@ class Reading:
     async def _with_artifacts(self, found: list[ResultRecord]) -> tuple[ResultRecord, ...]:
         ids = json.dumps(sorted({record.workflow_id for record in found}))
         stored: defaultdict[tuple[str, str | None], list[ArtifactReference]] = defaultdict(list)
-        rows = await self._fetch(
-            "result_artifacts", queries.ARTIFACTS_OF_STEPS, {"workflow_ids": ids}
+        rows = await fetch(
+            self._pool, "result_artifacts", queries.ARTIFACTS_OF_STEPS, {"workflow_ids": ids}
         )
         for record in map(artifact_record, rows):
             stored[record.workflow_id, record.step].append(record.reference)
@@ -95,7 +93,7 @@ class Reading:
             "after_version": after[1],
             "limit": request.limit + 1,
         }
-        rows = await self._fetch("artifacts", queries.ARTIFACTS, params)
+        rows = await fetch(self._pool, "artifacts", queries.ARTIFACTS, params)
         records = tuple(map(artifact_record, rows[: request.limit]))
         more = len(rows) > request.limit
         return ArtifactPage(
@@ -112,24 +110,15 @@ class Reading:
             "name": name,
             "version": request.version,
         }
-        rows = await self._fetch("artifact", queries.ARTIFACT, params)
+        rows = await fetch(self._pool, "artifact", queries.ARTIFACT, params)
         if not rows:
             which = "" if request.version is None else f" version {request.version} of"
             raise NotFound(f"workflow {request.workflow_id} has no{which} artifact {name!r}")
         return artifact_record(rows[0])
 
     async def total_size(self, workflow_id: str) -> int:
-        rows = await self._fetch("artifacts_size", queries.TOTAL, (workflow_id,))
+        rows = await fetch(self._pool, "artifacts_size", queries.TOTAL, (workflow_id,))
         return int(rows[0]["total"])
-
-    async def _fetch(
-        self, operation: str, sql: str, params: Mapping[str, Any] | tuple[Any, ...]
-    ) -> list[sqlite3.Row]:
-        try:
-            with refusing_damage(operation):
-                return await self._pool.fetch(operation, sql, params)
-        except (QueryTimeout, QueryFailed) as error:
-            raise Overloaded(f"{operation} could not be read now: {error}") from error
 
 
 def _question(request: ListResults) -> tuple[str, dict[str, Any]]:

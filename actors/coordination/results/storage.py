@@ -233,12 +233,12 @@ def _stored(data: Any) -> str:
     try:
         text = payload.encode(data)
     except PayloadError as error:
-        raise ValidationError(f"data: {error}", field="data") from error
+        raise ValidationError(f"result_data: {error}", field="result_data") from error
     size = len(text.encode())
     if size > RESULT_LIMIT_BYTES:
         raise ValidationError(
             f"the data are {size} bytes, the limit is {RESULT_LIMIT_BYTES}",
-            field="data",
+            field="result_data",
             code="result_too_large",
             hint="store it as an artifact, and name that in the result",
         )

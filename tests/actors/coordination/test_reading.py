@@ -8,12 +8,12 @@ import pytest
 import trio
 
 from actors.coordination.messages import (
-    GetResults,
     GetWorkflow,
     ListWorkflows,
     ListWorkflowTypes,
     ReadEvents,
 )
+from actors.coordination.results.messages import ListResults
 from actors.errors import NotFound, Overloaded, StoreDamaged, ValidationError
 from actors.facts import WORKFLOW_COMPLETED, WORKFLOW_STARTED
 from beadflow import Context, activity, workflow
@@ -73,8 +73,8 @@ async def test_what_is_stored_is_read_back(repo: Path) -> None:
         assert seen == ids[::-1]
 
         # results in their order
-        results = await running.ask("manager", GetResults(workflow_id=ids[0]))
-        assert [(r.step, r.result_type, r.confidence_score) for r in results] == [
+        results = await running.ask("results", ListResults(workflow_id=ids[0]))
+        assert [(r.step, r.result_type, r.confidence_score) for r in results.records] == [
             ("1", "answer", 0.75),
             ("output", "output", 0.75),
         ]
@@ -114,7 +114,6 @@ async def test_a_type_is_listed_with_what_its_code_must_not_do(repo: Path) -> No
     "message",
     [
         GetWorkflow(workflow_id="w-9"),
-        GetResults(workflow_id="w-9"),
         ReadEvents(workflow_id="w-9"),
     ],
 )

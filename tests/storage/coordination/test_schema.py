@@ -55,7 +55,6 @@ def test_the_schema_goes_up_and_down_and_up_again(conn: sqlite3.Connection) -> N
         (queries.QUEUED, ("a", 10), "agent_assignments_queued"),
         (queries.EVENTS, (0, 10, 10), "INTEGER PRIMARY KEY"),
         (queries.EVENTS_OF_WORKFLOW, ("w", 0, 10, 10), "events_of_workflow"),
-        (queries.RESULTS, ("w",), "workflow_id=?"),
     ],
 )
 def test_what_is_asked_often_never_reads_what_is_over(

@@ -130,6 +130,7 @@ HOSTILE = [
     " ",
     "\u200e",
     "a\u061cb",
+    "a\ufffdb",
 ]
 
 

@@ -169,9 +169,9 @@ async def test_the_same_key_stores_once_and_only_the_same(repo: Path) -> None:
         ({"step": "output"}, "step"),
         ({"step": "\n"}, "step"),
         ({"agent_id": ""}, "agent_id"),
-        ({"data": "x" * RESULT_LIMIT_BYTES}, "data"),
-        ({"data": "\ud800"}, "data"),
-        ({"data": math.inf}, "data"),
+        ({"data": "x" * RESULT_LIMIT_BYTES}, "result_data"),
+        ({"data": "\ud800"}, "result_data"),
+        ({"data": math.inf}, "result_data"),
     ],
 )
 async def test_what_is_no_result_is_refused(repo: Path, given: dict[str, Any], field: str) -> None:

@@ -1,0 +1,93 @@
+"""/api/v1/results and /api/v1/workflows/{id}/results: find results, and store one.
+
+Who accepts `application/x-ndjson` gets all of them, a line each, one page in memory at a time.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict, replace
+from typing import Any
+
+from quart import Blueprint, Response, request
+
+from actors.coordination.results.messages import ListResults, ResultPage, StoreResult
+from api.body import read_model, read_query
+from api.doors import Doors
+from api.keys import idempotency_key
+from api.models import NoQuery
+from api.result_models import ResultRequest, ResultsQuery
+from supervision import ask
+
+READ_DEADLINE_S = 10.0
+WRITE_DEADLINE_S = 35.0
+LINES = "application/x-ndjson"
+LINES_PAGE = 200
+
+
+def routes(doors: Doors) -> Blueprint:
+    blueprint = Blueprint("results", __name__, url_prefix="/api/v1")
+
+    @blueprint.get("/results")
+    async def everywhere() -> Any:
+        return await _found(doors, None)
+
+    @blueprint.get("/workflows/<workflow_id>/results")
+    async def of_workflow(workflow_id: str) -> Any:
+        return await _found(doors, workflow_id)
+
+    @blueprint.post("/workflows/<workflow_id>/results")
+    async def store(workflow_id: str) -> tuple[dict[str, Any], int]:
+        read_query(request, NoQuery)
+        body = await read_model(request, ResultRequest)
+        message = StoreResult(
+            workflow_id=workflow_id,
+            result_type=body.result_type,
+            data=body.result_data,
+            step=body.step,
+            agent_type=body.agent_type,
+            agent_id=body.agent_id,
+            confidence_score=body.confidence_score,
+            idempotency_key=idempotency_key(request),
+        )
+        record = await ask(doors.results, message, deadline_s=WRITE_DEADLINE_S)
+        return asdict(record), 201
+
+    return blueprint
+
+
+async def _found(doors: Doors, workflow_id: str | None) -> Any:
+    query = read_query(request, ResultsQuery)
+    message = ListResults(
+        workflow_id=workflow_id,
+        result_type=query.type,
+        step=query.step,
+        agent_id=query.agent_id,
+        agent_type=query.agent_type,
+        since=query.since,
+        until=query.until,
+        min_confidence=query.min_confidence,
+        version=query.version,
+        latest=query.latest,
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    in_lines = LINES in request.accept_mimetypes.values()
+    if in_lines:
+        message = replace(message, limit=min(message.limit, LINES_PAGE))
+    page = await ask(doors.results, message, deadline_s=READ_DEADLINE_S)
+    if in_lines:
+        response = Response(_lines(doors, message, page), content_type=LINES)
+        response.timeout = None  # as long as it takes; each piece of it has its deadline
+        return response
+    return {"data": [asdict(record) for record in page.records], "next_cursor": page.next_cursor}
+
+
+async def _lines(doors: Doors, message: ListResults, page: ResultPage) -> AsyncIterator[bytes]:
+    """All results from this page on. What fails on the way breaks the answer off."""
+    while True:
+        for record in page.records:
+            yield json.dumps(asdict(record), ensure_ascii=False).encode() + b"\n"
+        if page.next_cursor is None:
+            return
+        message = replace(message, cursor=page.next_cursor)
+        page = await ask(doors.results, message, deadline_s=READ_DEADLINE_S)

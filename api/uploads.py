@@ -1,0 +1,55 @@
+"""Bodies that are files: they come in pieces, as fast as they are taken, and of any size.
+
+All other bodies are one JSON object (`api.body`), and Quart keeps those whole in memory. What may
+be too large here is said by whoever stores it.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import trio
+from quart_trio.wrappers.request import TrioBody
+
+HELD_BYTES: Final = 1 << 20
+"""What has come and was not taken yet; beyond it the client is left waiting."""
+
+REST_S: Final = 5.0
+"""How long the rest of a body is taken in that was refused: a client that still sends may not hear
+why it was."""
+
+_FILES: Final = re.compile(r"/api/v1/workflows/[^/]+/artifacts/.+")
+
+
+def is_upload(scope: Any) -> bool:
+    """Whether a request's body is a file."""
+    return scope["method"] == "PUT" and _FILES.fullmatch(scope["path"]) is not None
+
+
+class UploadBody(TrioBody):
+    """A body to be iterated over."""
+
+    def __init__(self) -> None:
+        super().__init__(None, None)
+        self._taken = trio.Event()
+
+    async def __anext__(self) -> bytes:
+        data = await super().__anext__()
+        self._taken.set()
+        return data
+
+    def paced(self, receive: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+        """Receive only while there is room."""
+
+        async def receive_when_taken() -> Any:
+            while len(self._data) > HELD_BYTES:
+                self._taken = trio.Event()
+                await self._taken.wait()
+            return await receive()
+
+        return receive_when_taken
+
+    async def drop_rest(self) -> None:
+        with trio.move_on_after(REST_S):
+            async for _ in self:
+                pass
