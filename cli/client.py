@@ -6,9 +6,12 @@ connection that broke under a request is tried once more, because then nobody kn
 server saw it. That is safe: reads change nothing, and a POST carries an idempotency key.
 """
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import httpx2
 
@@ -18,6 +21,7 @@ from cli.problem import Problem
 
 Params = Mapping[str, str | int]
 
+_PIECE_BYTES = 1 << 18
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -68,6 +72,31 @@ class Client:
         """What is there, as it is."""
         return self._whole(lambda: self.http.get(path)).content
 
+    def download(self, path: str, params: Params, take: Callable[[bytes], object]) -> str:
+        """Hands over what is there, piece by piece; answers its tag. It is not tried again."""
+        reading = self.http.stream("GET", path, params=dict(params))
+        with _in_words(self.base_url, self._timeout_s), reading as response:
+            if not response.is_success:
+                response.read()
+                _accepted(response)
+            for piece in response.iter_bytes(_PIECE_BYTES):
+                take(piece)
+            return str(response.headers.get("ETag", ""))
+
+    def upload(self, path: str, file: BinaryIO, media_type: str | None) -> dict[str, Any]:
+        """Sends a file. The same file twice is stored once, so it is tried again as a read is."""
+        size = os.fstat(file.fileno()).st_size
+        headers = {"Content-Length": str(size)}
+        if media_type is not None:
+            headers["Content-Type"] = media_type
+
+        def once() -> httpx2.Response:
+            file.seek(0)
+            pieces = iter(partial(file.read, _PIECE_BYTES), b"")
+            return self.http.put(path, content=pieces, headers=headers)
+
+        return self._answer(once)
+
     def send(
         self,
         method: str,
@@ -103,14 +132,20 @@ class Client:
         return _parse(self._whole(send, again=again))
 
     def _whole(self, send: Callable[[], httpx2.Response], *, again: bool = True) -> httpx2.Response:
-        try:
+        with _in_words(self.base_url, self._timeout_s):
             return _accepted(_sent_again_if_broken(send) if again else _sent_once(send))
-        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as err:
-            raise unreachable(self.base_url, str(err)) from err
-        except httpx2.TimeoutException as err:
-            raise _late(self.base_url, self._timeout_s) from err
-        except httpx2.HTTPError as err:
-            raise unreachable(self.base_url, f"the connection broke ({err})") from err
+
+
+@contextmanager
+def _in_words(base_url: str, timeout_s: float) -> Iterator[None]:
+    try:
+        yield
+    except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as err:
+        raise unreachable(base_url, str(err)) from err
+    except httpx2.TimeoutException as err:
+        raise _late(base_url, timeout_s) from err
+    except httpx2.HTTPError as err:
+        raise unreachable(base_url, f"the connection broke ({err})") from err
 
 
 def unreachable(base_url: str, reason: str) -> Problem:

@@ -13,6 +13,7 @@ import trio
 
 from actors.clock import system_clock
 from actors.coordination.manager import WorkflowManager
+from actors.coordination.results.storage import ResultsStorage
 from actors.stores import open_stores
 from api.app import create_app
 from cli import problem
@@ -30,8 +31,9 @@ from cli.running import (
 )
 from cli.settings import Settings
 from storage.agreement import is_new, refuse_incomplete
+from storage.artifacts import Artifacts
 from storage.exchange import refuse_unfinished
-from supervision import ChildSpec, System
+from supervision import ChildSpec, System, supervisor
 
 LOG_LEVEL = "error"
 BASE = "http://localhost"
@@ -119,7 +121,7 @@ async def _read(where: Place, path: str, params: dict[str, Any]) -> tuple[int, A
 
 @asynccontextmanager
 async def _reading(where: Place) -> AsyncIterator[Any]:
-    """The API's app over a system of one actor: the manager, which only has to read."""
+    """The API's app over a system of two actors, the manager and the results, that only read."""
     chance = random.SystemRandom()
     found = load_plugins(())
     stores_open = open_stores(where.data, chance=chance, observe=_unobserved, prepare=False)
@@ -143,7 +145,23 @@ async def _reading(where: Place) -> AsyncIterator[Any]:
                 chance=chance,
             )
 
-        await system.start(ChildSpec(id="manager", name="manager", build=manager))
+        def results() -> ResultsStorage:
+            return ResultsStorage(
+                directory=where.data.path,
+                artifacts=Artifacts(where.data.artifacts),
+                pool=stores.coordination.pool,
+                histories=stores.tempolite.pool,
+                coordination=system.named("coordination_writer"),
+                event_bus=system.named("event_bus"),
+                clock=system_clock,
+                sweeps=False,
+            )
+
+        actors = [
+            ChildSpec(id="manager", name="manager", build=manager),
+            ChildSpec(id="results", name="results", build=results),
+        ]
+        await system.start(supervisor("root", "one_for_one", actors))
         yield create_app(doors_of(system, where, stores.presence))
 
 

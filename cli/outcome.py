@@ -51,7 +51,7 @@ def report(out: Output, results: Sequence[Result]) -> None:
     if outputs:
         _value(out, outputs[-1].value)
     else:
-        out.table(_RESULT_COLUMNS, [_row(result) for result in results])
+        out.table(_RESULT_COLUMNS, [row(result) for result in results])
 
 
 def took(workflow: Workflow) -> str:
@@ -75,7 +75,8 @@ def _value(out: Output, value: Any) -> None:
             out.text(json.dumps(value, indent=2))
 
 
-def _row(result: Result) -> tuple[str, ...]:
+def row(result: Result) -> tuple[str, str, str, str, str]:
+    """One result in a table: step, type, agent, confidence, when."""
     confidence = "" if result.confidence is None else f"{result.confidence:.2f}"
     created = when.moment(result.created_at)
     return (result.step, result.result_type, result.agent, confidence, created)

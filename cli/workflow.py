@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from cli import (
+    artifacts,
     control,
     discovery,
     handoff,
@@ -26,6 +27,7 @@ from cli import (
     outcome,
     problem,
     records,
+    results,
     table,
     updating,
     variables,
@@ -94,6 +96,8 @@ control.register(app)
 updating.register(app)
 handoff.register(app)
 history.register(app)
+results.register(app)
+artifacts.register(app)
 
 
 @app.command(
@@ -149,26 +153,6 @@ def status(
     with discovery.source(where) as source:
         one.show(out, "workflow.status", records.workflow(source.get(path)))
     return ExitCode.OK
-
-
-@app.command(help_epilogue="Example:\n\n  beadflow workflow results wf-7k2m > report.md")
-def results(workflow_id: Id, /, *, where: Where = ANYWHERE, out: Given) -> int:
-    """Print what a workflow found: its report, or until then the results of its steps.
-
-    The exit code tells whether that is all: 8 while it runs, 5 when it ended
-    unsuccessfully.
-    """
-    path = one.path(workflow_id)
-    with discovery.source(where) as source:
-        workflow = records.workflow(source.get(path))
-        found = records.items(source.get(f"{path}/results"))
-    if out.json:
-        out.envelope("workflow.results", found, status=workflow.status)
-    else:
-        outcome.report(out, [records.result(raw) for raw in found])
-    if not workflow.succeeded:
-        out.note(": ".join(part for part in (f"it is {workflow.status}", workflow.error) if part))
-    return outcome.exit_code(workflow)
 
 
 @app.command(name="logs", help_epilogue="Example:\n\n  beadflow workflow logs wf-7k2m --follow")

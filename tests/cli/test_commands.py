@@ -13,6 +13,9 @@ COMMANDS = [
     ("workflow", "status"),
     ("workflow", "list"),
     ("workflow", "results"),
+    ("workflow", "artifacts"),
+    ("workflow", "artifact", "get"),
+    ("workflow", "artifact", "put"),
     ("workflow", "logs"),
     ("workflow", "types"),
     ("actors",),
@@ -80,7 +83,7 @@ def test_the_version_is_told_in_one_line(beadflow: Run, flag: str) -> None:
         (["workflow", "strt"], "Did you mean start?"),
         (
             ["workflow", "zzz"],
-            "There are: cancel, export, handoff, history, list, logs, pause, query",
+            "There are: artifact, artifacts, cancel, export, handoff, history, list",
         ),
         (["help", "workflow", "lst"], "Did you mean list?"),
         (["workflow", "start", "a", "b", "--wach"], "Did you mean --watch?"),

@@ -71,6 +71,7 @@ class ResultsStorage(Actor):
         coordination: the coordination database's writer.
         artifact_limit: bytes that one artifact may have.
         artifacts_limit: bytes that all artifacts of one workflow may have, all versions.
+        sweeps: False for who does not hold the data directory, and only reads.
     """
 
     mailbox_bound = 2000
@@ -88,6 +89,7 @@ class ResultsStorage(Actor):
         clock: Clock,
         artifact_limit: int = ARTIFACT_LIMIT_BYTES,
         artifacts_limit: int = ARTIFACTS_LIMIT_BYTES,
+        sweeps: bool = True,
     ) -> None:
         super().__init__()
         self._directory = directory
@@ -98,9 +100,11 @@ class ResultsStorage(Actor):
         self._bus = event_bus
         self._clock = clock
         self._artifacts_limit = artifacts_limit
+        self._sweeps = sweeps
 
     async def on_start(self) -> None:
-        if not self.system.inline:  # files have the time of this machine, a simulation its own
+        # a file has the time of this machine, a simulation its own
+        if self._sweeps and not self.system.inline:
             self.spawn(self._sweep_now_and_then)
 
     async def on_receive(self, message: object) -> object:
