@@ -138,6 +138,8 @@ class ApplyChange(Command[Applied]):
     Args:
         at: when it happened, RFC 3339.
         key: the workflow whose issue it must be, else `Conflict`; empty for any.
+        takes_back: its status takes back a close by hand, which else stays closed; where nobody
+            has closed the issue so, the status stays.
     """
 
     issue_id: str
@@ -145,6 +147,7 @@ class ApplyChange(Command[Applied]):
     at: str
     source: Position | None = None
     key: str = ""
+    takes_back: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,10 +23,11 @@ from actors.issues.messages import (
     IssueId,
     MarkFlushed,
     MarkFlushIntent,
+    SetStatus,
 )
 from actors.issues.writing import editor, entries, moving
 from actors.writer import Handler
-from storage.issues import instants, jsonl, queries
+from storage.issues import instants, jsonl, provenance, queries
 from storage.issues.jsonl import Row
 
 
@@ -98,8 +99,25 @@ def _change(conn: sqlite3.Connection, command: ApplyChange) -> int | None:
         raise Conflict(f"issue {command.issue_id} is not that of workflow {command.key}")
     after = before
     for change in command.changes:
-        after = issue.apply(after, change, command.at)
-    return entries.put_changed(conn, before, after, command.at)
+        if not isinstance(change, SetStatus) or _may_move(conn, before, change, command):
+            after = issue.apply(after, change, command.at)
+    return entries.put_changed(conn, before, after, command.at, automatic=True)
+
+
+def _may_move(
+    conn: sqlite3.Connection, row: Row, change: SetStatus, command: ApplyChange
+) -> bool:
+    """Whether what follows from a workflow may move its issue: nothing opens what somebody closed.
+
+    Only an answer to that close takes it back, and it does nothing else.
+    """
+    if row.get("status") != "closed":
+        return not command.takes_back
+    if change.status == "closed":
+        return True
+    last = provenance.last_stroke(conn, command.issue_id)
+    by_hand = last is not None and not last.automatic
+    return by_hand is command.takes_back
 
 
 def adopt_rows(conn: sqlite3.Connection, command: AdoptRows) -> Adopted:

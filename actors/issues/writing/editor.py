@@ -237,9 +237,10 @@ def edit_issue(conn: sqlite3.Connection, command: EditIssue) -> Edited:
         _refuse_claimed(conn, command)
     if after is before:
         return Edited(row=before, seq=queries.last_seq_of(conn, command.issue_id))
-    stored, seq = entries.record(
-        conn, before, after, at=command.at, actor=command.actor, request=command.request
-    )
+    said = {"actor": command.actor, "request": command.request}
+    if command.token is not None:
+        said["holder"] = str(before.get("assignee") or "")  # whose claim the token is
+    stored, seq = entries.record(conn, before, after, at=command.at, **said)
     return Edited(row=stored, seq=seq)
 
 

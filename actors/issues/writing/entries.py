@@ -12,7 +12,7 @@ from actors.issues import issue
 from storage.issues import jsonl, queries
 from storage.issues.jsonl import Row
 
-PRIVATE: Final = frozenset({"request", "key", "asked", "actor"})
+PRIVATE: Final = frozenset({"request", "key", "asked"})
 """What an entry's detail says for this room only; not part of any event."""
 
 
@@ -71,17 +71,25 @@ def record(
 
 
 def put_changed(
-    conn: sqlite3.Connection, before: Row, after: Row, at: str, *, request: str = ""
+    conn: sqlite3.Connection,
+    before: Row,
+    after: Row,
+    at: str,
+    *,
+    request: str = "",
+    automatic: bool = False,
 ) -> int | None:
     """Store a changed row with its journal entry; None, and no entry, when nothing differs.
 
     The entry's base is what was published until now: nothing, for an issue that was local.
-    `queries.carried_out` knows the change by its `request`.
+    `queries.carried_out` knows the change by its `request`. An `automatic` one was made by nobody:
+    the issue follows its workflow.
     """
     base, there = queries.shared_line(conn, before["id"]), queries.get_line(conn, before["id"])
     if after is before or put(conn, after) == there:
         return None
     said = detail(before, after) | ({"request": request} if request else {})
+    said |= {"automatic": True} if automatic else {}
     return queries.append_journal(conn, before["id"], "changed", detail=said, base=base, at=at)
 
 
