@@ -54,6 +54,8 @@ ISSUE_CREATED: Final = "issue_created"
 ISSUE_UPDATED: Final = "issue_updated"
 ISSUE_CLOSED: Final = "issue_closed"
 
+STATE_RECONCILED: Final = "state_reconciled"
+
 ENDS: Final = frozenset(
     {
         WORKFLOW_COMPLETED,

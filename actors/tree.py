@@ -23,6 +23,10 @@ from actors.coordination import store as coordination_store
 from actors.coordination.intents import Intents
 from actors.coordination.manager import WorkflowManager
 from actors.coordination.reconciler import Reconciler
+from actors.coordination.reconciling import store as reconciling_store
+from actors.coordination.reconciling.hands import Hands
+from actors.coordination.reconciling.reading import Pools
+from actors.coordination.reconciling.repairs import Repairs
 from actors.coordination.results import store as results_store
 from actors.coordination.results.storage import (
     ARTIFACT_LIMIT_BYTES,
@@ -46,7 +50,7 @@ from actors.stores import Readers, Stores
 from actors.telemetry import Meters, Telemetry
 from actors.workflows import bulk as workflows_bulk
 from actors.workflows import store as workflows_store
-from actors.workflows.definition import Definitions
+from actors.workflows.definition import ActivityDefinition, Definitions
 from actors.workflows.dispatcher import Dispatcher
 from actors.workflows.facts import workflow_outbox
 from actors.workflows.messages import WorkflowGaveUp
@@ -221,6 +225,8 @@ class _Parts:
             **results_store.HANDLERS,
             **leasing.HANDLERS,
             **retention.COORDINATION,
+            **reconciling_store.COORDINATION,
+            **results_store.HANDLERS,
         }
         return self._writer("coordination", readers, handlers, None)
 
@@ -228,6 +234,7 @@ class _Parts:
         wake = partial(bus.ring, self._name("event_bus"))
         readers = self._world.stores.tempolite
         handlers = {**workflows_store.HANDLERS, **retention.TEMPOLITE}
+        handlers |= reconciling_store.TEMPOLITE
         return self._writer("tempolite", readers, handlers, wake, workflows_bulk.GROUPS)
 
     def beads_writer(self) -> DatabaseWriter:
@@ -239,6 +246,7 @@ class _Parts:
 
         readers = self._world.stores.beads
         handlers = {**issues_store.HANDLERS, **claims.HANDLERS, **sync_store.HANDLERS}
+        handlers |= reconciling_store.BEADS
         return self._writer("beads", readers, handlers, wake)
 
     def _writer(
@@ -457,4 +465,37 @@ class _Parts:
             beads_reader=self._world.stores.beads.inline,
             beads=self._name("beads_writer"),
             publisher=self._name("publisher"),
+            coordination=self._name("coordination_writer"),
+            hands=Hands(
+                pools=self._pools,
+                repairs=self._repairs(),
+                home=self._world.stores.identity.home,
+                clock=self._world.clock,
+            ),
         )
+
+    @property
+    def _pools(self) -> Pools:
+        stores = self._world.stores
+        return Pools(
+            coordination=stores.coordination.pool,
+            tempolite=stores.tempolite.pool,
+            beads=stores.beads.pool,
+        )
+
+    def _repairs(self) -> Repairs:
+        writers = ("coordination", "tempolite", "beads")
+        actors = {name: self._name(f"{name}_writer") for name in writers}
+        actors |= {name: self._name(name) for name in ("dispatcher", "coordinator", "intents")}
+        return Repairs(
+            actors=actors,
+            named=self._name,
+            pools=self._pools,
+            activities=self._activity,
+            clock=self._world.clock,
+        )
+
+    def _activity(self, agent_type: str, activity: str) -> ActivityDefinition | None:
+        kinds = (spec.agent_class for spec in self._world.agents)
+        found = (k.activities.get(activity) for k in kinds if k.agent_type == agent_type)
+        return next(found, None)

@@ -7,16 +7,22 @@ own text as long as nothing is missing in between; where something is, it reads 
 
 import sqlite3
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 import structlog
 import trio
 
 from actors import facts
 from actors.bus import NO_END, logged_fact
+from actors.coordination.reconciling import reasons
+from actors.coordination.reconciling.hands import Hands, touched
+from actors.coordination.reconciling.messages import NoteLooked
 from actors.coordination.revising import BY_THE_ISSUE
 from actors.damage import damage_in
 from actors.facts import FactsLogged, LoggedFact
+from actors.hints import hint
 from actors.issues.messages import (
     AddComment,
     ApplyChange,
@@ -32,10 +38,13 @@ from actors.issues.messages import (
 )
 from actors.writer import persist
 from storage.coordination import queries
+from storage.coordination.divergences import LOOKED_AT
 from storage.errors import QueryFailed, QueryTimeout
 from storage.issues.queries import cursor
 from storage.pool import ReadPool
 from supervision import Actor, ActorDeadError, ActorRestarting, AskTimeout, Named, ask
+
+T = TypeVar("T")
 
 CONSUMER = "reconciler"
 BATCH = 500
@@ -51,7 +60,6 @@ PAUSE_S = 1.0
 """Between two recordings, and before a read that failed is tried again."""
 
 AUTHOR = "beadflow"
-TOKEN_CHARACTERS = 60
 PAUSED_LABEL = "paused"
 
 log = structlog.get_logger("beadflow.reconciler")
@@ -95,7 +103,7 @@ def changes_for(fact: LoggedFact) -> tuple[Change, ...]:
                 summary = summary or f"Completed by hand by {author}"
             return (AddComment(author=author, text=summary), done) if summary else (done,)
         case facts.WORKFLOW_FAILED:
-            reason = f"Failed: {_token(str(fact.data['code']))}"
+            reason = reasons.failed(str(fact.data["code"]))
             return (_explain(fact), SetStatus(status="closed", reason=reason))
         case facts.WORKFLOW_CANCELLED:
             return _cancelled(fact, "requested")
@@ -137,12 +145,6 @@ def _explain(fact: LoggedFact) -> AddComment:
     return AddComment(author=AUTHOR, text=f"{fact.data['code']}: {fact.data['message']}")
 
 
-def _token(code: str) -> str:
-    """A code as one word of plain characters."""
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "_" for c in code)
-    return kept[:TOKEN_CHARACTERS] or "unknown"
-
-
 class Reconciler(Actor):
     """See the module.
 
@@ -154,9 +156,19 @@ class Reconciler(Actor):
     mailbox_bound = 10_000
 
     def __init__(
-        self, *, pool: ReadPool, beads_reader: sqlite3.Connection, beads: Named, publisher: Named
+        self,
+        *,
+        pool: ReadPool,
+        beads_reader: sqlite3.Connection,
+        beads: Named,
+        publisher: Named,
+        coordination: Named,
+        hands: Hands,
     ) -> None:
         super().__init__()
+        self._coordination = coordination
+        self._hands = hands
+        self._seen = 0
         self._pool = pool
         self._beads_reader = beads_reader
         self._beads = beads
@@ -169,6 +181,7 @@ class Reconciler(Actor):
 
     async def on_start(self) -> None:
         self._position = cursor(self._beads_reader, CONSUMER)
+        self._seen = await self._looked_at()
         self._work.set()
         self.spawn(self._pump)
         self.spawn(self._keep_recorded)
@@ -200,7 +213,16 @@ class Reconciler(Actor):
         self._heard.clear()
         self._missed = True
 
+    async def _looked_at(self) -> int:
+        """How far the events were looked at for what somebody did to issues."""
+        rows = await self._pool.fetch("reconcile", LOOKED_AT, (CONSUMER,))
+        return min(rows[0]["position"] if rows else 0, self._position)
+
     async def _pump(self) -> None:
+        while self._seen < self._position:  # what a reconciler that died has applied and no more
+            logged = [fact for fact in await self._read(self._seen) if fact.seq <= self._position]
+            await self._look_at(logged)
+            self._seen = logged[-1].seq if logged else self._position
         while True:
             with trio.move_on_after(LOOK_S) as patience:
                 await self._work.wait()
@@ -215,7 +237,7 @@ class Reconciler(Actor):
         logged = self._take()
         if not logged and self._missed:
             self._missed = False  # before the look: what is missed meanwhile is another matter
-            logged = await self._read()
+            logged = await self._read(self._position)
             self._missed = self._missed or len(logged) == BATCH
         commands = tuple(c for fact in logged if (c := _command(fact)) is not None)
         if commands:
@@ -223,9 +245,19 @@ class Reconciler(Actor):
                 log.warning("issue left alone", why=why)
         if logged:
             self._position = logged[-1].seq
+            await self._look_at(logged)
         if any(fact.type in facts.ENDS for fact in logged):
             self._ended.set()
         return self._missed or bool(self._heard)
+
+    async def _look_at(self, logged: Sequence[LoggedFact]) -> None:
+        """Do what follows from what somebody did to issues; note how far that has got."""
+        workflow_ids = touched(logged)
+        if workflow_ids:
+            await self._try(partial(self._hands.look, workflow_ids))
+        if logged and (workflow_ids or logged[-1].seq - self._seen >= HEARD):
+            self._seen = logged[-1].seq
+            hint(self._coordination, NoteLooked(source=CONSUMER, position=self._seen))
 
     def _take(self) -> list[LoggedFact]:
         """What was heard and comes next; nothing when something before it was missed."""
@@ -236,13 +268,15 @@ class Reconciler(Actor):
             self._miss()
         return [heard.popleft() for _ in range(min(BATCH, len(heard)))]
 
-    async def _read(self) -> list[LoggedFact]:
+    async def _read(self, after: int) -> list[LoggedFact]:
+        asked = (after, NO_END, BATCH)
+        rows = await self._try(partial(self._pool.fetch, "reconcile", queries.EVENTS, asked))
+        return [logged_fact(row) for row in rows]
+
+    async def _try(self, read: Callable[[], Awaitable[T]]) -> T:
         while True:
             try:
-                rows = await self._pool.fetch(
-                    "reconcile", queries.EVENTS, (self._position, NO_END, BATCH)
-                )
-                return [logged_fact(row) for row in rows]
+                return await read()
             except (QueryTimeout, QueryFailed) as error:
                 if damage_in(error) is not None:
                     raise  # no later read is better

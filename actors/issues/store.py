@@ -104,9 +104,7 @@ def _change(conn: sqlite3.Connection, command: ApplyChange) -> int | None:
     return entries.put_changed(conn, before, after, command.at, automatic=True)
 
 
-def _may_move(
-    conn: sqlite3.Connection, row: Row, change: SetStatus, command: ApplyChange
-) -> bool:
+def _may_move(conn: sqlite3.Connection, row: Row, change: SetStatus, command: ApplyChange) -> bool:
     """Whether what follows from a workflow may move its issue: nothing opens what somebody closed.
 
     Only an answer to that close takes it back, and it does nothing else.

@@ -2,12 +2,12 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 # What somebody closed and its workflow closes again, for its own reason, is the workflow's.
-_LAST_STROKES: Final = """
+LAST_STROKES: Final = """
 SELECT wanted.value AS issue_id, j.seq, j.kind, j.at,
     json_extract(j.detail, '$.status') AS status,
     json_extract(j.detail, '$.actor') AS actor,
@@ -20,8 +20,8 @@ FROM json_each(?) AS wanted CROSS JOIN journal AS j ON j.seq = (
             AND instr(json_extract(detail, '$.fields'), '"close_reason"') > 0))
     ORDER BY seq DESC LIMIT 1)
 """
-_LAST_LABELLED: Final = """
-SELECT wanted.value, coalesce(json_extract(j.detail, '$.automatic'), 0)
+LAST_LABELLED: Final = """
+SELECT wanted.value AS issue_id, coalesce(json_extract(j.detail, '$.automatic'), 0) AS automatic
 FROM json_each(?) AS wanted CROSS JOIN journal AS j ON j.seq = (
     SELECT seq FROM journal WHERE issue_id = wanted.value
         AND instr(json_extract(detail, '$.fields'), '"labels"') > 0
@@ -45,9 +45,8 @@ class Stroke:
     at: str
 
 
-def last_strokes(conn: sqlite3.Connection, issue_ids: Sequence[str]) -> dict[str, Stroke]:
-    """Return the last change of the status of each of these issues that has a past here."""
-    found = conn.execute(_LAST_STROKES, (json.dumps(list(issue_ids)),))
+def strokes(rows: Iterable[Sequence[Any]]) -> dict[str, Stroke]:
+    """Give what `LAST_STROKES` has found, by issue."""
     return {
         issue_id: Stroke(
             seq=seq,
@@ -56,15 +55,11 @@ def last_strokes(conn: sqlite3.Connection, issue_ids: Sequence[str]) -> dict[str
             actor=holder or actor or "",
             at=at,
         )
-        for issue_id, seq, kind, at, status, actor, holder, automatic in found
+        for issue_id, seq, kind, at, status, actor, holder, automatic in rows
     }
 
 
 def last_stroke(conn: sqlite3.Connection, issue_id: str) -> Stroke | None:
-    return last_strokes(conn, [issue_id]).get(issue_id)
-
-
-def labelled_by_hand(conn: sqlite3.Connection, issue_ids: Sequence[str]) -> set[str]:
-    """Return those whose labels somebody changed last."""
-    found = conn.execute(_LAST_LABELLED, (json.dumps(list(issue_ids)),))
-    return {issue_id for issue_id, automatic in found if not automatic}
+    """Return the last change of an issue's status; None when it has no past here."""
+    found = conn.execute(LAST_STROKES, (json.dumps([issue_id]),))
+    return strokes(found).get(issue_id)
