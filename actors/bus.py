@@ -58,6 +58,11 @@ class OutboxAdvanced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxesSetBack:
+    """Told to the bus: cursors were beyond the ends of their outboxes, and are there no more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
     """Told to the bus: a fact that comes from no outbox."""
 
@@ -158,6 +163,10 @@ class EventBus(Actor):
     async def on_receive(self, message: object) -> object:
         match message:
             case OutboxAdvanced():
+                self._work.set()
+            case OutboxesSetBack():
+                for outbox in self._outboxes:
+                    self._look_up(outbox.source)
                 self._work.set()
             case Note(fact=fact):
                 self._note(fact)

@@ -25,6 +25,7 @@ from actors.coordination.manager import WorkflowManager
 from actors.coordination.reconciler import Reconciler
 from actors.coordination.reconciling import store as reconciling_store
 from actors.coordination.reconciling.hands import Hands
+from actors.coordination.reconciling.passes import Passes
 from actors.coordination.reconciling.reading import Pools
 from actors.coordination.reconciling.repairs import Repairs
 from actors.coordination.results import store as results_store
@@ -78,6 +79,8 @@ BUDGET = Intensity(restarts=3, period_s=60.0)
 """Of each workflow and each agent on its own; beyond it that one is set aside, and no other."""
 
 
+WRITERS = ("coordination", "tempolite", "beads")
+
 LAST_RESORT = Intensity(restarts=2, period_s=60.0)
 """Of the root: budgets multiply on the way up, and what two fresh starts did not mend is broken."""
 
@@ -93,6 +96,7 @@ class World:
         poison: database writers accept `Poison`, a message that kills them (tests only).
         drives_all: False leaves workflows alone that this process did not start.
         retention_days: how long ended workflows are kept; 0 keeps them for ever.
+        reconcile_s: seconds from one pass of the reconciler to the next; 0 for none by itself.
         git_mode: "ref", "branch" or "off": how the issues are kept in Git; "" as it was arranged.
         artifact_limit_bytes: of one artifact.
         artifacts_limit_bytes: of all artifacts of one workflow.
@@ -111,6 +115,7 @@ class World:
     drives_all: bool = True
     retention_days: int = 0
     git_mode: str = ""
+    reconcile_s: float = 0.0
     agent_types: Sequence[type[Agent]] = ()
     artifact_limit_bytes: int = ARTIFACT_LIMIT_BYTES
     artifacts_limit_bytes: int = ARTIFACTS_LIMIT_BYTES
@@ -472,7 +477,28 @@ class _Parts:
                 home=self._world.stores.identity.home,
                 clock=self._world.clock,
             ),
+            passes=self._passes(),
+            period_s=self._world.reconcile_s if self._world.drives_all else 0.0,
         )
+
+    def _passes(self) -> Passes:
+        names = ("coordinator", "intents", "publisher")
+        actors = {name: self._name(name) for name in names}
+        actors |= {name: self._name(f"{name}_writer") for name in WRITERS}
+        actors["bus"] = self._name("event_bus")
+        return Passes(
+            pools=self._pools,
+            repairs=self._repairs(),
+            actors=actors,
+            live=self._live,
+            home=self._world.stores.identity.home,
+            clock=self._world.clock,
+        )
+
+    def _live(self) -> frozenset[str]:
+        """The workflows that have an actor."""
+        found = self._system.snapshot("root/engine/workflow_instances", depth=1)
+        return frozenset(child.id for child in found.children) if found else frozenset()
 
     @property
     def _pools(self) -> Pools:
@@ -484,8 +510,8 @@ class _Parts:
         )
 
     def _repairs(self) -> Repairs:
-        writers = ("coordination", "tempolite", "beads")
-        actors = {name: self._name(f"{name}_writer") for name in writers}
+        actors = {name: self._name(f"{name}_writer") for name in WRITERS}
+        actors["bus"] = self._name("event_bus")
         actors |= {name: self._name(name) for name in ("dispatcher", "coordinator", "intents")}
         return Repairs(
             actors=actors,

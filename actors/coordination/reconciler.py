@@ -18,9 +18,11 @@ from actors import facts
 from actors.bus import NO_END, logged_fact
 from actors.coordination.reconciling import reasons
 from actors.coordination.reconciling.hands import Hands, touched
-from actors.coordination.reconciling.messages import NoteLooked
+from actors.coordination.reconciling.messages import NoteLooked, Reconcile, Report
+from actors.coordination.reconciling.passes import Feed, Passes
 from actors.coordination.revising import BY_THE_ISSUE
 from actors.damage import damage_in
+from actors.errors import DatabaseError, Overloaded
 from actors.facts import FactsLogged, LoggedFact
 from actors.hints import hint
 from actors.issues.messages import (
@@ -149,6 +151,8 @@ class Reconciler(Actor):
     """See the module.
 
     Args:
+        period_s: how long it is from one pass over what is live to the next; 0 for no pass that
+            nobody asks for.
         pool: read-only connections to the coordination database.
         beads_reader: a read-only connection to the issues' database, where its cursor is.
     """
@@ -164,8 +168,12 @@ class Reconciler(Actor):
         publisher: Named,
         coordination: Named,
         hands: Hands,
+        passes: Passes,
+        period_s: float = 0.0,
     ) -> None:
         super().__init__()
+        self._passes = passes
+        self._period_s = period_s
         self._coordination = coordination
         self._hands = hands
         self._seen = 0
@@ -185,6 +193,8 @@ class Reconciler(Actor):
         self._work.set()
         self.spawn(self._pump)
         self.spawn(self._keep_recorded)
+        if self._period_s:
+            self.spawn(self._look_now_and_then)
 
     async def on_stop(self) -> None:
         """What has ended is closed before the last flush; the rest is found at the next start."""
@@ -197,6 +207,8 @@ class Reconciler(Actor):
         match message:
             case FactsLogged(facts=found):
                 self._hear(found)
+            case Reconcile():
+                return self.defer(self._reconcile(message))
             case _:
                 return await super().on_receive(message)
         return None
@@ -282,6 +294,32 @@ class Reconciler(Actor):
                     raise  # no later read is better
                 log.warning("log not read yet", why=str(error))
                 await trio.sleep(PAUSE_S)
+
+    # Passes over everything.
+
+    async def _look_now_and_then(self) -> None:
+        """The first time at the start: beside all that starts, and not before it."""
+        while True:
+            try:
+                await self._reconcile(Reconcile(complete=False))
+            except (Overloaded, DatabaseError) as error:
+                log.warning("not reconciled", why=str(error))
+            await trio.sleep(self._period_s)
+
+    async def _reconcile(self, message: Reconcile) -> Report:
+        feed = Feed(consumer=CONSUMER, position=lambda: self._position, set_back=self._set_back)
+        try:
+            return await self._passes.run(message, feed)
+        except (QueryTimeout, QueryFailed) as error:
+            if damage_in(error) is not None:
+                raise
+            raise Overloaded(f"the databases could not be read now: {error}") from error
+
+    def _set_back(self, position: int) -> None:
+        self._position = min(self._position, position)
+        self._seen = min(self._seen, position)
+        self._miss()
+        self._work.set()
 
     async def _keep_recorded(self) -> None:
         """Have the ref say so when workflows have ended; a recording costs more than a workflow."""

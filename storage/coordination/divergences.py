@@ -31,6 +31,7 @@ ENDED_SINCE = """
         ('workflow_completed', 'workflow_failed', 'workflow_cancelled', 'workflow_terminated')
     LIMIT 1"""
 LOOKED_AT = "SELECT position FROM outbox_cursors WHERE source = ?"
+LAST_EVENT = "SELECT max(seq) FROM events"
 FOLLOW_ISSUE = """
     UPDATE workflow_mappings SET title = :title, priority = :priority, updated_at = :at
     WHERE tempolite_workflow_id = :workflow_id

@@ -20,7 +20,7 @@ CLAIMS_OF = """
     FROM json_each(?) CROSS JOIN issues i ON i.id = value"""
 CHANGED = "SELECT seq, issue_id FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"
 END_OF_JOURNAL = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'journal'), 0)"
-ALL_LEASES = "SELECT issue_id FROM leases"
+APPLIED = "SELECT position FROM cursors WHERE consumer = ?"
 
 
 def set_back(conn: sqlite3.Connection, consumer: str, position: int) -> None:

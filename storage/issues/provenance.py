@@ -21,7 +21,9 @@ FROM json_each(?) AS wanted CROSS JOIN journal AS j ON j.seq = (
     ORDER BY seq DESC LIMIT 1)
 """
 LAST_LABELLED: Final = """
-SELECT wanted.value AS issue_id, coalesce(json_extract(j.detail, '$.automatic'), 0) AS automatic
+SELECT wanted.value AS issue_id,
+    coalesce(json_extract(j.detail, '$.automatic'), 0)
+        OR (j.kind = 'created' AND json_extract(j.detail, '$.actor') IS NULL) AS automatic
 FROM json_each(?) AS wanted CROSS JOIN journal AS j ON j.seq = (
     SELECT seq FROM journal WHERE issue_id = wanted.value
         AND instr(json_extract(detail, '$.fields'), '"labels"') > 0

@@ -10,7 +10,7 @@ TASKS = """
     SELECT t.workflow_id, t.op, t.agent_type, t.activity, t.state, t.fence, t.agent_id,
         t.created_at, t.updated_at
     FROM json_each(?) CROSS JOIN tasks t ON t.workflow_id = value
-    WHERE t.state IN ('ready', 'running') ORDER BY t.created_at, t.op"""
+    WHERE t.state IN ('ready', 'running')"""
 ANSWERED = """
     SELECT max(updated_at) AS at FROM tasks
     WHERE workflow_id = ? AND agent_id = ? AND state IN ('done', 'consumed')"""

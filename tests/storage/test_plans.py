@@ -30,11 +30,14 @@ MODULES = (
     "assignments",
     "bulk",
     "leases",
-    "listing",
     "reading",
     "repeats",
     "results",
     "updates",
+    "divergences",
+    "provenance",
+    "listing",
+    "results",
 )
 """Where a room keeps its statements."""
 MAPPING = {
@@ -291,6 +294,19 @@ CALLS: dict[str, Arguments] = {
     "issues.leases.expired": (("2026-01-01T00:00:00.000000Z", 10), {}),
     "issues.leases.count": ((), {}),
     "issues.leases.first_open": ((["x-1"],), {}),
+    "issues.divergences.set_back": (("reconciler", 1), {}),
+    "issues.provenance.last_stroke": (("x-1",), {}),
+    "workflows.divergences.complete_task": ((), {**TASK, "agent_id": "a-1", "outcome": ""}),
+    "coordination.divergences.follow_issue": (
+        (),
+        {"workflow_id": "w", "title": "T", "priority": 2, "at": "t"},
+    ),
+    "coordination.divergences.queue_assignment": (
+        (),
+        {"workflow_id": "w", "agent_type": "a", "reason": "", "at": "t"},
+    ),
+    "coordination.divergences.seen": ((["w"],), {}),
+    "coordination.divergences.set_back": (("beads", 1), {}),
 }
 """The arguments that each function is called with, after its connection."""
 
@@ -307,6 +323,11 @@ WHOLE = {
     "SCAN artifacts USING INDEX artifacts_of_content": "all contents, to be verified",
     "SCAN CONSTANT ROW": "no table at all",
     "SCAN json_each VIRTUAL TABLE INDEX 1:": "the argument itself, a few ids",
+    "SCAN sqlite_sequence": "a table of one row for each table that counts",
+    "SCAN wanted VIRTUAL TABLE INDEX 1:": "the argument itself, a few ids",
+    "SCAN agent_assignments USING INDEX agent_assignments_open": (
+        "an index of assignments that are not over, and all are wanted"
+    ),
     "SCAN intents": "holds open starts only, and all of them are wanted",
     "SCAN tasks USING INDEX tasks_open": "an index of open tasks, and all of them are wanted",
     "SCAN tasks USING INDEX tasks_ended": "an index of outcomes, and all are wanted",

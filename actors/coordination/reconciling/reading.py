@@ -57,7 +57,7 @@ async def look(
             mapped=mapped.get(workflow_id),
             ran=ran.get(workflow_id),
             told=told.get(wanted.get(workflow_id, "")),
-            tasks=tuple(tasks[workflow_id]),
+            tasks=tuple(sorted(tasks[workflow_id], key=lambda t: (t.created_at, t.op))),
         )
         for workflow_id in workflow_ids
     ]

@@ -31,7 +31,13 @@ from actors.issues.messages import (
     SetStatus,
     SetWork,
 )
-from actors.workflows.messages import ActivateInstance, EndAttempt, Launch, RequestCancel
+from actors.workflows.messages import (
+    ActivateInstance,
+    EndAttempt,
+    Launch,
+    RequestCancel,
+    SetPriority,
+)
 
 AUTHOR: Final = "beadflow"
 PAUSED: Final = "paused"
@@ -118,7 +124,7 @@ def _identity(view: View, house: House) -> Iterator[Found]:
     elif mapped is not None and ran is not None and ran.parent_id is not None:
         what = f"it is a child of {ran.parent_id} and a workflow of its own"
         yield Found(code="child_mapped", what=what, how=_RESTORE)
-    if mapped is None and view.workflow_id in house.results:
+    if mapped is None and ran is None and view.workflow_id in house.results:
         what = "there are results of a workflow that is not there"
         yield Found(code="result_orphaned", what=what, how="only retention deletes results")
     if mapped is None and told is not None and ran is None:
@@ -243,7 +249,12 @@ def _renamed(workflow_id: str, mapped: Mapped, told: Told, house: House) -> Iter
     follow = FollowIssue(workflow_id=workflow_id, title=seen.title, priority=priority, at=house.at)
     what = "the issue has another title or priority than its workflow"
     how = "the workflow has those of its issue"
-    yield Found(code="issue_renamed", what=what, how=how, acts=(Act("coordination", follow),))
+    acts = [Act("coordination", follow)]
+    if priority != mapped.priority:
+        at = house.at
+        urgent = SetPriority(workflow_id=workflow_id, priority=priority, at=at)
+        acts.append(Act("tempolite", urgent))
+    yield Found(code="issue_renamed", what=what, how=how, acts=tuple(acts))
 
 
 # --- the issue follows the mapping

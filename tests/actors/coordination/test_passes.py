@@ -1,0 +1,174 @@
+"""A pass finds what the stores disagree about, repairs or reports it, and leaves nothing to do."""
+
+import inspect
+import os
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from actors.coordination import intents
+from actors.coordination.messages import PauseWorkflow
+from actors.coordination.reconciling.messages import REPAIRED, Divergence, Reconcile, Report
+from beadflow import Agent, Context, Task, activity, workflow
+from storage.invariants import broken
+from storage.snapshot import snapshot
+from tests.actors.coordination.test_hands import when
+from tests.support.divergences import INJECTORS, Injected, Injector, Stock
+from tests.support.world import Running, running_system
+
+DIVERGENCES = int(os.environ.get("BEADFLOW_DIVERGENCES", "200"))
+LIFE = 40
+"""Divergences in one life of the system."""
+
+
+class Clerk(Agent):
+    """Has room for everything, and never ends what it begins."""
+
+    agent_type = "clerk"
+    max_workload = 1000
+
+    @activity
+    async def think(self, task: Task) -> str:
+        await trio.sleep_forever()
+        raise AssertionError
+
+
+@workflow
+async def waits(ctx: Context) -> str:
+    return str(await ctx.signal("go"))
+
+
+@workflow(agent_type="clerk")
+async def idles(ctx: Context) -> str:
+    return str(await ctx.signal("go"))
+
+
+@workflow(agent_type="clerk")
+async def asks(ctx: Context) -> str:
+    return await ctx.activity(Clerk.think)
+
+
+@workflow
+async def ends(ctx: Context) -> int:
+    return 1
+
+
+@workflow
+async def fails(ctx: Context) -> int:
+    raise ValueError("no")
+
+
+ALL = [waits, idles, asks, ends, fails]
+
+
+@pytest.fixture(autouse=True)
+def _intents_are_tried_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intents, "RETRY_S", 0.01)
+
+
+@asynccontextmanager
+async def stocked(repo: Path, number: int = 2) -> AsyncIterator[Stock]:
+    """A system in which workflows are in every state."""
+    async with running_system(repo, workflows=ALL, agents=[Clerk]) as running:
+        stock = Stock(running)
+        for _ in range(number):
+            stock.active.append((await running.start("waits")).id)
+            stock.assigned.append((await running.start("idles")).id)
+            stock.working.append((await running.start("asks")).id)
+            stock.paused.append((await running.start("waits")).id)
+            stock.ended += [(await running.start(kind)).id for kind in ("ends", "fails")]
+        for workflow_id in stock.paused:
+            await running.ask("manager", PauseWorkflow(workflow_id=workflow_id))
+        await running.ended(*stock.ended)
+        for workflow_id in (*stock.active, *stock.assigned, *stock.working):
+            await when(running, workflow_id, "in_progress")
+        await running.until(lambda seen: sum(f.type == "step_started" for f in seen) == number)
+        first = await reconcile(running)
+        assert first.found == ()
+        yield stock
+
+
+async def reconcile(running: Running, **given: Any) -> Report:
+    report: Report = await running.ask("reconciler", Reconcile(**given), deadline_s=60.0)
+    return report
+
+
+async def inject(stock: Stock, injector: Injector, chance: random.Random) -> Injected:
+    done = injector(stock, chance)
+    injected: Injected = await done if inspect.isawaitable(done) else done
+    return injected
+
+
+def found_in(report: Report, injected: Injected) -> list[Divergence]:
+    return [
+        one
+        for one in report.found
+        if (one.code, one.workflow_id) == (injected.code, injected.workflow_id)
+    ]
+
+
+def contradictions(stock: Stock) -> list[str]:
+    with snapshot(stock.running.world.data.path) as held:
+        return [f"{one.place}: {one.what}" for one in broken(held)]
+
+
+def foreign(stock: Stock) -> list[Any]:
+    sql = "SELECT * FROM issues WHERE line LIKE '%home-elsewhere%' ORDER BY id"
+    return [tuple(row) for row in stock.run("beads", sql)]
+
+
+def check(report: Report, second: Report, injected: Sequence[Injected]) -> None:
+    """What a pass has to have found, and the one after it."""
+    for one in injected:
+        if one.code is not None:
+            (divergence,) = found_in(report, one)
+            assert (divergence.done == REPAIRED) is one.repairs, divergence
+    told = {(one.code, one.workflow_id) for one in injected if not one.repairs}
+    assert {(one.code, one.workflow_id) for one in second.found} == told, second.found
+
+
+@pytest.mark.parametrize("injector", INJECTORS, ids=lambda found: found.__name__)
+async def test_what_is_wrong_is_found_once_and_dealt_with(repo: Path, injector: Injector) -> None:
+    async with stocked(repo, 1) as stock:
+        injected = await inject(stock, injector, random.Random(1))
+        theirs = foreign(stock)
+        report = await reconcile(stock.running)
+        check(report, await reconcile(stock.running), [injected])
+        injected.undo()
+        assert contradictions(stock) == []
+        assert foreign(stock) == theirs
+
+
+@pytest.mark.parametrize("life", range(-(-DIVERGENCES // LIFE)))
+async def test_whatever_is_wrong_at_once_is_dealt_with_in_one_pass(repo: Path, life: int) -> None:
+    """Up to eight ways at once, on workflows of their own; a second pass finds nothing to do."""
+    number, seed = 0, life * LIFE
+    async with stocked(repo, 5) as stock:
+        while number < LIFE:
+            number += await _survive(stock, seed + number)
+
+
+async def _survive(stock: Stock, seed: int) -> int:
+    chance = random.Random(seed)
+    chosen = chance.sample(INJECTORS, chance.choice([1, 2, 3, 5, 8]))
+    injected: list[Injected] = []
+    for injector in chosen:
+        rest = stock.without([one.workflow_id for one in injected])
+        injected.append(await inject(rest, injector, chance))
+    theirs = foreign(stock)
+    report, second = await reconcile(stock.running), await reconcile(stock.running)
+    try:
+        check(report, second, injected)
+        for one in injected:
+            one.undo()
+        assert contradictions(stock) == []
+        assert foreign(stock) == theirs
+    except (AssertionError, ValueError) as error:
+        names = [injector.__name__ for injector in chosen]
+        raise AssertionError(f"seed {seed}: {names}: {error}; {report.found}") from error
+    return len(injected)
