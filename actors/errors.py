@@ -197,7 +197,13 @@ class AgentError(WorkflowError):
 
 
 class ExternalServiceError(WorkflowError):
-    """A service outside answered with an error, or not at all (`status_code` is then None)."""
+    """A service outside answered with an error, or not at all (`status_code` is then None).
+
+    Args:
+        service: which one, as its circuit breaker is called.
+        endpoint: what was called there, without credentials.
+        retry_after_s: seconds after which the service said that it may be asked again.
+    """
 
     code = "external_service_error"
     status = 502
@@ -211,6 +217,7 @@ class ExternalServiceError(WorkflowError):
         service: str,
         endpoint: str,
         status_code: int | None = None,
+        retry_after_s: float | None = None,
         code: str | None = None,
         hint: str | None = None,
         cause: BaseException | None = None,
@@ -219,3 +226,12 @@ class ExternalServiceError(WorkflowError):
         self.service = service
         self.endpoint = endpoint
         self.status_code = status_code
+        self.retry_after_s = retry_after_s
+
+
+class CircuitOpen(ExternalServiceError, Refused):
+    """A service that failed is left alone for now: it was not called. A refusal, not a crash."""
+
+    code = "circuit_open"
+    status = 503
+    hint = "wait as long as the message says: it is tried again by itself"

@@ -141,6 +141,25 @@ class Meters:
             registry=self.registry,
         )
 
+        self.circuit_state = Gauge(
+            "workflow_system_circuit_state",
+            "State of a service's circuit breaker: 0 closed, 1 half open, 2 open",
+            ["service"],
+            registry=self.registry,
+        )
+        self.circuit_transitions = Counter(
+            "workflow_system_circuit_transitions",
+            "Changes of a circuit breaker, by what it became",
+            ["service", "state"],
+            registry=self.registry,
+        )
+        self.circuit_rejections = Counter(
+            "workflow_system_circuit_rejections",
+            "Calls that a circuit breaker refused",
+            ["service"],
+            registry=self.registry,
+        )
+
     def observe_query(self, database: str, operation: str, seconds: float, number: int = 1) -> None:
         """Notes so many queries or commands that took so long, each."""
         self._query_times.observe(database, operation, seconds, number)

@@ -7,7 +7,7 @@ part that had to be restarted is restarted with it.
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -16,7 +16,9 @@ from actors.agents.catalogue import AgentSpec
 from actors.agents.coordinator import AgentCoordinator, CoordinatorParts
 from actors.agents.messages import AgentGone
 from actors.agents.protocol import Agent
+from actors.breakers import Breakers
 from actors.bus import EventBus
+from actors.circuits import CircuitWatcher
 from actors.clock import Clock
 from actors.coordination import assigning, leasing, registering
 from actors.coordination import store as coordination_store
@@ -100,6 +102,7 @@ class World:
         git_mode: "ref", "branch" or "off": how the issues are kept in Git; "" as it was arranged.
         artifact_limit_bytes: of one artifact.
         artifacts_limit_bytes: of all artifacts of one workflow.
+        breakers: the circuits of the services outside, of this process.
     """
 
     data: DataDir
@@ -119,11 +122,15 @@ class World:
     agent_types: Sequence[type[Agent]] = ()
     artifact_limit_bytes: int = ARTIFACT_LIMIT_BYTES
     artifacts_limit_bytes: int = ARTIFACTS_LIMIT_BYTES
+    breakers: Breakers = field(default_factory=Breakers)
 
 
 def tree(system: System, world: World, doors: Sequence[ChildSpec] = ()) -> ChildSpec:
     """The root's spec. `doors` are the API's, so that nothing in this room knows of it."""
     parts = _Parts(system, world)
+    world.breakers.watch(
+        CircuitWatcher(meters=world.meters, bus=system.named("event_bus"), clock=world.clock)
+    )
     return supervisor("root", "rest_for_one", [
         child("telemetry", parts.telemetry),
         supervisor("stores", "one_for_one", [
@@ -288,7 +295,9 @@ class _Parts:
         )
 
     def git_remote(self) -> GitRemote:
-        return GitRemote(lambda: self._git_mode, self._world.repo, self._interrupt)
+        return GitRemote(
+            lambda: self._git_mode, self._world.repo, self._interrupt, self._world.breakers
+        )
 
     def event_bus(self) -> EventBus:
         stores = self._world.stores
@@ -424,6 +433,7 @@ class _Parts:
                 definitions=self._world.definitions,
                 clock=self._world.clock,
                 on_workload=self._world.meters.observe_workload,
+                breakers=self._world.breakers,
                 drives_all=self._world.drives_all,
             ),
         )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from actors.breakers import CircuitState
 from actors.clock import Clock
 from supervision import Named, System
 
@@ -24,6 +25,7 @@ class Doors:
     Args:
         needed: actors that have to be there for the system to be ready, by name.
         keeps_files: whether the files of the stores are still where they were; it may block.
+        circuits: the circuits of the services outside, as they are now.
     """
 
     system: System
@@ -38,3 +40,4 @@ class Doors:
     needed: tuple[tuple[str, Named], ...]
     where: Where
     keeps_files: Callable[[], bool]
+    circuits: Callable[[], tuple[CircuitState, ...]] = tuple

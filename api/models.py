@@ -1,11 +1,13 @@
 """What clients send and get, as models; fields that are not listed are refused."""
 
 from collections import Counter
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from actors.breakers import CircuitState
 from actors.clock import rfc3339
 from actors.coordination.messages import WorkflowRecord
 from supervision import ActorInfo, DeadLetter
@@ -305,6 +307,22 @@ class Actors(BaseModel):
     tree: Actor
     totals: ActorTotals
     dead_letters: DeadLetters
+
+
+class Circuit(BaseModel):
+    """The circuit breaker of a service outside."""
+
+    service: str
+    state: str
+    failures: int
+    retry_in_s: float
+    rejected: int
+    last_error: str
+
+    @classmethod
+    def of(cls, state: CircuitState) -> "Circuit":
+        told = {**asdict(state), "retry_in_s": round(state.retry_in_s, 3)}
+        return cls(**told | {"last_error": reason(state.last_error)})
 
 
 def reason(text: str) -> str:

@@ -5,6 +5,7 @@ succeed later. A fault never shows more than that it happened, and an id to find
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -79,7 +80,14 @@ def of_refusal(error: Refused, request_id: str) -> Response:
         hint=getattr(error, "hint", "") or _HINTS[error.retryable],
         retryable=error.retryable,
         errors=errors,
+        headers=_later(error),
     )
+
+
+def _later(error: Refused) -> dict[str, str]:
+    """When to come back, where the refusal knows it better than "in a moment"."""
+    wait_s = getattr(error, "retry_after_s", None)
+    return {} if wait_s is None else {"Retry-After": str(max(1, math.ceil(wait_s)))}
 
 
 def of_absence(error: ActorDeadError | ActorRestarting | AskTimeout, request_id: str) -> Response:

@@ -19,6 +19,7 @@ from pathlib import Path
 import structlog
 
 from actors import plugins
+from actors.breakers import Breakers
 from actors.clock import system_clock
 from actors.damage import LastCrash
 from actors.lifecycle import Lifecycle
@@ -180,7 +181,7 @@ async def running(
                 git_mode=settings.git_mode,
                 retention_days=settings.retention_days if drives_all else 0,
             )
-            doors = doors_of(system, where, stores.presence)
+            doors = doors_of(system, where, stores.presence, world.breakers)
             specs = doors_specs(doors, meters.registry, http=sockets.http, metrics=sockets.metrics)
             await _start(system, world, specs)
             if drives_all:  # others may rely on it: it stays until it is stopped
@@ -243,7 +244,9 @@ def warn_of(definitions: Definitions) -> None:
             log.warning("workflow.forbidden", **which, **asdict(finding))
 
 
-def doors_of(system: System, where: Place, presence: Presence) -> Doors:
+def doors_of(
+    system: System, where: Place, presence: Presence, breakers: Breakers | None = None
+) -> Doors:
     """The mailboxes that the API's requests end up in."""
     return Doors(
         system=system,
@@ -263,6 +266,7 @@ def doors_of(system: System, where: Place, presence: Presence) -> Doors:
             issues_ref=ISSUES_REF if where.data.git else None,
         ),
         keeps_files=lambda: presence.look() is None,
+        circuits=(breakers or Breakers()).states,
     )
 
 

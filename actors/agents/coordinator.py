@@ -44,6 +44,7 @@ from actors.agents.protocol import Agent
 from actors.agents.registration import Registration
 from actors.agents.registration_messages import UNREGISTERED, AboutAgents
 from actors.agents.roster import Member, Roster
+from actors.breakers import Breakers
 from actors.clock import Clock, rfc3339
 from actors.coordination.assignment_messages import (
     HANDOFF,
@@ -96,6 +97,7 @@ class CoordinatorParts:
         on_workload: told (agent id, agent type, workload) after each change; None of one that is
             not there any more.
         drives_all: False leaves workflows alone that this process did not start.
+        breakers: the process's circuits, for the agents.
     """
 
     incarnation: str
@@ -112,6 +114,7 @@ class CoordinatorParts:
     clock: Clock
     on_workload: Callable[[str, str, int | None], None]
     drives_all: bool = True
+    breakers: Breakers = field(default_factory=Breakers)
 
 
 @dataclass(slots=True)
@@ -169,6 +172,7 @@ class AgentCoordinator(Actor):
             start=self._start_agent,
             lost=self._lost,
             reload=self._reload,
+            breakers=parts.breakers,
             show=self._show,
         )
         self._notes = Notes(parts.bus, parts.clock)

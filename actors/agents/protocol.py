@@ -33,6 +33,7 @@ from actors.agents.messages import (
     TaskOrder,
 )
 from actors.agents.report import AgentHealth, AgentMetrics, NoConfig, Tally, examine
+from actors.breakers import Breaker, Breakers
 from actors.coordination.results.messages import StoreArtifact
 from actors.errors import AgentError
 from actors.hints import hint
@@ -71,6 +72,7 @@ class Task:
     _note: Callable[[str, float | None, str, bool], None]
     _pulse: Pulse = field(default_factory=Pulse)
     _store: StoreFile | None = None
+    _breakers: Breakers = field(default_factory=Breakers)
 
     @property
     def id(self) -> str:
@@ -100,6 +102,19 @@ class Task:
             PayloadError: the details are no JSON.
         """
         self._pulse.say(details)
+
+    def breaker(self, service: str) -> Breaker:
+        """The circuit of a service outside, shared by all agents of the process.
+
+        Around each call, from a task or a thread: `with task.breaker("jira").guarding("/search"):`.
+        Names are few and fixed: each has its own metrics.
+        """
+        return self._breakers.of(service)
+
+    @property
+    def breakers(self) -> Breakers:
+        """All circuits of the process."""
+        return self._breakers
 
     def progress(self, message: str, fraction: float | None = None) -> None:
         """Say how far it is. Never blocks and never raises; shown live, kept as an event.
@@ -196,6 +211,7 @@ class Agent(Actor):
         self.config: Any = self.Config() if config is None else config
         self._coordinator = coordinator
         self._repo = repo
+        self.breakers = Breakers()
         self._running: dict[tuple[str, str], Attempt] = {}
         self._tally = Tally()
         self._introduction = AgentUp(
@@ -405,7 +421,7 @@ class Agent(Actor):
             return asdict((await ask(results, message, deadline_s=STORE_S)).reference)
 
         names = (order.workflow_id, order.op, order.attempt)
-        return Task(*names, self._repo, note, attempt.pulse, store)
+        return Task(*names, self._repo, note, attempt.pulse, store, self.breakers)
 
     async def _report(self, answer: TaskDone | TaskFailed) -> None:
         """Hand in the outcome. A coordinator that restarts hands the task out again instead."""

@@ -47,6 +47,7 @@ from actors.agents.registration_messages import (
     UpdateAgentConfig,
 )
 from actors.agents.roster import Member, Roster
+from actors.breakers import Breakers
 from actors.bus import ring
 from actors.clock import Clock, rfc3339
 from actors.coordination import repeats
@@ -108,6 +109,7 @@ class Registration:
         lost: called with an agent's id when what it does is to be given up.
         reload: called when workflows of an agent wait for another one.
         show: called with an agent's id when its workload, or its limit, has changed.
+        breakers: the process's circuits, for the agents.
         setups: how each agent there is is made.
         rows: what is written of each.
         pending: agents whose actor is set up with something else than its row says.
@@ -130,6 +132,7 @@ class Registration:
     lost: Callable[[str], None]
     reload: Callable[[], None]
     show: Callable[[str], None]
+    breakers: Breakers
     setups: dict[str, Setup] = field(default_factory=dict)
     rows: dict[str, AgentRow] = field(default_factory=dict)
     pending: set[str] = field(default_factory=set)
@@ -280,13 +283,15 @@ class Registration:
         setup = self._setup(agent_id)
         if setup.agent_class is None or setup.config is None:
             raise NotFound(f"agent {agent_id} cannot be started: {setup.why_not}")
-        return setup.agent_class(
+        agent = setup.agent_class(
             agent_id=agent_id,
             coordinator=self.coordinator,
             repo=self.repo,
             config=setup.config,
             config_sha256=setup.sha256,
         )
+        agent.breakers = self.breakers
+        return agent
 
     def came_up(self, up: AgentUp) -> None:
         """An agent says who it is: see that it is set up as its row says."""

@@ -18,16 +18,13 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic import ValidationError as ModelError
 
 from actors.errors import NotFound, ValidationError
+from actors.retrying import backoff_s
 from actors.workflows.lint.reader import Report, lint
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _WORKFLOW = "__beadflow_workflow__"
 _ACTIVITY = "__beadflow_activity__"
-
-
-_HIGHEST_EXPONENT = 100
-"""No wait grows any more long before; larger powers overflow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +67,12 @@ class RetryPolicy:
             return None
         if self.attempts and attempt >= self.attempts:
             return None
-        exponent = min(attempt - 1, _HIGHEST_EXPONENT)
-        wait_s = float(min(self.maximum_s, self.initial_s * self.coefficient**exponent))
+        wait_s = backoff_s(
+            attempt,
+            initial_s=self.initial_s,
+            coefficient=self.coefficient,
+            maximum_s=self.maximum_s,
+        )
         return wait_s * (1.0 - self.jitter * random.random())  # noqa: S311 - no secret
 
 

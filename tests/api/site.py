@@ -159,7 +159,8 @@ async def site(
     """
 
     def behind(system: System, world: World) -> Doors:
-        return doors_of(system, Place(data=world.data, repo=repo), world.stores.presence)
+        place = Place(data=world.data, repo=repo)
+        return doors_of(system, place, world.stores.presence, world.breakers)
 
     def doors(system: System, world: Any) -> Sequence[ChildSpec]:
         return specs(behind(system, world), world) if specs else ()

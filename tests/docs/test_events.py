@@ -12,6 +12,7 @@ from actors.agents.registration_messages import (
     RegisterAgent,
     UnregisterAgent,
 )
+from actors.breakers import Tolerance
 from actors.bus import NOTES_BOUND
 from actors.clock import rfc3339, system_clock
 from actors.coordination.assignment_messages import MoveWorkflow
@@ -165,6 +166,7 @@ async def test_what_a_run_logs_has_the_documented_fields(repo: Path) -> None:
     clerks = [Clerk]
     first = [busy, before, failing]
     async with running_system(repo, workflows=first, agents=clerks) as running:
+        _open_and_close_a_circuit(running)
         one, two = [await running.start("busy") for _ in range(2)]
         three, four = await running.start("failing"), await running.start("changing")
         await running.ended(one.id, two.id, three.id)
@@ -209,6 +211,15 @@ async def _come_and_go(running: Running) -> None:
     await running.until(lambda seen: any(fact.type == "agent_drained" for fact in seen))
     for request in (ActivateAgent(**named), UnregisterAgent(**named)):
         await running.ask("coordinator", request)
+
+
+def _open_and_close_a_circuit(running: Running) -> None:
+    circuit = Tolerance(failures=1, reset_s=1e-9, jitter=0.0)
+    breaker = running.world.breakers.of("somewhere", circuit)
+    with contextlib.suppress(ConnectionError), breaker.guarding("/"):
+        raise ConnectionError("away")
+    with breaker.guarding("/"):
+        pass
 
 
 async def _tell(running: Running, command: type, workflow_id: str, **given: str) -> None:

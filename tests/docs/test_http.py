@@ -116,6 +116,7 @@ FIELDS: list[tuple[str, Any]] = [
     ("A claim", issue_models.ClaimView),
     ("`WS /api/v1/events`", models.EventsQuery),
     ("`GET /api/v1/system`", Where),
+    ("`GET /api/v1/system/circuits`", models.Circuit),
     ("An actor", models.Actor),
     ("Totals", models.ActorTotals),
     ("Dead letters", models.Letter),

@@ -46,7 +46,9 @@ class ResearchAgent(Agent):
     @activity(timeout_s=60.0)
     async def discover(self, task: Task, request: DiscoverRequest) -> Discovery:
         """Look the candidates up in the configured index and in what is installed."""
-        return await discover(request, root=task.repo, progress=task.progress)
+        return await discover(
+            request, root=task.repo, progress=task.progress, breakers=task.breakers
+        )
 
     @activity(timeout_s=30.0)
     async def synthesise(self, task: Task, request: SynthesiseRequest) -> Report:

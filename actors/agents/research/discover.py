@@ -15,12 +15,15 @@ import trio
 
 from actors.agents.research.evidence import Ledger
 from actors.agents.research.facts import PACKAGE_INDEX, Candidate, Discovery, Gap
+from actors.agents.research.fetch import RETRIES
 from actors.agents.research.indexes import Indexes, configured_indexes
 from actors.agents.research.installed import Copy, environments, find_installed
 from actors.agents.research.lookup import Finding, Lookup
 from actors.agents.research.messages import DiscoverRequest
 from actors.agents.research.statements import describe
+from actors.breakers import Breakers
 from actors.clock import Clock, system_clock
+from actors.retrying import Retries
 
 Progress = Callable[[str, float | None], None]
 
@@ -33,11 +36,13 @@ class Limits:
         candidate_s: For one candidate, from the moment it has a slot.
         total_s: For all; candidates not looked up by then are gaps.
         at_once: Candidates looked up at the same time.
+        retries: How often an index is asked that is busy or cannot be reached.
     """
 
     candidate_s: float = 10.0
     total_s: float = 45.0
     at_once: int = 4
+    retries: Retries = RETRIES
 
 
 @dataclass(slots=True)
@@ -54,6 +59,7 @@ async def discover(
     now: Clock = system_clock,
     environ: Mapping[str, str] = os.environ,
     limits: Limits = Limits(),
+    breakers: Breakers | None = None,
 ) -> Discovery:
     """Looks every candidate up.
 
@@ -64,6 +70,7 @@ async def discover(
         now: The clock that dates the evidence.
         environ: Where `PIP_*` and `UV_*` settings are read from.
         limits: Deadlines and concurrency.
+        breakers: The circuits of the indexes; without them this call has some of its own.
 
     Cancellation leaves at most a few reads behind that end by their own deadline.
     """
@@ -71,6 +78,7 @@ async def discover(
     indexes = await configured_indexes(environ)
     places = await trio.to_thread.run_sync(environments, root)
     found = _Found()
+    breakers = breakers or Breakers()
     slots = trio.Semaphore(limits.at_once)
     # A read that is given up keeps its thread until its socket's timeout: others need not wait.
     threads = trio.CapacityLimiter(len(request.candidates) + limits.at_once)
@@ -84,6 +92,8 @@ async def discover(
                 indexes=indexes,
                 now=at,
                 deadline_s=limits.candidate_s,
+                breakers=breakers,
+                retries=limits.retries,
             )
             with trio.move_on_after(limits.candidate_s):
                 found.findings[name] = await trio.to_thread.run_sync(

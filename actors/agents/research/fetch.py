@@ -4,14 +4,18 @@ Blocking, so it runs in a worker thread. `https`, `http` and `file` are read, th
 index itself is a local one. Redirects are followed here and not by the client, because every hop is
 checked: a page of an index must not lead to this machine, to a link-local address (where clouds
 keep their credentials) or from TLS to plain text. Credentials of an index go to its own host only.
+
+An index that is busy or cannot be reached is asked again, within the deadline; one that fails
+again and again is left alone for a while, by all candidates (`actors.breakers`).
 """
 
 import ipaddress
 import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from random import SystemRandom
 from typing import Final
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
@@ -21,6 +25,10 @@ from urllib3.exceptions import TimeoutError as UrllibTimeoutError
 
 from actors.agents.research.indexes import Indexes
 from actors.agents.research.untrusted import plain, without_credentials
+from actors.breakers import Breakers
+from actors.clock import system_clock
+from actors.errors import CircuitOpen
+from actors.retrying import Retries, retry_after_s, retrying_in_thread
 
 PAGE_CAP_BYTES: Final = 32 << 20  # the page of a project with 7,000 files is 3 MiB
 _CHUNK_BYTES: Final = 65_536
@@ -30,6 +38,12 @@ _REDIRECTING: Final = frozenset({301, 302, 303, 307, 308})
 _ABSENT: Final = frozenset({404, 410})
 _PARTIAL: Final = 206
 _ERRORS_FROM: Final = 400
+_FAULTS_FROM: Final = 500
+_BUSY: Final = frozenset({429, 500, 502, 503, 504})
+RETRIES: Final = Retries(attempts=3, initial_s=0.2, maximum_s=2.0)
+_AWAY: Final = (requests.ConnectionError, requests.Timeout, TimeoutError, HTTPError)
+_NOT_AWAY: Final = (requests.exceptions.SSLError, requests.exceptions.ProxyError)
+_CHANCE: Final = SystemRandom()
 
 
 class Absent(Exception):  # noqa: N818 - a fact, not a fault
@@ -37,7 +51,26 @@ class Absent(Exception):  # noqa: N818 - a fact, not a fault
 
 
 class Unreachable(Exception):  # noqa: N818 - likewise
-    """It could not be asked; the message says why in one line, without credentials."""
+    """It could not be asked; the message says why in one line, without credentials.
+
+    Args:
+        retryable: whether asking once more may help.
+        is_down: whether it is the server that failed.
+        retry_after_s: when the server said that it may be asked again.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retryable: bool = False,
+        is_down: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.is_down = is_down
+        self.retry_after_s = retry_after_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +91,9 @@ class Fetcher:
         indexes: The configured indexes; their hosts are the ones that are trusted.
         deadline_s: Seconds from now within which everything must have been read.
         clock: Seconds, monotonic.
+        breakers: Where each index has a circuit, `index:HOST`.
+        retries: How often an index is asked that is busy or cannot be reached.
+        sleep: Blocks for so many seconds.
     """
 
     def __init__(
@@ -65,7 +101,14 @@ class Fetcher:
         indexes: Indexes,
         deadline_s: float,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        breakers: Breakers | None = None,
+        retries: Retries = RETRIES,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
+        self._breakers = breakers or Breakers()
+        self._retries = retries
+        self._sleep = sleep
         self._roots = [urlsplit(url) for url in indexes.urls]
         self._clock = clock
         self._deadline = clock() + deadline_s
@@ -100,11 +143,33 @@ class Fetcher:
             first, end = part
             headers["Range"] = f"bytes={first}" if first < 0 else f"bytes={first}-{end - 1}"
             headers["Accept-Encoding"] = "identity"
+        return retrying_in_thread(
+            lambda: self._guarded(url, headers, cap_bytes),
+            replace(self._retries, deadline_s=max(0.0, self._deadline - self._clock())),
+            _CHANCE,
+            now=self._clock,
+            sleep=self._sleep,
+        )
+
+    def _guarded(self, url: str, headers: dict[str, str], cap_bytes: int) -> Body:
+        """One try. Only the indexes have circuits: names in their pages are anybody's."""
+        parts = urlsplit(url)
+        if not any(_origin(parts) == _origin(root) for root in self._roots):
+            return self._read(url, headers, cap_bytes)
+        breaker = self._breakers.of(f"index:{parts.hostname}")
+        try:
+            with breaker.guarding(parts.path, _is_down):
+                return self._read(url, headers, cap_bytes)
+        except CircuitOpen as err:
+            raise Unreachable(str(err)) from err
+
+    def _read(self, url: str, headers: dict[str, str], cap_bytes: int) -> Body:
         try:
             with self._follow(url, headers) as response:
                 return self._receive(response, cap_bytes)
         except (requests.RequestException, HTTPError, OSError, ValueError) as err:
-            raise Unreachable(_reason(err)) from err
+            is_away = isinstance(err, _AWAY) and not isinstance(err, _NOT_AWAY)
+            raise Unreachable(_reason(err), retryable=is_away, is_down=is_away) from err
 
     def _follow(self, url: str, headers: dict[str, str]) -> requests.Response:
         url = _bare(url)
@@ -131,7 +196,15 @@ class Fetcher:
         if response.status_code in _ABSENT:
             raise Absent(without_credentials(response.url))
         if response.status_code >= _ERRORS_FROM:
-            raise Unreachable(f"the server answered {response.status_code}")
+            status = response.status_code
+            raise Unreachable(
+                f"the server answered {status}",
+                retryable=status in _BUSY,
+                is_down=status >= _FAULTS_FROM,
+                retry_after_s=retry_after_s(
+                    response.headers.get("Retry-After", ""), system_clock()
+                ),
+            )
         data = bytearray()
         for chunk in _chunks(response):
             data += chunk
@@ -215,6 +288,10 @@ def _bare(url: str) -> str:
     """The URL without user and password: they are given to the client apart, per origin."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _is_down(error: Exception) -> bool:
+    return isinstance(error, Unreachable) and error.is_down
 
 
 def _chunks(response: requests.Response) -> Iterator[bytes]:

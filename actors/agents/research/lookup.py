@@ -16,7 +16,7 @@ from pypi_simple import ACCEPT_JSON_PREFERRED, DistributionPackage, UnparsableFi
 from pypi_simple.filenames import parse_filename
 
 from actors.agents.research.facts import PACKAGE_INDEX, Artefacts, Contents, Metadata, Releases
-from actors.agents.research.fetch import PAGE_CAP_BYTES, Absent, Fetcher, Unreachable
+from actors.agents.research.fetch import PAGE_CAP_BYTES, RETRIES, Absent, Fetcher, Unreachable
 from actors.agents.research.indexes import Indexes
 from actors.agents.research.metadata import read_metadata
 from actors.agents.research.page import (
@@ -29,6 +29,8 @@ from actors.agents.research.page import (
 )
 from actors.agents.research.untrusted import without_credentials
 from actors.agents.research.wheel import METADATA_CAP_BYTES, look_into
+from actors.breakers import Breakers
+from actors.retrying import Retries
 
 _MAX_LINKED: Final = 10_000
 
@@ -59,11 +61,15 @@ class Lookup:
     indexes: Indexes
     now: datetime
     deadline_s: float
+    breakers: Breakers | None = None
+    retries: Retries = RETRIES
 
     def run(self) -> Finding:
         """Asks every index, then reads of the chosen version what can be read cheaply."""
         finding = Finding()
-        fetcher = Fetcher(self.indexes, self.deadline_s)
+        fetcher = Fetcher(
+            self.indexes, self.deadline_s, breakers=self.breakers, retries=self.retries
+        )
         try:
             page = self._page(fetcher, finding)
             if page is not None:

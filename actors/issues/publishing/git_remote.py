@@ -5,11 +5,12 @@ fetched are objects; it is the Git worker who moves refs.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from actors.breakers import Breakers, Tolerance
 from actors.errors import NotFound
 from actors.issues.messages import PublicationFailed
 from actors.issues.publishing.sync_messages import (
@@ -42,6 +43,10 @@ _REASONS: Final = {
 }
 
 
+TOLERANCE: Final = Tolerance(failures=3, window_s=600.0, reset_s=30.0)
+"""A person who tries again by hand is slow, and a transport may take two minutes to fail."""
+
+
 class GitRemote(BlockingActor):
     """Answers `FetchIssues`, `PushIssues` and `ReadPast`.
 
@@ -49,12 +54,19 @@ class GitRemote(BlockingActor):
         mode: says "ref" or "branch", where the past is; or "off", to leave Git alone.
         repository: the work tree.
         interrupt: what ends a transport when the system stops.
+        breakers: where each remote has a circuit, `git:NAME`: one that cannot be reached is left
+            alone for a while (`CircuitOpen`).
     """
 
     def __init__(
-        self, mode: Callable[[], str], repository: Path, interrupt: Interrupt | None = None
+        self,
+        mode: Callable[[], str],
+        repository: Path,
+        interrupt: Interrupt | None = None,
+        breakers: Breakers | None = None,
     ) -> None:
         super().__init__()
+        self._breakers = breakers or Breakers()
         self._interrupt = interrupt
         self._mode = mode
         self._where = repository
@@ -74,7 +86,7 @@ class GitRemote(BlockingActor):
         repository = self._opened()
         with _as_refusal("read the remotes", "configuration"):
             remote = _chosen(message.remote, repository.remotes())
-        with _as_refusal("fetch", remote):
+        with _as_refusal("fetch", remote), self._guarding(remote, "fetch"):
             met = repository.commit_at(tracking_ref(remote)) is not None
             return Fetched(remote=remote, commit=repository.fetch(remote), met=met)
 
@@ -82,10 +94,14 @@ class GitRemote(BlockingActor):
         repository = self._opened()
         with _as_refusal("push", message.remote):
             try:
-                repository.push(message.remote, message.commit, expected=message.expected)
+                with self._guarding(message.remote, "push"):
+                    repository.push(message.remote, message.commit, expected=message.expected)
             except PushRejected:
                 return False
         return True
+
+    def _guarding(self, remote: str, endpoint: str) -> AbstractContextManager[None]:
+        return self._breakers.of(f"git:{remote}", TOLERANCE).guarding(endpoint, _is_away)
 
     def _read_past(self, message: ReadPast) -> IssuePast:
         repository = self._opened()
@@ -110,6 +126,13 @@ class GitRemote(BlockingActor):
         if found is None:
             raise SyncRefused(f"there is no Git repository at {self._where} any more")
         return found
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether the remote failed; one that refuses us, or what is ours, does not."""
+    if isinstance(error, RemoteFailed):
+        return error.reason == "unreachable"
+    return isinstance(error, GitTimeout)
 
 
 def _chosen(wanted: str | None, there: Iterable[str]) -> str:

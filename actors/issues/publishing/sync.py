@@ -38,26 +38,20 @@ from actors.issues.publishing.sync_messages import (
     SyncRefused,
     Unrelated,
 )
+from actors.retrying import Retries
 from actors.writer import write
 from storage.gitrunner import Interrupt
 from storage.issues import instants
 from supervision import Actor, ActorDeadError, ActorRestarting, Ask, AskTimeout, Named, ask
 
 T = TypeVar("T")
-ATTEMPTS: Final = 10
+PUSHES: Final = Retries(attempts=10, initial_s=0.1, maximum_s=5.0)
 """How often a push may come too late; the pauses between them add up to half a minute at most."""
-FIRST_PAUSE_S: Final = 0.05
-LONGEST_PAUSE_S: Final = 5.0
 REMOTE_DEADLINE_S: Final = 150.0
 """For one transport, which ends itself at its own deadline before."""
 FLUSH_DEADLINE_S: Final = 120.0
 
 log = structlog.get_logger("beadflow.issues")
-
-
-def pause_after(attempt: int, chance: random.Random) -> float:
-    """Return the seconds to wait after an attempt (from 1) that came too late, with full jitter."""
-    return chance.uniform(0.0, min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0**attempt))
 
 
 class IssueSync(Actor):
@@ -147,7 +141,7 @@ class IssueSync(Actor):
     async def _meet(self, message: SyncIssues) -> Synced:
         await self._flush()
         arrived: list[Merged] = []
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, PUSHES.attempts + 1):
             fetched = await self._ask_remote(FetchIssues(remote=message.remote))
             if message.dry_run:
                 merged = await self._merge(fetched, message)
@@ -169,10 +163,10 @@ class IssueSync(Actor):
                     attempts=attempt,
                 )
                 return told
-            await trio.sleep(pause_after(attempt, self._chance))
+            await trio.sleep(PUSHES.jittered_s(attempt, self._chance))
         raise Contended(
-            f"somebody else pushed to {fetched.remote} each of {ATTEMPTS} times; what came is here,"
-            " sync again to push what is not there"
+            f"somebody else pushed to {fetched.remote} each of {PUSHES.attempts} times;"
+            " what came is here, sync again to push what is not there"
         )
 
     async def _merge(self, fetched: Fetched, message: SyncIssues) -> Merged:

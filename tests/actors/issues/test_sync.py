@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import trio
 
+from actors.errors import CircuitOpen
 from actors.issues.messages import AddComment, ApplyChange, ChangeLabels, CreateIssue, SetStatus
 from actors.issues.publishing import sync
+from actors.issues.publishing.git_remote import TOLERANCE
 from actors.issues.publishing.sync_messages import (
     Contended,
     NoRemote,
@@ -17,6 +19,7 @@ from actors.issues.publishing.sync_messages import (
 )
 from actors.issues.verbs import StaleClaim
 from actors.issues.writing.claims import Held, RenewLease, TakeLease
+from actors.retrying import Retries
 from storage.issues import jsonl, queries
 from storage.issues.jsonl import Row
 from tests.actors.issues.clones import all_opened, opened, remote_and_clones
@@ -315,8 +318,7 @@ async def test_a_race_that_is_always_lost_ends_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, places = remote_and_clones(tmp_path, "a")
-    monkeypatch.setattr(sync, "ATTEMPTS", 3)
-    monkeypatch.setattr(sync, "FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(sync, "PUSHES", Retries(attempts=3, initial_s=0.0))
 
     async def never(self: sync.IssueSync, *args: object) -> bool:
         del self, args
@@ -402,6 +404,19 @@ async def test_a_remote_that_cannot_be_reached_leaves_all_as_it_was(tmp_path: Pa
             await a.sync()
         (tmp_path / "gone.git").rename(bare)
         assert (await a.sync()).pushed
+
+
+async def test_a_remote_that_stays_away_is_left_alone(tmp_path: Path) -> None:
+    bare, places = remote_and_clones(tmp_path, "a")
+    bare.rename(tmp_path / "gone.git")
+    async with all_opened(*places) as (a,):
+        await a.run(CreateIssue(row=make("x-1")))
+        for _ in range(TOLERANCE.failures):
+            with pytest.raises(RemoteUnavailable):
+                await a.sync()
+        (tmp_path / "gone.git").rename(bare)
+        with pytest.raises(CircuitOpen, match="git:origin is left alone"):
+            await a.sync()
 
 
 async def test_a_remote_that_began_anew_is_refused_unless_it_is_allowed(tmp_path: Path) -> None:

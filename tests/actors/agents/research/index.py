@@ -51,6 +51,7 @@ class LocalIndex:
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     ranges: bool = True
     stall: Callable[[], object] | None = None
+    busy: list[tuple[int, dict[str, str]]] = field(default_factory=list)
 
     def add(
         self,
@@ -126,6 +127,10 @@ def answer(handler: BaseHTTPRequestHandler, index: LocalIndex) -> None:
     index.requests.append((path, dict(handler.headers)))
     if index.stall is not None:
         index.stall()
+    if index.busy:
+        status, headers = index.busy.pop(0)
+        send(handler, status, b"busy", "text/plain", headers)
+        return
     name = path.removeprefix("/simple/").strip("/")
     if path in index.redirects:
         handler.send_response(302)

@@ -9,10 +9,13 @@ import trio
 from actors.agents.research.discover import Limits, discover
 from actors.agents.research.facts import Candidate, Discovery
 from actors.agents.research.messages import DiscoverRequest
+from actors.retrying import Retries
 from tests.actors.agents.research.index import LocalIndex, metadata, wheel, write_file_index
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 QUESTION = "Which SQLite library for trio?"
+
+AT_ONCE = Retries(attempts=3, initial_s=0.0)
 
 
 async def found(environ: dict[str, str], *names: str, root: Path | None = None) -> Discovery:
@@ -22,6 +25,7 @@ async def found(environ: dict[str, str], *names: str, root: Path | None = None) 
         progress=lambda message, fraction: None,
         now=lambda: NOW,
         environ=environ,
+        limits=Limits(retries=AT_ONCE),
     )
 
 
