@@ -10,7 +10,7 @@ ROOMS  := actors api beadflow cli storage supervision benchmarks tests
 
 QUESTION := Which SQLite client library should this project use?
 
-.PHONY: setup setup313 run test tracer lint unit py313 bench soak clean
+.PHONY: setup setup313 run test tracer redis lint unit py313 bench soak clean
 
 setup: $(STAMP)
 
@@ -35,6 +35,12 @@ tracer:
 	  || (timeout 60 apt-get update -qq && timeout 120 apt-get install -y -qq --no-install-recommends strace) >/dev/null 2>&1 \
 	  || echo "strace could not be installed: power cuts and I/O faults are not tested"
 
+# The second level of the cache is tested with a real Redis; without it those tests are skipped.
+redis:
+	@test "$${CI:-}" != true || command -v redis-server >/dev/null || test "$$(id -u)" != 0 \
+	  || (timeout 60 apt-get update -qq && timeout 120 apt-get install -y -qq --no-install-recommends redis-server) >/dev/null 2>&1 \
+	  || echo "redis-server could not be installed: the cache is not tested with it"
+
 lint: setup
 	$(BIN)/ruff format --check $(ROOMS)
 	$(BIN)/ruff check $(ROOMS)
@@ -43,7 +49,7 @@ lint: setup
 	$(BIN)/codespell $(ROOMS) docs README.md CHANGELOG.md
 
 # A file's tests stay in one process: what they share is made once, and their order is the seed's.
-unit: setup tracer
+unit: setup tracer redis
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile \
 	  --cov --cov-report=term:skip-covered --cov-fail-under=90
 

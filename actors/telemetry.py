@@ -21,6 +21,9 @@ COMMIT_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 512)
 AGENT_TASK_BUCKETS_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
+CACHE_OUTCOMES = frozenset({"hit", "miss", "dropped", "failed"})
+"""What a look into the cache may come to; whatever else is counted of it is why a copy went."""
+
 _ENDED_AS = {
     facts.WORKFLOW_COMPLETED: "completed",
     facts.WORKFLOW_FAILED: "failed",
@@ -141,6 +144,19 @@ class Meters:
             registry=self.registry,
         )
 
+        self.cache_requests = Counter(
+            "workflow_system_cache_requests",
+            "Looks into a level of the cache, by what was found there",
+            ["level", "outcome"],
+            registry=self.registry,
+        )
+        self.cache_evictions = Counter(
+            "workflow_system_cache_evictions",
+            "Copies given up by a level of the cache, by why",
+            ["level", "reason"],
+            registry=self.registry,
+        )
+        self._cache_counters: dict[tuple[str, str], Counter] = {}
         self.circuit_state = Gauge(
             "workflow_system_circuit_state",
             "State of a service's circuit breaker: 0 closed, 1 half open, 2 open",
@@ -159,6 +175,15 @@ class Meters:
             ["service"],
             registry=self.registry,
         )
+
+    def observe_cache(self, level: str, what: str) -> None:
+        """Counts a look into a level ("hit", "miss", "dropped", "failed"), or an eviction."""
+        counter = self._cache_counters.get((level, what))
+        if counter is None:
+            looked = what in CACHE_OUTCOMES
+            family = self.cache_requests if looked else self.cache_evictions
+            counter = self._cache_counters[level, what] = family.labels(level, what)
+        counter.inc()
 
     def observe_query(self, database: str, operation: str, seconds: float, number: int = 1) -> None:
         """Notes so many queries or commands that took so long, each."""

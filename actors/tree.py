@@ -22,6 +22,7 @@ from actors.circuits import CircuitWatcher
 from actors.clock import Clock
 from actors.coordination import assigning, leasing, registering
 from actors.coordination import store as coordination_store
+from actors.coordination.cache import CacheManager, SharedCache
 from actors.coordination.intents import Intents
 from actors.coordination.manager import WorkflowManager
 from actors.coordination.reconciler import Reconciler
@@ -30,6 +31,8 @@ from actors.coordination.reconciling.hands import Hands
 from actors.coordination.reconciling.passes import Passes
 from actors.coordination.reconciling.reading import Pools
 from actors.coordination.reconciling.repairs import Repairs
+from actors.coordination.record_memory import Limits, MemoryWitness, RecordMemory
+from actors.coordination.redis_cache import RedisAddress, RedisCache
 from actors.coordination.results import store as results_store
 from actors.coordination.results.storage import (
     ARTIFACT_LIMIT_BYTES,
@@ -60,6 +63,7 @@ from actors.workflows.messages import WorkflowGaveUp
 from actors.workflows.parts import EngineParts
 from actors.workflows.timers import Timers
 from actors.writer import DatabaseWriter, GroupHandler, Handler
+from storage import changes
 from storage.arrangement import Arrangement, mode_of
 from storage.artifacts import Artifacts
 from storage.gitrunner import Interrupt
@@ -103,6 +107,8 @@ class World:
         artifact_limit_bytes: of one artifact.
         artifacts_limit_bytes: of all artifacts of one workflow.
         breakers: the circuits of the services outside, of this process.
+        cache: how many workflows are kept in memory, for those who look at them.
+        redis: where copies of workflows are kept beside that; None keeps none.
     """
 
     data: DataDir
@@ -123,6 +129,8 @@ class World:
     artifact_limit_bytes: int = ARTIFACT_LIMIT_BYTES
     artifacts_limit_bytes: int = ARTIFACTS_LIMIT_BYTES
     breakers: Breakers = field(default_factory=Breakers)
+    cache: Limits = field(default_factory=Limits)
+    redis: RedisAddress | None = None
 
 
 def tree(system: System, world: World, doors: Sequence[ChildSpec] = ()) -> ChildSpec:
@@ -238,16 +246,22 @@ class _Parts:
             **leasing.HANDLERS,
             **retention.COORDINATION,
             **reconciling_store.COORDINATION,
-            **results_store.HANDLERS,
         }
-        return self._writer("coordination", readers, handlers, None)
+        return self._writer("coordination", readers, handlers, None, triggers=changes.COORDINATION)
 
     def tempolite_writer(self) -> DatabaseWriter:
         wake = partial(bus.ring, self._name("event_bus"))
         readers = self._world.stores.tempolite
         handlers = {**workflows_store.HANDLERS, **retention.TEMPOLITE}
         handlers |= reconciling_store.TEMPOLITE
-        return self._writer("tempolite", readers, handlers, wake, workflows_bulk.GROUPS)
+        return self._writer(
+            "tempolite",
+            readers,
+            handlers,
+            wake,
+            groups=workflows_bulk.GROUPS,
+            triggers=changes.TEMPOLITE,
+        )
 
     def beads_writer(self) -> DatabaseWriter:
         event_bus, publisher = self._name("event_bus"), self._name("publisher")
@@ -267,9 +281,12 @@ class _Parts:
         readers: Readers,
         handlers: Mapping[type, Handler],
         on_commit: Callable[[], None] | None,
+        *,
         groups: Mapping[type, GroupHandler] | None = None,
+        triggers: str | None = None,
     ) -> DatabaseWriter:
         meters = self._world.meters
+        witness = triggers and MemoryWitness(self._memory, database, triggers)
         return DatabaseWriter(
             readers.path,
             readers.schema,
@@ -283,6 +300,7 @@ class _Parts:
             presence=self._world.stores.presence,
             groups=groups,
             poison=self._world.poison,
+            witness=witness or None,
         )
 
     def git_worker(self) -> GitWorker:
@@ -299,13 +317,18 @@ class _Parts:
             lambda: self._git_mode, self._world.repo, self._interrupt, self._world.breakers
         )
 
+    @property
+    def _followers(self) -> tuple[str, ...]:
+        followers = ("telemetry", "intents", "coordinator", "reconciler")
+        return followers if self._shared is None else (*followers, "manager")
+
     def event_bus(self) -> EventBus:
         stores = self._world.stores
         return EventBus(
             writer=self._name("coordination_writer"),
             reader=stores.coordination.inline,
             outboxes=(workflow_outbox(stores.tempolite.inline), issue_outbox(stores.beads.inline)),
-            followers=tuple(map(self._name, ("telemetry", "intents", "coordinator", "reconciler"))),
+            followers=tuple(map(self._name, self._followers)),
         )
 
     def intents(self) -> Intents:
@@ -393,8 +416,32 @@ class _Parts:
             dispatcher=self._name("dispatcher"),
             intents=self._name("intents"),
             event_bus=self._name("event_bus"),
+            cache=CacheManager(
+                coordination=self._world.stores.coordination.inline,
+                tempolite=self._world.stores.tempolite.inline,
+                pool=self._world.stores.coordination.pool,
+                histories=self._world.stores.tempolite.pool,
+                memory=self._memory,
+                shared=self._shared,
+            ),
             clock=self._world.clock,
             chance=self._world.chance,
+        )
+
+    @cached_property
+    def _memory(self) -> RecordMemory:
+        return RecordMemory(self._world.cache, self._world.meters.observe_cache)
+
+    @cached_property
+    def _shared(self) -> SharedCache | None:
+        world = self._world
+        if world.redis is None:
+            return None
+        return RedisCache(
+            world.redis,
+            home=world.stores.identity.home,
+            breakers=world.breakers,
+            count=world.meters.observe_cache,
         )
 
     def keeper(self) -> Keeper:

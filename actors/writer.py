@@ -137,6 +137,16 @@ class Poison(Command[None]):
     """Makes a writer crash in the middle of a batch. Only one built for such tests obeys."""
 
 
+class Witness:
+    """Told of what a writer does, in its thread, before any asker. This one is deaf."""
+
+    def opened(self, connection: sqlite3.Connection) -> None:
+        """The writer has a connection, and begins nothing with it before this returns."""
+
+    def settled(self) -> None:
+        """A transaction has ended, in whichever way; nobody was answered yet."""
+
+
 def _unobserved(database: str, operation: str, seconds: float, number: int) -> None:
     del database, operation, seconds, number
 
@@ -174,6 +184,7 @@ class DatabaseWriter(BlockingActor):
         presence: the files without which nothing may be written.
         groups: see `Batches`.
         poison: whether `Poison` is obeyed.
+        witness: told of connections and of the ends of transactions.
     """
 
     mailbox_bound: ClassVar[int] = 1024  # two batches: who is behind them can still withdraw
@@ -195,8 +206,10 @@ class DatabaseWriter(BlockingActor):
         presence: Presence | None = None,
         groups: Mapping[type, GroupHandler] | None = None,
         poison: bool = False,
+        witness: Witness | None = None,
     ) -> None:
         super().__init__()
+        self._witness = witness or Witness()
         self._groups = groups
         self._path = path
         self._schema = schema
@@ -241,6 +254,7 @@ class DatabaseWriter(BlockingActor):
         except StorageError:
             conn.close()
             raise
+        self._witness.opened(conn)
         self._conn = conn
 
     def on_stop(self) -> None:
@@ -269,6 +283,7 @@ class DatabaseWriter(BlockingActor):
         """Commits and answers as many as one transaction may hold; says how many those were."""
         started = perf_counter()
         outcomes = self._outcomes([delivery.message for delivery in batch])
+        self._witness.settled()
         with self.burst():
             for delivery, outcome in zip(batch, outcomes, strict=False):
                 self._answer(delivery, outcome)
@@ -333,6 +348,7 @@ class DatabaseWriter(BlockingActor):
                 conn.close()
                 raise
             logger.warning("%s was opened anew", self._path)
+            self._witness.opened(conn)
             self._conn = conn
         return self._conn
 

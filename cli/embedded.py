@@ -12,9 +12,11 @@ import httpx2
 import trio
 
 from actors.clock import system_clock
+from actors.coordination.cache import CacheManager
 from actors.coordination.manager import WorkflowManager
+from actors.coordination.record_memory import Limits, RecordMemory
 from actors.coordination.results.storage import ResultsStorage
-from actors.stores import open_stores
+from actors.stores import Stores, open_stores
 from api.app import create_app
 from cli import problem
 from cli.exits import ExitCode
@@ -141,6 +143,7 @@ async def _reading(where: Place) -> AsyncIterator[Any]:
                 dispatcher=system.named("dispatcher"),
                 intents=system.named("intents"),
                 event_bus=system.named("event_bus"),
+                cache=uncached(stores),
                 clock=system_clock,
                 chance=chance,
             )
@@ -163,6 +166,17 @@ async def _reading(where: Place) -> AsyncIterator[Any]:
         ]
         await system.start(supervisor("root", "one_for_one", actors))
         yield create_app(doors_of(system, where, stores.presence))
+
+
+def uncached(stores: Stores) -> CacheManager:
+    """A road that leads to the databases alone: here nobody would tell of a change."""
+    return CacheManager(
+        coordination=stores.coordination.inline,
+        tempolite=stores.tempolite.inline,
+        pool=stores.coordination.pool,
+        histories=stores.tempolite.pool,
+        memory=RecordMemory(Limits(records=0), lambda _level, _what: None),
+    )
 
 
 def _unobserved(database: str, operation: str, seconds: float) -> None:

@@ -180,6 +180,8 @@ async def running(
                 drives_all=drives_all,
                 git_mode=settings.git_mode,
                 retention_days=settings.retention_days if drives_all else 0,
+                cache=settings.cache,
+                redis=settings.redis,
             )
             doors = doors_of(system, where, stores.presence, world.breakers)
             specs = doors_specs(doors, meters.registry, http=sockets.http, metrics=sockets.metrics)

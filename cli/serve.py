@@ -27,6 +27,9 @@ log = structlog.get_logger("beadflow.serve")
 PATIENCE_S = 5.0
 """How long to wait for a command that holds the data directory for a moment."""
 
+REDIS_URL = "WORKFLOW_REDIS_URL"
+"""No option: everybody on the machine can read a command line, and this holds a password."""
+
 _REPO = "The Git repository to serve; by default the one around the current directory."
 _DATA = "Where to keep the databases; by default beadflow/ in the repository's Git directory."
 _CONFIG = f"A settings file (TOML): {', '.join(field.name for field in fields(Settings))}."
@@ -62,6 +65,7 @@ def up(
     settings = (
         Settings.read(config)
         .override(host=host, port=port, metrics_port=metrics_port, log_level=log_level)
+        .override(redis_url=os.environ.get(REDIS_URL))
         .checked()
     )
     configure_logging(settings.log_level)

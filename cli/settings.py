@@ -6,10 +6,14 @@ TOML and is only ever named by the operator: a repository cannot bring code of i
 
 import logging
 import tomllib
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
+from actors.coordination.record_memory import Limits
+from actors.coordination.redis_cache import RedisAddress
+from actors.errors import ValidationError
 from cli.exits import ExitCode
 from cli.problem import Problem
 from storage.errors import plain
@@ -25,6 +29,8 @@ WHOLE = {
     "database_connections": range(1, 65),
     "database_cached_statements": range(100_001),
     "database_wal_limit_mib": range(1024 * 1024 + 1),
+    "cache_records": range(1_000_001),
+    "cache_mib": range(1, 65_537),
 }
 """What settings may be that are whole numbers."""
 
@@ -33,6 +39,7 @@ SECONDS = {
     "database_lifetime_s": 0.0,
     "database_query_timeout_s": 0.001,
     "database_busy_timeout_s": 0.0,
+    "cache_age_s": 0.001,
 }
 """The least that settings may be that are times."""
 
@@ -63,6 +70,10 @@ class Settings:
         database_query_timeout_s: seconds after which a read is interrupted, 0.001 or more.
         database_busy_timeout_s: seconds to wait for another process's lock; 0 not at all.
         database_cached_statements: compiled statements kept by each connection; 0 none.
+        cache_records: workflows kept in memory for who looks at them; 0 none.
+        cache_mib: MiB that they take at most, roughly.
+        cache_age_s: seconds after which one is read anew all the same.
+        redis_url: of a Redis that keeps copies of workflows, with its password; "" none.
         database_wal_limit_mib: MiB of a write-ahead log above which the alarm is raised; 0 never.
     """
 
@@ -81,6 +92,10 @@ class Settings:
     database_busy_timeout_s: float = DEFAULTS.busy_timeout_s
     database_cached_statements: int = DEFAULTS.cached_statements
     database_wal_limit_mib: int = DEFAULTS.wal_limit_bytes // MIB
+    cache_records: int = Limits().records
+    cache_mib: int = Limits().size_bytes // MIB
+    cache_age_s: float = Limits().age_s
+    redis_url: str = field(default="", repr=False)
 
     @property
     def tuning(self) -> Tuning:
@@ -94,6 +109,18 @@ class Settings:
             cached_statements=self.database_cached_statements,
             wal_limit_bytes=self.database_wal_limit_mib * MIB,
         )
+
+    @property
+    def cache(self) -> Limits:
+        """Of the workflows kept in memory."""
+        return Limits(
+            records=self.cache_records, size_bytes=self.cache_mib * MIB, age_s=self.cache_age_s
+        )
+
+    @property
+    def redis(self) -> RedisAddress | None:
+        """Where copies of workflows are kept."""
+        return RedisAddress(url=self.redis_url) if self.redis_url else None
 
     @classmethod
     def read(cls, path: Path | None) -> Self:
@@ -133,6 +160,7 @@ class Settings:
             raise _bad(source, f"log_level is one of {', '.join(LEVELS)}, not {self.log_level!r}")
         if self.git_mode not in GIT_MODES:
             raise _bad(source, f"git_mode is ref, branch or off, not {self.git_mode!r}")
+        self._check_redis(source)
         for name in SWITCHES:
             value = getattr(self, name)
             if type(value) is not bool:
@@ -148,6 +176,17 @@ class Settings:
                 limits = f"{least_s:g} to {LONGEST_S:g}"
                 raise _bad(source, f"{name} is a number of seconds, {limits}, not {value!r}")
         return self
+
+    def _check_redis(self, source: Path | str) -> None:
+        """It is never shown: it holds a password."""
+        if type(self.redis_url) is not str:
+            raise _bad(source, "redis_url is a URL in quotes")
+        try:
+            _ = self.redis
+        except ValidationError as error:
+            raise _bad(source, error.message) from None
+        if self.redis_url and find_spec("coredis") is None:
+            raise _bad(source, "redis_url needs the extra: install beadflow[redis]")
 
 
 def _flattened(found: dict[str, Any], known: set[str]) -> dict[str, Any]:

@@ -5,8 +5,7 @@ before it is answered. Then the dispatcher is told whom it concerns; that is a h
 """
 
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from actors.clock import Clock, rfc3339
@@ -33,7 +32,6 @@ from actors.coordination.messages import (
 from actors.errors import DatabaseUnavailable, NotFound, Overloaded
 from actors.hints import hint
 from actors.ids import message_id as new_message_id
-from actors.workflows.history import CLOSED, Status
 from actors.workflows.messages import (
     AddSignal,
     CompleteInstance,
@@ -51,7 +49,6 @@ from supervision import ActorDeadError, ActorRestarting, AskTimeout, Named, ask
 
 QUERY_S: Final = 9.0
 
-_GOES_ON: Final = frozenset({Status.QUEUED, Status.RUNNING})
 
 Request = (
     SignalWorkflow
@@ -72,6 +69,7 @@ class Controller:
     """See the module.
 
     Args:
+        get_workflow: gives a workflow's record as it is now, or raises `NotFound`.
         pool: read-only connections to the coordination database.
         histories: the same, to the engine's.
     """
@@ -79,6 +77,7 @@ class Controller:
     def __init__(
         self,
         *,
+        get_workflow: Callable[[str], Awaitable[WorkflowRecord]],
         pool: ReadPool,
         histories: ReadPool,
         tempolite: Named,
@@ -86,6 +85,7 @@ class Controller:
         clock: Clock,
         chance: random.Random,
     ) -> None:
+        self._get_workflow = get_workflow
         self._pool = pool
         self._histories = histories
         self._tempolite = tempolite
@@ -138,7 +138,7 @@ class Controller:
                 return request(workflow_id=workflow_id, reason=message.reason, at=at)
 
     async def _command(self, workflow_id: str, command: Command[tuple[str, ...]]) -> WorkflowRecord:
-        record = await reading.get_workflow(self._pool, self._histories, workflow_id)
+        await self._get_workflow(workflow_id)
         try:
             woken = await write(self._tempolite, command)
         except NotFound as error:
@@ -150,20 +150,7 @@ class Controller:
             ) from error
         for told in dict.fromkeys((workflow_id, *woken)):
             hint(self._dispatcher, Launch(workflow_id=told))
-        return await self._as_it_is(record)
-
-    async def _as_it_is(self, record: WorkflowRecord) -> WorkflowRecord:
-        """The record with the engine's own status, which the mapping follows a moment later."""
-        status = await reading.engine_status(self._histories, record.id)
-        if status is None:
-            return record
-        ended = record.completed_at
-        if status in CLOSED and ended is None:
-            ended = rfc3339(self._clock())
-        shown = replace(record, status=reading.shown_status(status), completed_at=ended)
-        if status in _GOES_ON:
-            shown = replace(shown, completed_at=None, error_code=None, error_message=None)
-        return shown
+        return await self._get_workflow(workflow_id)
 
     async def _query(self, query: QueryWorkflow) -> Any:
         check_text("name", query.name, NAME_CHARACTERS)

@@ -11,6 +11,7 @@ from actors.agents.messages import GrantQueued, ReleaseAgent, ReloadAssignments,
 from actors.clock import Clock, rfc3339
 from actors.coordination import intents, listing, reading, requests
 from actors.coordination.assignment_messages import AssignWorkflow, HandOff
+from actors.coordination.cache import CacheManager
 from actors.coordination.control import Controller
 from actors.coordination.handoff import Handoffs
 from actors.coordination.messages import (
@@ -37,6 +38,7 @@ from actors.coordination.messages import (
 )
 from actors.coordination.updating import Updater
 from actors.errors import Conflict, DatabaseUnavailable, Overloaded, StorageFull, StoreLost
+from actors.facts import FactsLogged
 from actors.hints import hint
 from actors.ids import workflow_id as new_workflow_id
 from actors.issues.issue import check, new_issue
@@ -69,6 +71,7 @@ class WorkflowManager(Actor):
         definitions: what can be started.
         pool: read-only connections to the coordination database.
         histories: the same, to the engine's.
+        cache: where the records of workflows are read.
     """
 
     mailbox_bound = 2000
@@ -89,6 +92,7 @@ class WorkflowManager(Actor):
         dispatcher: Named,
         intents: Named,
         event_bus: Named,
+        cache: CacheManager,
         clock: Clock,
         chance: random.Random,
     ) -> None:
@@ -104,6 +108,7 @@ class WorkflowManager(Actor):
         self._coordinator = coordinator
         self._dispatcher = dispatcher
         self._intents = intents
+        self._cache = cache
         self._clock = clock
         self._chance = chance
         self._updater = Updater(
@@ -119,6 +124,7 @@ class WorkflowManager(Actor):
             chance=chance,
         )
         self._controller = Controller(
+            get_workflow=cache.get_workflow,
             pool=pool,
             histories=histories,
             tempolite=tempolite,
@@ -137,6 +143,9 @@ class WorkflowManager(Actor):
 
     async def on_start(self) -> None:
         """A manager that died may have left starts behind: some not decided, some not made."""
+        self._cache.begin()
+        if self._cache.shared is not None:
+            self.spawn(self._cache.shared.run)
         hint(self._coordinator, ReloadAssignments())
         hint(self._intents, IntentOpen())
 
@@ -144,9 +153,11 @@ class WorkflowManager(Actor):
         match message:
             case StartWorkflow():
                 return self.defer(self._start(message))
+            case FactsLogged(facts=found):
+                self._cache.hear(found)
             case GetWorkflow():
                 asked = message.workflow_id
-                return self.defer(reading.get_workflow(self._pool, self._histories, asked))
+                return self.defer(self._cache.get_workflow(asked))
             case ListWorkflows():
                 return self.defer(listing.list_workflows(self._pool, message))
             case ReadEvents():
@@ -171,13 +182,14 @@ class WorkflowManager(Actor):
                 return self.defer(self._handoffs.answer(message))
             case _:
                 return await super().on_receive(message)
+        return None
 
     async def _start(self, request: StartWorkflow) -> WorkflowRecord:
         definition = requests.check(request, self._definitions)
         plan = await self._decide(request, definition)
         known = await self._record(plan)
         if known is not None:
-            return await reading.get_workflow(self._pool, self._histories, known)
+            return await self._cache.get_workflow(known)
         await self._make(plan)
         hint(self._coordination, CloseIntent(intent_id=plan.workflow_id))
         if plan.status == "queued":

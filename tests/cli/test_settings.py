@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.coordination.record_memory import Limits
 from cli.problem import Problem
 from cli.settings import Settings
 from storage.tuning import DEFAULTS, MIB
@@ -19,6 +20,41 @@ def read(tmp_path: Path, text: str) -> Settings:
 
 def test_without_settings_the_databases_are_tuned_as_the_stores_say() -> None:
     assert Settings().tuning == DEFAULTS
+
+
+def test_the_cache_can_be_set(tmp_path: Path) -> None:
+    settings = read(
+        tmp_path,
+        """
+        cache_records = 5
+        cache_mib = 2
+        [redis]
+        url = "redis://:hunter2@localhost/1"
+        """,
+    )
+    assert settings.cache == Limits(records=5, size_bytes=2 * MIB)
+    assert settings.redis is not None
+    assert settings.redis.shown == "redis://localhost/1"
+    assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize("value", ['"http://hunter2@h"', '"hunter2"', "2"])
+def test_an_address_of_redis_that_is_none_is_refused_and_not_shown(
+    tmp_path: Path, value: str
+) -> None:
+    with pytest.raises(Problem) as raised:
+        read(tmp_path, f"redis_url = {value}")
+    assert "redis_url" in str(raised.value.detail)
+    assert "hunter2" not in str(raised.value.detail)
+
+
+def test_redis_without_its_library_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.settings.find_spec", lambda _: None)
+    with pytest.raises(Problem) as raised:
+        read(tmp_path, 'redis_url = "redis://h"')
+    assert "beadflow[redis]" in str(raised.value.detail)
 
 
 def test_the_help_of_a_start_lists_every_setting(beadflow: Run) -> None:

@@ -9,6 +9,7 @@ from cyclopts import App
 
 from cli.commands import app
 from cli.exits import ExitCode
+from cli.serve import REDIS_URL
 from cli.settings import Settings
 from tests.docs.pages import first_names, headings, names, page, rows, section
 
@@ -78,7 +79,7 @@ def test_every_environment_variable_is_listed() -> None:
     given = [_options(command.assemble_argument_collection()) for command in COMMANDS.values()]
     given.append(_options(app.meta.assemble_argument_collection()))
     variables = {name for options in given for found in options.values() for name in found}
-    assert set(first_names(section(PAGE, "Environment"))) == variables | {"NO_COLOR"}
+    assert set(first_names(section(PAGE, "Environment"))) == variables | {"NO_COLOR", REDIS_URL}
 
 
 def test_every_setting_is_listed_with_its_default() -> None:

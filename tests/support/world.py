@@ -114,11 +114,12 @@ async def running_system(
     clock: Clock = system_clock,
     incarnation: str | None = None,
     on_event: Observer | None = None,
+    **more: Any,
 ) -> AsyncIterator[Running]:
     """Run the tree on a directory until the block ends; then it is stopped in order.
 
     With `inline`, nothing of it runs off the trio thread, and whoever writes takes up to
-    `latency_s` of trio's clock for it.
+    `latency_s` of trio's clock for it. `more` is given to the `World`.
     """
     chance = random.Random(seed)
     meters = Meters()
@@ -156,6 +157,7 @@ async def running_system(
                 poison=poison,
                 drives_all=drives_all,
                 retention_days=retention_days,
+                **more,
             )
             await system.start(tree(system, world, doors(system, world) if doors else ()))
             yield Running(system=system, stores=stores, world=world, events=events)

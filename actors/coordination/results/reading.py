@@ -11,6 +11,7 @@ from typing import Any
 
 from actors.clock import rfc3339
 from actors.coordination.messages import WorkflowRecord
+from actors.coordination.reading import get_workflow
 from actors.coordination.results.messages import (
     ArtifactPage,
     ArtifactRecord,
@@ -25,7 +26,7 @@ from actors.coordination.results.messages import (
 from actors.coordination.results.names import parse_name
 from actors.coordination.results.pages import check_limit, cursor, cut, parse_cursor
 from actors.coordination.results.store import artifact_record, result_record
-from actors.coordination.rows import fetch, get_workflow
+from actors.coordination.rows import fetch
 from actors.errors import NotFound, ValidationError
 from storage.coordination import results as queries
 from storage.pool import ReadPool
