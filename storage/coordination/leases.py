@@ -23,11 +23,12 @@ LOSE = """
                         lease_expires_at)
     VALUES (:agent_id, :agent_type, 'settings', 'lost', '[1,{}]', :reason, :at, :at)
     ON CONFLICT (agent_id) DO UPDATE SET lease_expires_at = excluded.lease_expires_at,
-        status = iif(agents.status = 'draining', 'draining', 'lost'),
-        reason = iif(agents.status = 'draining', agents.reason, excluded.reason)"""
+        status = CASE WHEN agents.status = 'draining' THEN 'draining' ELSE 'lost' END,
+        reason = CASE WHEN agents.status = 'draining' THEN agents.reason ELSE excluded.reason END"""
 RECOVER = """
-    UPDATE agents SET lease_expires_at = NULL, status = iif(status = 'lost', 'active', status),
-        reason = iif(status = 'lost', '', reason)
+    UPDATE agents SET lease_expires_at = NULL,
+        status = CASE WHEN status = 'lost' THEN 'active' ELSE status END,
+        reason = CASE WHEN status = 'lost' THEN '' ELSE reason END
     WHERE agent_id = ?"""
 
 
