@@ -27,6 +27,7 @@ from api.routes import (
     actors,
     agents,
     artifacts,
+    assignments,
     claims,
     control,
     events,
@@ -126,6 +127,7 @@ def create_app(doors: Doors, closing: trio.Event | None = None) -> App:
         events.routes(doors, trio.Event() if closing is None else closing),
         actors.routes(doors),
         agents.routes(doors),
+        assignments.routes(doors),
         system.routes(doors),
         health.routes(doors),
     ):

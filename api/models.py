@@ -137,6 +137,26 @@ class ListQuery(Strict):
     cursor: str | None = None
 
 
+class AssignmentsQuery(Strict):
+    """Query of GET /api/v1/assignments."""
+
+    workflow_id: str | None = None
+    agent_id: str | None = None
+    agent_type: str | None = None
+    status: str | None = None
+    limit: int = Field(default=50, ge=1, le=200)
+    cursor: str | None = None
+
+
+class AssignRequest(Strict):
+    """Body of POST /api/v1/assignments."""
+
+    workflow_id: str = Field(strict=True)
+    agent_id: str = Field(strict=True)
+    reason: str = Field(default="", strict=True)
+    author: str = Field(default="operator", strict=True)
+
+
 class LogsQuery(Strict):
     """Query of GET /api/v1/workflows/{id}/logs."""
 

@@ -10,7 +10,8 @@ import random
 from actors.agents.messages import GrantQueued, ReleaseAgent, ReloadAssignments, ReserveAgent
 from actors.clock import Clock, rfc3339
 from actors.coordination import intents, listing, reading, requests
-from actors.coordination.assignment_messages import AssignWorkflow, HandOff
+from actors.coordination.assignment_listing import list_assignments
+from actors.coordination.assignment_messages import AssignWorkflow, HandOff, ListAssignments
 from actors.coordination.cache import CacheManager
 from actors.coordination.control import Controller
 from actors.coordination.handoff import Handoffs
@@ -178,6 +179,8 @@ class WorkflowManager(Actor):
                 | GetHistory()
             ):
                 return self.defer(self._controller.answer(message))
+            case ListAssignments():
+                return self.defer(list_assignments(self._pool, message))
             case HandOff() | AssignWorkflow():
                 return self.defer(self._handoffs.answer(message))
             case _:

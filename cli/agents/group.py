@@ -37,6 +37,18 @@ _COMMANDS: Final = (
     ),
     ("activate", "resting:activate", "Have an agent take work again.", ("activate research-1",)),
     (
+        "assign",
+        "assigning:assign",
+        "Give a workflow to an agent.",
+        ('assign wf-7k2m research-2 --reason "knows the code"',),
+    ),
+    (
+        "assignments",
+        "assigning:assignments",
+        "List who has and had which workflow.",
+        ("assignments --status assigned",),
+    ),
+    (
         "unregister",
         "registering:unregister",
         "Have an agent no longer.",

@@ -20,6 +20,20 @@ CLOSE = """
     UPDATE agent_assignments SET status = ?, completed_at = ?
     WHERE id = ? AND status IN ('queued', 'assigned')"""
 
+# Lists, newest first. What narrows most is found by its index; the rest is looked at row by row.
+_REST = """
+      AND (:agent_id IS NULL OR agent_id = :agent_id)
+      AND (:agent_type IS NULL OR agent_type = :agent_type)
+      AND (:status IS NULL OR status = :status)
+    ORDER BY id DESC LIMIT :limit"""
+_LISTED = f"SELECT {_COLUMNS} FROM agent_assignments WHERE id < :before"  # noqa: S608 - constants
+
+ALL = f"{_LISTED} {_REST}"
+OF_WORKFLOW = f"{_LISTED} AND workflow_id = :workflow_id {_REST}"
+OF_AGENT = f"{_LISTED} AND agent_id = :agent_id {_REST}"
+ASSIGNED = f"{_LISTED} AND status = 'assigned' {_REST}"
+QUEUED = f"{_LISTED} AND status = 'queued' {_REST}"
+
 
 def open_of(connection: sqlite3.Connection, workflow_id: str) -> sqlite3.Row | None:
     """The assignment that is in force, or waits for an agent."""

@@ -89,6 +89,8 @@ FIELDS: list[tuple[str, Any]] = [
     ("`GET /api/v1/agents/{id}/config`", agent_models.Config),
     ("`PUT /api/v1/agents/{id}/config`", agent_models.ConfigRequest),
     ("`POST /api/v1/agents/{id}/drain`", models.ReasonRequest),
+    ("`GET /api/v1/assignments`", models.AssignmentsQuery),
+    ("`POST /api/v1/assignments`", models.AssignRequest),
     ("The agent", agent_models.Agent),
     (f"`POST {ISSUES}`", issue_models.NewIssueRequest),
     (f"`GET {ISSUES}`", issue_models.IssuesQuery),
@@ -227,7 +229,7 @@ def test_the_page_states_the_limits_of_the_code() -> None:
     assert f"1 to {KEY_LIMIT} printable characters" in text
     assert f"1 to {fields.NAME_CHARACTERS} characters" in text
     assert f"1 to {fields.MESSAGE_ID_CHARACTERS} printable characters" in text
-    assert text.count(f"up to {fields.REASON_CHARACTERS} characters") == 4
+    assert text.count(f"up to {fields.REASON_CHARACTERS} characters") == 5
     assert f"any JSON, up to {fields.VALUE_LIMIT_BYTES // 1024} KiB" in text
     assert text.count(f"{WAITING_LIMIT:,}") == 2
     assert text.count(f"1 to {issue_models.TTL_LIMIT_S:,.0f}") == 2

@@ -1,0 +1,42 @@
+"""/api/v1/assignments: who has which workflow, who had it before, and giving one by hand."""
+
+from dataclasses import asdict
+from typing import Any
+
+from quart import Blueprint, Response, jsonify, request
+
+from actors.coordination.assignment_messages import AssignWorkflow, ListAssignments
+from api.body import read_model, read_query
+from api.doors import Doors
+from api.keys import idempotency_key
+from api.models import AssignmentsQuery, AssignRequest, NoQuery
+from supervision import ask
+
+WRITE_DEADLINE_S = 50.0
+READ_DEADLINE_S = 10.0
+
+
+def routes(doors: Doors) -> Blueprint:
+    blueprint = Blueprint("assignments", __name__, url_prefix="/api/v1/assignments")
+
+    @blueprint.get("")
+    async def listing() -> dict[str, Any]:
+        query = read_query(request, AssignmentsQuery)
+        message = ListAssignments(**query.model_dump())
+        page = await ask(doors.manager, message, deadline_s=READ_DEADLINE_S)
+        return {
+            "data": [asdict(record) for record in page.records],
+            "next_cursor": page.next_cursor,
+        }
+
+    @blueprint.post("")
+    async def assign() -> Response:
+        read_query(request, NoQuery)
+        body = await read_model(request, AssignRequest)
+        message = AssignWorkflow(idempotency_key=idempotency_key(request), **body.model_dump())
+        record = await ask(doors.manager, message, deadline_s=WRITE_DEADLINE_S)
+        response = jsonify(asdict(record))
+        response.status_code = 201
+        return response
+
+    return blueprint
