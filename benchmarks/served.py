@@ -13,6 +13,7 @@ from pathlib import Path
 
 import trio
 
+from actors.agents.catalogue import AgentSpec
 from actors.bus import Subscribe
 from actors.clock import system_clock
 from actors.facts import ISSUE_CLOSED, WORKFLOW_COMPLETED
@@ -78,13 +79,18 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    repo: Path, workflows: Sequence[object], *, life: str = "benchmark"
+    repo: Path,
+    workflows: Sequence[object],
+    *,
+    agents: Sequence[AgentSpec] = (),
+    life: str = "benchmark",
 ) -> AsyncIterator[Served]:
     """Run the tree on a repository until the block ends; then it is stopped in order.
 
     Args:
         repo: made when it is not there.
         workflows: their functions.
+        agents: those of the settings.
         life: names this life of the data, if there was one before.
     """
     _make_repository(repo)
@@ -105,7 +111,7 @@ async def served(
                 stores=stores,
                 repo=repo,
                 definitions=Definitions.of(workflows),
-                agents=(),
+                agents=agents,
                 meters=meters,
                 clock=system_clock,
                 chance=chance,

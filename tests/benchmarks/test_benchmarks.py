@@ -14,6 +14,7 @@ import pytest
 
 import benchmarks
 from benchmarks import actors, baseline, machine, storage, writes
+from benchmarks.bridge import rounds as bridge
 from benchmarks.engine import rounds as engine
 from benchmarks.engine.flows import can_wait
 from benchmarks.issues import rounds as issues
@@ -28,7 +29,7 @@ DOCUMENTED = frozenset(re.findall(r"`([^`\s]+)`", README))
 Run = Callable[[Scale, Path], Report]
 RUNS: dict[str, Run] = {part.NAME: part.run for part in (engine, actors, writes)}
 # Those that are too long for the baseline come last.
-ALL: dict[str, Run] = RUNS | {part.NAME: part.run for part in (storage, issues, kernel)}
+ALL: dict[str, Run] = RUNS | {part.NAME: part.run for part in (storage, issues, bridge, kernel)}
 
 
 def documented_form(key: str) -> str:
@@ -92,6 +93,7 @@ def test_a_benchmark_reports_documented_keys_only_and_positive_numbers(
         ("writes", 13, 4),
         ("storage", 27, 7),
         ("issues", 33, 7),
+        ("bridge", 25, 3),
         ("kernel", 28, 11),
     ],
 )

@@ -1,0 +1,25 @@
+"""The workflow that is started and handed on, and the two agents it goes between."""
+
+from actors.agents.catalogue import AgentSpec
+from beadflow import Agent, Context, workflow
+
+__all__ = ["FIRST", "SECOND", "WORKERS", "idle"]
+
+FIRST = "worker-1"
+SECOND = "worker-2"
+
+
+class Worker(Agent):
+    """Has room for everything, and nothing to do."""
+
+    agent_type = "worker"
+    max_workload = 1_000_000
+
+
+WORKERS = tuple(AgentSpec(agent_id=name, agent_class=Worker) for name in (FIRST, SECOND))
+
+
+@workflow(agent_type="worker")
+async def idle(ctx: Context) -> None:
+    """Waits, so that what is measured is the bridge and not what it starts."""
+    await ctx.signal("never")
