@@ -5,22 +5,26 @@ from its cursor, and commits the facts and the new cursor in one transaction of 
 database: no fact is lost and none is doubled, whatever dies in between. Only then does it publish.
 
 Nobody can slow it. A follower (another actor) is told, and finds what it missed in the log; a
-subscriber has a bounded buffer, and is cut off when that is full: it comes back with the last
-number it saw.
+subscriber has a bounded buffer, and chooses what happens when that is full (`actors.feed`). What
+subscribers want is looked at once for each batch and each filter, however many share it.
 """
 
 import heapq
 import sqlite3
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 import trio
 
 from actors.coordination.messages import LogFacts, Move
+from actors.event_filter import EVERYTHING, EventFilter
 from actors.facts import LOG, Fact, FactsLogged, LoggedFact
+from actors.feed import CUT, Feed, Lag
 from actors.hints import hint
+from actors.telemetry import Meters
 from actors.writer import persist
 from storage import payload
 from storage.coordination import queries
@@ -80,7 +84,7 @@ class Subscription:
     """
 
     after: int
-    batches: trio.MemoryReceiveChannel[tuple[LoggedFact, ...]]
+    batches: Feed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +93,14 @@ class Subscribe(Ask[Subscription]):
 
     Args:
         buffer: batches kept for a subscriber that is busy, at least 1.
+        wanted: what it is told.
+        lag: when the buffer is full, "cut" ends the subscription; "drop" drops the oldest batch,
+            and an event `lagged` says so.
     """
 
     buffer: int = 256
+    wanted: EventFilter = EVERYTHING
+    lag: Lag = CUT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +129,7 @@ class _State:
     notes: deque[Fact] = field(default_factory=deque)
     pending: tuple[Fact, ...] = ()
     dropped_notes: int = 0
-    subscribers: list[trio.MemorySendChannel[tuple[LoggedFact, ...]]] = field(default_factory=list)
+    subscribers: dict[EventFilter, list[Feed]] = field(default_factory=dict)
 
 
 class EventBus(Actor):
@@ -131,6 +140,8 @@ class EventBus(Actor):
         reader: a read-only connection to the coordination database, for short look-ups.
         outboxes: where facts come from, in the order in which they are asked.
         followers: actors told of every batch; one that misses it reads the log.
+        listeners: actors told of what they want of each batch.
+        meters: what is counted goes there.
     """
 
     mailbox_bound = 100_000
@@ -142,12 +153,16 @@ class EventBus(Actor):
         reader: sqlite3.Connection,
         outboxes: Sequence[Outbox],
         followers: Sequence[Named],
+        listeners: Sequence[tuple[Named, EventFilter]] = (),
+        meters: Meters | None = None,
     ) -> None:
         super().__init__()
         self._writer = writer
         self._reader = reader
         self._outboxes = outboxes
         self._followers = followers
+        self._listeners = listeners
+        self._meters = Meters() if meters is None else meters
         self._state = _State()
         self._work = trio.Event()
         self._caught_up = trio.Event()
@@ -172,8 +187,8 @@ class EventBus(Actor):
                 self._note(fact)
             case CatchUp():
                 return self.defer(self._catch_up())
-            case Subscribe(buffer=buffer):
-                return self._subscribe(buffer)
+            case Subscribe():
+                return self._subscribe(message)
             case _:
                 return await super().on_receive(message)
         return None
@@ -187,8 +202,8 @@ class EventBus(Actor):
         self._cut_off_all()
 
     def _cut_off_all(self) -> None:
-        for subscriber in self._state.subscribers:
-            subscriber.close()
+        for feed in [feed for feeds in self._state.subscribers.values() for feed in feeds]:
+            feed.end()
 
     def _note(self, fact: Fact) -> None:
         if len(self._state.notes) >= NOTES_BOUND:
@@ -198,10 +213,19 @@ class EventBus(Actor):
         self._state.notes.append(fact)
         self._work.set()
 
-    def _subscribe(self, buffer: int) -> Subscription:
-        send, receive = trio.open_memory_channel[tuple[LoggedFact, ...]](max(1, buffer))
-        self._state.subscribers.append(send)
-        return Subscription(after=self._state.published, batches=receive)
+    def _subscribe(self, request: Subscribe) -> Subscription:
+        wanted = request.wanted
+        feed = Feed(request.buffer, request.lag, partial(self._forget, wanted))
+        self._state.subscribers.setdefault(wanted, []).append(feed)
+        self._meters.event_subscribers.inc()
+        return Subscription(after=self._state.published, batches=feed)
+
+    def _forget(self, wanted: EventFilter, feed: Feed) -> None:
+        self._meters.event_subscribers.dec()
+        feeds = self._state.subscribers[wanted]
+        feeds.remove(feed)
+        if not feeds:
+            del self._state.subscribers[wanted]
 
     async def _pump(self) -> None:
         while True:
@@ -285,25 +309,39 @@ class EventBus(Actor):
         self._state.published = batch[-1].seq
         for follower in self._followers:
             hint(follower, FactsLogged(facts=batch))  # one that misses it reads the log
-        for subscriber in list(self._state.subscribers):
-            self._offer(subscriber, batch)
+        for listener, wanted in self._listeners:
+            if found := wanted.select(batch):
+                hint(listener, FactsLogged(facts=found))
+        self._meters.events_published.inc(len(batch))
+        self._tell_subscribers(batch)
 
-    def _offer(
-        self,
-        subscriber: trio.MemorySendChannel[tuple[LoggedFact, ...]],
-        batch: tuple[LoggedFact, ...],
-    ) -> None:
-        try:
-            subscriber.send_nowait(batch)
-        except trio.WouldBlock:
+    def _tell_subscribers(self, batch: tuple[LoggedFact, ...]) -> None:
+        of_workflow: dict[str | None, list[LoggedFact]] = defaultdict(list)
+        for fact in batch:
+            of_workflow[fact.workflow_id].append(fact)
+        for wanted, feeds in list(self._state.subscribers.items()):
+            found = _wanted(wanted, batch, of_workflow)
+            for feed in list(feeds) if found else ():
+                self._offer(feed, found)
+
+    def _offer(self, feed: Feed, found: tuple[LoggedFact, ...]) -> None:
+        self._meters.events_lagged.inc(feed.offer(found))
+        if feed.is_closed:
             log.warning("subscriber cut off: too slow")
-            self._drop(subscriber)
-        except trio.BrokenResourceError:
-            self._drop(subscriber)
+            self._meters.event_subscribers_cut_off.inc()
 
-    def _drop(self, subscriber: trio.MemorySendChannel[tuple[LoggedFact, ...]]) -> None:
-        subscriber.close()
-        self._state.subscribers.remove(subscriber)
+
+def _wanted(
+    wanted: EventFilter,
+    batch: tuple[LoggedFact, ...],
+    of_workflow: Mapping[str | None, Sequence[LoggedFact]],
+) -> tuple[LoggedFact, ...]:
+    """What a filter lets through; one that names a workflow looks at nothing else."""
+    if wanted == EVERYTHING:
+        return batch
+    if len(wanted.workflow_ids) == 1:
+        return wanted.select(of_workflow.get(wanted.workflow_ids[0], ()))
+    return wanted.select(batch)
 
 
 def _when(fact: Fact) -> str:

@@ -107,6 +107,26 @@ class Meters:
             ["database"],
             registry=self.registry,
         )
+        self.events_published = Counter(
+            "workflow_system_events_published",
+            "Events told to whoever listens",
+            registry=self.registry,
+        )
+        self.event_subscribers = Gauge(
+            "workflow_system_event_subscribers",
+            "Listeners to the events",
+            registry=self.registry,
+        )
+        self.events_lagged = Counter(
+            "workflow_system_events_lagged",
+            "Events that listeners lost because they were too slow",
+            registry=self.registry,
+        )
+        self.event_subscribers_cut_off = Counter(
+            "workflow_system_event_subscribers_cut_off",
+            "Listeners cut off because they were too slow",
+            registry=self.registry,
+        )
         self.actors_up = Gauge(
             "workflow_system_actors_up",
             "Actors that have started and not ended",

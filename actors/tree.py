@@ -39,6 +39,8 @@ from actors.coordination.results.storage import (
     ARTIFACTS_LIMIT_BYTES,
     ResultsStorage,
 )
+from actors.event_filter import EventFilter
+from actors.facts import WORKFLOW_UPDATED
 from actors.hints import hint
 from actors.issues import store as issues_store
 from actors.issues.facts import issue_outbox
@@ -319,7 +321,7 @@ class _Parts:
 
     @property
     def _followers(self) -> tuple[str, ...]:
-        followers = ("telemetry", "intents", "coordinator", "reconciler")
+        followers = ("telemetry", "coordinator", "reconciler")
         return followers if self._shared is None else (*followers, "manager")
 
     def event_bus(self) -> EventBus:
@@ -329,6 +331,8 @@ class _Parts:
             reader=stores.coordination.inline,
             outboxes=(workflow_outbox(stores.tempolite.inline), issue_outbox(stores.beads.inline)),
             followers=tuple(map(self._name, self._followers)),
+            listeners=((self._name("intents"), EventFilter(topics=(WORKFLOW_UPDATED,))),),
+            meters=self._world.meters,
         )
 
     def intents(self) -> Intents:

@@ -10,6 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from actors.breakers import CircuitState
 from actors.clock import rfc3339
 from actors.coordination.messages import WorkflowRecord
+from actors.event_filter import EventFilter, check
+from actors.feed import CUT, Lag
 from supervision import ActorInfo, DeadLetter
 from supervision.info import Kind, State
 
@@ -37,6 +39,7 @@ def words(given: object) -> object:
     return [word for word in given.split(",") if word] if isinstance(given, str) else given
 
 
+Words = Annotated[list[str], BeforeValidator(words), Field(max_length=100)]
 Statuses = Annotated[list[Status], BeforeValidator(words), Field(max_length=len(get_args(Status)))]
 
 
@@ -164,11 +167,38 @@ class LogsQuery(Strict):
     limit: int = Field(default=500, ge=1, le=1000)
 
 
-class EventsQuery(Strict):
+class EventsWanted(Strict):
+    """Which events are meant."""
+
+    topics: Words = Field(default_factory=list)
+    workflow_id: Words = Field(default_factory=list)
+    issue_id: str | None = None
+    agent_id: str | None = None
+
+    def filter(self) -> EventFilter:
+        """Raises `ValidationError`."""
+        wanted = EventFilter(
+            topics=tuple(self.topics),
+            workflow_ids=tuple(self.workflow_id),
+            issue_id=self.issue_id,
+            agent_id=self.agent_id,
+        )
+        check(wanted)
+        return wanted
+
+
+class EventsQuery(EventsWanted):
     """Query of the event stream."""
 
-    workflow_id: str | None = None
     after: int | None = Field(default=None, ge=0, le=2**62)
+    lag: Lag = CUT
+
+
+class EventsPageQuery(EventsWanted):
+    """Query of GET /api/v1/events."""
+
+    after: int = Field(default=0, ge=0, le=2**62)
+    limit: int = Field(default=500, ge=1, le=1000)
 
 
 class ActorsQuery(Strict):

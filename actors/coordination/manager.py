@@ -9,7 +9,7 @@ import random
 
 from actors.agents.messages import GrantQueued, ReleaseAgent, ReloadAssignments, ReserveAgent
 from actors.clock import Clock, rfc3339
-from actors.coordination import intents, listing, reading, requests
+from actors.coordination import event_log, intents, listing, reading, requests
 from actors.coordination.assignment_listing import list_assignments
 from actors.coordination.assignment_messages import AssignWorkflow, HandOff, ListAssignments
 from actors.coordination.cache import CacheManager
@@ -26,6 +26,7 @@ from actors.coordination.messages import (
     ListWorkflowTypes,
     PauseWorkflow,
     ReadEvents,
+    ReadLog,
     RecordStart,
     ResumeWorkflow,
     RetryWorkflow,
@@ -163,6 +164,8 @@ class WorkflowManager(Actor):
                 return self.defer(listing.list_workflows(self._pool, message))
             case ReadEvents():
                 return self.defer(reading.read_events(self._pool, self._histories, message))
+            case ReadLog():
+                return self.defer(event_log.read_log(self._pool, self._histories, message))
             case ListWorkflowTypes():
                 return tuple(_type_record(found) for found in self._definitions.latest())
             case UpdateWorkflow():

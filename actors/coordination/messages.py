@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.errors import Conflict
+from actors.event_filter import EVERYTHING, EventFilter
 from actors.facts import Fact, LoggedFact
 from actors.workflows.lint.reader import Finding
 from actors.writer import Command
@@ -114,6 +115,38 @@ class ReadEvents(Ask[tuple[LoggedFact, ...]]):
     """
 
     workflow_id: str | None = None
+    after: int = 0
+    until: int | None = None
+    limit: int = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPage:
+    """Events in order.
+
+    Args:
+        reached: all that was asked for is here up to this number; go on after it.
+        more: whether there are events after that already.
+    """
+
+    facts: tuple[LoggedFact, ...]
+    reached: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadLog(Ask[LogPage]):
+    """Events with `after < seq <= until` that a filter lets through.
+
+    Refused with `NotFound` (a workflow) and `ValidationError` (a topic). A page may hold fewer than
+    its limit, even none, and have more after it.
+
+    Args:
+        until: None means whatever is logged now.
+        limit: 1 to 1000.
+    """
+
+    wanted: EventFilter = EVERYTHING
     after: int = 0
     until: int | None = None
     limit: int = 500

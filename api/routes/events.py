@@ -1,23 +1,25 @@
-"""WS /api/v1/events: the event log, live, and from any number on.
+"""/api/v1/events: the event log, live over a WebSocket, or page by page; and what events hold.
 
-Each text frame is a JSON array of events in order, so that a burst is one frame; an empty array is
-the heartbeat, sent whenever nothing else was for a while. A client that cannot keep up is closed
-with 1013 and comes back with `after`, the last number it has seen: nothing is missing then. When
-the server stops, the code is 1001.
+Each text frame of the stream is a JSON array of events in order, so that a burst is one frame; an
+empty array is the heartbeat, sent whenever nothing else was for a while. A client that cannot keep
+up is closed with 1013 and comes back with `after`, the last number it has seen: nothing is missing
+then. Or it has asked to be told by `lagged` what it lost. When the server stops, the code is 1001.
 """
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import trio
-from quart import Blueprint, websocket
+from quart import Blueprint, request, websocket
 
 from actors.bus import Subscribe, Subscription
-from actors.coordination.messages import GetWorkflow, ReadEvents
+from actors.coordination.messages import GetWorkflow, ReadLog
+from actors.fact_models import schemas
 from actors.facts import LoggedFact
 from api.body import read_query
 from api.doors import Doors
-from api.models import EventsQuery
+from api.models import EventsPageQuery, EventsQuery, NoQuery
 from supervision import ActorDeadError, ActorRestarting, AskTimeout, Refused, ask
 
 HEARTBEAT_S = 15.0
@@ -36,9 +38,11 @@ def routes(doors: Doors, closing: trio.Event) -> Blueprint:
     @blueprint.websocket("/api/v1/events")
     async def events() -> None:
         query = read_query(websocket, EventsQuery)
-        if query.workflow_id is not None:
-            await ask(doors.manager, GetWorkflow(workflow_id=query.workflow_id))
-        subscription = await ask(doors.bus, Subscribe(buffer=BUFFER))
+        wanted = query.filter()
+        for workflow_id in wanted.workflow_ids:
+            await ask(doors.manager, GetWorkflow(workflow_id=workflow_id))
+        message = Subscribe(buffer=BUFFER, wanted=wanted, lag=query.lag)
+        subscription = await ask(doors.bus, message)
         with subscription.batches:
             await websocket.accept()
             async with trio.open_nursery() as nursery:
@@ -50,6 +54,19 @@ def routes(doors: Doors, closing: trio.Event) -> Blueprint:
             await websocket.close(GOING_AWAY, "the server stops")
         else:
             await websocket.close(TRY_AGAIN_LATER, "come back with the last number seen")
+
+    @blueprint.get("/api/v1/events")
+    async def page() -> dict[str, Any]:
+        query = read_query(request, EventsPageQuery)
+        message = ReadLog(wanted=query.filter(), after=query.after, limit=query.limit)
+        found = await ask(doors.manager, message, deadline_s=DEADLINE_S)
+        data = [fact._asdict() for fact in found.facts]
+        return {"data": data, "next_after": found.reached, "more": found.more}
+
+    @blueprint.get("/api/v1/events/types")
+    async def types() -> dict[str, Any]:
+        read_query(request, NoQuery)
+        return {"data": schemas()}
 
     return blueprint
 
@@ -78,11 +95,11 @@ async def _replay(doors: Doors, query: EventsQuery, until: int) -> None:
     """Send what was logged after the number the client has seen and before the subscription."""
     after = query.after
     while after is not None:
-        message = ReadEvents(workflow_id=query.workflow_id, after=after, until=until, limit=PAGE)
+        message = ReadLog(wanted=query.filter(), after=after, until=until, limit=PAGE)
         page = await ask(doors.manager, message, deadline_s=DEADLINE_S)
-        if page:
-            await _send(page)
-        after = page[-1].seq if len(page) == PAGE else None
+        if page.facts:
+            await _send(page.facts)
+        after = page.reached if page.more else None
 
 
 async def _follow(query: EventsQuery, subscription: Subscription) -> None:
@@ -91,29 +108,25 @@ async def _follow(query: EventsQuery, subscription: Subscription) -> None:
     while True:
         found: Sequence[LoggedFact] = ()
         with trio.move_on_after(HEARTBEAT_S):
-            found = await _next(subscription, query.workflow_id, seen)
+            found = await _next(subscription, seen)
         await _send(found)
 
 
-async def _next(subscription: Subscription, workflow_id: str | None, seen: int) -> list[LoggedFact]:
+async def _next(subscription: Subscription, seen: int) -> list[LoggedFact]:
     """The next events for this client: all of its that are waiting, and at least one."""
     found: list[LoggedFact] = []
     while not found:
-        found = _wanted(await subscription.batches.receive(), workflow_id, seen)
+        found = _unseen(await subscription.batches.receive(), seen)
     while len(found) < PAGE:
         try:
-            found += _wanted(subscription.batches.receive_nowait(), workflow_id, seen)
+            found += _unseen(subscription.batches.receive_nowait(), seen)
         except (trio.WouldBlock, trio.EndOfChannel):
             break
     return found
 
 
-def _wanted(batch: Sequence[LoggedFact], workflow_id: str | None, seen: int) -> list[LoggedFact]:
-    return [
-        fact
-        for fact in batch
-        if fact.seq > seen and (workflow_id is None or fact.workflow_id == workflow_id)
-    ]
+def _unseen(batch: Sequence[LoggedFact], seen: int) -> list[LoggedFact]:
+    return [fact for fact in batch if fact.seq > seen]
 
 
 async def _send(found: Sequence[LoggedFact]) -> None:

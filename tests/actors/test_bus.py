@@ -1,8 +1,10 @@
 """The bus: every fact once, in order, and nobody who listens can slow it."""
 
+import random
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import trio
 
 from actors import bus as bus_room
 from actors.bus import (
+    CatchUp,
     EventBus,
     Note,
     Outbox,
@@ -22,9 +25,11 @@ from actors.bus import (
     ring,
     tell_bus,
 )
-from actors.coordination.messages import LogFacts, Move
+from actors.coordination import event_log
+from actors.coordination.messages import LogFacts, LogPage, Move, ReadLog
 from actors.coordination.store import HANDLERS
 from actors.errors import StorageFull
+from actors.event_filter import EventFilter
 from actors.facts import Fact, FactsLogged, LoggedFact
 from storage.coordination import queries
 from storage.database import open_reader
@@ -41,6 +46,7 @@ from supervision import (
 from tests.support.database import Database, open_database
 
 DEADLINE_S = 10.0
+UPDATES = EventFilter(topics=("workflow_updated",))
 
 
 class InlineWriter(Actor):
@@ -65,13 +71,13 @@ class InlineWriter(Actor):
 
 
 class Follower(Actor):
-    def __init__(self, room: "Room") -> None:
+    def __init__(self, told: list[int]) -> None:
         super().__init__()
-        self._room = room
+        self._told = told
 
     async def on_receive(self, message: object) -> object:
         assert isinstance(message, FactsLogged)
-        self._room.followed += [fact.seq for fact in message.facts]
+        self._told += [fact.seq for fact in message.facts]
         return None
 
 
@@ -84,6 +90,7 @@ class Room:
     commands: list[LogFacts] = field(default_factory=list)
     reads: list[tuple[str, int]] = field(default_factory=list)
     followed: list[int] = field(default_factory=list)
+    heard: list[int] = field(default_factory=list)
     full: int = 0
     lose_answers: int = 0
     gate: trio.Event = field(default_factory=trio.Event)
@@ -100,13 +107,19 @@ class Room:
         self.pending[source] += names
         ring(self.system.named("bus"))
 
-    async def subscribe(self, buffer: int = 256) -> Subscription:
+    async def subscribe(self, buffer: int = 256, **more: Any) -> Subscription:
         with trio.fail_after(DEADLINE_S):
             while True:
                 try:
-                    return await ask(self.system.named("bus"), Subscribe(buffer=buffer))
+                    return await ask(self.system.named("bus"), Subscribe(buffer=buffer, **more))
                 except ActorRestarting:
                     await trio.sleep(0.001)
+
+    def is_all_logged(self) -> bool:
+        return all(
+            queries.cursor(self.reader, source) == len(names)
+            for source, names in self.pending.items()
+        )
 
     def log(self) -> list[tuple[int, str]]:
         rows = self.reader.execute(queries.EVENTS, (0, 2**60, -1))
@@ -125,7 +138,12 @@ class Room:
 
 
 def fact(name: str) -> Fact:
-    return Fact(type=name, workflow_id=None, at="t")
+    """By its type; or as type|workflow|time|number."""
+    kind, *rest = name.split("|")
+    if not rest:
+        return Fact(type=kind, workflow_id=None, at="t")
+    workflow_id, at, number = rest
+    return Fact(type=kind, workflow_id=workflow_id, at=at, data={"n": int(number)})
 
 
 @pytest.fixture
@@ -151,12 +169,14 @@ async def running(parts: tuple[Database, sqlite3.Connection]) -> AsyncIterator[R
                 reader=room.reader,
                 outboxes=(room.outbox("one"), room.outbox("two")),
                 followers=(named("follower"), named("nobody")),
+                listeners=((named("listener"), UPDATES),),
             )
 
         children = [
             ChildSpec(id="writer", name="writer", build=lambda: InlineWriter(room)),
             ChildSpec(id="bus", name="bus", build=build),
-            ChildSpec(id="follower", name="follower", build=lambda: Follower(room)),
+            ChildSpec(id="follower", name="follower", build=lambda: Follower(room.followed)),
+            ChildSpec(id="listener", name="listener", build=lambda: Follower(room.heard)),
         ]
         at_once = Backoff(initial_s=0.0)
         await room.system.start(supervisor("root", "one_for_one", children, backoff=at_once))
@@ -370,3 +390,146 @@ async def test_what_the_bus_does_not_know_is_refused(room: Room) -> None:
     message: Any = "hello"
     with pytest.raises(Exception, match="no handler for str"):
         await ask(room.system.named("bus"), message)
+
+
+# --- filters
+
+
+async def test_a_subscriber_is_told_what_it_wants_and_a_filter_is_asked_once_for_all_who_share_it(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[EventFilter] = []
+    select = EventFilter.select
+
+    def counted(wanted: EventFilter, found: Any) -> tuple[LoggedFact, ...]:
+        asked.append(wanted)
+        return select(wanted, found)
+
+    monkeypatch.setattr(EventFilter, "select", counted)
+    steps, of_v = EventFilter(topics=("step_*",)), EventFilter(workflow_ids=("v",))
+    several = [await room.subscribe(wanted=steps) for _ in range(3)]
+    other = await room.subscribe(wanted=of_v)
+    whole = await room.subscribe()
+    room.happen("one", "step_started|w|t|1", "log|v|t|2", "step_failed|v|t|3")
+    assert [f.data["n"] for f in await received(whole, 3)] == [1, 2, 3]
+    for subscription in several:
+        assert [f.data["n"] for f in await received(subscription, 2)] == [1, 3]
+    assert [f.data["n"] for f in await received(other, 2)] == [2, 3]
+    assert Counter(asked) == dict.fromkeys((steps, of_v, UPDATES), len(room.commands))
+
+
+async def test_listeners_of_the_tree_are_told_what_they_want(room: Room) -> None:
+    room.happen("one", "step_started|w|t|1", "workflow_updated|w|t|2", "log|v|t|3")
+    await room.logged(3)
+    await trio.testing.wait_all_tasks_blocked()
+    assert room.heard == [2]
+
+
+async def test_a_bus_is_caught_up_when_all_that_was_there_is_logged(room: Room) -> None:
+    room.pending["one"] += [f"f{n}" for n in range(1200)]  # nobody rings
+    await ask(room.system.named("bus"), CatchUp())
+    assert len(room.log()) == 1200
+
+
+class Reads:
+    """The log, read as the manager does."""
+
+    def __init__(self, reader: sqlite3.Connection) -> None:
+        self._reader = reader
+
+    async def fetch(self, _: str, sql: str, params: Any) -> list[sqlite3.Row]:
+        await trio.lowlevel.checkpoint()
+        return self._reader.execute(sql, params).fetchall()
+
+
+FILTERS = [
+    EventFilter(),
+    EventFilter(topics=("step_*",)),
+    EventFilter(workflow_ids=("w1",)),
+    EventFilter(workflow_ids=("w0", "w2"), topics=("log", "step_failed")),
+]
+TYPES = ("step_started", "step_failed", "log", "workflow_paused")
+
+
+async def replay(
+    room: Room, wanted: EventFilter, chance: random.Random, after: int, until: int | None
+) -> list[LoggedFact]:
+    found: list[LoggedFact] = []
+    reads: Any = Reads(room.reader)
+    page = LogPage(facts=(), reached=after, more=True)
+    while page.more:
+        limit = chance.randint(1, 9)
+        message = ReadLog(wanted=wanted, after=page.reached, until=until, limit=limit)
+        page = await event_log.read_log(reads, reads, message)
+        found += page.facts
+    return found
+
+
+async def follow(
+    room: Room, wanted: EventFilter, chance: random.Random, done: trio.Event
+) -> list[LoggedFact]:
+    """As an event stream and its client do: replay, go live, be cut off, come back."""
+    seen: list[LoggedFact] = []
+    while not (done.is_set() and room.is_all_logged()):
+        try:
+            subscription = await room.subscribe(buffer=chance.randint(1, 2), wanted=wanted)
+        except ActorDeadError:  # it crashed with the question
+            continue
+        with subscription.batches as batches:
+            after = seen[-1].seq if seen else 0
+            seen += await replay(room, wanted, chance, after, subscription.after)
+            with trio.move_on_after(0.002 * chance.random()), suppress(trio.EndOfChannel):
+                while True:
+                    seen += await batches.receive()
+    return seen + await replay(room, wanted, chance, seen[-1].seq if seen else 0, None)
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_who_is_cut_off_anywhere_and_comes_back_hears_everything_once_and_in_order(
+    room: Room, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """And each workflow's facts keep the order of its history, whatever their times say."""
+
+    async def there(*_: object) -> None: ...
+
+    monkeypatch.setattr(event_log, "get_workflow", there)
+    monkeypatch.setattr(event_log, "STEP", 7)
+    monkeypatch.setattr(event_log, "SCAN_LIMIT", 14)
+    monkeypatch.setattr(bus_room, "BATCH", 5)
+    monkeypatch.setattr(bus_room, "GATHER_S", 0.0005)
+    chance = random.Random(seed)
+    done = trio.Event()
+    heard: dict[int, list[LoggedFact]] = {}
+
+    async def one(number: int) -> None:
+        heard[number] = await follow(room, FILTERS[number], random.Random(seed + number), done)
+
+    async def happen() -> None:
+        crashes = chance.sample(range(60), 2)
+        numbers = dict.fromkeys(("w0", "w1", "w2"), 0)
+        for turn in range(60):
+            for _ in range(chance.randint(1, 4)):
+                workflow_id = chance.choice(list(numbers))
+                numbers[workflow_id] += 1
+                at = f"t{chance.randint(0, 9)}"
+                name = f"{chance.choice(TYPES)}|{workflow_id}|{at}|{numbers[workflow_id]}"
+                room.happen("one", name)
+            if turn in crashes:
+                await room.crash()
+            await trio.sleep(0.0005 * chance.random())
+        done.set()
+
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(happen)
+            for number in range(len(FILTERS)):
+                nursery.start_soon(one, number)
+    logged = [
+        bus_room.logged_fact(row) for row in room.reader.execute(queries.EVENTS, (0, 2**60, -1))
+    ]
+    assert [f.seq for f in logged] == list(range(1, len(logged) + 1))
+    for workflow_id in ("w0", "w1", "w2"):
+        order = [f.data["n"] for f in logged if f.workflow_id == workflow_id]
+        assert order == list(range(1, len(order) + 1))
+    for number, wanted in enumerate(FILTERS):
+        assert heard[number] == list(wanted.select(logged))

@@ -11,14 +11,16 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from actors import feed as events_feed
 from actors.bus import Subscribe, Subscription, log_line, tell_bus
-from actors.coordination.messages import GetWorkflow, ReadEvents
+from actors.coordination.messages import GetWorkflow, LogPage, ReadLog
 from actors.errors import Overloaded
+from actors.event_filter import EVERYTHING
 from actors.facts import LoggedFact
 from api.app import create_app
 from api.routes.events import HEARTBEAT_S
 from supervision import Actor, Ask, ChildSpec, System, ask
-from tests.api.asgi import Stream, stream
+from tests.api.asgi import Stream, call, stream
 from tests.api.problems import refused
 from tests.api.site import Site, nowhere, site
 
@@ -45,16 +47,20 @@ class Feed(Actor):
         super().__init__()
         self._logged = logged
         self._readable = readable
-        self._send, self._receive = trio.open_memory_channel[tuple[LoggedFact, ...]](9)
+        self._wanted = EVERYTHING
+        self._feed = events_feed.Feed(9, events_feed.CUT, lambda _: None)
 
     async def on_receive(self, message: object) -> object:
         match message:
-            case Subscribe():
-                return Subscription(after=len(self._logged), batches=self._receive)
-            case ReadEvents(after=after, until=until, limit=limit):
+            case Subscribe(wanted=wanted):
+                self._wanted = wanted
+                return Subscription(after=len(self._logged), batches=self._feed)
+            case ReadLog(after=after, until=until, limit=limit):
                 if not self._readable:
                     raise Overloaded("not now")
-                return tuple(f for f in self._logged if after < f.seq <= (until or 0))[:limit]
+                found = tuple(f for f in self._logged if after < f.seq <= (until or 0))
+                reached = found[:limit][-1].seq if found else after
+                return LogPage(facts=found[:limit], reached=reached, more=len(found) > limit)
             case GetWorkflow():
                 return None
             case Publish(facts=facts):
@@ -63,11 +69,9 @@ class Feed(Actor):
                 return await super().on_receive(message)
 
     def _publish(self, facts: tuple[LoggedFact, ...]) -> bool:
-        try:
-            self._send.send_nowait(facts)
-        except trio.BrokenResourceError:
-            return False
-        return True
+        if found := self._wanted.select(facts):
+            self._feed.offer(found)
+        return not self._feed.is_closed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,3 +293,88 @@ async def read_until(client: Stream, last: int) -> list[int]:
         while not found or found[-1] < last:
             found += numbers(await client.frame())
     return found
+
+
+# --- what is asked for
+
+
+async def two_that_ended(there: Site) -> tuple[str, str]:
+    return await there.done("arithmetic", variables={"first": 5}), await there.done("failing")
+
+
+async def paged(there: Site, query: str, limit: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    after, more = 0, True
+    while more:
+        target = f"{EVENTS}?after={after}&limit={limit}&{query}"
+        page = (await there.call("GET", target)).json()
+        found += page["data"]
+        after, more = page["next_after"], page["more"]
+    return found
+
+
+async def test_pages_and_the_stream_have_the_same_events_whatever_is_asked_for(
+    repo: Path,
+) -> None:
+    async with site(repo) as there:
+        one, two = await two_that_ended(there)
+        issue = (await there.call("GET", f"/api/v1/workflows/{one}")).json()["beads_issue_id"]
+        log = [fact._asdict() for fact in there.running.log()]
+        questions = {
+            "": lambda _: True,
+            f"workflow_id={one}": lambda e: e["workflow_id"] == one,
+            f"workflow_id={one},{two}": lambda e: e["workflow_id"] in (one, two),
+            "topics=workflow_*": lambda e: e["type"].startswith("workflow_"),
+            "topics=issue_*,workflow_failed": (
+                lambda e: e["type"].startswith("issue_") or e["type"] == "workflow_failed"
+            ),
+            f"issue_id={issue}": lambda e: e["issue_id"] == issue,
+            f"issue_id={issue}&topics=step_*": (
+                lambda e: e["issue_id"] == issue and e["type"].startswith("step_")
+            ),
+            "agent_id=nobody": lambda _: False,
+        }
+        for query, wanted in questions.items():
+            expected = [event for event in log if wanted(event)]
+            for limit in (2, 1000):  # the issues may be followed meanwhile
+                page = await paged(there, query, limit)
+                assert [e for e in page if e["seq"] <= log[-1]["seq"]] == expected, query
+            if not expected:
+                continue
+            async with stream(there.app, f"{EVENTS}?after=0&{query}") as client:
+                seen = await read_until(client, expected[-1]["seq"])
+                assert seen[: len(expected)] == [event["seq"] for event in expected]
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ("topics=nothing", "/topics"),
+        ("topics=step_%2A,Step", "/topics"),
+        ("topics=" + ",".join(["log"] * 21), "/topics"),
+        ("workflow_id=" + ",".join("abcdefghijklmnopqrstu"), "/workflow_id"),
+        ("limit=1001", "/limit"),
+        ("lag=drop", "/lag"),
+        ("after=-1", "/after"),
+    ],
+)
+async def test_a_page_refuses_what_it_cannot_follow(query: str, pointer: str) -> None:
+    async with channel() as feed:
+        answer = await call(feed.app, "GET", f"{EVENTS}?{query}")
+        assert refused(answer, 422, "validation_error")["errors"][0]["pointer"] == pointer
+
+
+async def test_a_stream_that_may_lose_events_is_told_which(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.routes.events.BUFFER", 1)
+    async with site(repo) as there, stream(there.app, f"{EVENTS}?lag=drop&topics=log") as client:
+        await log_lines(there, 6)
+        seen, counted = 0, 0
+        with trio.fail_after(10):
+            while seen < there.running.log()[-1].seq:
+                for event in await client.frame():
+                    seen = event["seq"]
+                    is_marker = event["type"] == "lagged"
+                    counted += event["data"]["dropped"] if is_marker else 1
+        assert counted == 6

@@ -116,6 +116,7 @@ FIELDS: list[tuple[str, Any]] = [
     ("An explained issue", issue_models.ExplainedView),
     ("A cause", issue_models.CauseView),
     ("A claim", issue_models.ClaimView),
+    ("`GET /api/v1/events`", models.EventsPageQuery),
     ("`WS /api/v1/events`", models.EventsQuery),
     ("`GET /api/v1/system`", Where),
     ("`GET /api/v1/system/circuits`", models.Circuit),

@@ -14,6 +14,7 @@ from typing import Any
 
 import trio
 
+from actors import fact_models
 from actors.agents.catalogue import AgentSpec
 from actors.agents.protocol import Agent
 from actors.bus import NO_END, Subscribe, logged_fact
@@ -118,6 +119,8 @@ async def running_system(
 ) -> AsyncIterator[Running]:
     """Run the tree on a directory until the block ends; then it is stopped in order.
 
+    Every event that was logged is held to the model of its type, unless the test has failed anyway.
+
     With `inline`, nothing of it runs off the trio thread, and whoever writes takes up to
     `latency_s` of trio's clock for it. `more` is given to the `World`.
     """
@@ -160,7 +163,10 @@ async def running_system(
                 **more,
             )
             await system.start(tree(system, world, doors(system, world) if doors else ()))
-            yield Running(system=system, stores=stores, world=world, events=events)
+            running = Running(system=system, stores=stores, world=world, events=events)
+            yield running
+            for fact in running.log():
+                fact_models.check(fact.type, fact.data)
 
 
 def numbered(agents: Sequence[type[Agent]]) -> list[AgentSpec]:

@@ -1,0 +1,46 @@
+"""Which events somebody wants."""
+
+from typing import Any
+
+import pytest
+
+from actors.errors import ValidationError
+from actors.event_filter import EVERYTHING, TYPES, EventFilter, check, types_of
+from actors.facts import LoggedFact
+
+
+def fact(kind: str = "step_started", **more: Any) -> LoggedFact:
+    usual = {"workflow_id": "w", "issue_id": "x-1", "data": {"agent_id": "a-1"}}
+    return LoggedFact(**{"seq": 1, "type": kind, "at": "t", **usual, **more})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "yes", "no"),
+    [
+        ({"topics": ("step_*",)}, fact(), fact("log")),
+        ({"topics": ("log", "issue_closed")}, fact("issue_closed"), fact("issue_updated")),
+        ({"topics": ("*_failed",)}, fact("step_failed"), fact("step_started")),
+        ({"workflow_ids": ("w",)}, fact(), fact(workflow_id="v")),
+        ({"workflow_ids": ("v", "w")}, fact(), fact(workflow_id=None)),
+        ({"issue_id": "x-1"}, fact(), fact(issue_id=None)),
+        ({"agent_id": "a-1"}, fact(), fact(data={})),
+        ({"agent_id": "a-2"}, fact(data={"from_agent": "a-1", "to_agent": "a-2"}), fact()),
+        ({"topics": ("step_*",), "issue_id": "x-1"}, fact(), fact(issue_id="x-2")),
+    ],
+)
+def test_each_part_must_hold(wanted: dict[str, Any], yes: LoggedFact, no: LoggedFact) -> None:
+    asked = EventFilter(**wanted)
+    check(asked)
+    assert asked.select([yes, no]) == (yes,)
+    assert EVERYTHING.select([yes, no]) == (yes, no)
+
+
+def test_a_topic_may_name_all_types() -> None:
+    assert types_of(("*",)) == TYPES
+
+
+@pytest.mark.parametrize("topic", ["", "nothing", "nothing_*", "Step_*", "[s]*", "s" * 61])
+def test_a_topic_that_names_nothing_is_refused(topic: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        check(EventFilter(topics=(topic,)))
+    assert refused.value.field == "topics"
