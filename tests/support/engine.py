@@ -14,6 +14,7 @@ from actors.workflows.messages import (
     QueryWorkflow,
     RequestCancel,
     ResumeInstance,
+    RetryInstance,
     TerminateInstance,
 )
 from actors.writer import Command, write
@@ -50,6 +51,10 @@ async def cancel(running: Running, workflow_id: str, reason: str = "not wanted")
 
 async def terminate(running: Running, workflow_id: str, reason: str = "enough") -> None:
     await send(running, TerminateInstance(workflow_id=workflow_id, reason=reason, at=now(running)))
+
+
+async def retry(running: Running, workflow_id: str, author: str = "operator") -> None:
+    await send(running, RetryInstance(workflow_id=workflow_id, author=author, at=now(running)))
 
 
 async def pause(running: Running, workflow_id: str) -> None:

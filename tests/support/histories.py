@@ -225,7 +225,34 @@ async def golden_waiting(ctx: Context) -> list[str]:
     return [first, *await ctx.gather(ctx.signal("go"), ctx.activity(book, "second"))]
 
 
+@activity
+async def rent(item: str) -> str:
+    """Have nothing on the first day."""
+    info = activity_info()
+    if retried.get(info.workflow_id, 0) == 0:
+        raise ActivityFailure("sold_out", f"no {item} today", retryable=False)
+    return f"rented {item}"
+
+
+retried: dict[str, int] = {}
+
+
+@workflow
+async def golden_retried(ctx: Context) -> list[Any]:
+    """One that has failed in a branch, has cleaned up, and was retried."""
+    try:
+        done = await ctx.gather(
+            ctx.activity(book, "flight"), ctx.activity(rent, "car"), ctx.signal("guide")
+        )
+        return [*done, await ctx.signal("guide")]
+    except ActivityError:
+        await ctx.activity(unbook, "the booking of flight")
+        await ctx.signal("guide")
+        raise
+
+
 WORKFLOWS = (
+    golden_retried,
     golden_activities,
     golden_gather,
     golden_first,
@@ -270,6 +297,14 @@ async def _cancel(running: Running, workflow_id: str) -> None:
     await engine.cancel(running, workflow_id)
 
 
+async def _retry(running: Running, workflow_id: str) -> None:
+    await engine.signal(running, workflow_id, "guide", "ann")
+    await engine.signal(running, workflow_id, "guide", "bob")
+    await engine.closed(running, workflow_id)
+    retried[workflow_id] = 1
+    await engine.retry(running, workflow_id)
+
+
 async def _leave(running: Running, workflow_id: str) -> None:
     await engine.recorded(running, workflow_id, Kind.ACTIVITY_COMPLETED, 2)
 
@@ -286,6 +321,7 @@ NUDGES: dict[str, Nudge] = {
     "golden_runs": _letters,
     "golden_cancelled": _cancel,
     "golden_waiting": _leave,
+    "golden_retried": _retry,
 }
 IN_FLIGHT = "golden_waiting"
 

@@ -14,6 +14,7 @@ from actors.workflows.messages import (
     ActivateInstance,
     AddSignal,
     AppendHistory,
+    CompleteInstance,
     CreateInstance,
     NewChild,
     NewTask,
@@ -21,8 +22,10 @@ from actors.workflows.messages import (
     PauseInstance,
     RequestCancel,
     ResumeInstance,
+    RetryInstance,
     SetAside,
     SetPriority,
+    StartTask,
     TerminateInstance,
     Unpark,
     WakeDue,
@@ -72,7 +75,8 @@ def create(
 
 def append(engine: Database, workflow_id: str, kind: Kind, **more: Any) -> Any:
     after = queries.last_seq(engine.conn, workflow_id)
-    event = NewEvent(kind=kind, at="t2", payload=payload.encode({"reason": "r"}))
+    text = payload.encode({"reason": "r", "code": "c", "message": "m"})
+    event = NewEvent(kind=kind, op=more.pop("op", ""), at="t2", payload=text)
     command = AppendHistory(workflow_id=workflow_id, after=after, events=(event,), **more)
     return engine.run(command)
 
@@ -135,7 +139,11 @@ PAUSE = PauseInstance(workflow_id="w-1", reason="wait", at="t3")
 RESUME = ResumeInstance(workflow_id="w-1", at="t4")
 TERMINATE = TerminateInstance(workflow_id="w-1", reason="enough", at="t3")
 PRIORITY = SetPriority(workflow_id="w-1", priority=0, at="t3")
-REQUESTS = [SIGNAL, CANCEL, PAUSE, RESUME, TERMINATE]
+COMPLETE = CompleteInstance(
+    workflow_id="w-1", output=payload.encode({"a": 1}), author="ann", at="t3"
+)
+RETRY = RetryInstance(workflow_id="w-1", author="ann", at="t5")
+REQUESTS = [SIGNAL, CANCEL, PAUSE, RESUME, TERMINATE, COMPLETE]
 
 
 # --- all of them
@@ -167,6 +175,11 @@ def test_a_closed_workflow_is_asked_for_nothing_more(
 
 
 AFTERWARDS: dict[type, dict[str, tuple[str, str]]] = {
+    CompleteInstance: {
+        status: ("completed", "workflow_completed_by_hand")
+        for status in (*Status, PAUSED_QUEUED, PARKED)
+        if status not in CLOSED
+    },
     RequestCancel: {
         Status.QUEUED: ("cancelled", "workflow_cancelled"),
         Status.RUNNING: ("running", "workflow_cancel_requested"),
@@ -530,7 +543,7 @@ def priorities(engine: Database) -> dict[str, int]:
 
 def schedule(engine: Database, workflow_id: str, op: str) -> None:
     task = NewTask(op=op, agent_type="a", activity="dig", input="", policy="")
-    append(engine, workflow_id, Kind.ACTIVITY_SCHEDULED, tasks=(task,))
+    append(engine, workflow_id, Kind.ACTIVITY_SCHEDULED, op=op, tasks=(task,))
 
 
 def test_tasks_and_children_are_as_urgent_as_their_workflow(engine: Database) -> None:
@@ -572,3 +585,202 @@ def test_what_is_most_urgent_is_ready_first(engine: Database) -> None:
         schedule(engine, workflow_id, "1")
     found = queries.ready_tasks(engine.conn, "a", "t9", 10)
     assert [task.workflow_id for task in found] == ["w-soon", "w-late"]
+
+
+# --- complete
+
+
+def test_a_live_workflow_is_completed_by_hand(engine: Database) -> None:
+    for status in (*(s for s in Status if s not in CLOSED), PAUSED_QUEUED, PARKED):
+        workflow_id = f"w-{status}"
+        bring(engine, status, workflow_id)
+        command = replace(COMPLETE, workflow_id=workflow_id)
+        for _ in range(2):
+            assert engine.run(command) == (workflow_id,)
+            assert row(engine, workflow_id).status == Status.COMPLETED
+        assert kinds(engine, workflow_id).count(Kind.WORKFLOW_COMPLETED_BY_HAND) == 1
+        with pytest.raises(Conflict):
+            engine.run(replace(command, author="bob"))
+
+
+def test_what_was_completed_by_hand_ends_its_children_and_tasks_and_takes_no_more(
+    engine: Database,
+) -> None:
+    create(engine)
+    schedule(engine, "w-1", "1")
+    adopt(engine, "w-1", "w-1.2")
+    adopt(engine, "w-1", "w-1.3", "abandon")
+    after = queries.last_seq(engine.conn, "w-1")
+    assert set(engine.run(COMPLETE)) == {"w-1", "w-1.2"}
+    assert statuses(engine) == {"w-1": "completed", "w-1.2": "terminated", "w-1.3": "running"}
+    assert engine.rows("SELECT state FROM tasks") == [("cancelled",)]
+    event = NewEvent(kind=Kind.ACTIVITY_COMPLETED, op="1", at="t9")
+    with pytest.raises(Conflict, match="has ended"):
+        engine.run(AppendHistory(workflow_id="w-1", after=after, events=(event,)))
+
+
+def test_a_child_that_is_completed_by_hand_wakes_its_parent(engine: Database) -> None:
+    create(engine)
+    adopt(engine, "w-1", "w-1.2")
+    engine.run(Park(workflow_id="w-1", seq=2, position=0, wake_at=None, children=("w-1.2",)))
+    assert set(engine.run(replace(COMPLETE, workflow_id="w-1.2"))) == {"w-1", "w-1.2"}
+    assert not row(engine).parked
+
+
+# --- retry
+
+
+def fail(engine: Database, workflow_id: str = "w-1", **more: Any) -> None:
+    body = {"code": "c", "message": "m", "attempts": 1, "failed": [], **more}
+    event = NewEvent(kind=Kind.WORKFLOW_FAILED, at="t2", payload=payload.encode(body))
+    after = queries.last_seq(engine.conn, workflow_id)
+    engine.run(AppendHistory(workflow_id=workflow_id, after=after, events=(event,)))
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.STALLED, Status.DEAD_LETTER])
+def test_what_does_not_go_on_is_retried_once(engine: Database, status: str) -> None:
+    bring(engine, status)
+    engine.conn.execute("UPDATE instances SET recoveries = 3")
+    assert engine.run(RETRY) == ("w-1",)
+    for again in (RETRY, replace(RETRY, at="t6"), replace(RETRY, author="bob")):
+        assert engine.run(again) == ("w-1",)
+        assert (row(engine).status, row(engine).recoveries) == (Status.RUNNING, 0)
+    assert kinds(engine).count(Kind.WORKFLOW_RETRIED) == 1
+
+
+def test_the_same_retry_that_comes_late_is_not_another_one(engine: Database) -> None:
+    bring(engine, Status.FAILED)
+    engine.run(RETRY)
+    fail(engine)
+    assert engine.run(RETRY) == ("w-1",)
+    assert row(engine).status == Status.FAILED
+    engine.run(replace(RETRY, at="t7"))
+    assert row(engine).status == Status.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (Status.COMPLETED, "workflow_closed"),
+        (Status.CANCELLED, "workflow_closed"),
+        (Status.TERMINATED, "workflow_closed"),
+        (Status.QUEUED, "not_retryable"),
+        (Status.RUNNING, "not_retryable"),
+        (Status.PAUSED, "not_retryable"),
+    ],
+)
+def test_what_has_not_failed_is_not_retried(engine: Database, status: str, code: str) -> None:
+    bring(engine, status)
+    stored = engine.dump()
+    with pytest.raises(Conflict) as refused:
+        engine.run(RETRY)
+    assert refused.value.code == code
+    assert engine.dump() == stored
+    with pytest.raises(NotFound):
+        engine.run(replace(RETRY, workflow_id="w-9"))
+
+
+def test_a_failed_child_is_retried_by_its_parent_alone(engine: Database) -> None:
+    create(engine)
+    for name, policy in (("w-1.2", "terminate"), ("w-1.3", "abandon")):
+        adopt(engine, "w-1", name, policy)
+        fail(engine, name)
+        with pytest.raises(Conflict) as refused:
+            engine.run(replace(RETRY, workflow_id=name))
+        assert refused.value.code == "not_retryable"
+    engine.run(TERMINATE)
+    engine.run(replace(RETRY, workflow_id="w-1.3"))
+    assert statuses(engine)["w-1.3"] == Status.RUNNING  # nobody will hear how it ends
+
+
+def test_a_start_that_could_not_be_made_is_not_retried(engine: Database) -> None:
+    create(engine)
+    body = payload.encode({"code": "start_failed", "message": "taken", "attempts": 1})
+    event = NewEvent(kind=Kind.WORKFLOW_FAILED, at="t2", payload=body)
+    engine.run(AppendHistory(workflow_id="w-1", after=1, events=(event,)))
+    with pytest.raises(Conflict, match="never begun"):
+        engine.run(RETRY)
+
+
+def test_a_history_that_is_being_archived_is_not_retried(engine: Database) -> None:
+    bring(engine, Status.FAILED)
+    engine.conn.execute("DELETE FROM history WHERE seq = 1")
+    with pytest.raises(Conflict, match="archived"):
+        engine.run(RETRY)
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.DEAD_LETTER])
+def test_a_workflow_with_a_type_of_agent_is_queued_when_it_is_retried(
+    engine: Database, status: str
+) -> None:
+    create(engine, queued=True)
+    engine.run(ActivateInstance(workflow_id="w-1", agent_id="helper-1", at="t2"))
+    if status == Status.FAILED:
+        fail(engine)
+    else:
+        engine.run(SetAside(workflow_id="w-1", reason="r", at="t"))
+    engine.run(RETRY)
+    assert row(engine).status == Status.QUEUED
+    engine.run(PAUSE)
+    engine.run(RESUME)
+    assert row(engine).status == Status.QUEUED
+    assert engine.run(ActivateInstance(workflow_id="w-1", agent_id="helper-2", at="t6"))
+    assert row(engine).status == Status.RUNNING
+    engine.run(PAUSE)
+    engine.run(RESUME)
+    assert row(engine).status == Status.RUNNING
+
+
+def test_a_task_that_is_done_again_has_new_attempts_and_a_new_fence(engine: Database) -> None:
+    create(engine)
+    schedule(engine, "w-1", "1")
+    task = {"workflow_id": "w-1", "op": "1", "at": "t"}
+    for fence in range(3):
+        engine.run(StartTask(**task, agent_id="a-1", fence=fence))  # type: ignore[arg-type]
+    fail(engine, failed=["1"])
+    engine.run(RETRY)
+    schedule(engine, "w-1", "1")
+    assert engine.rows("SELECT state, attempt, fence, agent_id FROM tasks") == [
+        ("ready", 0, 4, None)
+    ]
+
+
+def test_an_actor_from_before_a_retry_says_nothing_more(engine: Database) -> None:
+    bring(engine, Status.DEAD_LETTER)
+    engine.run(RETRY)
+    event = NewEvent(kind=Kind.ACTIVITY_COMPLETED, op="1", at="t9")
+    for after, refused in ((1, True), (3, False)):
+        command = AppendHistory(workflow_id="w-1", after=after, events=(event,))
+        if refused:
+            with pytest.raises(Conflict):
+                engine.run(command)
+            assert not engine.run(Park(workflow_id="w-1", seq=2, position=0, wake_at=None))
+        else:
+            engine.run(command)
+
+
+def test_a_retried_workflow_can_be_cancelled_again(engine: Database) -> None:
+    create(engine)
+    engine.run(CANCEL)
+    fail(engine)
+    engine.run(RETRY)
+    engine.run(CANCEL)
+    assert kinds(engine).count(Kind.WORKFLOW_CANCEL_REQUESTED) == 2
+
+
+def test_a_failure_that_an_older_program_recorded_is_found_by_its_words(engine: Database) -> None:
+    create(engine)
+    body = {"code": "c", "message": "no", "attempts": 1}
+    for op in ("1", "2"):
+        event = NewEvent(kind=Kind.ACTIVITY_FAILED, op=op, at="t", payload=payload.encode(body))
+        after = queries.last_seq(engine.conn, "w-1")
+        engine.run(AppendHistory(workflow_id="w-1", after=after, events=(event,)))
+        body = {**body, "message": "never"}
+    message = "activity 'dig' failed with c: never"
+    text = payload.encode({"code": "c", "message": message, "attempts": 1})
+    event = NewEvent(kind=Kind.WORKFLOW_FAILED, at="t", payload=text)
+    engine.run(AppendHistory(workflow_id="w-1", after=3, events=(event,)))
+    engine.run(RETRY)
+    _, said = queries.last_of_kind(engine.conn, "w-1", Kind.WORKFLOW_RETRIED) or ("", "")
+    found = {"after": ["2"], "author": "ann", "from": 3, "queued": False}
+    assert payload.decode(said) == found
