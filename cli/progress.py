@@ -24,7 +24,7 @@ _ENDING = frozenset(
     }
 )
 _STEPS = ("step_", "timer_", "child_")
-_BEGINNING = frozenset({"workflow_queued", "workflow_started"})  # of a retry, too
+_BEGINNING = frozenset({"workflow_queued", "workflow_started", "workflow_retried"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import trio
-from pydantic import TypeAdapter
+from pydantic import PydanticUserError, TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from actors.clock import rfc3339
@@ -143,7 +143,7 @@ async def child(
         cancelled = end.kind is Kind.WORKFLOW_CANCELLED and execution.cancel_reason is not None
         if cancelled and strand.takes_cancellation:
             raise execution.cancelled(strand, op, CHILD, definition.name)
-        kind, text = _outcome(child_id, end.kind, end.payload)
+        kind, text = _checked(definition, child_id, *_outcome(child_id, end.kind, end.payload))
         execution.journal.append(kind, op=op, name=definition.name, payload=text)
         return kind, text
 
@@ -223,6 +223,27 @@ def _outcome(child_id: str, kind: Kind, text: str) -> tuple[Kind, str]:
             code = str(kind).removeprefix("workflow_")
             failure = {"code": code, "message": body["reason"]}
     return Kind.CHILD_FAILED, payload.encode({**failure, "workflow_id": child_id})
+
+
+def _checked(
+    definition: WorkflowDefinition, child_id: str, kind: Kind, text: str
+) -> tuple[Kind, str]:
+    """A result that is not what the child's function says it answers is a failure of the child.
+
+    Looked at when the child ends, not when its parent reads it: there it would be an error in the
+    parent's own code, recorded behind a child that is done.
+    """
+    if kind is not Kind.CHILD_COMPLETED:
+        return kind, text
+    try:
+        decode_result(text, definition.output)
+    except PydanticUserError:
+        return kind, text  # what no schema describes cannot be told apart
+    except Exception as error:  # noqa: BLE001 - whatever a type's own validators raise
+        why = payload.short_text(f"its result is of another type: {error}")
+        failure = {"code": "result_of_wrong_type", "message": why, "workflow_id": child_id}
+        return Kind.CHILD_FAILED, payload.encode(failure)
+    return kind, text
 
 
 def _child_result(definition: WorkflowDefinition, op: str, kind: Kind, text: str) -> Any:

@@ -11,7 +11,7 @@ from tests.api.problems import refused
 from tests.api.site import WORKFLOWS, SharedSite
 
 JSON: Header = ("Content-Type", "application/json")
-VERBS = ["signal", "query", "pause", "resume", "cancel", "terminate"]
+VERBS = ["signal", "query", "pause", "resume", "cancel", "terminate", "retry"]
 BODIES: dict[str, dict[str, Any]] = {"signal": {"name": "go"}, "query": {"name": "said"}}
 
 
@@ -128,6 +128,15 @@ def test_a_workflow_is_terminated_at_once(shared: SharedSite) -> None:
     assert shared.get(f"{WORKFLOWS}/{workflow_id}/results")["data"] == []
 
 
+def test_a_failed_workflow_is_retried_and_may_fail_again(shared: SharedSite) -> None:
+    workflow_id = shared.done("failing")
+    answer = post(shared, workflow_id, "retry", author="ann")
+    assert (answer.status, answer.json()["id"]) == (200, workflow_id)
+    until(shared, workflow_id, facts.WORKFLOW_RETRIED)
+    live = refused(post(shared, waiting(shared), "retry"), 409, "not_retryable")
+    assert "nothing to retry" in live["detail"]
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_closed_workflow_takes_no_requests(shared: SharedSite, verb: str) -> None:
     workflow_id = shared.done("listed")
@@ -159,6 +168,8 @@ def test_a_request_to_a_workflow_that_is_not_there_is_not_found(
         ("pause", {"reason": None}, "/reason"),
         ("cancel", {"reason": "x" * 1001}, "/reason"),
         ("terminate", {"why": ""}, "/why"),
+        ("retry", {"author": 1}, "/author"),
+        ("retry", {"author": ""}, "/author"),
         ("resume", {"reason": ""}, "/reason"),
     ],
 )

@@ -10,7 +10,7 @@ from tests.cli.fake import Answer, FakeServer, problem
 from tests.cli.run import Run, workflow
 
 ONE = "/api/v1/workflows/wf-1"
-VERBS = ("signal", "query", "pause", "resume", "cancel", "terminate")
+VERBS = ("signal", "query", "pause", "resume", "cancel", "terminate", "retry")
 NAMED = {"signal": ["go"], "query": ["said"]}
 
 
@@ -38,6 +38,7 @@ def command(verb: str, *more: str) -> tuple[str, ...]:
         (("resume", "wf-1"), {}),
         (("cancel", "wf-1", "--reason", ""), {"reason": ""}),
         (("terminate", "wf-1", "--reason", "now"), {"reason": "now"}),
+        (("retry", "wf-1", "--actor", "ann"), {"author": "ann"}),
     ],
 )
 def test_a_request_sends_what_was_asked_for_and_shows_the_workflow(
@@ -51,7 +52,7 @@ def test_a_request_sends_what_was_asked_for_and_shows_the_workflow(
     assert at.seen[0].headers["idempotency-key"]
 
 
-@pytest.mark.parametrize("verb", ["signal", "pause", "resume", "cancel", "terminate"])
+@pytest.mark.parametrize("verb", ["signal", "pause", "resume", "cancel", "terminate", "retry"])
 def test_a_request_in_json_answers_the_servers_own_object(
     beadflow: Run, at: FakeServer, verb: str
 ) -> None:

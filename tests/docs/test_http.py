@@ -72,6 +72,7 @@ FIELDS: list[tuple[str, Any]] = [
     ("`POST /api/v1/workflows/{id}/cancel`", models.ReasonRequest),
     ("`DELETE /api/v1/workflows/{id}`", models.ReasonQuery),
     ("`POST /api/v1/workflows/{id}/terminate`", models.ReasonRequest),
+    ("`POST /api/v1/workflows/{id}/retry`", models.RetryRequest),
     ("`GET /api/v1/workflows/types`", WorkflowTypeRecord),
     ("A warning", Finding),
     ("`GET /api/v1/workflows/{id}/results`", result_models.ResultsQuery),

@@ -9,11 +9,13 @@ import trio
 from actors.coordination import control, manager, reading
 from actors.coordination.messages import (
     CancelWorkflow,
+    CompleteWorkflow,
     GetHistory,
     HistoryRecord,
     PauseWorkflow,
     ReadEvents,
     ResumeWorkflow,
+    RetryWorkflow,
     SignalWorkflow,
     TerminateWorkflow,
     WorkflowRecord,
@@ -23,7 +25,16 @@ from actors.issues.messages import GetIssue, Issue
 from actors.workflows import dispatcher
 from actors.workflows.history import Kind
 from actors.workflows.messages import QueryWorkflow
-from beadflow import Agent, CancelledError, Context, Task, activity, workflow
+from beadflow import (
+    ActivityFailure,
+    Agent,
+    CancelledError,
+    Context,
+    RetryPolicy,
+    Task,
+    activity,
+    workflow,
+)
 from supervision import ActorDeadError, AskTimeout
 from tests.support import engine
 from tests.support.faults import restarts, until
@@ -93,6 +104,23 @@ async def helped(ctx: Context) -> None:
     """Keeps its agent, and gives it nothing to do."""
     await ctx.signal("go")
     await ctx.activity(Helper.help)
+
+
+class Clerk(Agent):
+    agent_type = "clerk"
+    max_workload = 1
+    open = False
+
+    @activity(retry=RetryPolicy(attempts=1))
+    async def file(self, task: Task) -> str:
+        if not Clerk.open:
+            raise ActivityFailure("closed", "come back tomorrow")
+        return self.agent_id
+
+
+@workflow(agent_type="clerk")
+async def files(ctx: Context) -> Any:
+    return await ctx.activity(Clerk.file)
 
 
 ALL = [waits, counts, parent, fails, parent_of_failing, talks_much, helped]
@@ -518,3 +546,86 @@ async def test_a_page_of_the_history_has_a_limit(repo: Path, limit: int) -> None
         workflow_id = await waiting(running)
         with pytest.raises(ValidationError, match="limit"):
             await running.ask("manager", GetHistory(workflow_id=workflow_id, limit=limit))
+
+
+# --- retry, and completion by hand
+
+
+async def test_a_workflow_that_is_retried_waits_for_an_agent_and_its_issue_is_open_again(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_system(repo, workflows=[files], agents=[Clerk]) as running:
+        (workflow_id,) = [(await running.start("files")).id]
+        await running.ended(workflow_id)
+        closed = await issue_in(running, workflow_id, "closed")
+        assert closed.row["close_reason"] == "Failed: closed"
+        monkeypatch.setattr(Clerk, "open", True)
+        record = await ask(running, RetryWorkflow(workflow_id=workflow_id, author="ann"))
+        assert record.status in ("queued", "active", "completed")
+        assert record.error_code is None
+        done = await shown(running, workflow_id, "completed")
+        assert (done.error_code, done.error_message) == (None, None)
+        assert await running.output(workflow_id) == "clerk-1"
+        issue = await issue_in(running, workflow_id, "closed")
+        with trio.fail_after(20):
+            while issue.row.get("close_reason") != "Completed":
+                issue = await issue_in(running, workflow_id, "closed")
+                await trio.sleep(0.002)
+        assert "Retried by ann" in comments(issue)
+        rows = running.stores.coordination.inline.execute(
+            "SELECT agent_type, agent_id, step_number, status, reason FROM agent_assignments"
+            " WHERE workflow_id = ? ORDER BY id",
+            (workflow_id,),
+        )
+        assert [tuple(row) for row in rows] == [
+            ("clerk", "clerk-1", 1, "completed", ""),
+            ("clerk", "clerk-1", 1, "completed", "retried"),
+        ]
+        facts = [fact for fact in running.log() if fact.workflow_id == workflow_id]
+        kinds = [fact.type for fact in facts if fact.type.startswith("workflow_")]
+        assert kinds == [
+            "workflow_started",
+            "workflow_failed",
+            "workflow_retried",
+            "workflow_started",
+            "workflow_completed",
+        ]
+
+
+async def test_a_workflow_without_an_agent_that_is_retried_is_active_at_once(repo: Path) -> None:
+    async with running_system(repo, workflows=ALL) as running:
+        workflow_id = (await running.start("fails")).id
+        await running.ended(workflow_id)
+        record = await ask(running, RetryWorkflow(workflow_id=workflow_id))
+        assert record.status in ("active", "failed")
+        reader = running.stores.tempolite.inline
+        sql = "SELECT count(*) FROM history WHERE kind = 'workflow_failed'"
+        await until(lambda: reader.execute(sql).fetchone()[0] == 2)
+        for author in ("", "x" * 201, "a\nb"):
+            with pytest.raises(ValidationError, match="author"):
+                await ask(running, RetryWorkflow(workflow_id=workflow_id, author=author))
+
+
+async def test_a_workflow_that_is_completed_by_hand_has_the_result_that_was_given(
+    repo: Path,
+) -> None:
+    async with running_system(repo, workflows=ALL) as running:
+        workflow_id = await waiting(running)
+        await shown(running, workflow_id, "active")
+        message = CompleteWorkflow(workflow_id=workflow_id, output={"by": "hand"}, author="ann")
+        for _ in range(2):
+            assert (await ask(running, message)).status == "completed"
+        await running.ended(workflow_id)
+        assert await running.output(workflow_id) == {"by": "hand"}
+        issue = await issue_in(running, workflow_id, "closed")
+        assert issue.row["close_reason"] == "Completed"
+        assert comments(issue) == ["Completed by hand by ann"]
+        for refused in (
+            CompleteWorkflow(workflow_id=workflow_id, output=1),
+            RetryWorkflow(workflow_id=workflow_id),
+        ):
+            with pytest.raises(Conflict) as found:
+                await ask(running, refused)
+            assert found.value.code == "workflow_closed"
+        with pytest.raises(ValidationError, match="output"):
+            await ask(running, CompleteWorkflow(workflow_id=workflow_id, output="x" * 300_000))

@@ -285,10 +285,22 @@ async def long(ctx: Context) -> Any:
     return found + [await ctx.activity(step, f"c{number}") for number in range(9)]
 
 
+@workflow
+async def answers_a_number(ctx: Context) -> int:
+    found: Any = await ctx.activity(step, "a")
+    return found  # type: ignore[no-any-return]
+
+
+@workflow
+async def asks_for_a_number(ctx: Context) -> Any:
+    return await ctx.child(answers_a_number)
+
+
 ALL = [
     *(plain, tries_hard, cleans_up, gathers, naps, races, goes_back, small, middle, has_children),
     *(cleans_up_with_a_child, listens, books, pays_once, pays_later, stumbles, fails_twice),
     *(fails_earlier_the_second_time, turns, long),
+    *(answers_a_number, asks_for_a_number),
 ]
 
 
@@ -542,3 +554,14 @@ def test_what_runs_at_most_once_and_has_raised_is_done_again() -> None:
 def test_a_workflow_is_retried_again(name: str, check: Check) -> None:
     random.seed(f"{name} {SEED}")
     trio.run(compare, name, check, 2, {}, clock=MockClock(autojump_threshold=0))
+
+
+def test_a_child_that_answers_something_else_has_failed_by_name() -> None:
+    async def once() -> None:
+        world.did.clear()
+        _, ended = await run("asks_for_a_number", None, 0, {})
+        assert ended.statuses == {ROOT: "failed", f"{ROOT}.1": "completed"}
+        (failed,) = [body for *_, kind, _, body in ended.recorded if kind == Kind.CHILD_FAILED]
+        assert "result_of_wrong_type" in failed
+
+    trio.run(once, clock=MockClock(autojump_threshold=0))
