@@ -37,6 +37,7 @@ from api.routes import (
     issues,
     metrics,
     readiness,
+    reconcile,
     results,
     sync,
     system,
@@ -129,6 +130,7 @@ def create_app(doors: Doors, closing: trio.Event | None = None) -> App:
         agents.routes(doors),
         assignments.routes(doors),
         system.routes(doors),
+        reconcile.routes(doors),
         health.routes(doors),
     ):
         app.register_blueprint(blueprint)

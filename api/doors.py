@@ -37,6 +37,7 @@ class Doors:
     tracker: Named
     files: Named
     sync: Named
+    reconciler: Named
     needed: tuple[tuple[str, Named], ...]
     where: Where
     keeps_files: Callable[[], bool]

@@ -139,6 +139,12 @@ app.command(
     help="Look after the databases: their versions, backups, integrity and size.",
 )
 app.command(
+    "cli.doctor:doctor",
+    name="doctor",
+    help="Check the settings, the data and the server; with --reconcile, mend what disagrees.",
+    help_epilogue="Examples:\n\n  beadflow doctor\n\n  beadflow doctor --reconcile --dry-run",
+)
+app.command(
     "cli.actors:actors",
     name="actors",
     help="Show the running actors, as the tree in which they supervise each other.",

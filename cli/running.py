@@ -182,6 +182,7 @@ async def running(
                 retention_days=settings.retention_days if drives_all else 0,
                 cache=settings.cache,
                 redis=settings.redis,
+                reconcile_s=settings.reconcile_s,
             )
             doors = doors_of(system, where, stores.presence, world.breakers)
             specs = doors_specs(doors, meters.registry, http=sockets.http, metrics=sockets.metrics)
@@ -260,6 +261,7 @@ def doors_of(
         tracker=system.named("tracker"),
         files=system.named("git_worker"),
         sync=system.named("sync"),
+        reconciler=system.named("reconciler"),
         needed=tuple((name, system.named(name)) for name in NEEDED),
         where=Where(
             data_dir=str(where.data.path),

@@ -35,6 +35,7 @@ WHOLE = {
 """What settings may be that are whole numbers."""
 
 SECONDS = {
+    "reconcile_s": 0.0,
     "database_idle_s": 0.0,
     "database_lifetime_s": 0.0,
     "database_query_timeout_s": 0.001,
@@ -64,6 +65,7 @@ class Settings:
         git_mode: how issues are kept in Git: "ref" on a ref of their own, "branch" on the current
             branch when `issue sync` is called, "off" not at all; "" as `init` arranged it.
         retention_days: days for which ended workflows stay in the databases; 0 keeps them for ever.
+        reconcile_s: seconds from one comparison of what is live in all stores to the next; 0 none.
         database_connections: that read each database beside each other, 1 to 64.
         database_idle_s: seconds after which a connection nobody uses is closed; 0 never.
         database_lifetime_s: seconds after which a connection is replaced; 0 never.
@@ -85,6 +87,7 @@ class Settings:
     strict_workflows: bool = False
     git_mode: str = ""
     retention_days: int = 0
+    reconcile_s: float = 600.0
     database_connections: int = DEFAULTS.connections
     database_idle_s: float = DEFAULTS.idle_s
     database_lifetime_s: float = DEFAULTS.lifetime_s

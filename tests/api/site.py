@@ -189,6 +189,7 @@ def nowhere(system: System) -> Doors:
         tracker=nobody,
         files=nobody,
         sync=nobody,
+        reconciler=nobody,
         needed=(("nobody", nobody),),
         where=where,
         keeps_files=lambda: False,
