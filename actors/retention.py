@@ -43,6 +43,13 @@ class ForgetResults(Command[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetArtifacts(Command[None]):
+    """Delete the rows of artifacts that are archived; a sweep takes their contents."""
+
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetHistory(Command[None]):
     """Delete tasks, signals and events of the history of an ended workflow; at last its instance.
 
@@ -148,6 +155,8 @@ def _retire(directory: Path, readers: Readers, found: Due, retired: Retired) -> 
             retired.events += len(seqs)
         for ids in _batches(keys.get((workflow_id, "workflow_results"), ())):
             yield Step(database="coordination", command=ForgetResults(ids=ids))
+        for ids in _batches(keys.get((workflow_id, "artifacts"), ())):
+            yield Step(database="coordination", command=ForgetArtifacts(ids=ids))
     for workflow_id in workflow_ids:
         yield from _forget_history(workflow_id, keys)
     yield Step(database="coordination", command=ForgetWorkflow(workflow_id=found.workflow_id))
@@ -169,6 +178,7 @@ _KEYS: Final = {
     "workflow_mappings": "tempolite_workflow_id",
     "agent_assignments": "id",
     "workflow_results": "id",
+    "artifacts": "id",
     "events": "seq",
     "instances": "workflow_id",
     "tasks": "op",
@@ -208,6 +218,10 @@ def forget_results(connection: sqlite3.Connection, command: ForgetResults) -> No
     retention.delete_results(connection, command.ids)
 
 
+def forget_artifacts(connection: sqlite3.Connection, command: ForgetArtifacts) -> None:
+    retention.delete_artifacts(connection, command.ids)
+
+
 def forget_history(connection: sqlite3.Connection, command: ForgetHistory) -> None:
     if not retention.has_ended(connection, command.workflow_id):
         raise Conflict(f"workflow {command.workflow_id} has not ended: its history stays")
@@ -236,6 +250,7 @@ COORDINATION: Mapping[type, Handler] = {
     ForgetKeys: forget_keys,
     ForgetEvents: forget_events,
     ForgetResults: forget_results,
+    ForgetArtifacts: forget_artifacts,
     ForgetWorkflow: forget_workflow,
 }
 TEMPOLITE: Mapping[type, Handler] = {ForgetHistory: forget_history}

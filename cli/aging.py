@@ -1,5 +1,6 @@
 """What `beadflow db archive` does: the keeper's steps, without a system around them."""
 
+import math
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -10,10 +11,13 @@ from actors import retention
 from actors.clock import system_clock
 from actors.retention import Retired
 from storage.agreement import refuse_incomplete
+from storage.artifacts import DIRECTORY as ARTIFACTS
+from storage.artifacts import Artifacts
 from storage.database import open_writer, refuse_damaged
 from storage.databases import databases
 from storage.errors import database_failure
 from storage.migrate import migrate
+from storage.sweeping import sweep
 
 _HANDLERS: Mapping[type, Callable[[sqlite3.Connection, Any], object]] = {
     **retention.COORDINATION,
@@ -44,6 +48,7 @@ def retire(directory: Path, days: int) -> Retired:
         writers = {"coordination": bridge, "tempolite": engine}
         for step in retention.retire(directory, now=system_clock(), days=days, retired=retired):
             _commit(directory, writers[step.database], step.command)
+    sweep(directory, Artifacts(directory / ARTIFACTS), before=math.inf)
     return retired
 
 

@@ -40,6 +40,7 @@ from storage.home import DataDir
 from storage.issues.file import PUBLISHED
 from storage.pool import ReadPool
 from storage.presence import Presence
+from storage.tuning import MIB
 from supervision import ChildSpec, Event, StartError, System
 from supervision.events import Observer
 
@@ -179,6 +180,8 @@ async def running(
                 incarnation=secrets.token_hex(8),
                 drives_all=drives_all,
                 git_mode=settings.git_mode,
+                artifact_limit_bytes=settings.artifact_limit_mib * MIB,
+                artifacts_limit_bytes=settings.artifacts_limit_mib * MIB,
                 retention_days=settings.retention_days if drives_all else 0,
                 cache=settings.cache,
                 redis=settings.redis,

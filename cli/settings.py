@@ -26,6 +26,8 @@ WHOLE = {
     "port": PORTS,
     "metrics_port": PORTS,
     "retention_days": DAYS,
+    "artifact_limit_mib": range(1, 1024 * 1024 + 1),
+    "artifacts_limit_mib": range(1, 1024 * 1024 + 1),
     "database_connections": range(1, 65),
     "database_cached_statements": range(100_001),
     "database_wal_limit_mib": range(1024 * 1024 + 1),
@@ -66,6 +68,8 @@ class Settings:
             branch when `issue sync` is called, "off" not at all; "" as `init` arranged it.
         retention_days: days for which ended workflows stay in the databases; 0 keeps them for ever.
         reconcile_s: seconds from one comparison of what is live in all stores to the next; 0 none.
+        artifact_limit_mib: MiB that one artifact may have.
+        artifacts_limit_mib: MiB that all artifacts of one workflow may have, all versions.
         database_connections: that read each database beside each other, 1 to 64.
         database_idle_s: seconds after which a connection nobody uses is closed; 0 never.
         database_lifetime_s: seconds after which a connection is replaced; 0 never.
@@ -88,6 +92,8 @@ class Settings:
     git_mode: str = ""
     retention_days: int = 0
     reconcile_s: float = 600.0
+    artifact_limit_mib: int = 64
+    artifacts_limit_mib: int = 1024
     database_connections: int = DEFAULTS.connections
     database_idle_s: float = DEFAULTS.idle_s
     database_lifetime_s: float = DEFAULTS.lifetime_s

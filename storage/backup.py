@@ -1,4 +1,4 @@
-"""Backups: the three databases of one moment, the published file, and a manifest, in a directory.
+"""Backups: the databases of one moment, the published file, artifacts and a manifest, a directory.
 
 It is taken beside a server that goes on writing: the databases are copied by SQLite's backup API
 out of the read transactions of one `storage.snapshot`. (`VACUUM INTO` would copy less, but begins a
@@ -14,18 +14,25 @@ noticed now, while there are older backups.
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from storage import durable, manifest
+from storage import artifacts, durable, manifest
 from storage.coordination import queries as coordination
+from storage.coordination.results import CONTENTS
 from storage.database import make_private_directory
 from storage.databases import Database, databases
 from storage.durable import PRIVATE_FILE
-from storage.errors import BackupExists, BackupFailed, DatabaseFailure, database_failure
+from storage.errors import (
+    ArtifactDamaged,
+    BackupExists,
+    BackupFailed,
+    DatabaseFailure,
+    database_failure,
+)
 from storage.integrity import inspect
 from storage.invariants import broken
 from storage.issues import queries as issues
@@ -34,6 +41,7 @@ from storage.manifest import File, Manifest
 from storage.migrate import applied
 from storage.room import naming_full
 from storage.snapshot import Snapshot, snapshot
+from storage.sweeping import has_artifacts
 from storage.workflows import queries as workflows
 
 DIRECTORY: Final = "backups"
@@ -110,6 +118,14 @@ def _under(target: Path, path: Path) -> Path:
 
 
 def _fill(partial: Path, directory: Path, published: Path, program: str, target: Path) -> Manifest:
+    """Fill it. The contents of artifacts stay where they are until they are copied, too."""
+    with artifacts.kept(directory / artifacts.DIRECTORY):
+        return _fill_kept(partial, directory, published, program, target)
+
+
+def _fill_kept(
+    partial: Path, directory: Path, published: Path, program: str, target: Path
+) -> Manifest:
     copies = databases(partial)
     with snapshot(directory) as held:
         _refuse_without_tables(target, held)
@@ -118,6 +134,7 @@ def _fill(partial: Path, directory: Path, published: Path, program: str, target:
         home = coordination.meta(held["coordination"], "home") or ""
         repository = coordination.meta(held["coordination"], "repository") or ""
         file = read_published(published)
+        contents = _contents(held["coordination"])
         for copy in copies:
             _copy(held[copy.name], copy.path)
     files = {copy.path.name: _checked(copy, target) for copy in copies}
@@ -125,6 +142,12 @@ def _fill(partial: Path, directory: Path, published: Path, program: str, target:
     if file is not None:
         durable.write_new(partial / PUBLISHED, file)
         files[PUBLISHED] = File(sha256=durable.sha256_of(partial / PUBLISHED), bytes=len(file))
+    lacking = _copy_contents(contents, directory, partial)
+    files |= {
+        place(sha256): File(sha256=sha256, bytes=size)
+        for sha256, size in contents.items()
+        if sha256 not in lacking
+    }
     taken = Manifest(
         taken_at=taken_at,
         program=program,
@@ -132,6 +155,7 @@ def _fill(partial: Path, directory: Path, published: Path, program: str, target:
         repository=repository,
         positions=positions,
         files=files,
+        lacking=lacking,
     )
     manifest.write(partial, taken)
     return taken
@@ -174,6 +198,32 @@ def _copy(held: sqlite3.Connection, target: Path) -> None:
     except sqlite3.Error as err:
         raise database_failure(target, err) from err
     durable.sync(target)
+
+
+def place(sha256: str) -> str:
+    """A content's name in a manifest: where it lies in a backup, and in a data directory."""
+    return artifacts.path_of(Path(artifacts.DIRECTORY), sha256).as_posix()
+
+
+def _contents(held: sqlite3.Connection) -> dict[str, int]:
+    """The contents that rows name, with their sizes."""
+    if not has_artifacts(held):
+        return {}
+    return {row["sha256"]: row["size"] for row in held.execute(CONTENTS)}
+
+
+def _copy_contents(contents: Mapping[str, int], directory: Path, partial: Path) -> list[str]:
+    """Copy them; answers those that cannot be: the rest is worth a backup without them."""
+    lacking = []
+    target = partial / artifacts.DIRECTORY
+    for sha256, size in contents.items():
+        try:
+            artifacts.copy(directory / artifacts.DIRECTORY, sha256, size, target)
+        except ArtifactDamaged:
+            lacking.append(sha256)
+    if target.exists():
+        artifacts.sync_names(target)
+    return lacking
 
 
 def _checked(copy: Database, target: Path) -> File:

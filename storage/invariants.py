@@ -47,6 +47,9 @@ BRIDGE: Final = 3
 CLAIMS: Final = 2
 """The schema of beads.db from which on there are leases and wisps."""
 
+BRIDGE: Final = 3
+"""The schema of coordination.db from which on there are artifacts."""
+
 _BREAKS: Final = (
     Rule(
         database="tempolite",
@@ -330,7 +333,19 @@ def _between(held: Snapshot) -> Iterator[Finding]:
     for workflow_id in sorted(missing - _emptied(coordination, missing)):
         yield _of_mapping(workflow_id, "the workflow has no instance in tempolite.db")
     yield from _statuses(held, mapped, instances)
+    yield from _artifacts(coordination, mapped.keys() | instances.keys())
     yield from _issues(coordination, beads, mapped.keys() - decided.keys())
+
+
+def _artifacts(coordination: sqlite3.Connection, known: set[str]) -> Iterator[Finding]:
+    """An artifact is of a workflow or a child; one that is archived goes after its children."""
+    if _version(coordination) < BRIDGE:
+        return
+    for owner in _pairs(coordination, "SELECT DISTINCT workflow_id, 1 FROM artifacts"):
+        above = owner.split(".")
+        if not any(".".join(above[:end]) in known for end in range(1, len(above) + 1)):
+            what = "the artifact belongs to no workflow"
+            yield Finding(database="coordination", table="artifacts", place=owner, what=what)
 
 
 def _issues(

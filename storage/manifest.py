@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +33,8 @@ class Manifest:
         home: the installation whose data it is, "" when it never served.
         repository: where that was.
         positions: how far the outboxes and the event log had come, and who had read up to where.
-        files: by name.
+        files: by name; the contents of artifacts by their place, `artifacts/…`.
+        lacking: contents that were missing or damaged when it was taken, by hash.
     """
 
     taken_at: str
@@ -42,6 +43,7 @@ class Manifest:
     repository: str
     positions: Mapping[str, int]
     files: Mapping[str, File]
+    lacking: Sequence[str] = ()
 
 
 def write(directory: Path, manifest: Manifest) -> None:

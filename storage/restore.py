@@ -10,17 +10,20 @@ wrote since, and a server takes it in when it starts.
 """
 
 import os
+import re
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage import durable, exchange, manifest
+from storage import artifacts, durable, exchange, manifest
 from storage.backup import PUBLISHED
+from storage.backup import place as content_place
 from storage.coordination import queries as coordination
+from storage.coordination.results import CONTENTS
 from storage.database import open_reader, open_writer
 from storage.databases import Database, databases
-from storage.errors import BackupOfAnother, BackupUnusable, StorageError
+from storage.errors import ArtifactDamaged, BackupOfAnother, BackupUnusable, StorageError
 from storage.home import DataDir
 from storage.integrity import inspect
 from storage.invariants import broken
@@ -29,6 +32,7 @@ from storage.manifest import Manifest
 from storage.migrate import Applied, migrate
 from storage.room import naming_full
 from storage.snapshot import snapshot
+from storage.sweeping import has_artifacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +64,14 @@ def verify(backup: Path) -> Manifest:
         if name not in taken.files:
             raise BackupUnusable(backup, f"its manifest lists no {name}")
     for name, facts in taken.files.items():
-        if Path(name).name != name:
+        if Path(name).name != name and not _is_content(name, facts):
             raise BackupUnusable(backup, f"its manifest lists {name!r}, which is no file name")
         _refuse_changed(backup, name, facts)
     for database in databases(backup):
         for finding in inspect(database):
             place = " ".join(part for part in (finding.table, finding.place) if part)
             raise BackupUnusable(backup, f"{database.path.name}: {place} {finding.what}")
+    _refuse_without_contents(backup, taken)
     return taken
 
 
@@ -100,6 +105,7 @@ def restore(
     with naming_full(directory):
         try:
             steps = _stage(directory, backup, taken, owner=repository if force else None)
+            _put_contents(data.artifacts, backup, taken)
         except BaseException:
             exchange.discard(directory)
             raise
@@ -111,6 +117,38 @@ def restore(
         steps=steps,
         published=_put_back(backup, taken, published),
     )
+
+
+def _is_content(name: str, facts: manifest.File) -> bool:
+    """Whether a name is the place of the content that it says it is."""
+    return bool(re.fullmatch(r"[0-9a-f]{64}", facts.sha256)) and name == content_place(facts.sha256)
+
+
+def _refuse_without_contents(backup: Path, taken: Manifest) -> None:
+    with closing(open_reader(databases(backup)[0].path)) as connection:
+        if not has_artifacts(connection):
+            return
+        for row in connection.execute(CONTENTS):
+            known = row["sha256"] in taken.lacking or content_place(row["sha256"]) in taken.files
+            if not known:
+                raise BackupUnusable(
+                    backup, f"it has no content {row['sha256']}, which a row names"
+                )
+
+
+def _put_contents(root: Path, backup: Path, taken: Manifest) -> None:
+    """Put the contents of artifacts beside those that are there, which stay until a sweep.
+
+    Before the decision: one that comes to nothing leaves contents that no row names.
+    """
+    for name, facts in taken.files.items():
+        if not _is_content(name, facts):
+            continue
+        try:
+            artifacts.verify(root, facts.sha256, facts.bytes)
+        except ArtifactDamaged:
+            artifacts.copy(backup / artifacts.DIRECTORY, facts.sha256, facts.bytes, root)
+    artifacts.sync_names(root)
 
 
 def _refuse_changed(backup: Path, name: str, facts: manifest.File) -> None:

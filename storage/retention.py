@@ -99,6 +99,13 @@ _AWAITED = """
                    AND (seq = :last
                         OR (seq > :applied
                             AND type IN (SELECT value FROM json_each(:followed)))))"""
+_OWNERS = """
+    SELECT DISTINCT workflow_id FROM artifacts
+    WHERE workflow_id > :id || '.' AND workflow_id < :id || '/'"""
+_LATE = f"""
+    SELECT EXISTS (SELECT 1 FROM workflow_results WHERE workflow_id = :id)
+        OR EXISTS (SELECT 1 FROM artifacts WHERE workflow_id = :id)
+        OR EXISTS ({_OWNERS})"""  # noqa: S608 - constants
 _LOOSE = """
     SELECT * FROM events WHERE seq > :after AND seq < :last AND at < :before
       AND (seq <= :applied OR type NOT IN (SELECT value FROM json_each(:followed)))
@@ -121,6 +128,11 @@ _ROWS: Final = (
         "coordination",
         "workflow_results",
         "SELECT * FROM workflow_results WHERE workflow_id = ? ORDER BY id",
+    ),
+    (
+        "coordination",
+        "artifacts",
+        "SELECT * FROM artifacts WHERE workflow_id = ? ORDER BY id",
     ),
     ("coordination", "events", "SELECT * FROM events WHERE workflow_id = ? ORDER BY seq"),
     ("tempolite", "instances", "SELECT * FROM instances WHERE workflow_id = ?"),
@@ -184,10 +196,11 @@ def due(readers: Readers, *, before: str, keyed_before: str) -> Iterator[Due]:
                 continue
             below = [found[0] for found in readers.tempolite.execute(_BELOW, {"id": found["id"]})]
             if not any(_is_awaited(readers, child, known) for child in below):
+                owners = [each[0] for each in readers.coordination.execute(_OWNERS, found)]
                 yield Due(
                     workflow_id=found["id"],
                     completed_at=row["completed_at"],
-                    children=tuple(reversed(below)),
+                    children=tuple(dict.fromkeys((*reversed(below), *owners))),
                 )
         if len(rows) < BATCH:
             return
@@ -240,6 +253,11 @@ def delete_results(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
     connection.executemany("DELETE FROM workflow_results WHERE id = ?", [(n,) for n in ids])
 
 
+def delete_artifacts(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
+    """Delete the rows; the contents that none names any more are swept."""
+    connection.executemany("DELETE FROM artifacts WHERE id = ?", [(n,) for n in ids])
+
+
 def delete_tasks(connection: sqlite3.Connection, workflow_id: str, ops: Sequence[str]) -> None:
     connection.executemany(
         "DELETE FROM tasks WHERE workflow_id = ? AND op = ?", [(workflow_id, op) for op in ops]
@@ -270,6 +288,9 @@ def delete_instance(connection: sqlite3.Connection, workflow_id: str) -> None:
 
 
 def delete_mapping(connection: sqlite3.Connection, workflow_id: str) -> None:
+    """Delete it, unless something was stored meanwhile: then the next round takes that along."""
+    if connection.execute(_LATE, {"id": workflow_id}).fetchone()[0]:
+        return
     connection.execute("DELETE FROM agent_assignments WHERE workflow_id = ?", (workflow_id,))
     connection.execute(
         "DELETE FROM workflow_mappings WHERE tempolite_workflow_id = ?", (workflow_id,)

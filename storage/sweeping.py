@@ -20,12 +20,10 @@ from storage.databases import databases, file_name
 from storage.errors import ArtifactDamaged
 from storage.exchange import ASIDE
 from storage.integrity import Finding
+from storage.invariants import BRIDGE
 
 GRACE_S: Final = 86_400.0
 """How old a content is that no row names before a server removes it."""
-
-BRIDGE: Final = 3
-"""The schema of coordination.db from which on there are artifacts."""
 
 
 @dataclass(slots=True, kw_only=True)

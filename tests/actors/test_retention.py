@@ -35,7 +35,13 @@ from tests.support.golden import golden_file
 
 NOW = datetime(2999, 1, 1, tzinfo=UTC)
 TABLES = {
-    "coordination": ("workflow_mappings", "agent_assignments", "workflow_results", "events"),
+    "coordination": (
+        "workflow_mappings",
+        "agent_assignments",
+        "workflow_results",
+        "artifacts",
+        "events",
+    ),
     "tempolite": ("instances", "tasks", "inbox", "history"),
 }
 LOOSE = 5
@@ -99,6 +105,16 @@ def add_children(home: Path) -> None:
             " VALUES (?, 'log', ?, '2026-01-01T00:00:00.000000Z', '{}')",
             [(-1, f"{done}.1"), (-2, f"{done}.1.1")],
         )
+        for owner in (done, f"{done}.1", f"{done}.1.1"):
+            add_artifact(connection, owner)
+
+
+def add_artifact(connection: sqlite3.Connection, owner: str) -> None:
+    connection.execute(
+        "INSERT INTO artifacts (workflow_id, name, version, media_type, size, sha256, created_at)"
+        " VALUES (?, 'a', 1, 'a/b', 0, 's', 't')",
+        (owner,),
+    )
 
 
 def stored(home: Path) -> Rows:
@@ -167,6 +183,32 @@ def test_ended_workflows_and_loose_events_leave_for_the_archive(home: Path) -> N
     with closing(sqlite3.connect(home / "tempolite.db")) as connection:
         assert connection.execute("SELECT count(*) FROM segments").fetchone() == (0,)
     assert drive(home) == Retired()
+
+
+@pytest.mark.parametrize("below", ["", ".7"])
+def test_what_is_stored_while_its_workflow_leaves_follows_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch, below: str
+) -> None:
+    """A file is put between the archiving of a workflow and the removal of its mapping."""
+    forget = retention.forget_workflow
+
+    def put_before(connection: sqlite3.Connection, command: ForgetWorkflow) -> None:
+        owner = f"{command.workflow_id}{below}"
+        there = connection.execute("SELECT 1 FROM artifacts WHERE workflow_id = ?", (owner,))
+        if there.fetchone() is None:
+            add_artifact(connection, owner)
+        forget(connection, command)
+
+    with monkeypatch.context() as late:
+        late.setitem(COORDINATION, ForgetWorkflow, put_before)  # type: ignore[arg-type]
+        drive(home)
+    assert sum(table == "workflow_mappings" for table, _ in stored(home)) == 4
+    assert findings(home) == []
+    drive(home)
+    left = stored(home)
+    assert {table for table, _ in left} & {"artifacts"} == set()
+    assert sum(table == "workflow_mappings" for table, _ in left) == 2
+    assert findings(home) == []
 
 
 def test_the_months_have_files_of_their_own(home: Path) -> None:
