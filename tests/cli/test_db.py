@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import storage.databases
+from storage.artifacts import Artifacts
 from storage.coordination.queries import set_meta
 from storage.database import open_reader, open_writer
 from storage.databases import databases
@@ -779,6 +780,43 @@ def test_tables_of_workflows_go_with_the_file_through_every_command(
         assert kept(home) == [("anna", 3)], argv
     assert kept(home, "states") == kept(elsewhere, "states") == states
     assert kept(elsewhere) == [("anna", 3)]
+
+
+def artifact(home: Path, data: bytes, *, has_row: bool = True) -> Path:
+    """A content, and the row that names it."""
+    incoming = Artifacts(home / "artifacts", spare_bytes=0).begin()
+    incoming.write(data)
+    made = incoming.place()
+    with closing(open_writer(home / "coordination.db")) as connection:
+        connection.execute(
+            "INSERT INTO artifacts (workflow_id, name, version, media_type, size, sha256,"
+            " created_at) SELECT tempolite_workflow_id, 'a', 1, 'a/b', ?, ?, 't'"
+            " FROM workflow_mappings WHERE ? LIMIT 1",
+            (made.size, made.sha256, has_row),
+        )
+    return home / "artifacts" / made.sha256[:2] / made.sha256
+
+
+def test_artifacts_go_through_every_command(home: Path, beadflow: Run, tmp_path: Path) -> None:
+    beadflow("db", "migrate")
+    kept, loose = artifact(home, b"kept"), artifact(home, b"loose", has_row=False)
+    ran = beadflow("db", "check")
+    assert ran.code == 0
+    assert "1 files of artifacts are named by no row (5 B)" in ran.err
+    ran = beadflow("db", "backup", str(tmp_path / "backup"))
+    assert ran.out.splitlines()[4].split() == ["1", "artifacts", "4"]
+    assert beadflow("db", "vacuum", "-o", "json").json["artifacts"] == {"files": 1, "bytes": 5}
+    assert (kept.exists(), loose.exists()) == (True, False)
+    kept.write_bytes(b"lost")
+    ran = beadflow("db", "check")
+    assert ran.code == 1
+    assert "another SHA-256" in ran.out
+    ran = beadflow("db", "backup", str(tmp_path / "without"))
+    assert (ran.code, f"content {kept.name} is missing or damaged" in ran.err) == (0, True)
+    assert beadflow("db", "restore", str(tmp_path / "backup")).code == 0
+    assert kept.read_bytes() == b"kept"
+    ran = beadflow("db", "check")
+    assert (ran.code, "artifacts" in ran.err) == (0, False)
 
 
 def test_vacuum_shows_the_sizes_and_is_refused_while_somebody_holds_the_data(
