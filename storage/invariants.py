@@ -42,13 +42,11 @@ ENGINE: Final = 2
 """The schema of tempolite.db from which on there are children, signals and waits as rows."""
 
 BRIDGE: Final = 3
-"""The schema of coordination.db from which on assignments follow one another."""
+"""The schema of coordination.db from which on assignments follow one another, and there are
+artifacts."""
 
 CLAIMS: Final = 2
 """The schema of beads.db from which on there are leases and wisps."""
-
-BRIDGE: Final = 3
-"""The schema of coordination.db from which on there are artifacts."""
 
 _BREAKS: Final = (
     Rule(
