@@ -10,7 +10,7 @@ from actors.coordination.messages import StartWorkflow, WorkflowRecord
 from actors.writer import Settle, write
 from benchmarks import load
 from benchmarks.bridge import raw
-from benchmarks.bridge.flows import FIRST, SECOND, WORKERS, idle
+from benchmarks.bridge.flows import FIRST, SECOND, WORKERS, passed_on
 from benchmarks.bridge.raw import Template
 from benchmarks.bridge.size import CLIENTS, Size
 from benchmarks.load import Timing
@@ -39,7 +39,7 @@ def measure(size: Size, directory: Path, samples: Samples) -> None:
 async def _starts(
     repo: Path, clients: int, starts: int, warm_up: int, samples: Samples
 ) -> Template:
-    async with served(repo, [idle], agents=WORKERS) as running:
+    async with served(repo, [passed_on], agents=WORKERS) as running:
 
         async def one(_number: int) -> WorkflowRecord:
             return await _start(running)
@@ -57,7 +57,7 @@ async def _starts(
 
 
 async def _start(running: Served) -> WorkflowRecord:
-    start = StartWorkflow(title="a workflow that waits", workflow_type="idle")
+    start = StartWorkflow(title="a workflow that waits", workflow_type="passed_on")
     return await ask(running.named("manager"), start, deadline_s=DEADLINE_S)
 
 
@@ -65,7 +65,7 @@ async def _handoffs(
     repo: Path, clients: int, handoffs: int, warm_up: int, samples: Samples
 ) -> None:
     """Each client hands one workflow of its own to and fro."""
-    async with served(repo, [idle], agents=WORKERS) as running:
+    async with served(repo, [passed_on], agents=WORKERS) as running:
         free = [(await _start(running)).id for _ in range(clients)]
         holders: dict[str, str] = {}
         for workflow_id in free:

@@ -1,9 +1,10 @@
 """The workflow that is started and handed on, and the two agents it goes between."""
 
 from actors.agents.catalogue import AgentSpec
+from actors.coordination.handing import SIGNAL
 from beadflow import Agent, Context, workflow
 
-__all__ = ["FIRST", "SECOND", "WORKERS", "idle"]
+__all__ = ["FIRST", "SECOND", "WORKERS", "passed_on"]
 
 FIRST = "worker-1"
 SECOND = "worker-2"
@@ -20,6 +21,7 @@ WORKERS = tuple(AgentSpec(agent_id=name, agent_class=Worker) for name in (FIRST,
 
 
 @workflow(agent_type="worker")
-async def idle(ctx: Context) -> None:
-    """Waits, so that what is measured is the bridge and not what it starts."""
-    await ctx.signal("never")
+async def passed_on(ctx: Context) -> None:
+    """Waits for handoffs and takes them, so that what is measured is the bridge."""
+    while True:
+        await ctx.signal(SIGNAL)
