@@ -36,6 +36,7 @@ from storage.home import DataDir
 from storage.hosts import InlineHost, ThreadHost
 from storage.inline import open_inline
 from storage.issues.queries import last_seq as last_journal_seq
+from storage.lookups import Lookups
 from storage.migrate import migrate
 from storage.pool import ReadPool
 from storage.presence import Presence
@@ -55,12 +56,16 @@ log = structlog.get_logger("beadflow.stores")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readers:
-    """One database's read-only connections: `inline` on the trio thread, `pool` off it."""
+    """One database's read-only connections: `inline` on the trio thread, `pool` off it.
+
+    `lookups` is the first, asked for as the second is.
+    """
 
     path: Path
     schema: Traversable
     inline: sqlite3.Connection
     pool: ReadPool
+    lookups: Lookups
     tuning: Tuning
 
 
@@ -220,7 +225,14 @@ async def _open_readers(
 ) -> Readers:
     inline = stack.enter_context(closing(open_inline(path, pool.tuning)))
     await stack.enter_async_context(pool.open())
-    return Readers(path=path, schema=schema, inline=inline, pool=pool, tuning=pool.tuning)
+    return Readers(
+        path=path,
+        schema=schema,
+        inline=inline,
+        pool=pool,
+        lookups=pool.beside(inline),
+        tuning=pool.tuning,
+    )
 
 
 def _identity(data: DataDir, chance: random.Random, *, prepare: bool) -> Identity:

@@ -343,6 +343,7 @@ class _Parts:
             coordinator=self._name("coordinator"),
             dispatcher=self._name("dispatcher"),
             pool=self._world.stores.coordination.pool,
+            lookups=self._world.stores.coordination.lookups,
             clock=self._world.clock,
         )
 
@@ -430,6 +431,10 @@ class _Parts:
             ),
             clock=self._world.clock,
             chance=self._world.chance,
+            lookups=(
+                self._world.stores.coordination.lookups,
+                self._world.stores.tempolite.lookups,
+            ),
         )
 
     @cached_property

@@ -31,6 +31,7 @@ from storage.errors import (
     primary_code,
 )
 from storage.hosts import Connection, Host, Parameters, ThreadHost
+from storage.lookups import Lookups
 from storage.tuning import DEFAULTS, Tuning
 
 Observe = Callable[[str, str, float], None]
@@ -154,6 +155,10 @@ class ReadPool:
                 self._give_back(place)
                 self._observe(self._database, operation, perf_counter() - started)
         raise QueryTimeout(self._database, operation, limit_s)
+
+    def beside(self, reader: sqlite3.Connection) -> Lookups:
+        """Look-ups on a connection of the event loop's thread, under the names of this pool."""
+        return Lookups(reader, self._path, self._database, self._observe)
 
     # --- from start to end
 

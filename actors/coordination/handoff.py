@@ -30,7 +30,7 @@ from actors.ids import move_id as new_move_id
 from actors.workflows.definition import Definitions
 from actors.workflows.history import CLOSED, Status
 from storage import payload
-from storage.pool import ReadPool
+from storage.lookups import Reads
 from supervision import ActorDeadError, ActorRestarting, AskTimeout, Named, Refused, ask
 
 MOVE_S: Final = 30.0
@@ -48,7 +48,7 @@ class Handoffs:
 
     Args:
         definitions: which say what types of agents a workflow may be handed to.
-        pool: read-only connections to the coordination database.
+        pool: look-ups in the coordination database.
         histories: the same, to the engine's.
     """
 
@@ -56,8 +56,8 @@ class Handoffs:
         self,
         *,
         definitions: Definitions,
-        pool: ReadPool,
-        histories: ReadPool,
+        pool: Reads,
+        histories: Reads,
         coordinator: Named,
         intents: Named,
         chance: random.Random,

@@ -28,6 +28,7 @@ from actors.writer import Settle, persist, write
 from storage import payload
 from storage.coordination import queries
 from storage.errors import QueryFailed, QueryTimeout
+from storage.lookups import Reads
 from storage.pool import ReadPool
 from supervision import Actor, MailboxFull, Named
 
@@ -117,6 +118,7 @@ class Intents(Actor):
         coordinator: Named,
         dispatcher: Named,
         pool: ReadPool,
+        lookups: Reads,
         clock: Clock,
     ) -> None:
         super().__init__()
@@ -126,6 +128,7 @@ class Intents(Actor):
         self._coordinator = coordinator
         self._dispatcher = dispatcher
         self._pool = pool
+        self._lookups = lookups
         self._clock = clock
         self._makers: Mapping[str, Callable[[Intent], Awaitable[None]]] = {
             "start": self._make_start,
@@ -177,7 +180,7 @@ class Intents(Actor):
     async def _make(self, intent_id: str) -> None:
         """One that nobody else is making. Where it is not open any more, nothing is left to do."""
         try:
-            rows = await self._pool.fetch("intent", queries.INTENT, (intent_id,))
+            rows = await self._lookups.fetch("intent", queries.INTENT, (intent_id,))
         except (QueryTimeout, QueryFailed) as error:
             log.warning("intent not read yet", intent_id=intent_id, why=str(error))
             self._told.set()

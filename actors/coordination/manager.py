@@ -49,6 +49,7 @@ from actors.workflows.definition import Definitions, WorkflowDefinition
 from actors.workflows.messages import Launch, QueryWorkflow
 from actors.writer import write
 from storage import payload
+from storage.lookups import Reads
 from storage.pool import ReadPool
 from supervision import (
     Actor,
@@ -73,6 +74,7 @@ class WorkflowManager(Actor):
         definitions: what can be started.
         pool: read-only connections to the coordination database.
         histories: the same, to the engine's.
+        lookups: of single rows in both, in this order; None takes the connections.
         cache: where the records of workflows are read.
     """
 
@@ -97,6 +99,7 @@ class WorkflowManager(Actor):
         cache: CacheManager,
         clock: Clock,
         chance: random.Random,
+        lookups: tuple[Reads, Reads] | None = None,
     ) -> None:
         super().__init__()
         self._home = home
@@ -134,10 +137,11 @@ class WorkflowManager(Actor):
             clock=clock,
             chance=chance,
         )
+        rows, past = lookups or (pool, histories)
         self._handoffs = Handoffs(
             definitions=definitions,
-            pool=pool,
-            histories=histories,
+            pool=rows,
+            histories=past,
             coordinator=coordinator,
             intents=intents,
             chance=chance,

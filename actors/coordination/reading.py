@@ -17,6 +17,7 @@ from actors.facts import LoggedFact
 from actors.workflows.history import CLOSED, Status
 from storage import payload
 from storage.coordination import queries, repeats
+from storage.lookups import Reads
 from storage.pool import ReadPool
 from storage.workflows import queries as workflows
 
@@ -47,7 +48,7 @@ def workflow_record(row: sqlite3.Row) -> WorkflowRecord:
     )
 
 
-async def get_workflow(pool: ReadPool, histories: ReadPool, workflow_id: str) -> WorkflowRecord:
+async def get_workflow(pool: Reads, histories: Reads, workflow_id: str) -> WorkflowRecord:
     """Raises `NotFound`. A child is told by the engine alone."""
     rows = await fetch(pool, "get_workflow", queries.MAPPING, (workflow_id,))
     if rows:
@@ -58,7 +59,7 @@ async def get_workflow(pool: ReadPool, histories: ReadPool, workflow_id: str) ->
     return await _child(pool, histories, views[0])
 
 
-async def _child(pool: ReadPool, histories: ReadPool, view: sqlite3.Row) -> WorkflowRecord:
+async def _child(pool: Reads, histories: Reads, view: sqlite3.Row) -> WorkflowRecord:
     """What the engine says of a child; issue, title and priority are those of the one above."""
     above = await get_workflow(pool, histories, view["parent_id"])
     code, message = await _failure(histories, view)
@@ -83,7 +84,7 @@ async def _child(pool: ReadPool, histories: ReadPool, view: sqlite3.Row) -> Work
     )
 
 
-async def _failure(histories: ReadPool, view: sqlite3.Row) -> tuple[str | None, str | None]:
+async def _failure(histories: Reads, view: sqlite3.Row) -> tuple[str | None, str | None]:
     if view["status"] not in (Status.FAILED, Status.STALLED, Status.DEAD_LETTER):
         return None, None
     rows = await fetch(histories, "child_failure", workflows.FAILURE, (view["workflow_id"],))
@@ -149,20 +150,20 @@ def _page_end(sizes: Sequence[sqlite3.Row], limit: int) -> tuple[int, bool]:
     return last, False
 
 
-async def engine_status(histories: ReadPool, workflow_id: str) -> str | None:
+async def engine_status(histories: Reads, workflow_id: str) -> str | None:
     """Where the engine is with it; None when it has no such instance."""
     rows = await fetch(histories, "engine_status", workflows.STATUS, (workflow_id,))
     return rows[0]["status"] if rows else None
 
 
-async def agent_types_of(pool: ReadPool, histories: ReadPool, workflow_id: str) -> set[str]:
+async def agent_types_of(pool: Reads, histories: Reads, workflow_id: str) -> set[str]:
     """The type of agent that it is with or waits for, and those of the steps that it waits for."""
     holders = await fetch(pool, "type_in_force", queries.TYPE_IN_FORCE, (workflow_id,))
     steps = await fetch(histories, "open_types", workflows.OPEN_TYPES, (workflow_id,))
     return {row["agent_type"] for row in (*holders, *steps)}
 
 
-async def repeated(pool: ReadPool, key: str) -> sqlite3.Row | None:
+async def repeated(pool: Reads, key: str) -> sqlite3.Row | None:
     """What is written down of the request with an idempotency key."""
     rows = await fetch(pool, "idempotency_key", repeats.ANSWER, (key,))
     return rows[0] if rows else None

@@ -15,7 +15,7 @@ from actors.coordination import reading
 from actors.errors import Conflict
 from storage import payload
 from storage.coordination import repeats
-from storage.pool import ReadPool
+from storage.lookups import Reads
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -49,8 +49,8 @@ def remember(
     repeats.put(connection, key, request_sha256=sha256, answer=payload.encode(answer), at=at)
 
 
-async def answered(pool: ReadPool, key: str, sha256: str) -> Any | None:
-    """As `known`, from a pool of read-only connections.
+async def answered(pool: Reads, key: str, sha256: str) -> Any | None:
+    """As `known`, from read-only connections.
 
     Raises:
         Conflict: the key came with another request.

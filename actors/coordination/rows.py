@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from actors.damage import refusing_damage
 from actors.errors import Overloaded
 from storage.errors import QueryFailed, QueryTimeout
-from storage.pool import ReadPool
+from storage.lookups import Reads
 
 
 async def fetch(
-    pool: ReadPool, operation: str, sql: str, params: Sequence[object] | Mapping[str, object]
+    pool: Reads, operation: str, sql: str, params: Sequence[object] | Mapping[str, object]
 ) -> list[sqlite3.Row]:
     """All rows of a query.
 
