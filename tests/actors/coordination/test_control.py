@@ -555,7 +555,7 @@ async def test_a_workflow_that_is_retried_waits_for_an_agent_and_its_issue_is_op
     repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running_system(repo, workflows=[files], agents=[Clerk]) as running:
-        (workflow_id,) = [(await running.start("files")).id]
+        workflow_id = (await running.start("files")).id
         await running.ended(workflow_id)
         closed = await issue_in(running, workflow_id, "closed")
         assert closed.row["close_reason"] == "Failed: closed"
@@ -563,6 +563,7 @@ async def test_a_workflow_that_is_retried_waits_for_an_agent_and_its_issue_is_op
         record = await ask(running, RetryWorkflow(workflow_id=workflow_id, author="ann"))
         assert record.status in ("queued", "active", "completed")
         assert record.error_code is None
+        await running.until(lambda seen: any(f.type == "workflow_completed" for f in seen))
         done = await shown(running, workflow_id, "completed")
         assert (done.error_code, done.error_message) == (None, None)
         assert await running.output(workflow_id) == "clerk-1"
