@@ -5,15 +5,17 @@ import random
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 import trio
+from hypothesis import HealthCheck, given, settings
 from trio.testing import MockClock
 
 from actors.clock import rfc3339
+from actors.errors import Conflict
 from actors.workflows import document, segments
 from actors.workflows.definition import Definitions
 from actors.workflows.history import Kind
@@ -31,12 +33,15 @@ from beadflow import (
     workflow,
 )
 from storage import invariants, payload
+from tests.actors.workflows.programs import Program, ledger, lift, program, programs
+from tests.actors.workflows.test_programs import _requests as requests_of
 from tests.support.bare import EPOCH, Engine, Image
 
 ROOT = "w-1"
 LONG_S = 100_000.0
 AT = rfc3339(EPOCH)
 HEAR = ("listens", "goes_back")
+SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 SEED = os.environ.get("RETRY_SEED", "1")
 ASKER = "ann"
 VARYING = ("from", "next_at", "fire_at", "message", "reconciled")
@@ -565,3 +570,71 @@ def test_a_child_that_answers_something_else_has_failed_by_name() -> None:
         assert "result_of_wrong_type" in failed
 
     trio.run(once, clock=MockClock(autojump_threshold=0))
+
+
+# --- whatever a workflow does
+
+
+@settings(
+    max_examples=1_000 if SOAK else 60,
+    deadline=None,
+    derandomize=not SOAK,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(programs())
+def test_whatever_has_failed_can_be_retried_and_is_never_stalled_by_that(example: Program) -> None:
+    trio.run(_retry_twice, example, clock=MockClock(autojump_threshold=0))
+
+
+async def _retry_twice(example: Program) -> None:
+    """Its code has not changed, so it fails again; what it does until then fits its history."""
+    ledger.clear()
+    life = _ProgramLife(example, None)
+    await life.engine.run(life.main)
+    for image in life.engine.images[-1:] if life.status == "failed" else ():
+        for cut in (await _retried(example, image))[:-1]:
+            await _retried(example, cut)
+
+
+async def _retried(example: Program, image: Image) -> list[Image]:
+    life = _ProgramLife(example, image)
+    await life.engine.run(life.main)
+    assert life.status != "stalled"
+    assert not _broken(life.engine.images[-1])
+    return life.engine.images
+
+
+class _ProgramLife:
+    """One life in which a program is run, or retried, to its end."""
+
+    def __init__(self, example: Program, image: Image | None) -> None:
+        self._example = example
+        self._image = image
+        self.status = ""
+        self.engine = Engine([program], image=image, keep=lambda: 0, lift=lift)
+
+    async def main(self, life: Engine) -> None:
+        if self._image is None:
+            await life.start(ROOT, "program", self._example.variables)
+        else:
+            with suppress(Conflict):
+                await life.send(
+                    RetryInstance(workflow_id=ROOT, author=ASKER, at=rfc3339(life.now()))
+                )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._ask, life)
+            with trio.move_on_after(LONG_S):  # it may wait for a signal that nobody sends
+                await life.closed()
+            nursery.cancel_scope.cancel()
+        row = life.connection.execute("SELECT status FROM instances WHERE workflow_id = ?", (ROOT,))
+        self.status = row.fetchone()[0]
+
+    async def _ask(self, life: Engine) -> None:
+        example = self._example
+        if self._image is not None:  # who has retried it wants it to go on
+            example = replace(example, requests=[])
+        for at_s, request in requests_of(example, ROOT):
+            await trio.sleep(max(0.0, at_s - life.now_s))
+            with suppress(Conflict):  # it has closed
+                await life.send(request(rfc3339(life.now())))
