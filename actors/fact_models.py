@@ -81,6 +81,14 @@ class Completed(Data):
     type: str
     summary: str
     agent_id: str | None = None
+    author: str | None = None
+
+
+class Retried(Data):
+    author: str
+    queued: bool
+    from_: int = Field(alias="from")
+    run: int | None = None
 
 
 class WorkflowFailed(Fault):
@@ -123,6 +131,19 @@ class AgentUnregistered(AgentNamed):
 
 class AgentLeaving(AgentNamed):
     reason: str
+
+
+class StateReconciled(Data):
+    found: int
+    repaired: int
+    reported: int
+    codes: list[str]
+
+
+class Circuit(Data):
+    service: str
+    retry_in_s: float
+    why: str
 
 
 class ResultStored(Data):
@@ -238,7 +259,7 @@ class Lagged(Data):
     dropped: int
 
 
-class Issue(Data):
+class IssueCreated(Data):
     change: Literal["created", "changed", "adopted", "removed"]
     fields: list[str]
     status: str | None
@@ -246,6 +267,12 @@ class Issue(Data):
     title: str | None
     workflow_id: str | None
     priority: int | None = None
+    actor: str | None = None
+
+
+class IssueChanged(IssueCreated):
+    holder: str | None = None
+    automatic: bool | None = None
 
 
 MODELS: Final[Mapping[str, type[Data]]] = {
@@ -288,9 +315,16 @@ MODELS: Final[Mapping[str, type[Data]]] = {
     facts.COMPENSATION_STARTED: CompensationStarted,
     facts.LOG: Line,
     facts.LAGGED: Lagged,
-    facts.ISSUE_CREATED: Issue,
-    facts.ISSUE_UPDATED: Issue,
-    facts.ISSUE_CLOSED: Issue,
+    facts.WORKFLOW_RETRIED: Retried,
+    facts.AGENT_LOST: AgentLeaving,
+    facts.AGENT_RECOVERED: AgentNamed,
+    facts.STATE_RECONCILED: StateReconciled,
+    facts.CIRCUIT_OPENED: Circuit,
+    facts.CIRCUIT_HALF_OPENED: Circuit,
+    facts.CIRCUIT_CLOSED: Circuit,
+    facts.ISSUE_CREATED: IssueCreated,
+    facts.ISSUE_UPDATED: IssueChanged,
+    facts.ISSUE_CLOSED: IssueChanged,
 }
 """Every type of event."""
 
