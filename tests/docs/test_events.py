@@ -20,6 +20,7 @@ from actors.clock import rfc3339, system_clock
 from actors.coordination.assignment_messages import MoveWorkflow
 from actors.coordination.lease_messages import RecordLost, RecordRecovered
 from actors.coordination.messages import UpdateWorkflow
+from actors.coordination.reconciling.messages import LogReconciled
 from actors.coordination.results.messages import StoreArtifact, StoreResult
 from actors.facts import LoggedFact
 from actors.feed import DROP, Feed
@@ -209,6 +210,9 @@ async def test_what_a_run_logs_has_the_documented_fields(repo: Path) -> None:
         result = StoreResult(workflow_id=seven.id, result_type="review", data=None)
         await running.ask("results", result)
         await running.ask("results", StoreArtifact(workflow_id=seven.id, name="a", source=b""))
+        at = rfc3339(system_clock())
+        passed = LogReconciled(number=1, found=1, repaired=0, reported=1, codes=("x",), at=at)
+        await running.ask("coordination_writer", passed)
         logged = running.log()
     logged += [*_dead_letter(), _lagged()]
     for fact in logged:
