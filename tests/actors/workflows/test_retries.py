@@ -19,7 +19,7 @@ from actors.errors import Conflict
 from actors.workflows import document, segments
 from actors.workflows.definition import Definitions
 from actors.workflows.history import Kind
-from actors.workflows.messages import AddSignal, RetryInstance
+from actors.workflows.messages import AddSignal, Launch, Look, RetryInstance, SetAside
 from actors.workflows.rerun import Fit, rerun
 from beadflow import (
     ActivityError,
@@ -349,7 +349,7 @@ async def run(
         with trio.fail_after(LONG_S):
             await life.closed()
             while retried(life) < retries:
-                await trio.sleep(3600.0)
+                await trio.sleep(random.choice((0.0, 3600.0)))  # its actor may still be there
                 world.retries = retried(life) + 1
                 await life.send(
                     RetryInstance(workflow_id=ROOT, author=ASKER, at=rfc3339(life.now()))
@@ -570,6 +570,26 @@ def test_a_child_that_answers_something_else_has_failed_by_name() -> None:
         assert "result_of_wrong_type" in failed
 
     trio.run(once, clock=MockClock(autojump_threshold=0))
+
+
+def test_an_actor_from_before_a_retry_leaves_the_workflow_to_the_next_one() -> None:
+    async def main(life: Engine) -> None:
+        await life.start(ROOT, "naps", {"seconds": 1000.0})
+        await trio.sleep(1.0)
+        old, gone = life._live[ROOT]
+        await life.commit(SetAside(workflow_id=ROOT, reason="r", at=AT))
+        await life.commit(RetryInstance(workflow_id=ROOT, author=ASKER, at=AT))
+        assert not await old.on_receive(Look())
+        await gone.wait()
+        life.tell(Launch(workflow_id=ROOT))
+        with trio.fail_after(LONG_S):
+            await life.closed()
+        assert _ended(life.connection).statuses == {ROOT: "completed"}
+
+    async def live() -> None:
+        await Engine(ALL).run(main)
+
+    trio.run(live, clock=MockClock(autojump_threshold=0))
 
 
 # --- whatever a workflow does
