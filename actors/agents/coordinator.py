@@ -16,7 +16,7 @@ import trio
 
 from actors import bus, facts
 from actors.agents.catalogue import AgentSpec, Catalogue
-from actors.agents.handout import LOOK_S, READY_BATCH, Handout, agent_name
+from actors.agents.handout import LOOK_S, Handout, agent_name
 from actors.agents.leases import Leases
 from actors.agents.messages import (
     AgentBeat,
@@ -44,6 +44,7 @@ from actors.agents.protocol import Agent
 from actors.agents.registration import Registration
 from actors.agents.registration_messages import UNREGISTERED, AboutAgents
 from actors.agents.roster import Member, Roster
+from actors.agents.waiting import steps_ago, urgency
 from actors.breakers import Breakers
 from actors.clock import Clock, rfc3339
 from actors.coordination.assignment_messages import (
@@ -79,6 +80,9 @@ START_S = 60.0
 
 EVERY = -1
 """No limit, to SQLite: where others' rows stand between ours, a stretch might hold none of them."""
+
+_LETS_GO_ON = frozenset({facts.WORKFLOW_STARTED, facts.WORKFLOW_RESUMED, facts.WORKFLOW_RETRIED})
+"""After one of these a workflow wants done what it did not want before."""
 
 log = structlog.get_logger("beadflow.coordinator")
 
@@ -188,7 +192,6 @@ class AgentCoordinator(Actor):
             made_room=self._look_at_assignments,
             is_driven=self._is_driven,
             show=self._show,
-            batch=READY_BATCH if parts.drives_all else EVERY,
         )
         self._moving = Moving(
             roster=self._state.roster,
@@ -244,6 +247,7 @@ class AgentCoordinator(Actor):
         match message:
             case TaskReady(workflow_id=workflow_id):
                 self._own(workflow_id)
+                self._handout.hear(workflow_id)
                 self._work.set()
             case TaskWithdrawn(workflow_id=workflow_id, op=op):
                 self._handout.withdraw((workflow_id, op))
@@ -341,6 +345,9 @@ class AgentCoordinator(Actor):
                 f"known: {', '.join(known) or 'none'}"
             )
         self._own(request.workflow_id)
+        holder = self._state.roster.holder(request.workflow_id)
+        if holder is None and self._is_waited_for(request.agent_type):
+            return None
         agent_id = self._state.roster.reserve(request.workflow_id, request.agent_type)
         if agent_id is not None:
             self._state.undecided.add(request.workflow_id)
@@ -428,6 +435,8 @@ class AgentCoordinator(Actor):
         for fact in logged.facts:
             if fact.workflow_id is None:
                 continue
+            if fact.type in _LETS_GO_ON:
+                self._handout.hear(fact.workflow_id)
             if fact.type in facts.ENDS:
                 self._handout.withdraw_all(fact.workflow_id)
                 self._release(fact.workflow_id)
@@ -497,8 +506,7 @@ class AgentCoordinator(Actor):
             return
         reader = self._parts.coordination_reader
         limit = room if self._parts.drives_all else EVERY
-        for row in reader.execute(coordination.QUEUED, (agent_type, limit)).fetchall():
-            workflow_id = row["workflow_id"]
+        for workflow_id in self._in_order(assignments.waiting(reader, agent_type, limit)):
             if not self._is_driven(workflow_id):
                 continue
             agent_id = self._state.roster.reserve(workflow_id, agent_type)
@@ -517,6 +525,20 @@ class AgentCoordinator(Actor):
             self._settle(workflow_id)
             if granted and command.announced:
                 bus.ring(self._parts.bus)
+
+    def _in_order(self, found: Sequence[tuple[str, int, str]]) -> list[str]:
+        """Who waits for an agent, the first one first; see `waiting`."""
+        steps = steps_ago(self._parts.clock())
+        places = sorted((urgency((p, since), steps), since, w) for w, p, since in found)
+        return [workflow_id for _, _, workflow_id in places]
+
+    def _is_waited_for(self, agent_type: str) -> bool:
+        """Whether others wait for an agent already, who then come first."""
+        if not self._parts.drives_all:
+            return False
+        reader = self._parts.coordination_reader
+        rows = reader.execute(coordination.QUEUED, (agent_type, len(self._state.granting) + 1))
+        return any(row["workflow_id"] not in self._state.granting for row in rows)
 
     def _has_run(self, workflow_id: str) -> bool:
         """Whether it has run before, so that the engine will not say that it has an agent now."""

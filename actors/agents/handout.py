@@ -21,6 +21,7 @@ from actors.agents.messages import AgentUp, CancelTask, TaskBeat, TaskDone, Task
 from actors.agents.notes import Notes
 from actors.agents.passing import Passing
 from actors.agents.roster import Roster, TaskKey
+from actors.agents.waiting import Line
 from actors.clock import Clock, rfc3339
 from actors.hints import hint
 from actors.workflows.activities import encode_failure
@@ -35,12 +36,9 @@ from actors.workflows.messages import (
 )
 from actors.writer import persist
 from storage import payload
-from storage.workflows import queries
+from storage.workflows import queries, waiting
 from storage.workflows.records import TaskRow
 from supervision import ActorDeadError, ActorRestarting, MailboxFull, Named
-
-READY_BATCH = 256
-"""Ready rows of one agent type looked at in one go."""
 
 CRASH_ATTEMPTS = 3
 """Agents a step may take with it, in one life of the process, before it is given up."""
@@ -69,13 +67,14 @@ class Handout:
         made_room: called when an agent that was full has room.
         is_driven: whether this process drives a workflow.
         show: called with an agent's id when its workload has changed.
-        batch: ready rows of one agent type looked at in one go; -1 for all.
         busy: tasks whose hand-out, or whose end without an agent, is on its way to the database.
         orphans: tasks that were handed out and that nobody does now.
         crashes: agents that died with a task.
         passing: hands a workflow on before a step of another type of agent.
         withdrawn: tasks that were said to be unwanted while they were being handed out.
         recalled: tasks that were taken from their agents while they were being handed out.
+        lines: the workflows that wait for agents of each type.
+        served: when each of those was given an agent last: its wait begins anew with that.
     """
 
     roster: Roster
@@ -89,14 +88,16 @@ class Handout:
     made_room: Callable[[], None]
     is_driven: Callable[[str], bool]
     show: Callable[[str], None]
-    batch: int
     busy: set[TaskKey] = field(default_factory=set)
     orphans: dict[TaskKey, TaskRow] = field(default_factory=dict)
     crashes: Counter[TaskKey] = field(default_factory=Counter)
     withdrawn: set[TaskKey] = field(default_factory=set)
     recalled: set[TaskKey] = field(default_factory=set)
     passing: Passing | None = None
+    lines: dict[str, Line] = field(default_factory=dict)
+    served: dict[str, str] = field(default_factory=dict)
     _swept_at: float = -math.inf
+    _due_until: str = ""
 
     def load(self) -> None:
         """Take up what an earlier coordinator, or an earlier life of the process, left."""
@@ -120,11 +121,90 @@ class Handout:
         if trio.current_time() - self._swept_at >= LOOK_S:
             self.sweep()
         self._give_up_late(now)
+        for workflow_id in waiting.due(self.reader, self._due_until, now):
+            self._look(workflow_id, now)
+        self._due_until = now
         for agent_type in self.roster.types():
-            ready = queries.ready_tasks(self.reader, agent_type, now, self.batch)
-            for row in (*self._orphans(agent_type), *ready):
+            for row in self._orphans(agent_type):
                 if self.is_driven(row.workflow_id):
                     self._offer(row)
+            self._serve(agent_type, now)
+
+    # Who waits: the rows say so. In memory is which workflows to look at, and in what order.
+
+    def hear(self, workflow_id: str | None) -> None:
+        """It is said that a workflow may wait for an agent; None that any may."""
+        if workflow_id is None:
+            self.lines.clear()
+        else:
+            self._look(workflow_id, self._now())
+
+    def _look(self, workflow_id: str, now: str) -> None:
+        for agent_type in self.lines:
+            self._first(agent_type, workflow_id, now)
+
+    def _first(self, agent_type: str, workflow_id: str, now: str) -> str | None:
+        """What a workflow waits for first, by which it stands in line."""
+        handing = sum(key[0] == workflow_id for key in self.busy)
+        found = waiting.first(self.reader, agent_type, workflow_id, at=now, limit=handing + 1)
+        line = self.lines[agent_type]
+        for op, priority, since in found:
+            if (workflow_id, op) not in self.busy:
+                line.put(workflow_id, (priority, self._since(workflow_id, since)))
+                return op
+        line.drop(workflow_id)
+        return None
+
+    def _line(self, agent_type: str, now: str) -> Line:
+        line = self.lines.get(agent_type)
+        if line is None:
+            line = self.lines[agent_type] = Line()
+            found = waiting.line(self.reader, agent_type, now)
+            for workflow_id, (priority, since) in found.items():
+                line.put(workflow_id, (priority, self._since(workflow_id, since)))
+        return line
+
+    def _since(self, workflow_id: str, since: str) -> str:
+        """Since when a workflow waits: who has just had an agent is behind who has had none."""
+        return max(since, self.served.get(workflow_id, ""))
+
+    def _serve(self, agent_type: str, now: str) -> None:
+        """Offer what waits for agents of a type, to each workflow's own agent and then in order."""
+        line = self._line(agent_type, now)
+        if not line.heads:
+            return
+        members = self.roster.of_type(agent_type)
+        for member in members:
+            for workflow_id in member.reserved & line.heads.keys():
+                if not member.does_any_of(workflow_id):
+                    self._serve_one(agent_type, workflow_id, now)
+        if not any(member.up and member.has_room for member in members):
+            self._pass_on(agent_type, line, now)
+            return
+        for workflow_id in line.in_order(self.clock(), self.roster.running_of):
+            self._serve_one(agent_type, workflow_id, now)
+            if not any(member.up and member.has_room for member in members):
+                break
+
+    def _pass_on(self, agent_type: str, line: Line, now: str) -> None:
+        """A workflow that another type of agent has may be handed on, and wait in their line."""
+        if self.passing is not None:
+            for member in list(self.roster.members.values()):
+                for workflow_id in member.reserved & line.heads.keys():
+                    if member.agent_type != agent_type:
+                        self._serve_one(agent_type, workflow_id, now)
+
+    def _serve_one(self, agent_type: str, workflow_id: str, now: str) -> None:
+        op = self._first(agent_type, workflow_id, now)
+        if op is None:
+            return
+        row = queries.task(self.reader, workflow_id, op)
+        runs = queries.status(self.reader, workflow_id) == "running"
+        if row is None or row.state != "ready" or not runs or not self.is_driven(workflow_id):
+            self.lines[agent_type].drop(workflow_id)  # until something is heard of it
+        elif self._offer(row):
+            self.served[workflow_id] = now
+            self._first(agent_type, workflow_id, now)
 
     def rest_s(self) -> float:
         """Seconds until there is something to do although nothing is heard; at most `LOOK_S`."""
@@ -149,6 +229,9 @@ class Handout:
     def sweep(self) -> None:
         """Whatever was said and not heard: have nothing done that nobody wants."""
         self._swept_at = trio.current_time()
+        stand = {workflow_id for line in self.lines.values() for workflow_id in line.heads}
+        self.served = {w: at for w, at in self.served.items() if w in stand}
+        self.lines.clear()
         for member in self.roster.members.values():
             for key in list(member.running):
                 self.withdraw(key)
@@ -243,6 +326,7 @@ class Handout:
         cancel = CancelTask(workflow_id=workflow_id, op=op, fence=fence)
         hint(self.named(agent_name(agent_id)), cancel)
         self._free(agent_id, key, fence)
+        self.hear(workflow_id)
         self.look_again()
 
     # Who does what.
@@ -252,18 +336,20 @@ class Handout:
         found = (row for row in self.orphans.values() if row.agent_type == agent_type)
         return [row for row in found if queries.status(self.reader, row.workflow_id) == "running"]
 
-    def _offer(self, row: TaskRow) -> None:
+    def _offer(self, row: TaskRow) -> bool:
+        """Whether somebody takes it."""
         key = (row.workflow_id, row.op)
         if key in self.busy or (self.passing is not None and self.passing.goes_first(row)):
-            return
+            return False
         member = self.roster.choose(row.workflow_id, row.agent_type, row.activity)
         if member is None:
-            return
+            return False
         self.busy.add(key)
         self.orphans.pop(key, None)
         self.roster.begin(member.agent_id, key, row.fence + 1)
         self.show(member.agent_id)
         self.spawn(self._hand, row, member.agent_id)
+        return True
 
     async def _hand(self, row: TaskRow, agent_id: str) -> None:
         """Make the attempt durable, then tell the agent."""
@@ -288,6 +374,7 @@ class Handout:
             self.recalled.discard(key)
         if started is None:
             self._free(agent_id, key, row.fence + 1)
+            self.hear(row.workflow_id)
             self._overtaken(key)
             return
         self.roster.begin(agent_id, key, started.fence)
@@ -337,6 +424,7 @@ class Handout:
             self._accepted(answer, wait_s)
         else:
             log.warning("late result refused", workflow_id=order.workflow_id, op=order.op)
+        self.hear(order.workflow_id)
         self.look_again()
 
     def _is_believed(self, agent_id: str) -> bool:

@@ -34,6 +34,27 @@ OF_AGENT = f"{_LISTED} AND agent_id = :agent_id {_REST}"
 ASSIGNED = f"{_LISTED} AND status = 'assigned' {_REST}"
 QUEUED = f"{_LISTED} AND status = 'queued' {_REST}"
 
+WAITING = """
+    SELECT workflow_id, priority, created_at FROM agent_assignments
+    WHERE status = 'queued' AND agent_type = ? AND priority = ? ORDER BY id LIMIT ?"""
+
+
+def waiting(
+    connection: sqlite3.Connection, agent_type: str, limit: int
+) -> list[tuple[str, int, str]]:
+    """(workflow, priority, since when) of those that wait for an agent, oldest first in each.
+
+    Args:
+        connection: a read-only one.
+        agent_type: of the agent.
+        limit: at most so many of each priority; -1 for all.
+    """
+    return [
+        tuple(row)
+        for priority in range(5)
+        for row in connection.execute(WAITING, (agent_type, priority, limit))
+    ]
+
 
 def open_of(connection: sqlite3.Connection, workflow_id: str) -> sqlite3.Row | None:
     """The assignment that is in force, or waits for an agent."""

@@ -99,11 +99,6 @@ LIVE = f"SELECT {_INSTANCE} FROM instances WHERE {_IS_LIVE} ORDER BY created_at"
 INSTANCE = f"SELECT {_INSTANCE} FROM instances WHERE workflow_id = ?"  # noqa: S608 - constants
 TASK = f"SELECT {_TASK} FROM tasks WHERE workflow_id = ? AND op = ?"  # noqa: S608 - constants
 OPEN_TASKS = f"SELECT {_TASK} FROM tasks WHERE state IN ('ready', 'running') ORDER BY created_at"  # noqa: S608 - constants
-READY_TASKS = f"""
-    SELECT {_TASK} FROM tasks WHERE state = 'ready' AND agent_type = ?
-      AND (next_at IS NULL OR next_at <= ?)
-      AND (SELECT status FROM instances i WHERE i.workflow_id = tasks.workflow_id) = 'running'
-    ORDER BY priority, created_at LIMIT ?"""  # noqa: S608 - constants
 LATE_TO_START = f"""
     SELECT {_TASK} FROM tasks WHERE state = 'ready' AND attempt = 0 AND start_by <= ?"""  # noqa: S608 - constants
 LATE_TO_CLOSE = f"SELECT {_TASK} FROM tasks WHERE state = 'ready' AND close_by <= ?"  # noqa: S608 - constants
@@ -162,17 +157,6 @@ def open_tasks(connection: sqlite3.Connection) -> list[TaskRow]:
 def open_types(connection: sqlite3.Connection, workflow_id: str) -> set[str]:
     """The types of agents that it waits for now."""
     return {row["agent_type"] for row in connection.execute(OPEN_TYPES, (workflow_id,))}
-
-
-def ready_tasks(
-    connection: sqlite3.Connection, agent_type: str, at: str, limit: int
-) -> list[TaskRow]:
-    """Tasks of workflows that run: one that has ended or stalled wants nothing done.
-
-    One that is to be tried again later is not among them before its time.
-    """
-    rows = connection.execute(READY_TASKS, (agent_type, at, limit))
-    return [TaskRow(**dict(row)) for row in rows]
 
 
 def late_tasks(connection: sqlite3.Connection, at: str) -> list[TaskRow]:

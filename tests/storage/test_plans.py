@@ -38,6 +38,7 @@ MODULES = (
     "provenance",
     "listing",
     "results",
+    "waiting",
 )
 """Where a room keeps its statements."""
 MAPPING = {
@@ -139,6 +140,7 @@ CALLS: dict[str, Arguments] = {
     "coordination.assignments.last_of": (("w",), {}),
     "coordination.assignments.close": ((1,), {"status": "completed", "at": "t"}),
     "coordination.assignments.insert": ((ASSIGNMENT,), {}),
+    "coordination.assignments.waiting": (("a", 1), {}),
     "coordination.leases.renew": (([("a-1", "a", "t")],), {"expires_at": "t"}),
     "coordination.leases.find": (("a-1",), {}),
     "coordination.leases.lose": (("a-1",), {"agent_type": "a", "reason": "r", "at": "t"}),
@@ -169,7 +171,9 @@ CALLS: dict[str, Arguments] = {
     "workflows.task": (("w", "1"), {}),
     "workflows.open_tasks": ((), {}),
     "workflows.open_types": (("w",), {}),
-    "workflows.ready_tasks": (("a", "t", 10), {}),
+    "workflows.waiting.line": (("a", "t"), {}),
+    "workflows.waiting.first": (("a", "w"), {"at": "t", "limit": 2}),
+    "workflows.waiting.due": (("s", "t"), {}),
     "workflows.late_tasks": (("t",), {}),
     "workflows.next_task_at": (("t",), {}),
     "workflows.ended_tasks": ((), {}),

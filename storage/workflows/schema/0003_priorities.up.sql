@@ -3,4 +3,6 @@
 ALTER TABLE instances ADD COLUMN priority INTEGER NOT NULL DEFAULT 2;
 ALTER TABLE tasks ADD COLUMN priority INTEGER NOT NULL DEFAULT 2;
 DROP INDEX tasks_ready;
-CREATE INDEX tasks_ready ON tasks (agent_type, priority, created_at) WHERE state = 'ready';
+-- Covering: who waits, and for what first, without a row of the table.
+CREATE INDEX tasks_ready ON tasks (agent_type, workflow_id, priority, created_at, next_at, op, state)
+    WHERE state = 'ready';

@@ -9,7 +9,6 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.agents import coordinator as coordinator_room
 from actors.agents.messages import AgentUp
 from actors.workflows import definition as definition_room
 from actors.workflows.messages import GiveUpTask
@@ -271,9 +270,8 @@ async def test_a_restart_of_the_process_makes_no_wait_shorter_and_none_longer(
 
 
 async def test_steps_that_wait_to_be_tried_again_stand_in_nobodys_way(
-    repo: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+    repo: Path, autojump_clock: MockClock
 ) -> None:
-    monkeypatch.setattr(coordinator_room, "READY_BATCH", 1)
     async with system(repo) as running:
         waiting = await begin(running, "patient", failures=1)
         await until(lambda: len(begun) == 1)

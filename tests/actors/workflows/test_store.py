@@ -26,7 +26,7 @@ from actors.workflows.messages import (
 )
 from actors.workflows.store import HANDLERS
 from storage import payload
-from storage.workflows import queries
+from storage.workflows import queries, waiting
 from storage.workflows.records import TaskRow
 from tests.support.database import Database, open_database
 
@@ -264,12 +264,14 @@ def test_an_end_of_a_task_that_is_not_there_is_refused(engine: Database) -> None
     assert engine.run(end()) is False
 
 
-def test_only_tasks_of_workflows_that_run_are_ready(engine: Database) -> None:
+def test_a_task_waits_for_agents_of_its_type_until_one_has_it(engine: Database) -> None:
     engine.run(SCHEDULE)
-    assert [row.op for row in queries.ready_tasks(engine.conn, "a", "t9", 10)] == ["1"]
-    assert queries.ready_tasks(engine.conn, "b", "t9", 10) == []
-    engine.run(append(2, event(Kind.WORKFLOW_DEAD_LETTERED)))
-    assert queries.ready_tasks(engine.conn, "a", "t9", 10) == []
+    assert list(waiting.line(engine.conn, "a", "t9")) == ["w-1"]
+    ((op, priority, _),) = waiting.first(engine.conn, "a", "w-1", at="t9", limit=10)
+    assert (op, priority) == ("1", 2)
+    assert waiting.line(engine.conn, "b", "t9") == {}
+    engine.run(START)
+    assert waiting.line(engine.conn, "a", "t9") == {}
 
 
 # --- lives of the process

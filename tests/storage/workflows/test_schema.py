@@ -10,7 +10,7 @@ import pytest
 
 from storage.database import open_writer
 from storage.migrate import applied, migrate, rollback
-from storage.workflows import queries
+from storage.workflows import queries, waiting
 
 SCHEMA = resources.files("storage.workflows") / "schema"
 
@@ -48,7 +48,9 @@ def test_going_up_twice_changes_nothing(conn: sqlite3.Connection) -> None:
     [
         (queries.LIVE, (), "instances_live"),
         (queries.OPEN_TASKS, (), "tasks_open"),
-        (queries.READY_TASKS, ("a", "t", 10), "tasks_ready"),
+        (waiting.LINE, ("a", "t"), "COVERING INDEX tasks_ready (agent_type=?)"),
+        (waiting.FIRST, ("a", "t", "w", 1), "COVERING INDEX tasks_ready (agent_type=? AND "),
+        (waiting.DUE, ("s", "t"), "tasks_retried (next_at>? AND next_at<?)"),
         (queries.ENDED_TASKS, (), "tasks_ended"),
         (queries.HISTORY, ("w",), "history_of_workflow"),
         (queries.DUE, ("t", 10), "instances_asleep (wake_at>? AND wake_at<?)"),
