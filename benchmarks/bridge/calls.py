@@ -64,7 +64,7 @@ async def _start(running: Served) -> WorkflowRecord:
 async def _handoffs(
     repo: Path, clients: int, handoffs: int, warm_up: int, samples: Samples
 ) -> None:
-    """Each client hands one workflow of its own to and fro."""
+    """Each client hands one workflow of its own there and back."""
     async with served(repo, [passed_on], agents=WORKERS) as running:
         free = [(await _start(running)).id for _ in range(clients)]
         holders: dict[str, str] = {}
