@@ -105,8 +105,8 @@ def test_an_agent_of_the_settings_stays(shared: SharedSite) -> None:
 
 
 def test_types_are_described(shared: SharedSite) -> None:
-    (greeter,) = shared.get(f"{AGENTS}/types")["data"]
-    assert greeter["agent_type"] == "greeter"
+    types = {kind["agent_type"]: kind for kind in shared.get(f"{AGENTS}/types")["data"]}
+    greeter = types["greeter"]
     (greet,) = greeter["activities"]
     assert (greet["name"], greet["input"]) == ("greet", {"type": "string"})
     assert greeter["config"]["additionalProperties"] is False
