@@ -117,6 +117,7 @@ class WorkflowManager(Actor):
         self._clock = clock
         self._chance = chance
         self._updater = Updater(
+            get_workflow=cache.get_workflow,
             pool=pool,
             histories=histories,
             coordination=coordination,

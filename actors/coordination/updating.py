@@ -7,7 +7,7 @@ in this workflow and in every list: the log has followed the engine by then.
 """
 
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -33,10 +33,12 @@ from actors.hints import hint
 from actors.ids import message_id as new_id
 from actors.workflows.definition import Definitions
 from actors.workflows.messages import (
+    CompleteInstance,
     Launch,
     PauseInstance,
     RequestCancel,
     ResumeInstance,
+    RetryInstance,
     SetPriority,
     SetVariables,
 )
@@ -55,6 +57,7 @@ class Updater:
     """See the module.
 
     Args:
+        get_workflow: gives a workflow's record as it is now, or raises `NotFound`.
         pool: read-only connections to the coordination database.
         histories: the same, to the engine's.
     """
@@ -62,6 +65,7 @@ class Updater:
     def __init__(
         self,
         *,
+        get_workflow: Callable[[str], Awaitable[WorkflowRecord]],
         pool: ReadPool,
         histories: ReadPool,
         coordination: Named,
@@ -73,6 +77,7 @@ class Updater:
         clock: Clock,
         chance: random.Random,
     ) -> None:
+        self._record = get_workflow
         self._pool = pool
         self._histories = histories
         self._coordination = coordination
@@ -106,9 +111,6 @@ class Updater:
         finally:
             if not lock.statistics().tasks_waiting and not lock.locked():
                 self._turns.pop(workflow_id, None)
-
-    async def _record(self, workflow_id: str) -> WorkflowRecord:
-        return await reading.get_workflow(self._pool, self._histories, workflow_id)
 
     async def _decide(
         self, request: UpdateWorkflow, key: tuple[str, str] | None
@@ -249,10 +251,25 @@ def _cancel(plan: UpdatePlan) -> Command[tuple[str, ...]]:
     return RequestCancel(workflow_id=plan.workflow_id, reason=plan.reason, at=plan.at)
 
 
+def _complete(plan: UpdatePlan) -> Command[tuple[str, ...]]:
+    return CompleteInstance(
+        workflow_id=plan.workflow_id,
+        output=payload.encode(None),
+        author=plan.author,
+        at=plan.at,
+    )
+
+
+def _retry(plan: UpdatePlan) -> Command[tuple[str, ...]]:
+    return RetryInstance(workflow_id=plan.workflow_id, author=plan.author, at=plan.at)
+
+
 COMMANDS: Final[Mapping[Verb, Callable[[UpdatePlan], Command[tuple[str, ...]]]]] = {
     Verb.PAUSE: _pause,
     Verb.RESUME: _resume,
     Verb.CANCEL: _cancel,
+    Verb.COMPLETE: _complete,
+    Verb.RETRY: _retry,
 }
 
 

@@ -51,6 +51,21 @@ async def waits(ctx: Context) -> Any:
     return await ctx.signal("go")
 
 
+failures: list[str] = []
+
+
+@activity
+async def fail_once(workflow_id: str) -> None:
+    if workflow_id not in failures:
+        failures.append(workflow_id)
+        raise ValueError("not yet")
+
+
+@workflow
+async def fails_once(ctx: Context) -> None:
+    await ctx.activity(fail_once, ctx.workflow_id)
+
+
 @workflow
 async def parent(ctx: Context) -> Any:
     return await ctx.child(waits)
@@ -134,7 +149,8 @@ async def test_variables_that_come_too_late_are_refused_and_nothing_else_is_done
             await update(running, started.id, variables={"n": 2}, title="T", priority=0)
         assert refused.value.code == "variables_fixed"
         assert open_intents(running) == 0
-        assert await running.get(started.id) == started
+        found = await running.get(started.id)
+        assert (found.title, found.priority, found.variables) == ("a title", 2, {"n": 1})
 
 
 async def test_a_status_is_asked_for_by_the_table(repo: Path) -> None:
@@ -154,6 +170,23 @@ async def test_a_status_is_asked_for_by_the_table(repo: Path) -> None:
             await update(running, started.id, status="active")
         assert refused.value.code == "status_transition"
         assert (await update(running, started.id, title="Late")).title == "Late"
+
+
+async def test_a_workflow_is_completed_by_hand_and_a_failed_one_goes_on(repo: Path) -> None:
+    async with running_system(repo, workflows=[waits, fails_once]) as running:
+        done = await running.start("waits")
+        ended = await update(running, done.id, status="completed", author="ada")
+        assert (ended.status, (await running.get(done.id)).status) == ("completed", "completed")
+        failing = await running.start("fails_once")
+        (failed,) = await running.ended(failing.id)
+        assert failed.status == "failed"
+        assert (await update(running, failing.id, status="active")).status in (
+            "active",
+            "completed",
+        )
+        with trio.fail_after(10):
+            while (await running.get(failing.id)).status != "completed":
+                await trio.sleep(0.01)
 
 
 async def test_a_child_has_a_status_of_its_own_and_nothing_else(repo: Path) -> None:
