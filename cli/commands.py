@@ -154,6 +154,18 @@ app.command(
 )
 
 
+app.command(
+    "cli.events:events",
+    name="events",
+    help="Show what has happened, and with --watch what happens.",
+    help_epilogue=(
+        "Examples:\n\n"
+        "  beadflow events --topic 'workflow_*' --after 100\n\n"
+        "  beadflow events --watch --workflow wf-7k2m -o json"
+    ),
+)
+
+
 @app.command(name="help", help_epilogue="Example:\n\n  beadflow help workflow start")
 def help_(
     *topic: Annotated[str, Parameter(help="A command, or `exit-codes`.")],

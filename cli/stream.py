@@ -1,4 +1,4 @@
-"""The event stream of one workflow, over one WebSocket connection.
+"""The event stream, over one WebSocket connection.
 
 A connection ends in one of two ways: `StreamRefused`, when the server (or something before it) does
 not do WebSockets, so that trying again is useless; or `StreamDropped`, when it was there and is
@@ -10,7 +10,7 @@ import contextlib
 import json
 import socket
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import httpx2
@@ -55,6 +55,24 @@ def batches(
         StreamDropped: see above; also for frames that hold no events.
     """
     params: dict[str, str | int] = {"workflow_id": workflow_id, "after": after}
+    for frame in frames(http, params, silence_s=silence_s):
+        yield None if frame is None else [_event(raw) for raw in frame]
+
+
+def frames(
+    http: httpx2.Client, params: Mapping[str, str | int], *, silence_s: float = _SILENCE_S
+) -> Generator[list[Any] | None]:
+    """Yields as `batches` does, but events as the server sends them.
+
+    Args:
+        http: the client whose address and settings are used.
+        params: which events, and after which number.
+        silence_s: how long nothing at all may come before the connection counts as dead.
+
+    Raises:
+        StreamRefused: see above.
+        StreamDropped: see above.
+    """
     try:
         with _connected(http, params) as session:
             yield from _frames(session, silence_s)
@@ -69,10 +87,10 @@ def batches(
 
 
 @contextlib.contextmanager
-def _connected(http: httpx2.Client, params: dict[str, str | int]) -> Iterator[WebSocketSession]:
+def _connected(http: httpx2.Client, params: Mapping[str, str | int]) -> Iterator[WebSocketSession]:
     with http.websocket(
         "/api/v1/events",
-        params=params,
+        params=dict(params),
         max_message_size_bytes=_FRAME_BYTES,
         keepalive_ping_interval_seconds=None,  # the server's heartbeat does that
     ) as session:
@@ -94,7 +112,7 @@ def _hang_up(session: WebSocketSession) -> None:
             connection.shutdown(socket.SHUT_RDWR)
 
 
-def _frames(session: WebSocketSession, silence_s: float) -> Iterator[list[records.Event] | None]:
+def _frames(session: WebSocketSession, silence_s: float) -> Iterator[list[Any] | None]:
     heard_at = time.monotonic()
     while True:
         try:
@@ -105,14 +123,21 @@ def _frames(session: WebSocketSession, silence_s: float) -> Iterator[list[record
             yield None
             continue
         heard_at = time.monotonic()
-        yield _events(frame)
+        yield _list(frame)
 
 
-def _events(frame: str) -> list[records.Event]:
+def _list(frame: str) -> list[Any]:
     try:
         raw: Any = json.loads(frame)
-        if isinstance(raw, list):
-            return [records.event(item) for item in raw]
-    except (ValueError, Problem) as err:
+    except ValueError as err:
         raise StreamDropped(f"unreadable events ({err})") from err
-    raise StreamDropped("unreadable events (no list)")
+    if not isinstance(raw, list):
+        raise StreamDropped("unreadable events (no list)")
+    return raw
+
+
+def _event(raw: Any) -> records.Event:
+    try:
+        return records.event(raw)
+    except Problem as err:
+        raise StreamDropped(f"unreadable events ({err})") from err
