@@ -11,8 +11,8 @@ subscribers want is looked at once for each batch and each filter, however many 
 
 import heapq
 import sqlite3
-from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -20,7 +20,7 @@ import structlog
 import trio
 
 from actors.coordination.messages import LogFacts, Move
-from actors.event_filter import EVERYTHING, EventFilter
+from actors.event_filter import EVERYTHING, Batch, EventFilter
 from actors.facts import LOG, Fact, FactsLogged, LoggedFact
 from actors.feed import CUT, Feed, Lag
 from actors.hints import hint
@@ -316,11 +316,9 @@ class EventBus(Actor):
         self._tell_subscribers(batch)
 
     def _tell_subscribers(self, batch: tuple[LoggedFact, ...]) -> None:
-        of_workflow: dict[str | None, list[LoggedFact]] = defaultdict(list)
-        for fact in batch:
-            of_workflow[fact.workflow_id].append(fact)
+        facts = Batch(batch)
         for wanted, feeds in list(self._state.subscribers.items()):
-            found = _wanted(wanted, batch, of_workflow)
+            found = facts.select(wanted)
             for feed in list(feeds) if found else ():
                 self._offer(feed, found)
 
@@ -329,19 +327,6 @@ class EventBus(Actor):
         if feed.is_closed:
             log.warning("subscriber cut off: too slow")
             self._meters.event_subscribers_cut_off.inc()
-
-
-def _wanted(
-    wanted: EventFilter,
-    batch: tuple[LoggedFact, ...],
-    of_workflow: Mapping[str | None, Sequence[LoggedFact]],
-) -> tuple[LoggedFact, ...]:
-    """What a filter lets through; one that names a workflow looks at nothing else."""
-    if wanted == EVERYTHING:
-        return batch
-    if len(wanted.workflow_ids) == 1:
-        return wanted.select(of_workflow.get(wanted.workflow_ids[0], ()))
-    return wanted.select(batch)
 
 
 def _when(fact: Fact) -> str:

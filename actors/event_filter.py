@@ -5,10 +5,11 @@ listener who begins in the log and goes on live misses nothing and hears nothing
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Final
 
 from actors import facts
@@ -61,10 +62,50 @@ class EventFilter:
         return self.agent_id is None or any(data.get(n) == self.agent_id for n in _AGENTS)
 
     def select(self, found: Iterable[LoggedFact]) -> tuple[LoggedFact, ...]:
+        if self.topics:
+            kinds = types_of(self.topics)  # once, not for each event
+            found = [fact for fact in found if fact.type in kinds]
+        if self == EventFilter(topics=self.topics):
+            return tuple(found)
         return tuple(fact for fact in found if self.wants(fact))
 
 
 EVERYTHING: Final = EventFilter()
+
+
+class Batch:
+    """Events that many filters are asked about: sorted by workflow and by agent when one asks."""
+
+    def __init__(self, found: tuple[LoggedFact, ...]) -> None:
+        self._all = found
+
+    def select(self, wanted: EventFilter) -> tuple[LoggedFact, ...]:
+        """What the filter lets through; one that names a workflow looks at nothing else."""
+        if wanted == EVERYTHING:
+            return self._all
+        found: Sequence[LoggedFact] = self._all
+        if len(wanted.workflow_ids) == 1:
+            found = self._of_workflow.get(wanted.workflow_ids[0], ())
+        elif wanted.agent_id is not None:
+            found = self._of_agent.get(wanted.agent_id, ())
+        return wanted.select(found) if found else ()
+
+    @cached_property
+    def _of_workflow(self) -> Mapping[str | None, Sequence[LoggedFact]]:
+        found: dict[str | None, list[LoggedFact]] = defaultdict(list)
+        for fact in self._all:
+            found[fact.workflow_id].append(fact)
+        return found
+
+    @cached_property
+    def _of_agent(self) -> Mapping[str, Sequence[LoggedFact]]:
+        found: dict[str, list[LoggedFact]] = defaultdict(list)
+        for fact in self._all:
+            names = {fact.data.get(name) for name in _AGENTS}
+            for name in names:
+                if isinstance(name, str):
+                    found[name].append(fact)
+        return found
 
 
 @cache

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.errors import ValidationError
-from actors.event_filter import EVERYTHING, TYPES, EventFilter, check, types_of
+from actors.event_filter import EVERYTHING, TYPES, Batch, EventFilter, check, types_of
 from actors.facts import LoggedFact
 
 
@@ -44,3 +46,30 @@ def test_a_topic_that_names_nothing_is_refused(topic: str) -> None:
     with pytest.raises(ValidationError) as refused:
         check(EventFilter(topics=(topic,)))
     assert refused.value.field == "topics"
+
+
+ASKED = st.builds(
+    EventFilter,
+    topics=st.sampled_from([(), ("step_*",), ("log", "agent_*")]),
+    workflow_ids=st.sampled_from([(), ("w",), ("v",), ("v", "w")]),
+    issue_id=st.sampled_from([None, "x-1"]),
+    agent_id=st.sampled_from([None, "a-1", "a-2"]),
+)
+FACTS = st.builds(
+    fact,
+    st.sampled_from(["step_started", "log", "agent_handoff", "issue_closed"]),
+    workflow_id=st.sampled_from([None, "v", "w"]),
+    issue_id=st.sampled_from([None, "x-1", "x-2"]),
+    data=st.sampled_from(
+        [{}, {"agent_id": "a-1"}, {"from_agent": "a-1", "to_agent": None}, {"to_agent": "a-2"}]
+    ),
+)
+
+
+@given(ASKED, st.lists(FACTS, max_size=20))
+def test_what_is_asked_of_a_batch_is_what_is_asked_of_each_event(
+    wanted: EventFilter, found: list[LoggedFact]
+) -> None:
+    one_by_one = tuple(each for each in found if wanted.wants(each))
+    assert wanted.select(found) == one_by_one
+    assert Batch(tuple(found)).select(wanted) == one_by_one
