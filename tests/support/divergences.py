@@ -81,12 +81,14 @@ class Injected:
     Args:
         code: None where nothing has to be found.
         repairs: False for what is only reported.
+        sure: False where a part of the system may have mended it by itself before the pass.
     """
 
     code: str | None
     workflow_id: str | None
     repairs: bool = True
     undo: Callable[[], None] = lambda: None
+    sure: bool = True
 
 
 Injector = Callable[[Stock, random.Random], Any]
@@ -244,7 +246,7 @@ def assignment_of_the_ended_is_open(stock: Stock, chance: random.Random) -> Inje
     stock.run(
         "coordination",
         "INSERT INTO agent_assignments (workflow_id, agent_type, agent_id, step_number, status,"
-        " created_at) VALUES (?, 'clerk', 'clerk-1', 7, 'assigned', ?)",
+        " created_at) VALUES (?, 'clerk', 'clerk-1', 1, 'assigned', ?)",
         workflow_id,
         OLD,
     )
@@ -256,7 +258,7 @@ def agent_is_gone(stock: Stock, chance: random.Random) -> Injected:
     sql = """UPDATE agent_assignments SET agent_id = ?, status = 'assigned'
         WHERE workflow_id = ? AND status IN ('queued', 'assigned')"""
     stock.run("coordination", sql, GHOST, workflow_id)
-    return Injected("agent_gone", workflow_id)
+    return Injected("agent_gone", workflow_id, sure=False)
 
 
 def step_is_at_nobody(stock: Stock, chance: random.Random) -> Injected:

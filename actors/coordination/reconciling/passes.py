@@ -84,6 +84,7 @@ class _Pass:
     message: Reconcile
     found: dict[tuple[str, str | None, str | None], Divergence] = field(default_factory=dict)
     looked_at: int = 0
+    failed: dict[tuple[str, str | None, str | None], str] = field(default_factory=dict)
 
     def note(self, found: Found, workflow_id: str | None, issue_id: str | None, why: str) -> bool:
         """Note a divergence and what became of it; answers whether that is news."""
@@ -101,6 +102,24 @@ class _Pass:
             how=why or found.how,
         )
         return True
+
+    def settled_otherwise(self, wrong: Wrong) -> None:
+        """What could not be repaired because somebody else has done so meanwhile is no more."""
+        left = {
+            (one.code, view.workflow_id, view.issue_id)
+            for view, found in wrong.values()
+            for one in found
+        }
+        for key, how in list(self.failed.items()):
+            if key not in left:
+                self.found[key] = replace(self.found[key], done=REPAIRED, how=how)
+                del self.failed[key]
+
+    def fails(self, found: Found, view: View | None, why: str) -> None:
+        key = (found.code, view.workflow_id if view else None, view.issue_id if view else None)
+        self.found[key] = replace(self.found[key], done=REPORTED, how=why)
+        if found.acts and view is not None:
+            self.failed[key] = found.how
 
     def in_vain(self, found: Found, view: View) -> None:
         """What was repaired is still so."""
@@ -270,6 +289,7 @@ class Passes:
             hint(self._actors["coordinator"], ReloadAssignments())
             await self._settle(feed)
             suspects = await self._examined(scope, list(suspects))
+            here.settled_otherwise(suspects)
         for view, wrong in suspects.values():
             for one in wrong:
                 here.in_vain(one, view)
@@ -319,16 +339,14 @@ class Passes:
         if is_news and here.message.repair and (found.acts or found.says):
             why = await self._repairs.carry_out(view, found)
             if why:
-                key = (found.code, view.workflow_id, view.issue_id)
-                here.found[key] = replace(here.found[key], done=REPORTED, how=why)
+                here.fails(found, view, why)
 
     async def _act(self, here: _Pass, found: Found) -> None:
         here.note(found, None, None, "")
         if here.message.repair:
             why = await self._repairs.carry_out(None, found)
             if why:
-                key = (found.code, None, None)
-                here.found[key] = replace(here.found[key], done=REPORTED, how=why)
+                here.fails(found, None, why)
 
     # Git, and who wants to know.
 

@@ -102,6 +102,7 @@ def examine(view: View, house: House) -> list[Found]:
         return behind  # the rest follows from it
     return [
         *by_hand(view, house),
+        *_renamed(view.workflow_id, view.mapped, view.told, house),
         *_issue(view.workflow_id, view.mapped, view.told, house),
         *_agents(view, view.mapped, view.ran, house),
         *_running(view, view.ran, house),
@@ -184,7 +185,6 @@ def by_hand(view: View, house: House) -> Iterator[Found]:
         yield from _ended(view.workflow_id, mapped, view, told, house)
     if ran.is_over and told.by_hand and told.row is not None and not told.is_deleted:
         yield from _reopened(view.workflow_id, ran, told, house)
-    yield from _renamed(view.workflow_id, mapped, told, house)
 
 
 def _ended(
