@@ -9,6 +9,7 @@ import trio
 
 from actors.coordination.messages import SignalWorkflow
 from actors.coordination.reconciling.hands import Hands
+from actors.coordination.reconciling.messages import CompleteTask
 from actors.issues.messages import Flush, GetIssue, Issue
 from actors.issues.verbs import (
     ClaimIssue,
@@ -23,6 +24,7 @@ from beadflow import ActivityFailure, Agent, Context, Task, activity, workflow
 from storage.issues import jsonl
 from storage.issues.file import PUBLISHED
 from storage.workflows.divergences import CANCEL_ASKED
+from tests.actors.test_tree import Losses
 from tests.support.faults import crash_the_bus
 from tests.support.world import Running, running_system
 
@@ -357,3 +359,17 @@ async def test_restoring_the_issue_of_a_workflow_that_was_cancelled_runs_nothing
         await running.ask("tracker", RestoreIssue(issue_id=issue_id, actor="ann"))
         await noted(running, workflow_id, f"The workflow {workflow_id} is cancelled")
         assert (await running.get(workflow_id)).status == "cancelled"
+
+
+async def test_an_answer_that_is_lost_completes_the_step_once(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = Losses(monkeypatch, lambda command: isinstance(command, CompleteTask))
+    async with running_system(repo, workflows=ALL, agents=[Clerk]) as running:
+        workflow_id, issue_id = await busy(running, "asks")
+        close = CloseIssue(issue_id=issue_id, actor="clerk-1", reason="so")
+        await running.ask("tracker", close)
+        await running.until(lambda seen: sum(f.type == "step_completed" for f in seen) == 2)
+        await losses.check(running)
+        issue = await when(running, workflow_id, "in_progress")
+        assert comments(issue) == [("clerk-1", "so")]

@@ -13,12 +13,29 @@ import trio
 
 from actors.coordination import intents
 from actors.coordination.messages import PauseWorkflow
-from actors.coordination.reconciling.messages import REPAIRED, Divergence, Reconcile, Report
+from actors.coordination.reconciling.messages import (
+    REPAIRED,
+    CompleteAssignment,
+    Divergence,
+    DropLease,
+    FollowEngine,
+    FollowIssue,
+    LogReconciled,
+    QueueAssignment,
+    Reconcile,
+    Report,
+    SetBackFeed,
+    SetBackOutbox,
+)
+from actors.facts import STATE_RECONCILED
 from beadflow import Agent, Context, Task, activity, workflow
 from storage.invariants import broken
 from storage.snapshot import snapshot
 from tests.actors.coordination.test_hands import when
+from tests.actors.test_tree import Losses
+from tests.support import divergences
 from tests.support.divergences import INJECTORS, Injected, Injector, Stock
+from tests.support.faults import until
 from tests.support.world import Running, running_system
 
 DIVERGENCES = int(os.environ.get("BEADFLOW_DIVERGENCES", "200"))
@@ -172,3 +189,64 @@ async def _survive(stock: Stock, seed: int) -> int:
         names = [injector.__name__ for injector in chosen]
         raise AssertionError(f"seed {seed}: {names}: {error}; {report.found}") from error
     return len(injected)
+
+
+LOST = {
+    FollowEngine: divergences.mapping_has_ended,
+    FollowIssue: divergences.mapping_has_another_title,
+    QueueAssignment: divergences.assignment_is_lost,
+    CompleteAssignment: divergences.assignment_of_the_ended_is_open,
+    SetBackOutbox: divergences.outbox_is_ahead,
+    SetBackFeed: divergences.feed_is_ahead,
+    DropLease: divergences.claim_is_left,
+    LogReconciled: divergences.mapping_has_ended,
+}
+
+
+@pytest.mark.parametrize("lost", LOST, ids=lambda kind: kind.__name__)
+async def test_an_answer_that_is_lost_after_its_commit_changes_nothing_of_a_repair(
+    repo: Path, monkeypatch: pytest.MonkeyPatch, lost: type
+) -> None:
+    async with stocked(repo, 1) as stock:
+        losses = Losses(monkeypatch, lambda command: isinstance(command, lost))
+        injected = await inject(stock, LOST[lost], random.Random(1))
+        report = await reconcile(stock.running)
+        await losses.check(stock.running)
+        check(report, await reconcile(stock.running), [injected])
+        told = [fact for fact in stock.running.log() if fact.type == STATE_RECONCILED]
+        assert len(told) == 1
+
+
+async def test_a_pass_that_may_not_repair_only_tells(repo: Path) -> None:
+    async with stocked(repo, 1) as stock:
+        injected = await inject(stock, divergences.mapping_has_ended, random.Random(1))
+        told = await reconcile(stock.running, repair=False)
+        assert [one.done for one in found_in(told, injected)] == ["reported"]
+        done = await reconcile(stock.running)
+        assert [one.done for one in found_in(done, injected)] == [REPAIRED]
+
+
+async def test_the_smaller_pass_looks_at_what_is_live_or_has_changed_since(repo: Path) -> None:
+    async with stocked(repo, 2) as stock:
+        assert (await reconcile(stock.running)).looked_at == 12
+        await reconcile(stock.running, complete=False)
+        await until(lambda: bool(noted(stock)))
+        assert (await reconcile(stock.running, complete=False)).looked_at == 8
+        injected = await inject(stock, divergences.mapping_has_ended, random.Random(1))
+        found = await reconcile(stock.running, complete=False)
+        assert [one.done for one in found_in(found, injected)] == [REPAIRED]
+
+
+def noted(stock: Stock) -> list[Any]:
+    sql = "SELECT 1 FROM outbox_cursors WHERE source = 'reconciled_events' AND position > 0"
+    return stock.run("coordination", sql)
+
+
+async def test_what_is_only_reported_is_told_once(repo: Path) -> None:
+    async with stocked(repo, 1) as stock:
+        await inject(stock, divergences.results_of_nobody, random.Random(1))
+        for _ in range(3):
+            await reconcile(stock.running)
+        await stock.running.until(lambda seen: any(f.type == STATE_RECONCILED for f in seen))
+        told = [fact for fact in stock.running.log() if fact.type == STATE_RECONCILED]
+        assert [fact.data["codes"] for fact in told] == [["result_orphaned"]]
