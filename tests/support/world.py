@@ -109,6 +109,7 @@ async def running_system(
     seed: int = 1,
     drives_all: bool = True,
     retention_days: int = 0,
+    reconcile_s: float = 0.0,
     doors: Callable[[System, World], Sequence[ChildSpec]] | None = None,
     inline: bool = False,
     latency_s: float = 0.0,
@@ -160,6 +161,7 @@ async def running_system(
                 poison=poison,
                 drives_all=drives_all,
                 retention_days=retention_days,
+                reconcile_s=reconcile_s,
                 **more,
             )
             await system.start(tree(system, world, doors(system, world) if doors else ()))

@@ -250,3 +250,17 @@ async def test_what_is_only_reported_is_told_once(repo: Path) -> None:
         await stock.running.until(lambda seen: any(f.type == STATE_RECONCILED for f in seen))
         told = [fact for fact in stock.running.log() if fact.type == STATE_RECONCILED]
         assert [fact.data["codes"] for fact in told] == [["result_orphaned"]]
+
+
+async def test_a_system_makes_a_pass_when_it_has_started(repo: Path) -> None:
+    async with stocked(repo, 1) as stock:
+        injected = await inject(stock, divergences.mapping_has_ended, random.Random(1))
+    workflows, agents = ALL, [Clerk]
+    async with running_system(
+        repo, workflows=workflows, agents=agents, reconcile_s=1000.0
+    ) as running:
+        await running.until(lambda seen: any(f.type == STATE_RECONCILED for f in seen))
+        stock.running = running
+        sql = "SELECT status FROM workflow_mappings WHERE tempolite_workflow_id = ?"
+        row = stock.run("coordination", sql, injected.workflow_id)[0]
+        assert row["status"] != "completed"
