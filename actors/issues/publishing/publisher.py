@@ -123,6 +123,7 @@ class IssuePublisher(Actor):
     async def on_stop(self) -> None:
         try:
             await self._flush()
+            self._unrecorded.set()  # a flush that the stop has cut off may have put the file there
             await self._record()
         except Refused as err:
             log.error("last flush failed", reason=str(err))  # noqa: TRY400 - the next start makes it

@@ -1,6 +1,7 @@
 """The publisher: when it writes, what it finds there, and where it may be cut off."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import structlog
@@ -22,9 +23,11 @@ from actors.issues.messages import (
     RecordNow,
     SetStatus,
 )
+from actors.issues.publishing import publisher
+from actors.issues.publishing.adoption import ask_files
 from actors.issues.publishing.publisher import PublisherSettings, pause_before
 from storage.issues import file, queries
-from supervision import System, ask
+from supervision import Named, System, ask
 from tests.actors.issues.world import LATER, World, make
 
 SETTINGS = PublisherSettings(record=False)
@@ -346,6 +349,27 @@ async def test_the_last_change_is_recorded_at_stop(world: World, autojump_clock:
         await change(system, "a")
         world.asked.clear()
     assert world.asked[-2:] == ["InstallFile", "RecordFile"]
+
+
+async def test_a_file_that_a_stop_came_in_between_of_is_recorded_all_the_same(
+    world: World, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by kills between the commits of a cancellation: Git stayed behind the file."""
+    installed = trio.Event()
+
+    async def cut_off(files: Named, message: Any) -> Any:
+        answer = await ask_files(files, message)
+        if isinstance(message, InstallFile) and not installed.is_set():
+            installed.set()
+            await trio.sleep_forever()
+        return answer
+
+    monkeypatch.setattr(publisher, "ask_files", cut_off)
+    world.create()
+    async with world.running(RECORDING):
+        await installed.wait()
+        await trio.sleep(1)
+    assert world.asked[-1] == "RecordFile"
 
 
 async def test_a_recording_that_fails_stops_no_flush_and_waits_for_its_turn(
