@@ -105,3 +105,29 @@ async def steered(ctx: Context, variables: dict[str, Any]) -> list[Any]:
         await ctx.activity(put_away, variables["ledger"])
         raise
     return taken
+
+
+class Scribe(Agent):
+    """Writes down what a clerk has found."""
+
+    agent_type = "scribe"
+
+    @activity
+    async def write_down(self, task: Task, found: str) -> str:
+        task.log(f"writing down {found}")
+        return f"{found}, written down by {self.agent_id}"
+
+
+@workflow(agent_type="clerk")
+async def inquiry(ctx: Context, variables: dict[str, Any]) -> Any:
+    """Waits for an answer; whoever asks may also find it himself."""
+    return {"summary": variables["query"], "answer": await ctx.signal("answer")}
+
+
+@workflow(agent_type="clerk")
+async def found_and_written(ctx: Context, variables: dict[str, Any]) -> dict[str, Any]:
+    """Passes from a clerk, who finds something, to a scribe, who writes it down."""
+    found = await ctx.activity(Clerk.first, variables)
+    written = await ctx.activity(Scribe.write_down, found)
+    told = await ctx.signal("agent_handoff")
+    return {"summary": written, "told": told}
