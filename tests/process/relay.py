@@ -166,8 +166,8 @@ def unsettled(root: Path) -> list[str]:
     """What does not agree although the last life was stopped in order."""
     data = DataDir.resolve(root)
     with (
-        closing(_opened(data.coordination_db)) as coordination,
-        closing(_opened(data.beads_db)) as beads,
+        closing(opened(data.coordination_db)) as coordination,
+        closing(opened(data.beads_db)) as beads,
     ):
         lines = {row["id"]: row["line"] for row in beads.execute("SELECT id, line FROM issues")}
         found = [
@@ -295,9 +295,9 @@ def undone(root: Path, deed: str) -> list[str]:
     """In what the stores differ from what the deed leaves."""
     data, expected = DataDir.resolve(root), EXPECTED[deed]
     with (
-        closing(_opened(data.coordination_db)) as coordination,
-        closing(_opened(data.tempolite_db)) as tempolite,
-        closing(_opened(data.beads_db)) as beads,
+        closing(opened(data.coordination_db)) as coordination,
+        closing(opened(data.tempolite_db)) as tempolite,
+        closing(opened(data.beads_db)) as beads,
     ):
         statuses = _column(coordination, "SELECT status FROM workflow_mappings")
         sql = "SELECT agent_id, step_number FROM agent_assignments ORDER BY id"
@@ -320,7 +320,7 @@ def _column(database: sqlite3.Connection, sql: str) -> list[Any]:
     return [row[0] for row in database.execute(sql)]
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def opened(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     connection.row_factory = sqlite3.Row
     return connection

@@ -47,3 +47,19 @@ def test_a_kill_after_any_commit_leaves_what_the_next_life_makes_whole(tmp_path:
         assert not each["lost"], "\n".join(each["lost"])
         missing = COMMITS[each["deed"]] - {name for name, _ in each["deaths"]}
         assert not missing, f"{each['deed']} was never cut off after {missing}"
+
+
+def test_a_storm_of_kills_over_handoffs_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    """BEADFLOW_BRIDGE_KILLS lives end by kill -9: starts, handoffs, cancellations and ends."""
+    kills = int(os.environ.get("BEADFLOW_BRIDGE_KILLS", "30"))
+    print(f"replay with BEADFLOW_SEED={SEED} BEADFLOW_BRIDGE_KILLS={kills}")
+    storms = [
+        [str(tmp_path / f"handed-{number}"), f"{SEED}:{number}", str(kills // STORMS)]
+        for number in range(STORMS)
+    ]
+    found = _found("handed", *storms)
+    assert len(found) == STORMS
+    for storm in found:
+        print({key: value for key, value in storm.items() if key != "lost"})
+        assert not storm["lost"], "\n".join(storm["lost"])
+        assert storm["handoffs"] > 0
