@@ -39,6 +39,7 @@ from actors.coordination.results.storage import (
     ARTIFACTS_LIMIT_BYTES,
     ResultsStorage,
 )
+from actors.coordination.results.types import ResultTypes
 from actors.event_filter import EventFilter
 from actors.facts import WORKFLOW_UPDATED
 from actors.hints import hint
@@ -402,6 +403,13 @@ class _Parts:
             histories=self._world.stores.tempolite.pool,
             coordination=self._name("coordination_writer"),
             event_bus=self._name("event_bus"),
+            types=ResultTypes(
+                self._world.definitions,
+                {
+                    spec.agent_class.agent_type: spec.agent_class.activities.values()
+                    for spec in self._world.agents
+                },
+            ),
             clock=self._world.clock,
             artifact_limit=self._world.artifact_limit_bytes,
             artifacts_limit=self._world.artifacts_limit_bytes,

@@ -16,6 +16,7 @@ from actors.coordination.cache import CacheManager
 from actors.coordination.manager import WorkflowManager
 from actors.coordination.record_memory import Limits, RecordMemory
 from actors.coordination.results.storage import ResultsStorage
+from actors.coordination.results.types import ResultTypes
 from actors.stores import Stores, open_stores
 from api.app import create_app
 from cli import problem
@@ -156,6 +157,7 @@ async def _reading(where: Place) -> AsyncIterator[Any]:
                 histories=stores.tempolite.pool,
                 coordination=system.named("coordination_writer"),
                 event_bus=system.named("event_bus"),
+                types=ResultTypes(found.definitions, {}),
                 clock=system_clock,
                 sweeps=False,
             )

@@ -10,7 +10,12 @@ from typing import Any
 
 from quart import Blueprint, Response, request
 
-from actors.coordination.results.messages import ListResults, ResultPage, StoreResult
+from actors.coordination.results.messages import (
+    ListResults,
+    ListResultTypes,
+    ResultPage,
+    StoreResult,
+)
 from api.body import read_model, read_query
 from api.doors import Doors
 from api.keys import idempotency_key
@@ -30,6 +35,12 @@ def routes(doors: Doors) -> Blueprint:
     @blueprint.get("/results")
     async def everywhere() -> Any:
         return await _found(doors, None)
+
+    @blueprint.get("/results/types")
+    async def types() -> dict[str, Any]:
+        read_query(request, NoQuery)
+        found = await ask(doors.results, ListResultTypes(), deadline_s=READ_DEADLINE_S)
+        return {"data": [asdict(record) for record in found]}
 
     @blueprint.get("/workflows/<workflow_id>/results")
     async def of_workflow(workflow_id: str) -> Any:

@@ -14,7 +14,12 @@ from pydantic import BaseModel
 from actors.coordination import fields
 from actors.coordination.assignment_messages import AssignmentRecord
 from actors.coordination.messages import HistoryRecord, WorkflowTypeRecord
-from actors.coordination.results.messages import ArtifactRecord, ArtifactReference, ResultRecord
+from actors.coordination.results.messages import (
+    ArtifactRecord,
+    ArtifactReference,
+    ResultRecord,
+    ResultTypeRecord,
+)
 from actors.coordination.transitions import TABLE
 from actors.facts import LOG, LoggedFact
 from actors.issues.publishing.sync_messages import IssueVersion, Synced
@@ -79,6 +84,7 @@ FIELDS: list[tuple[str, Any]] = [
     ("`POST /api/v1/workflows/{id}/results`", result_models.ResultRequest),
     ("`GET /api/v1/workflows/{id}/artifacts`", result_models.ArtifactsQuery),
     ("`GET /api/v1/workflows/{id}/artifacts/{name}`", result_models.ArtifactQuery),
+    ("`GET /api/v1/results/types`", ResultTypeRecord),
     ("A result", ResultRecord),
     ("An artifact", ArtifactRecord),
     ("A reference", ArtifactReference),

@@ -135,6 +135,26 @@ class StoreResult(Ask[ResultRecord]):
     idempotency_key: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultTypeRecord:
+    """What results of a type hold.
+
+    Args:
+        agent_type: of the agents whose activity it is; None for a workflow's own result.
+        workflow_type: whose own result it is; None for a step's.
+    """
+
+    result_type: str
+    agent_type: str | None
+    workflow_type: str | None
+    json_schema: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListResultTypes(Ask[tuple[ResultTypeRecord, ...]]):
+    """Those whose code says what they hold."""
+
+
 Chunks = trio.MemoryReceiveChannel[bytes]
 """A content in pieces; an empty one ends it, and a channel that ends before that cuts it off."""
 

@@ -25,6 +25,7 @@ from actors.coordination.results.messages import (
     GetArtifact,
     ListArtifacts,
     ListResults,
+    ListResultTypes,
     OpenArtifact,
     OpenedArtifact,
     RecordArtifact,
@@ -36,6 +37,7 @@ from actors.coordination.results.messages import (
     SweepArtifacts,
 )
 from actors.coordination.results.reading import Reading, check_score
+from actors.coordination.results.types import ResultTypes
 from actors.errors import DatabaseUnavailable, Overloaded, StoreLost, ValidationError
 from actors.workflows.activities import RESULT_LIMIT_BYTES
 from actors.writer import Command, write
@@ -68,6 +70,7 @@ class ResultsStorage(Actor):
         artifacts: its contents; the same for each incarnation.
         pool: read-only connections to the coordination database.
         histories: the same, to the engine's.
+        types: what results of known types hold.
         coordination: the coordination database's writer.
         artifact_limit: bytes that one artifact may have.
         artifacts_limit: bytes that all artifacts of one workflow may have, all versions.
@@ -86,6 +89,7 @@ class ResultsStorage(Actor):
         histories: ReadPool,
         coordination: Named,
         event_bus: Named,
+        types: ResultTypes,
         clock: Clock,
         artifact_limit: int = ARTIFACT_LIMIT_BYTES,
         artifacts_limit: int = ARTIFACTS_LIMIT_BYTES,
@@ -98,6 +102,7 @@ class ResultsStorage(Actor):
         self._contents = Contents(artifacts, limit=artifact_limit, blocking=self._blocking)
         self._coordination = coordination
         self._bus = event_bus
+        self._types = types
         self._clock = clock
         self._artifacts_limit = artifacts_limit
         self._sweeps = sweeps
@@ -111,6 +116,8 @@ class ResultsStorage(Actor):
         match message:
             case ListResults():
                 return self.defer(self._reading.results(message))
+            case ListResultTypes():
+                return self._types.listed()
             case StoreResult():
                 return self.defer(self._store_result(message))
             case StoreArtifact():
@@ -128,6 +135,7 @@ class ResultsStorage(Actor):
 
     async def _store_result(self, request: StoreResult) -> ResultRecord:
         command = _recorded(request, rfc3339(self._clock()))
+        self._types.check(request.result_type, request.data)
         return await self._write(command, f"a result of workflow {request.workflow_id}")
 
     async def _store_artifact(self, request: StoreArtifact) -> ArtifactRecord:

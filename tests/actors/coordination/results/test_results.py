@@ -5,8 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
-from actors.coordination.results.messages import ListResults, ResultRecord, StoreResult
+from actors.coordination.results.messages import (
+    ListResults,
+    ListResultTypes,
+    ResultRecord,
+    StoreResult,
+)
 from actors.coordination.results.pages import PAGE_BYTES
 from actors.errors import Conflict, NotFound, ValidationError
 from actors.facts import RESULT_STORED
@@ -15,12 +21,20 @@ from beadflow import Agent, Context, Task, activity, workflow
 from tests.support.world import Running, running_system
 
 
+class Rating(BaseModel):
+    stars: int
+
+
 class Helper(Agent):
     agent_type = "helper"
 
     @activity
     async def help(self, task: Task) -> dict[str, Any]:
         return {"confidence_score": 0.75}
+
+    @activity
+    async def rate(self, task: Task) -> Rating:
+        return Rating(stars=5)
 
 
 @workflow(agent_type="helper")
@@ -132,6 +146,25 @@ async def test_results_are_found_across_workflows_newest_first(repo: Path) -> No
         assert await places(since=middle, until=middle) == []
         same = middle.replace("Z", "+00:00")
         assert await places(since=same) == await places(since=middle)
+
+
+async def test_a_result_of_an_activity_s_type_is_what_that_would_return(repo: Path) -> None:
+    async with running_system(repo, workflows=[flow], agents=[Helper]) as running:
+        workflow_id = await ended(running)
+        given = {"result_type": "rate", "step": "1"}
+        assert (await store(running, workflow_id, data={"stars": 4}, **given)).version == 2
+        with pytest.raises(ValidationError, match="valid integer") as refused:
+            await store(running, workflow_id, data={"stars": "many"}, **given)
+        assert refused.value.field == "result_data.stars"
+        listed = await running.ask("results", ListResultTypes())
+        types = {(t.result_type, t.agent_type, t.workflow_type): t.json_schema for t in listed}
+        assert set(types) == {
+            ("help", "helper", None),
+            ("rate", "helper", None),
+            ("output", None, "flow"),
+        }
+        assert types["output", None, "flow"] == {"type": "string"}
+        assert types["rate", "helper", None]["properties"]["stars"]["type"] == "integer"
 
 
 async def test_a_page_ends_before_it_is_too_large(repo: Path) -> None:
