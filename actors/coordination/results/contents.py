@@ -131,6 +131,6 @@ async def _next(pieces: Chunks) -> bytes:
     with trio.move_on_after(PIECE_S):
         try:
             return await pieces.receive()
-        except (trio.EndOfChannel, trio.BrokenResourceError) as error:
+        except (trio.EndOfChannel, trio.ClosedResourceError) as error:
             raise CutOff("the artifact ended before it was whole") from error
     raise CutOff(f"nothing came of the artifact for {PIECE_S:g} s")
