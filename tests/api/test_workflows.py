@@ -195,6 +195,8 @@ def test_the_results_of_a_workflow_are_its_steps_and_its_output(shared: SharedSi
         "result_data",
         "confidence_score",
         "created_at",
+        "version",
+        "artifacts",
     }
 
 
