@@ -9,6 +9,7 @@ from actors.facts import LoggedFact
 _ERRORS = frozenset({facts.WORKFLOW_FAILED, facts.WORKFLOW_DEAD_LETTERED, facts.STEP_FAILED})
 _WARNINGS = frozenset(
     {
+        facts.CIRCUIT_OPENED,
         facts.WORKFLOW_STALLED,
         facts.WORKFLOW_CANCELLED,
         facts.WORKFLOW_TERMINATED,
@@ -54,6 +55,12 @@ def _message(fact: LoggedFact) -> str:
             return f"assigned to {data['agent_id']}"
         case facts.ISSUE_CREATED | facts.ISSUE_UPDATED | facts.ISSUE_CLOSED:
             return f"issue {fact.issue_id}: {fact.type.removeprefix('issue_')}, {data['status']}"
+        case facts.CIRCUIT_OPENED:
+            return f"{data['service']} is left alone for {data['retry_in_s']:g} s: {data['why']}"
+        case facts.CIRCUIT_HALF_OPENED:
+            return f"{data['service']} is tried again"
+        case facts.CIRCUIT_CLOSED:
+            return f"{data['service']} is back"
         case _ if fact.type.startswith("workflow_"):
             return _of_workflow(fact)
         case _:

@@ -8,6 +8,7 @@ from actors import facts
 from actors.facts import LoggedFact
 from api.logs import line_of
 
+CIRCUIT = {"service": "redis", "retry_in_s": 10.0, "why": "away"}
 ERROR = {"code": "boom", "message": "it went off"}
 STEP = {"step": "3", "activity": "add"}
 CHILD = {"step": "3", "type": "flow", "child_id": "w.3"}
@@ -111,6 +112,9 @@ def logged(kind: str, data: dict[str, Any]) -> LoggedFact:
         (facts.WORKFLOW_CANCELLED, {"reason": "why"}, "warning", "workflow cancelled: why"),
         (facts.WORKFLOW_TERMINATED, {"reason": "why"}, "warning", "workflow terminated: why"),
         (facts.WORKFLOW_DEAD_LETTERED, ERROR, "error", "workflow dead lettered: boom: it went off"),
+        (facts.CIRCUIT_OPENED, CIRCUIT, "warning", "redis is left alone for 10 s: away"),
+        (facts.CIRCUIT_HALF_OPENED, CIRCUIT, "info", "redis is tried again"),
+        (facts.CIRCUIT_CLOSED, CIRCUIT, "info", "redis is back"),
         (facts.ISSUE_CLOSED, {"status": "closed"}, "info", "issue i-1: closed, closed"),
     ],
 )
