@@ -1,7 +1,7 @@
 """Who changes a workflow's row: triggers on a writing connection tell, whatever the command was.
 
 They are temporary: they live in the connection, not in the file, and cost a function call for each
-row that changes. What is told is inside the transaction: the change is not committed yet, and may
+row that changes. A row that comes is no change: nobody has read it. What is told is inside the transaction: the change is not committed yet, and may
 be taken back.
 """
 
@@ -23,8 +23,6 @@ COORDINATION: Final = """
 """
 
 TEMPOLITE: Final = """
-    CREATE TEMP TRIGGER instance_comes AFTER INSERT ON main.instances
-    BEGIN SELECT workflow_changes(new.workflow_id); END;
     CREATE TEMP TRIGGER instance_changes AFTER UPDATE OF status ON main.instances
     WHEN new.status IS NOT old.status
     BEGIN SELECT workflow_changes(new.workflow_id); END;

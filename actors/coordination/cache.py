@@ -99,25 +99,30 @@ class CacheManager:
             if copy is not None and self._memory.is_current(workflow_id, copy[0]):
                 self._memory.put(workflow_id, *copy, trio.current_time())
                 return copy[1]
-        record = self._read(workflow_id)
+        record, is_made = self._read(workflow_id)
         if record is None:
             return await reading.get_workflow(self._pool, self._histories, workflow_id)
-        if version is not None:
+        if version is not None and is_made:
             self._memory.put(workflow_id, version, record, trio.current_time())
             if self.shared is not None and self._memory.is_current(workflow_id, version):
                 await self.shared.put(workflow_id, version, record)
         return record
 
-    def _read(self, workflow_id: str) -> WorkflowRecord | None:
-        """The third level. The engine is read last: it is never behind its mapping."""
+    def _read(self, workflow_id: str) -> tuple[WorkflowRecord | None, bool]:
+        """The third level, and whether the engine has it, too; only then it is worth keeping.
+
+        The engine is read last: it is never behind its mapping.
+        """
         try:
             with refusing_damage("get_workflow"):
                 row = self._coordination.execute(queries.MAPPING, (workflow_id,)).fetchone()
                 if row is None:
-                    return None
+                    return None, False
                 record = reading.workflow_record(row)
                 view = self._tempolite.execute(workflows.VIEW, (workflow_id,)).fetchone()
-                return record if view is None else self._as_it_is(record, view)
+                if view is None:
+                    return record, False
+                return self._as_it_is(record, view), True
         except DatabaseFailure as error:
             raise Overloaded(f"get_workflow could not be read now: {error}") from error
 
