@@ -1,9 +1,12 @@
 """Results and artifacts, from the command line to the disk and back."""
 
+import hashlib
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.support.server import Server, run
@@ -80,3 +83,46 @@ def test_results_are_listed_in_versions_and_across_workflows(
             "WORKFLOW", "STEP", "VERSION", "TYPE", "AGENT", "CONFIDENCE", "CREATED",
         ]  # fmt: skip
         assert run("workflow", "results", cwd=server.repo).returncode == 2
+
+
+CLIENTS = 4
+ACKNOWLEDGED = 12
+
+
+def test_a_kill_loses_no_artifact_that_was_acknowledged(server: Server, tmp_path: Path) -> None:
+    variables = {"ledger": str(tmp_path / "ledger")}
+    acknowledged: dict[str, str] = {}
+    enough = threading.Event()
+
+    def store(client: int, place: str) -> None:
+        for number in range(1000):
+            data = f"{client}-{number}".encode() * 50_000
+            name = f"{client}/{number}.bin"
+            try:
+                made = httpx2.put(f"{server.url}{place}/{name}", content=data)
+            except httpx2.HTTPError:
+                return
+            assert made.status_code == 201, made.text
+            acknowledged[name] = hashlib.sha256(data).hexdigest()
+            if len(acknowledged) >= ACKNOWLEDGED:
+                enough.set()
+
+    with server:
+        started = server.post(issue_title="Q", workflow_type="quick_steps", variables=variables)
+        server.ended(started["id"])
+        place = f"/api/v1/workflows/{started['id']}/artifacts"
+        threads = [threading.Thread(target=store, args=(n, place)) for n in range(CLIENTS)]
+        for thread in threads:
+            thread.start()
+        assert enough.wait(60.0)
+        server.kill()
+        for thread in threads:
+            thread.join()
+        checked = run("db", "check", cwd=server.repo)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        server.start()
+        for name, sha256 in acknowledged.items():
+            read = httpx2.get(f"{server.url}{place}/{name}")
+            assert hashlib.sha256(read.content).hexdigest() == sha256, name
+        swept = run("db", "check", cwd=server.repo)
+        assert swept.returncode == 0, swept.stdout
