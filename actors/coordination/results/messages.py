@@ -55,7 +55,7 @@ class ResultRecord:
 
     Args:
         version: 1 for the first result of its step, 2 for the next; the newest counts.
-        artifacts: what its step has stored as files, all versions.
+        artifacts: what its step has stored as files: the last 20 versions, the newest last.
     """
 
     id: int

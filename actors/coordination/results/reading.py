@@ -3,10 +3,12 @@
 import json
 import math
 import sqlite3
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from actors.clock import rfc3339
@@ -30,6 +32,9 @@ from actors.coordination.rows import fetch
 from actors.errors import NotFound, ValidationError
 from storage.coordination import results as queries
 from storage.pool import ReadPool
+
+ARTIFACTS_SHOWN = 20
+"""Beside each result; the list of artifacts has all of them."""
 
 _ROWS = range(1, 2**63)
 
@@ -69,11 +74,12 @@ class Reading:
 
     async def _with_artifacts(self, found: list[ResultRecord]) -> tuple[ResultRecord, ...]:
         ids = json.dumps(sorted({record.workflow_id for record in found}))
-        stored: defaultdict[tuple[str, str | None], list[ArtifactReference]] = defaultdict(list)
+        stored: defaultdict[tuple[str, str | None], deque[ArtifactReference]]
+        stored = defaultdict(partial(deque, maxlen=ARTIFACTS_SHOWN))
         rows = await fetch(
             self._pool, "result_artifacts", queries.ARTIFACTS_OF_STEPS, {"workflow_ids": ids}
         )
-        for record in map(artifact_record, rows):
+        for record in sorted(map(artifact_record, rows), key=attrgetter("id")):
             stored[record.workflow_id, record.step].append(record.reference)
         return tuple(
             replace(record, artifacts=tuple(stored.get((record.workflow_id, record.step), ())))

@@ -25,6 +25,7 @@ from actors.coordination.results.messages import (
     StoreArtifact,
     SweepArtifacts,
 )
+from actors.coordination.results.reading import ARTIFACTS_SHOWN
 from actors.errors import NotFound, StorageFull, ValidationError
 from actors.facts import ARTIFACT_STORED
 from actors.tree import World
@@ -182,6 +183,16 @@ async def test_an_agent_stores_files_from_a_task_and_a_thread_each_once(repo: Pa
         page = await running.ask("results", ListResults(workflow_id=workflow_id))
         names = {r.step: [a.name for a in r.artifacts] for r in page.records}
         assert names == {"1": ["out/report.md"], "2": ["large.bin"], "output": []}
+
+
+async def test_a_result_names_the_last_files_of_its_step(repo: Path) -> None:
+    async with running_system(repo, workflows=WORKFLOWS) as running:
+        workflow_id = await begun(running)
+        for number in range(ARTIFACTS_SHOWN + 2):
+            await put(running, workflow_id, source=bytes([number]), step="output")
+        page = await running.ask("results", ListResults(workflow_id=workflow_id))
+        (result,) = page.records
+        assert [a.version for a in result.artifacts] == list(range(3, ARTIFACTS_SHOWN + 3))
 
 
 async def test_a_name_that_is_refused_is_the_failure_of_its_step(repo: Path) -> None:
