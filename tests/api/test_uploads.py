@@ -8,6 +8,7 @@ import trio
 import trio.testing
 
 from api.uploads import HELD_BYTES, UploadBody, is_upload
+from tests.api.problems import refused
 from tests.api.site import WORKFLOWS, site
 
 
@@ -97,3 +98,16 @@ async def test_a_client_that_goes_away_leaves_nothing(repo: Path) -> None:
         with trio.fail_after(10.0):
             while [path for path in root.rglob("*") if path.is_file()]:
                 await trio.sleep(0.001)
+
+
+async def test_a_damaged_file_is_a_problem_and_no_answer(repo: Path) -> None:
+    async with site(repo) as here:
+        target = f"{WORKFLOWS}/{await here.done('counting')}/artifacts/a"
+        made = (await here.call("PUT", target, body=[b"hello"])).json()
+        (root,) = (here.running.world.data.artifacts / made["sha256"][:2]).iterdir()
+        root.write_bytes(b"hullo")
+        answer = await here.call("GET", target)
+        refused(answer, 500, "artifact_damaged")
+        assert b"hullo" not in answer.body
+        await here.call("PUT", target, body=[b"hello"])
+        assert (await here.call("GET", target)).body == b"hello"
