@@ -136,12 +136,14 @@ class Leases:
         command = RecordRecovered(agent_id=agent.agent_id, at=rfc3339(self.clock()))
         status = await persist(self.writer, command)
         bus.ring(self.bus)
-        if member.incarnation == agent.incarnation and member.standing == "lost":
+        if member.incarnation != agent.incarnation or member.standing == "unregistered":
+            return
+        if member.standing == "lost":  # else somebody activated or drained it meanwhile
             member.standing = "draining" if status == "draining" else "active"
-            member.up = True
-            self.renew(agent.agent_id)
-            log.info("agent recovered", agent_id=agent.agent_id)
-            self.gave_up()
+        member.up = True
+        self.renew(agent.agent_id)
+        log.info("agent recovered", agent_id=agent.agent_id)
+        self.gave_up()
 
     # No sign of life.
 
