@@ -187,6 +187,8 @@ def test_the_results_of_a_workflow_are_its_steps_and_its_output(shared: SharedSi
     assert {r["workflow_id"] for r in data} == {workflow_id}
     assert set(data[0]) == {
         "id",
+        "artifacts",
+        "version",
         "workflow_id",
         "step",
         "result_type",
