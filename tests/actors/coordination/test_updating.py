@@ -10,6 +10,7 @@ from actors.coordination import intents, revising, updating
 from actors.coordination.messages import (
     ApplyUpdate,
     ListWorkflows,
+    RecordUpdate,
     UpdateWorkflow,
     WorkflowChanged,
     WorkflowRecord,
@@ -17,6 +18,7 @@ from actors.coordination.messages import (
 from actors.errors import Conflict, DatabaseUnavailable, NotFound, Overloaded, ValidationError
 from actors.issues.messages import GetIssue
 from actors.issues.verbs import UpdateIssue
+from actors.workflows.messages import SetPriority
 from beadflow import Agent, Context, Task, activity, workflow
 from storage.coordination import queries
 from tests.support.faults import until
@@ -279,30 +281,37 @@ async def test_an_issue_changed_by_hand_changes_its_workflow(
         await until(lambda: open_intents(running) == 0)
 
 
-async def test_a_change_that_was_cut_off_is_finished_by_the_next_life(
-    repo: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_made", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    "cut", [RecordUpdate, SetPriority, ApplyUpdate], ids=lambda kind: kind.__name__
+)
+async def test_a_change_that_was_cut_off_is_whole_or_not_there_in_the_next_life(
+    repo: Path, monkeypatch: pytest.MonkeyPatch, cut: type, is_made: bool
 ) -> None:
     write = updating.write
 
     async def fails(target: Any, command: Any, **more: Any) -> Any:
-        if isinstance(command, ApplyUpdate):
-            raise DatabaseUnavailable("gone", operation="apply_update")
-        return await write(target, command, **more)
+        if not isinstance(command, cut):
+            return await write(target, command, **more)
+        if is_made:
+            await write(target, command, **more)
+        raise DatabaseUnavailable("gone", operation="it")
 
     async with running_system(repo, workflows=[helped], agents=[Helper]) as running:
         started = await running.start("helped")
         monkeypatch.setattr(updating, "write", fails)
         with pytest.raises(Overloaded):
             await update(running, started.id, title="Finished", priority=4)
-        assert priorities(running, started.id) == (4, 2)
-        assert open_intents(running) == 1
     monkeypatch.setattr(updating, "write", write)
     async with running_system(repo, workflows=[helped], agents=[Helper]) as running:
         found = await running.get(started.id)
-        assert (found.title, found.priority) == ("Finished", 4)
-        assert priorities(running, started.id) == (4, 4)
+        title, priority = ("Finished", 4) if cut is not RecordUpdate or is_made else ("a title", 2)
+        assert (found.title, found.priority) == (title, priority)
+        assert priorities(running, started.id) == (priority, priority)
         assert open_intents(running) == 0
-        await follows(running, started, "Finished", 4)
+        await follows(running, started, title, priority)
+        said = [fact for fact in running.log() if fact.type == "workflow_updated"]
+        assert len(said) == (title == "Finished")
 
 
 def test_a_moment_of_its_own_is_written_as_all_are() -> None:
