@@ -27,8 +27,10 @@ from actors.agents.registration_messages import (
 )
 from actors.coordination import assigning
 from actors.coordination import store as coordination_store
+from actors.coordination.assignment_messages import HandOff, MoveAssignment
 from actors.coordination.messages import (
     ApplyUpdate,
+    CloseIntent,
     LogFacts,
     RecordStart,
     RecordUpdate,
@@ -157,6 +159,11 @@ async def flow(ctx: Context) -> dict[str, Any]:
 async def asked_for(ctx: Context, variables: dict[str, Any]) -> dict[str, Any]:
     await ctx.signal("go")
     return variables
+
+
+@workflow(agent_type="helper")
+async def held(ctx: Context) -> None:
+    await ctx.signal("go")
 
 
 class Door(Actor):
@@ -640,3 +647,26 @@ async def test_a_disk_that_is_full_for_a_while_is_waited_out(
         await run_through(running)
         assert not any(restarts(running, path) for path in TREE)
     assert set(refused) == {kind for kinds in STORES.values() for kind in kinds}
+
+
+# --- the same for handoffs
+
+
+@pytest.mark.parametrize(
+    "lost", [MoveAssignment, AddSignal, CloseIntent], ids=lambda kind: kind.__name__
+)
+async def test_an_answer_that_is_lost_changes_nothing_of_a_handoff(
+    repo: Path, monkeypatch: pytest.MonkeyPatch, lost: type
+) -> None:
+    losses = Losses(monkeypatch, lambda command: type(command) is lost)
+    async with running_system(repo, workflows=[held], agents=[Helper, Helper]) as running:
+        workflow_id = (await running.start("held")).id
+        message = HandOff(workflow_id=workflow_id, from_agent="helper-1", to_agent="helper-2")
+        record = await running.ask("manager", message)
+        assert (record.agent_id, record.step_number) == ("helper-2", 2)
+        back = HandOff(workflow_id=workflow_id, from_agent="helper-2", to_agent="helper-1")
+        await running.ask("manager", back)
+        await losses.check(running)
+        count = "SELECT count(*) FROM inbox WHERE workflow_id = ? AND name = 'agent_handoff'"
+        reader = running.stores.tempolite.inline
+        assert reader.execute(count, (workflow_id,)).fetchone()[0] == 2

@@ -13,6 +13,7 @@ from tests.docs.picture import drawn
 
 PAGE = "docs/architecture.md"
 DATA = {"code": "x", "message": "y", "summary": "z", "agent_id": "a", "reason": "r"}
+DATA |= {"from_agent": "a-1", "to_agent": "b-1", "to_type": "b"}
 DATA |= {"author": "o", "queued": False}
 ROWS = [row for row in rows(section(PAGE, "The issue follows the workflow")) if names(row[0])]
 

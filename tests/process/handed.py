@@ -40,8 +40,11 @@ AGENTS: Final = ("digger-1", "digger-2", "painter-1", "painter-2")
 
 
 def draw(number: int, chance: random.Random) -> Death:
-    """Most deaths come soon after something was acknowledged, some while a life boots."""
-    if number % 4 == 3:
+    """Most deaths come soon after something was acknowledged, some while a life boots.
+
+    Never the first of a directory: what it leaves is perhaps no database yet.
+    """
+    if number % 2 == 1 and chance.random() < 0.5:
         return Death(moment="boot", heard="", times=0, after_s=chance.uniform(0.02, 0.3))
     heard = chance.choice(HEARD)
     times = chance.randint(1, 6)
@@ -232,7 +235,7 @@ class Storm:
         record = Record(root)
         lives = min(DEATHS, kills - self.kills.total())
         for number in range(lives):
-            death = draw(self.kills.total(), self.chance)
+            death = draw(number, self.chance)
             text, status = lived(Life(root=root, number=number).live, death)
             self.kills[death.moment] += 1
             if status != -signal.SIGKILL:
