@@ -334,8 +334,12 @@ class Passes:
         return {one.agent_id: one.agent_type for one in found if one.status not in _GONE}
 
     async def _deal(self, here: _Pass, view: View, found: Found) -> None:
-        """Repair it, once, or report it."""
-        is_news = here.note(found, view.workflow_id, view.issue_id, "")
+        """Repair it, once as it is, or report it."""
+        key = (found.code, view.workflow_id, view.issue_id)
+        is_news = here.note(found, *key[1:], "")
+        if not is_news and here.found[key].what != found.what:
+            here.found[key] = replace(here.found[key], what=found.what)
+            is_news = True  # another one of the kind: what was repaired has changed meanwhile
         if is_news and here.message.repair and (found.acts or found.says):
             why = await self._repairs.carry_out(view, found)
             if why:

@@ -313,7 +313,8 @@ def _followed(workflow_id: str, mapped: Mapped, told: Told, house: House) -> Ite
     if is_labelled is not (mapped.status == PAUSED) and not told.labelled_by_hand:
         names = (PAUSED,)
         changes.append(ChangeLabels(remove=names) if is_labelled else ChangeLabels(add=names))
-    if mapped.agent_id and told.work("agent_id") != mapped.agent_id:
+    is_there = house.agents is None or mapped.agent_id in house.agents
+    if mapped.agent_id and told.work("agent_id") != mapped.agent_id and is_there:
         changes.append(SetWork(fields={"agent_id": mapped.agent_id}))
     if changes:
         act = Act("beads", _change(told.issue_id, tuple(changes), house.at, workflow_id))

@@ -97,7 +97,7 @@ GONE = replace(told(), row=None)
         ({"told": told(priority=9)}, []),
         ({"mapped": replace(MAPPED, agent_type="a")}, ["assignment_missing"]),
         ({"mapped": WITH_AGENT}, []),
-        ({"mapped": replace(WITH_AGENT, agent_id="a-2")}, ["issue_behind", "agent_gone"]),
+        ({"mapped": replace(WITH_AGENT, agent_id="a-2")}, ["agent_gone"]),
     ],
 )
 def test_what_is_found(parts: dict[str, Any], expected: list[str]) -> None:
