@@ -27,8 +27,8 @@ from supervision import ActorDeadError, ActorRestarting, Refused
 from tests.actors.test_tree import trios_clock
 from tests.support.world import Running, git_repository, running_system
 
-EXAMPLES = 1500 if os.environ.get("HYPOTHESIS_PROFILE") == "soak" else 40
-AGENTS = 3
+EXAMPLES = 1500 if os.environ.get("HYPOTHESIS_PROFILE") == "soak" else 10
+AGENTS = 2
 LATE = '[1,{"value":"late"}]'
 
 
@@ -79,8 +79,11 @@ async def digs(ctx: Context, variables: dict[str, Any]) -> Any:
 
 AGENT = st.integers(1, AGENTS).map("digger-{}".format)
 WHICH = st.integers(0, 9)
+START = st.tuples(st.just("start"), st.integers(0, 4), st.sampled_from([0.5, 7.0, 45.0]))
 EVENTS = st.one_of(
-    st.tuples(st.just("start"), st.integers(0, 4), st.sampled_from([0.5, 7.0, 45.0])),
+    START,
+    START,
+    START,
     st.tuples(st.just("hang"), AGENT),
     st.tuples(st.just("crash"), AGENT),
     st.tuples(st.just("drain"), AGENT),
@@ -222,7 +225,7 @@ async def play(repo: Path, events: Sequence[tuple[Any, ...]]) -> None:
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-@given(st.lists(EVENTS, max_size=25))
+@given(st.lists(EVENTS, min_size=5, max_size=25))
 def test_the_rules_of_who_has_what_hold_whatever_happens(events: list[tuple[Any, ...]]) -> None:
     note(f"events: {events}")
     with tempfile.TemporaryDirectory() as directory:
