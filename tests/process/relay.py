@@ -15,17 +15,19 @@ from typing import Any, Final
 
 import trio
 
+from actors.bus import NO_END, logged_fact
 from actors.coordination.assignment_messages import HandOff
 from actors.coordination.messages import CancelWorkflow, SignalWorkflow, StartWorkflow
-from actors.coordination.reconciler import CONSUMER
+from actors.coordination.reconciler import CONSUMER, changes_for
 from actors.errors import Conflict
 from actors.workflows import workflow as actor
 from beadflow import Agent, Context, Task, activity, workflow
 from storage import payload
+from storage.coordination.queries import EVENTS, mapping
 from storage.home import DataDir
 from storage.invariants import broken
 from storage.issues.file import PUBLISHED
-from storage.retention import FOLLOWED
+from storage.issues.queries import cursor
 from storage.snapshot import snapshot
 from tests.support.world import Running, running_system
 
@@ -127,10 +129,12 @@ async def do(living: Running, deed: str) -> None:
 
 
 async def reached(living: Running, workflow_id: str, status: str) -> None:
+    """Wait until the log says so; what was acknowledged is shown before."""
     with trio.fail_after(SETTLE_S):
         while True:
-            found = await living.get(workflow_id)
-            if found.status == status and (found.started_at or status != "active"):
+            row = mapping(living.stores.coordination.inline, workflow_id)
+            found = (None, None) if row is None else (row["status"], row["started_at"])
+            if found[0] == status and (found[1] or status != "active"):
                 return
             await trio.sleep(0.005)
 
@@ -146,11 +150,10 @@ def _is_quiet(living: Running) -> bool:
     coordination, beads = living.stores.coordination.inline, living.stores.beads.inline
     if coordination.execute("SELECT 1 FROM intents").fetchone():
         return False
-    places = ", ".join("?" * len(FOLLOWED))
-    sql = f"SELECT max(seq) FROM events WHERE issue_id IS NOT NULL AND type IN ({places})"  # noqa: S608 - marks
-    last = coordination.execute(sql, FOLLOWED).fetchone()[0] or 0
-    sql = "SELECT max(position) FROM cursors WHERE consumer = ?"
-    return (beads.execute(sql, (CONSUMER,)).fetchone()[0] or 0) >= last - 1
+    rows = coordination.execute(EVENTS, (0, NO_END, -1)).fetchall()
+    logged = (logged_fact(row) for row in reversed(rows) if row["issue_id"] is not None)
+    last = next((fact.seq for fact in logged if changes_for(fact)), 0)
+    return cursor(beads, CONSUMER) >= last
 
 
 # --- what has to hold

@@ -333,10 +333,10 @@ async def test_where_no_types_are_declared_a_step_that_waits_says_who_may_have_i
     async with system(repo, agents=[Digger, Busy, Busy]) as running:
         started = await running.start("paints")
         await until(lambda: of_type(running, facts.STEP_STARTED) != [])
-        record = await handed_on(running, started.id, to_agent="painter-2")
+        record = await handed_on(running, started.id, from_agent="painter-1", to_agent="painter-2")
         assert record.agent_type == "painter"
         back = await handed_on(running, started.id, from_agent="painter-2", to_agent="digger-1")
-        assert back.step_number == 3
+        assert back.step_number == 4  # the second was the step's own
         Busy.gate.set()
         await running.ended(started.id)
 
