@@ -1,8 +1,8 @@
 """Who changes a workflow's row: triggers on a writing connection tell, whatever the command was.
 
 They are temporary: they live in the connection, not in the file, and cost a function call for each
-row that changes. A row that comes is no change: nobody has read it. What is told is inside the transaction: the change is not committed yet, and may
-be taken back.
+row that changes. A row that comes is no change: nobody has read it. What is told is inside the
+transaction: the change is not committed yet, and may be taken back.
 """
 
 import sqlite3

@@ -3,8 +3,8 @@
 Each workflow stands in line once, with the first of what it waits for. The most urgent is first; of
 the equally urgent the workflow for which the least is being done; of those the one that has waited
 longest since it was given an agent, so that one with much to do keeps no other waiting. Whoever has
-waited for `STEP_S` counts as one step more urgent, and again after each further one: nobody waits for
-ever while others of the same or less urgency go first.
+waited for `STEP_S` counts as one step more urgent, and again after each further one: nobody waits
+for ever while others of the same or less urgency go first.
 
 Taking the next one costs the logarithm of how many wait, and a little for each workflow that
 something is being done for: that is bounded by what the agents can do at once.

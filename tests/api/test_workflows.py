@@ -197,8 +197,6 @@ def test_the_results_of_a_workflow_are_its_steps_and_its_output(shared: SharedSi
         "result_data",
         "confidence_score",
         "created_at",
-        "version",
-        "artifacts",
     }
 
 
