@@ -9,9 +9,10 @@ import pytest
 
 from actors import facts
 from actors.agents.messages import AssignQueued
+from actors.coordination import assigning, store
 from actors.coordination.intents import plan_from_text
 from actors.coordination.messages import CloseIntent, LogFacts, Move, RecordStart, StartPlan
-from actors.coordination.store import HANDLERS, claim_home
+from actors.coordination.store import claim_home
 from actors.errors import Conflict
 from actors.facts import Fact, Result
 from storage import payload
@@ -40,7 +41,8 @@ WAITING = replace(
 
 @pytest.fixture
 def bridge(tmp_path: Path) -> Iterator[Database]:
-    with open_database(tmp_path / "c.db", "storage.coordination", HANDLERS) as database:
+    handlers = {**store.HANDLERS, **assigning.HANDLERS}
+    with open_database(tmp_path / "c.db", "storage.coordination", handlers) as database:
         database.run(RecordStart(plan=PLAN))
         yield database
 

@@ -34,6 +34,7 @@ from actors.workflows.store import HANDLERS
 from actors.writer import Command
 from storage import payload
 from storage.workflows import queries
+from storage.workflows import waiting as standing
 from storage.workflows.records import InstanceRow
 from tests.support.database import Database, open_database
 
@@ -578,13 +579,16 @@ def test_a_new_priority_reaches_tasks_and_live_children(engine: Database) -> Non
         engine.run(replace(PRIORITY, workflow_id="w-9"))
 
 
-def test_what_is_most_urgent_is_ready_first(engine: Database) -> None:
+def test_what_waits_says_how_urgent_it_is(engine: Database) -> None:
     create(engine, "w-late", priority=4)
     create(engine, "w-soon", priority=0)
     for workflow_id in ("w-late", "w-soon"):
         schedule(engine, workflow_id, "1")
-    found = queries.ready_tasks(engine.conn, "a", "t9", 10)
-    assert [task.workflow_id for task in found] == ["w-soon", "w-late"]
+    line = standing.line(engine.conn, "a", "t9")
+    assert {workflow_id: urgency for workflow_id, (urgency, _) in line.items()} == {
+        "w-late": 4,
+        "w-soon": 0,
+    }
 
 
 # --- complete
