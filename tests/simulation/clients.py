@@ -114,7 +114,7 @@ class Clients:
                 await trio.sleep(0.5)
                 continue
             self._catch_up(running, stream.after)
-            async with stream.batches:
+            with stream.batches:
                 async for batch in stream.batches:
                     self.followed.extend(batch)
                     await trio.sleep(self.chance.choice([0.0, 0.0, 0.2]))
