@@ -175,7 +175,7 @@ class Handout:
             return
         members = self.roster.of_type(agent_type)
         for member in members:
-            for workflow_id in member.reserved & line.heads.keys():
+            for workflow_id in sorted(member.reserved & line.heads.keys()):
                 if not member.does_any_of(workflow_id):
                     self._serve_one(agent_type, workflow_id, now)
         if not any(member.up and member.has_room for member in members):
@@ -190,7 +190,7 @@ class Handout:
         """A workflow that another type of agent has may be handed on, and wait in their line."""
         if self.passing is not None:
             for member in list(self.roster.members.values()):
-                for workflow_id in member.reserved & line.heads.keys():
+                for workflow_id in sorted(member.reserved & line.heads.keys()):
                     if member.agent_type != agent_type:
                         self._serve_one(agent_type, workflow_id, now)
 
