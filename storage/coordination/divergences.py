@@ -16,15 +16,31 @@ SEEN = """
         AND a.status IN ('queued', 'assigned')"""
 OF_STATUS = """
     SELECT tempolite_workflow_id AS workflow_id FROM workflow_mappings WHERE status = ?"""
-MAPPED = """
-    SELECT tempolite_workflow_id AS workflow_id FROM workflow_mappings
-    WHERE tempolite_workflow_id > ? ORDER BY tempolite_workflow_id LIMIT ?"""
+STRETCH = """
+    WITH stretch AS MATERIALIZED (
+        SELECT tempolite_workflow_id AS id, beads_issue_id, status, title, priority
+        FROM workflow_mappings WHERE tempolite_workflow_id > ?
+        ORDER BY tempolite_workflow_id LIMIT ?)
+    SELECT max(id) AS last, json_group_array(id) AS ids,
+        json_group_array(json_array(id, beads_issue_id, status, title, priority)) FILTER (
+            WHERE status IN ('completed', 'failed', 'cancelled', 'terminated')
+            AND NOT EXISTS (SELECT 1 FROM intents i WHERE i.workflow_id = stretch.id)
+            AND NOT EXISTS (SELECT 1 FROM agent_assignments a WHERE a.workflow_id = stretch.id
+                            AND a.status IN ('queued', 'assigned'))) AS over
+    FROM stretch"""
+UNMAPPED = """
+    SELECT json_group_array(value) AS ids FROM json_each(?) WHERE NOT EXISTS
+        (SELECT 1 FROM workflow_mappings WHERE tempolite_workflow_id = value)"""
 CHANGED = "SELECT seq, workflow_id FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
 OPEN_ASSIGNMENTS = """
     SELECT workflow_id FROM agent_assignments WHERE status IN ('queued', 'assigned')"""
 WITH_RESULTS = """
-    SELECT DISTINCT workflow_id FROM workflow_results
-    WHERE workflow_id > ? ORDER BY workflow_id LIMIT ?"""
+    WITH stretch AS MATERIALIZED (
+        SELECT DISTINCT workflow_id AS id FROM workflow_results
+        WHERE workflow_id > ? ORDER BY workflow_id LIMIT ?)
+    SELECT max(id) AS last, json_group_array(id) FILTER (WHERE NOT EXISTS
+        (SELECT 1 FROM workflow_mappings WHERE tempolite_workflow_id = stretch.id)) AS ids
+    FROM stretch"""
 OPEN_INTENTS = "SELECT id, workflow_id, kind, created_at FROM intents"
 ENDED_SINCE = """
     SELECT 1 FROM events WHERE workflow_id = ? AND seq > ? AND type IN

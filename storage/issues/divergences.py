@@ -10,10 +10,28 @@ ENDS = """
         (SELECT max(seq) FROM journal WHERE issue_id = wanted.value)"""
 LEASED = """
     SELECT l.issue_id FROM json_each(?) CROSS JOIN leases l ON l.issue_id = value"""
-CLAIMS = """
-    SELECT id, status, json_extract(line, '$.metadata.beadflow.home') AS home,
-        json_extract(line, '$.metadata.beadflow.workflow_id') AS workflow_id
-    FROM issues WHERE id > ? ORDER BY id LIMIT ?"""
+STRETCH = """
+    WITH stretch AS MATERIALIZED (
+        SELECT id, status, json_extract(line, '$.metadata.beadflow.home') AS home,
+            json_extract(line, '$.metadata.beadflow.workflow_id') AS workflow_id
+        FROM issues WHERE id > ? ORDER BY id LIMIT ?)
+    SELECT max(id) AS last,
+        json_group_array(json_array(id, CAST(workflow_id AS TEXT))) FILTER (
+            WHERE status <> 'closed' AND home = ? AND workflow_id IS NOT NULL
+            AND workflow_id <> '') AS claims
+    FROM stretch"""
+AGREED = """
+    SELECT json_group_array(json_extract(one.value, '$[0]')) AS agreed
+    FROM json_each(?) AS one LEFT JOIN issues i ON i.id = json_extract(one.value, '$[1]')
+    WHERE i.id IS NULL OR (
+        i.status = 'closed' AND i.title = json_extract(one.value, '$[3]')
+        AND i.priority = json_extract(one.value, '$[4]')
+        AND (json_extract(i.line, '$.metadata.beadflow.workflow_id')
+                IS NOT json_extract(one.value, '$[0]')
+            OR json_extract(i.line, '$.metadata.beadflow.home') <> ?
+            OR NOT (
+                EXISTS (SELECT 1 FROM json_each(i.line, '$.labels') WHERE value = 'paused')
+                OR EXISTS (SELECT 1 FROM leases WHERE issue_id = i.id))))"""
 CLAIMS_OF = """
     SELECT i.id, i.status, json_extract(i.line, '$.metadata.beadflow.home') AS home,
         json_extract(i.line, '$.metadata.beadflow.workflow_id') AS workflow_id

@@ -14,9 +14,18 @@ TASKS = """
 ANSWERED = """
     SELECT max(updated_at) AS at FROM tasks
     WHERE workflow_id = ? AND agent_id = ? AND state IN ('done', 'consumed')"""
-ALL = """
-    SELECT workflow_id, parent_id FROM instances
-    WHERE workflow_id > ? ORDER BY workflow_id LIMIT ?"""
+STRETCH = """
+    WITH stretch AS MATERIALIZED (
+        SELECT workflow_id, parent_id FROM instances
+        WHERE workflow_id > ? ORDER BY workflow_id LIMIT ?)
+    SELECT max(workflow_id) AS last,
+        json_group_array(workflow_id) FILTER (WHERE parent_id IS NULL) AS ids
+    FROM stretch"""
+AGREED = """
+    SELECT json_group_array(json(one.value)) AS agreed
+    FROM json_each(?) AS one
+    CROSS JOIN instances i ON i.workflow_id = json_extract(one.value, '$[0]')
+    WHERE i.status = json_extract(one.value, '$[2]') AND i.parent_id IS NULL"""
 LIVE = """
     SELECT workflow_id, parent_id FROM instances
     WHERE status IN ('queued', 'running', 'stalled') AND parked = 0"""

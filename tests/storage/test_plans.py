@@ -327,6 +327,9 @@ WHOLE = {
     "SCAN artifacts USING INDEX artifacts_of_content": "all contents, to be verified",
     "SCAN CONSTANT ROW": "no table at all",
     "SCAN json_each VIRTUAL TABLE INDEX 1:": "the argument itself, a few ids",
+    "SCAN json_each VIRTUAL TABLE INDEX 3:": "one issue's labels",
+    "SCAN one VIRTUAL TABLE INDEX 1:": "the argument itself, a stretch of workflows",
+    "SCAN stretch": "a stretch of rows, read by primary key, and all are compared",
     "SCAN sqlite_sequence": "a table of one row for each table that counts",
     "SCAN wanted VIRTUAL TABLE INDEX 1:": "the argument itself, a few ids",
     "SCAN agent_assignments USING INDEX agent_assignments_open": (

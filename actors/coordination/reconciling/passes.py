@@ -260,7 +260,7 @@ class Passes:
 
     async def _scope(self, message: Reconcile) -> Scope:
         if message.complete:
-            return await scopes.all_there_is(self._pools, self._home)
+            return await scopes.all_there_is(self._pools, self._home, self._live())
         return await scopes.lately(
             self._pools,
             self._home,
@@ -269,7 +269,7 @@ class Passes:
         )
 
     async def _look(self, here: _Pass, scope: Scope, feed: Feed) -> None:
-        here.looked_at = len(scope.workflow_ids)
+        here.looked_at = len(scope.workflow_ids) + scope.passed_over
         for copy in scope.copied:
             what = f"the issue says that it is {copy.workflow_id}, whose issue is {copy.mapped_to}"
             found = Found(code="issue_copied", what=what, how="take the note out of its metadata")

@@ -16,8 +16,8 @@ from storage.pool import ReadPool
 from storage.workflows import divergences as engine
 from storage.workflows.queries import FAILURE
 
-PAGE: Final = 200
-"""Workflows looked at at once: a few milliseconds of each database."""
+PAGE: Final = 50
+"""Workflows examined at once: a few milliseconds of the event loop between two checkpoints."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,19 +1,19 @@
-"""Which workflows a pass looks at: all there are, or those that are live or have changed since.
+"""Which workflows a pass examines: all that are not plainly well, or what is live or has changed.
 
 Read in stretches, by key, from the pools: nothing waits for it, and no query is long.
 """
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from actors.coordination.reconciling import screen
 from actors.coordination.reconciling.reading import Pools
 from storage.coordination import divergences as bridge
 from storage.coordination import queries
 from storage.issues import divergences as issues
-from storage.pool import ReadPool
 from storage.workflows import divergences as engine
 
 STRETCH: Final = 2000
@@ -38,7 +38,8 @@ class Scope:
     Args:
         workflow_ids: in the order in which they were found.
         issues_of: by workflow, the issue of ours that says it is that workflow's.
-        results: workflows that have results.
+        results: workflows that have results and no mapping.
+        passed_over: how many are over, and in which nothing is wrong: they are not in here.
         events: how far the events were read, for the next pass; so `journal`.
     """
 
@@ -46,22 +47,48 @@ class Scope:
     issues_of: dict[str, str] = field(default_factory=dict)
     results: set[str] = field(default_factory=set)
     copied: list[Copied] = field(default_factory=list)
+    passed_over: int = 0
     events: int = 0
     journal: int = 0
 
+    def add(self, workflow_ids: Iterable[str]) -> None:
+        """Have these looked at, too."""
+        self.workflow_ids.update(dict.fromkeys(workflow_ids))
 
-async def all_there_is(pools: Pools, home: str) -> Scope:
-    """Give every workflow that any store knows of."""
+
+async def all_there_is(pools: Pools, home: str, actors: frozenset[str]) -> Scope:
+    """Give every workflow that any store knows of, but for those that `screen` passes over.
+
+    Each of `actors`, the workflows that have an actor, is given.
+    """
     scope = Scope()
-    async for rows in _by_key(pools.coordination, bridge.MAPPED, "workflow_id"):
-        _add(scope, rows)
-    async for rows in _by_key(pools.tempolite, engine.ALL, "workflow_id"):
-        _add(scope, rows)
-    async for rows in _by_key(pools.coordination, bridge.WITH_RESULTS, "workflow_id"):
-        _add(scope, rows)
-        scope.results.update(row["workflow_id"] for row in rows)
-    async for rows in _by_key(pools.beads, issues.CLAIMS, "id"):
-        await _claims(scope, pools, rows, home)
+    after = ""
+    while True:
+        after, ids, at_one = await screen.mapped(pools, after, home)
+        if not after:
+            break
+        scope.add([*ids, *actors.intersection(at_one)])
+        scope.passed_over += len(at_one) - len(actors.intersection(at_one))
+    while True:
+        after, ids = await screen.unmapped(pools, after)
+        if not after:
+            break
+        scope.add(ids)
+    while True:
+        row = (await pools.coordination.fetch("reconcile", bridge.WITH_RESULTS, (after, STRETCH)))[
+            0
+        ]
+        if row["last"] is None:
+            break
+        after = row["last"]
+        scope.results.update(json.loads(row["ids"]))
+    scope.add(sorted(scope.results))
+    after = ""
+    while True:
+        after, claims = await screen.claimed(pools, after, home)
+        if not after:
+            break
+        await _claims(scope, pools, dict(claims))
     _add(scope, await pools.coordination.fetch("reconcile", bridge.OPEN_ASSIGNMENTS, ()))
     return scope
 
@@ -82,30 +109,25 @@ async def lately(pools: Pools, home: str, events: int, journal: int) -> Scope:
         scope.journal = rows[-1]["seq"]
         ids = json.dumps(sorted({row["issue_id"] for row in rows}))
         claims = await pools.beads.fetch("reconcile", issues.CLAIMS_OF, (ids,))
-        await _claims(scope, pools, claims, home)
+        await _claims(scope, pools, _said(claims, home))
     return scope
 
 
-async def _by_key(pool: ReadPool, sql: str, key: str) -> AsyncIterator[list[sqlite3.Row]]:
-    after = ""
-    while rows := await pool.fetch("reconcile", sql, (after, STRETCH)):
-        after = rows[-1][key]
-        yield rows
-
-
 def _add(scope: Scope, rows: Sequence[sqlite3.Row]) -> None:
-    for row in rows:
-        if row["workflow_id"] is not None:
-            scope.workflow_ids[row["workflow_id"]] = None
+    scope.add(row["workflow_id"] for row in rows if row["workflow_id"] is not None)
 
 
-async def _claims(scope: Scope, pools: Pools, rows: Sequence[sqlite3.Row], home: str) -> None:
-    """Add the workflows that issues of ours say they are."""
-    said = {
+def _said(rows: Sequence[sqlite3.Row], home: str) -> dict[str, str]:
+    """The workflows that issues of ours say they are, by issue."""
+    return {
         row["id"]: str(row["workflow_id"])
         for row in rows
         if row["home"] == home and row["workflow_id"] and row["status"] != "closed"
     }
+
+
+async def _claims(scope: Scope, pools: Pools, said: dict[str, str]) -> None:
+    """Add the workflows that issues of ours say they are."""
     if not said:
         return
     ids = json.dumps(sorted(set(said.values())))
