@@ -382,9 +382,11 @@ class Handout:
         self.notes.step(facts.STEP_STARTED, agent_id, order)
         try:
             self.named(agent_name(agent_id)).tell(order)
-        except (ActorDeadError, ActorRestarting, MailboxFull):
-            self._free(agent_id, key, started.fence)
+        except (ActorDeadError, ActorRestarting, MailboxFull) as error:
+            # It says when it is up again, or that it lives; asked at once, it could do no more.
+            self.roster.members[agent_id].up = isinstance(error, MailboxFull)
             self.orphans[key] = started
+            self._free(agent_id, key, started.fence)
         if doubtful:
             self.withdraw(key)
         if recalled:

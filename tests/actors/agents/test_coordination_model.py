@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import trio
-from hypothesis import HealthCheck, event, given, note, settings
+from hypothesis import HealthCheck, event, example, given, note, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
@@ -226,6 +226,16 @@ async def play(repo: Path, events: Sequence[tuple[Any, ...]]) -> None:
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(EVENTS, min_size=5, max_size=25))
+@example(
+    [
+        ("give", 3, "digger-1"),
+        ("crash", "digger-2"),
+        ("hang", "digger-2"),
+        ("start", 3, 7.0),
+        ("hand on", 0),
+        ("activate", "digger-1"),
+    ]
+)
 def test_the_rules_of_who_has_what_hold_whatever_happens(events: list[tuple[Any, ...]]) -> None:
     note(f"events: {events}")
     with tempfile.TemporaryDirectory() as directory:
