@@ -124,12 +124,13 @@ def _lost(stores: Stores, ledger: Ledger) -> Iterator[str]:
             yield f"{workflow_id}: its input is {instances[workflow_id][0]}"
         if issues.get(said["issue"]) != (said["title"],):
             yield f"{workflow_id}: acknowledged, its issue is {issues.get(said['issue'])}"
-    logged = _pairs(
-        coordination, "SELECT workflow_id, type FROM events WHERE type = 'workflow_completed'"
+    ended = _pairs(
+        stores.tempolite.inline,
+        "SELECT workflow_id, kind FROM history WHERE kind = 'workflow_completed'",
     )
-    for workflow_id in ledger.ended:
-        if workflow_id not in logged:
-            yield f"{workflow_id}: told as ended, and no such event"
+    for workflow_id in ledger.ended:  # the log of events follows the history
+        if workflow_id not in ended:
+            yield f"{workflow_id}: told as ended, and its history has no end"
 
 
 def _strays(stores: Stores) -> Iterator[str]:
