@@ -564,6 +564,7 @@ class _Parts:
             pools=self._pools,
             repairs=self._repairs(),
             actors=actors,
+            named=self._name,
             live=self._live,
             home=self._world.stores.identity.home,
             clock=self._world.clock,

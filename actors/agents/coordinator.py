@@ -27,12 +27,14 @@ from actors.agents.messages import (
     GrantQueued,
     Introduce,
     ListAgents,
+    ListAwaited,
     ReleaseAgent,
     ReloadAssignments,
     ReserveAgent,
     TaskBeat,
     TaskDone,
     TaskFailed,
+    TaskForgotten,
     TaskNote,
     TaskReady,
     TaskWithdrawn,
@@ -53,7 +55,7 @@ from actors.coordination.assignment_messages import (
     AssignmentRecord,
     MoveWorkflow,
 )
-from actors.errors import Conflict, NotFound
+from actors.errors import Conflict, NotFound, Overloaded
 from actors.facts import FactsLogged
 from actors.hints import hint
 from actors.workflows.definition import Definitions
@@ -200,6 +202,7 @@ class AgentCoordinator(Actor):
             writer=parts.coordination,
             bus=parts.bus,
             clock=parts.clock,
+            activate=self._activate,
             settle=self._settle,
             show=self._show,
         )
@@ -275,6 +278,10 @@ class AgentCoordinator(Actor):
                 self._went(message)
             case AgentBeat():
                 self._leases.beat(message)
+            case TaskForgotten():
+                self._forgotten(message)
+            case ListAwaited():
+                return self._handout.awaited()
             case AboutAgents():
                 return self.defer(self._registration.answer(message))
             case ListAgents():
@@ -314,6 +321,12 @@ class AgentCoordinator(Actor):
         for key, fence in list(self._state.roster.members[agent_id].running.items()):
             self._handout.take_back(agent_id, key, fence)
         self._look_at_assignments()
+
+    def _forgotten(self, message: TaskForgotten) -> None:
+        if message.agent_id in self._state.roster.members:
+            key = (message.workflow_id, message.op)
+            if key not in self._handout.awaited():
+                self._handout.take_back(message.agent_id, key, message.fence)
 
     def _came_up(self, agent: AgentUp) -> None:
         member = self._state.roster.members[agent.agent_id]
@@ -480,7 +493,8 @@ class AgentCoordinator(Actor):
                     reason=f"agent {row['agent_id']} is lost",
                     assignment_id=row["id"],
                 )
-                with contextlib.suppress(Conflict, NotFound):  # it has ended, or somebody was first
+                # It has ended, somebody was first, or its agent is not logged yet: that we hear.
+                with contextlib.suppress(Conflict, NotFound, Overloaded):
                     await self._move(request)
 
     def _is_gone(self, agent_id: str) -> bool:

@@ -289,6 +289,10 @@ class Handout:
 
     # What is done by another agent from now on.
 
+    def awaited(self) -> frozenset[TaskKey]:
+        """Steps that were begun and that nobody does, or that are on their way to somebody."""
+        return frozenset(self.orphans) | frozenset(self.busy)
+
     def recall(self, workflow_id: str, agent_type: str, *, but: str | None) -> None:
         """Take a workflow's tasks of a type from all agents but one."""
         for member in self.roster.of_type(agent_type):

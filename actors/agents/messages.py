@@ -94,6 +94,27 @@ class Introduce(Ask[AgentUp]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskForgotten(Ask[None]):
+    """Tell the coordinator that an agent does not do this attempt, whatever the rows say.
+
+    It is taken back, and offered again with the next fence, unless it is over.
+    """
+
+    agent_id: str
+    workflow_id: str
+    op: str
+    fence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListAwaited(Ask[frozenset[tuple[str, str]]]):
+    """Ask the coordinator which begun steps it looks after: (workflow id, step).
+
+    Nobody does them, or they are just being given to somebody.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentReport:
     """How an agent is, and what it does. `running` is as in `AgentUp`."""
 

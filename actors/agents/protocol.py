@@ -318,10 +318,10 @@ class Agent(Actor):
         answer: TaskDone | TaskFailed | None = None
         with attempt.scope:
             answer = await self._outcome(attempt)
+        if answer is not None:
+            await self._report(answer)  # until it is handed in, the agent is said to be at it
         if self._running.get((order.workflow_id, order.op)) is attempt:
             del self._running[order.workflow_id, order.op]
-        if answer is not None:
-            await self._report(answer)
 
     async def _outcome(self, attempt: Attempt) -> TaskDone | TaskFailed:
         order, started = attempt.order, trio.current_time()

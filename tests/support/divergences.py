@@ -7,17 +7,23 @@ code of docs/reconcile.md a pass has to give for it. What is only reported is pu
 import random
 import sqlite3
 import subprocess
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+import trio
+
+from actors.agents.messages import CancelTask, Introduce
 from actors.coordination.intents import plan_to_text
+from actors.facts import STEP_STARTED, LoggedFact
 from actors.issues.issue import new_issue
+from actors.workflows.messages import TerminateInstance
+from actors.writer import persist
 from storage.issues import jsonl
 from storage.issues.file import PUBLISHED
-from supervision import TerminateChild
+from supervision import TerminateChild, ask
 from tests.support.starts import start_plan
 from tests.support.world import Running
 
@@ -377,6 +383,79 @@ def results_of_nobody(stock: Stock, chance: random.Random) -> Injected:
     return Injected("result_orphaned", workflow_id, repairs=False, undo=undo)
 
 
+def child_has_a_mapping(stock: Stock, chance: random.Random) -> Injected:
+    workflow_id = chance.choice(stock.ended)
+    sql = "UPDATE instances SET parent_id = ? WHERE workflow_id = ?"
+    stock.run("tempolite", sql, "another", workflow_id)
+    undo = partial(stock.run, "tempolite", sql, None, workflow_id)
+    return Injected("child_mapped", workflow_id, repairs=False, undo=undo)
+
+
+def issue_has_no_room(stock: Stock, chance: random.Random) -> Injected:
+    """Its metadata is no object, so nothing can be said in it."""
+    workflow_id = stock.any_live(chance)
+    undo = _marked_otherwise(stock, workflow_id, "a text")
+    return Injected("issue_elsewhere", workflow_id, repairs=False, undo=undo)
+
+
+def issue_is_taken(stock: Stock, chance: random.Random) -> Injected:
+    workflow_id = stock.any_live(chance)
+    theirs = {"beadflow": {"home": "home-elsewhere", "workflow_id": "theirs-2"}}
+    undo = _marked_otherwise(stock, workflow_id, theirs)
+    return Injected("issue_taken", workflow_id, repairs=False, undo=undo)
+
+
+def _marked_otherwise(stock: Stock, workflow_id: str, metadata: Any) -> Callable[[], None]:
+    issue_id = stock.issue_of(workflow_id)
+    before: list[Any] = []
+
+    def mark(row: dict[str, Any]) -> None:
+        before.append(row["metadata"])
+        row["metadata"] = metadata
+
+    stock.edit(issue_id, mark)
+    return lambda: stock.edit(issue_id, lambda row: row.update(metadata=before[0]))
+
+
+async def actor_is_left(stock: Stock, chance: random.Random) -> Injected:
+    """A workflow, one more, ends, and its actor is not told."""
+    del chance
+    running = stock.running
+    workflow_id = (await running.start("asks")).id
+    await running.until(lambda seen: (STEP_STARTED, workflow_id) in kinds(seen))
+    end = TerminateInstance(workflow_id=workflow_id, reason="", at=OLD)
+    await persist(running.system.named("tempolite_writer"), end)
+    return Injected("actor_left", workflow_id)
+
+
+def kinds(seen: Sequence[LoggedFact]) -> set[tuple[str, str | None]]:
+    return {(fact.type, fact.workflow_id) for fact in seen}
+
+
+async def agent_knows_nothing(stock: Stock, chance: random.Random) -> Injected:
+    """An agent gives up what everybody else believes that it does."""
+    workflow_id = chance.choice(stock.working)
+    sql = "SELECT op, fence, agent_id FROM tasks WHERE workflow_id = ? AND state = 'running'"
+    op, fence, agent_id = stock.run("tempolite", sql, workflow_id)[0]
+    agent = stock.running.system.named(f"agent/{agent_id}")
+    agent.tell(CancelTask(workflow_id=workflow_id, op=op, fence=fence))
+    known = (workflow_id, op, fence)
+    while known in (await ask(agent, Introduce(), deadline_s=20.0)).running:
+        await trio.sleep(0.001)
+    return Injected("step_forgotten", workflow_id)
+
+
+def ref_is_locked(stock: Stock, chance: random.Random) -> Injected:
+    """Nobody can move the ref, as when Git has died in the middle of it."""
+    del chance
+    repo = stock.running.world.repo
+    lock = repo / ".git" / "refs" / "beadflow" / "issues.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["git", "update-ref", "-d", "refs/beadflow/issues"], cwd=repo, check=False)
+    lock.touch()
+    return Injected("file_behind", None, repairs=False, undo=lock.unlink)
+
+
 def file_is_gone(stock: Stock, chance: random.Random) -> Injected:
     """The publisher writes it again; nothing disagrees by then."""
     del chance
@@ -418,6 +497,11 @@ INJECTORS: tuple[Injector, ...] = (
     instance_is_lost,
     mapping_is_lost,
     results_of_nobody,
+    child_has_a_mapping,
+    issue_has_no_room,
+    issue_is_taken,
+    actor_is_left,
+    agent_knows_nothing,
     file_is_gone,
     ref_is_gone,
 )

@@ -8,7 +8,8 @@ things have changed since; so a pass beside work in progress does no harm.
 One pass at a time. It reads in stretches and holds nothing up.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -17,7 +18,14 @@ from typing import Final
 import structlog
 import trio
 
-from actors.agents.messages import AgentView, ListAgents, ReloadAssignments
+from actors.agents.handout import agent_name
+from actors.agents.messages import (
+    AgentView,
+    Introduce,
+    ListAgents,
+    ListAwaited,
+    ReloadAssignments,
+)
 from actors.bus import OutboxesSetBack, ring
 from actors.clock import Clock, rfc3339
 from actors.coordination.messages import IntentOpen
@@ -45,7 +53,7 @@ from actors.writer import Settle, persist, write
 from storage.coordination import divergences as bridge
 from storage.issues import divergences as issues
 from storage.workflows import divergences as engine
-from supervision import ActorDeadError, ActorRestarting, AskTimeout, Named, ask
+from supervision import ActorDeadError, ActorRestarting, AskTimeout, MailboxFull, Named, ask
 
 ROUNDS: Final = 6
 """What a repair uncovers is repaired in the next round; more than a few is a repair that fails."""
@@ -57,6 +65,7 @@ PATIENCE_S: Final = 30.0
 """How long a pass waits for outboxes to be copied and events to be applied."""
 
 INTENT_PATIENCE_S: Final = 10.0
+INTRODUCTION_S: Final = 5.0
 LOOK_S: Final = 0.01
 
 EVENTS: Final = "reconciled_events"
@@ -135,6 +144,7 @@ class Passes:
     Args:
         actors: by name: the writers ("coordination", "tempolite", "beads"), "coordinator",
             "intents", "bus", "publisher".
+        named: finds the actor of an agent.
         live: the workflows that have an actor.
     """
 
@@ -144,6 +154,7 @@ class Passes:
         pools: Pools,
         repairs: Repairs,
         actors: Mapping[str, Named],
+        named: Callable[[str], Named],
         live: Callable[[], frozenset[str]],
         home: str,
         clock: Clock,
@@ -151,6 +162,7 @@ class Passes:
         self._pools = pools
         self._repairs = repairs
         self._actors = actors
+        self._named = named
         self._live = live
         self._home = home
         self._clock = clock
@@ -316,10 +328,13 @@ class Passes:
         return wrong
 
     async def _house(self, scope: Scope) -> House:
+        agents = await self._agents()
         return House(
             home=self._home,
             at=rfc3339(self._clock()),
-            agents=await self._agents(),
+            agents=agents,
+            doing=await self._doing(agents or ()),
+            awaited=await self._awaited(),
             actors=self._live(),
             results=frozenset(scope.results),
         )
@@ -332,6 +347,28 @@ class Passes:
         except (ActorDeadError, ActorRestarting, AskTimeout):
             return None
         return {one.agent_id: one.agent_type for one in found if one.status not in _GONE}
+
+    async def _doing(self, agents: Iterable[str]) -> dict[str, frozenset[tuple[str, str, int]]]:
+        """What the agents that answer say that they do."""
+        found: dict[str, frozenset[tuple[str, str, int]]] = {}
+
+        async def introduce(agent_id: str) -> None:
+            with suppress(ActorDeadError, ActorRestarting, AskTimeout, MailboxFull):
+                agent = self._named(agent_name(agent_id))
+                here = await ask(agent, Introduce(), deadline_s=INTRODUCTION_S)
+                found[agent_id] = frozenset(here.running)
+
+        async with trio.open_nursery() as nursery:
+            for agent_id in agents:
+                nursery.start_soon(introduce, agent_id)
+        return found
+
+    async def _awaited(self) -> frozenset[tuple[str, str]] | None:
+        """Asked last: what an agent did not know of yet when it was asked, is known here."""
+        try:
+            return await ask(self._actors["coordinator"], ListAwaited(), deadline_s=PATIENCE_S)
+        except (ActorDeadError, ActorRestarting, AskTimeout):
+            return None
 
     async def _deal(self, here: _Pass, view: View, found: Found) -> None:
         """Repair it, once as it is, or report it."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from actors.agents.messages import GrantQueued, TaskReady
+from actors.agents.messages import GrantQueued, TaskForgotten, TaskReady
 from actors.coordination.assignment_messages import LOST, MoveWorkflow
 from actors.coordination.reconciling import reasons
 from actors.coordination.reconciling.messages import (
@@ -20,7 +20,7 @@ from actors.coordination.reconciling.messages import (
     FollowIssue,
     QueueAssignment,
 )
-from actors.coordination.reconciling.view import House, Mapped, Ran, Told, View
+from actors.coordination.reconciling.view import House, Mapped, OpenTask, Ran, Told, View
 from actors.issues import issue
 from actors.issues.messages import (
     AddComment,
@@ -384,21 +384,42 @@ def _agents(view: View, mapped: Mapped, ran: Ran, house: House) -> Iterator[Foun
         yield Found(code="assignment_missing", what=what, how="it waits for one", acts=acts)
     elif mapped.assignment == "assigned" and not rests:
         yield from _assigned(workflow_id, mapped, ran, house)
-    if house.agents is not None and not rests:
+    if not rests:
         for task in view.tasks:
-            if task.state == "running" and task.agent_id not in house.agents:
-                again = EndAttempt(
-                    workflow_id=workflow_id,
-                    op=task.op,
-                    fence=task.fence,
-                    state="ready",
-                    outcome=None,
-                    next_at=None,
-                    at=house.at,
-                )
-                what = f"step {task.op} runs at {task.agent_id}, which is not there"
-                acts = (Act("tempolite", again), Act("coordinator", TaskReady()))
-                yield Found(code="task_lost", what=what, how="it is offered anew", acts=acts)
+            if task.state == "running":
+                yield from _doing(workflow_id, task, ran, house)
+
+
+def _doing(workflow_id: str, task: OpenTask, ran: Ran, house: House) -> Iterator[Found]:
+    agent_id = task.agent_id or ""
+    if house.agents is not None and agent_id not in house.agents:
+        again = EndAttempt(
+            workflow_id=workflow_id,
+            op=task.op,
+            fence=task.fence,
+            state="ready",
+            outcome=None,
+            next_at=None,
+            at=house.at,
+        )
+        what = f"step {task.op} runs at {task.agent_id}, which is not there"
+        acts = (Act("tempolite", again), Act("coordinator", TaskReady()))
+        yield Found(code="task_lost", what=what, how="it is offered anew", acts=acts)
+    elif ran.status == "running" and _is_forgotten(workflow_id, task, house):
+        forgotten = TaskForgotten(
+            agent_id=agent_id, workflow_id=workflow_id, op=task.op, fence=task.fence
+        )
+        what = f"{agent_id} does not know of step {task.op}, of which it does attempt {task.fence}"
+        act = Act("coordinator", forgotten)
+        yield Found(code="step_forgotten", what=what, how="it is offered anew", acts=(act,))
+
+
+def _is_forgotten(workflow_id: str, task: OpenTask, house: House) -> bool:
+    """Whether the agent that a step is with says that it does not do it, and nobody knows that."""
+    if house.awaited is None or (workflow_id, task.op) in house.awaited:
+        return False
+    doing = house.doing.get(task.agent_id or "")
+    return doing is not None and (workflow_id, task.op, task.fence) not in doing
 
 
 def _assigned(workflow_id: str, mapped: Mapped, ran: Ran, house: House) -> Iterator[Found]:

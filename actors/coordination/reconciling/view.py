@@ -1,6 +1,7 @@
 """One workflow as all the stores have it, side by side. What is None is not there."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from actors.issues import issue
 from actors.workflows.history import CLOSED
@@ -146,6 +147,10 @@ class House:
         home: this installation.
         at: now, RFC 3339.
         agents: the type of each agent that is there, by id; None where the coordinator is silent.
+        doing: what each agent says that it does, by id: (workflow, step, fence); without those that
+            do not answer.
+        awaited: steps, by (workflow, step), of which the coordinator knows that nobody does them,
+            or that it is giving to somebody; None where it is silent.
         actors: the workflows that have an actor; None where that is not known yet.
         results: workflows that have results and no mapping.
     """
@@ -153,5 +158,7 @@ class House:
     home: str
     at: str
     agents: dict[str, str] | None = None
+    doing: Mapping[str, frozenset[tuple[str, str, int]]] = field(default_factory=dict)
+    awaited: frozenset[tuple[str, str]] | None = None
     actors: frozenset[str] | None = None
     results: frozenset[str] = frozenset()

@@ -156,9 +156,10 @@ async def test_what_is_wrong_is_found_once_and_dealt_with(repo: Path, injector: 
         theirs = foreign(stock)
         report = await reconcile(stock.running)
         check(report, await reconcile(stock.running), [injected])
+        assert foreign(stock) == theirs
         injected.undo()
         assert contradictions(stock) == []
-        assert foreign(stock) == theirs
+        assert (await reconcile(stock.running)).found == ()
 
 
 @pytest.mark.parametrize("life", range(-(-DIVERGENCES // LIFE)))
@@ -181,14 +182,86 @@ async def _survive(stock: Stock, seed: int) -> int:
     report, second = await reconcile(stock.running), await reconcile(stock.running)
     try:
         check(report, second, injected)
+        assert foreign(stock) == theirs
         for one in injected:
             one.undo()
         assert contradictions(stock) == []
-        assert foreign(stock) == theirs
     except (AssertionError, ValueError) as error:
         names = [injector.__name__ for injector in chosen]
         raise AssertionError(f"seed {seed}: {names}: {error}; {report.found}") from error
     return len(injected)
+
+
+class Single(Agent):
+    """Has room for one workflow."""
+
+    agent_type = "single"
+    max_workload = 1
+
+
+@workflow(agent_type="single")
+async def takes_all(ctx: Context) -> str:
+    return str(await ctx.signal("go"))
+
+
+async def test_a_workflow_whose_agent_nobody_told_the_engine_of_runs(repo: Path) -> None:
+    async with running_system(repo, workflows=[takes_all], agents=[Single]) as running:
+        await running.start("takes_all")
+        waiting = (await running.start("takes_all")).id
+        stock = Stock(running)
+        await when(running, waiting, "open")
+        stock.run(
+            "coordination",
+            "UPDATE agent_assignments SET agent_id = 'single-1', status = 'assigned',"
+            " assigned_at = ? WHERE workflow_id = ?",
+            divergences.OLD,
+            waiting,
+        )
+        report = await reconcile(running)
+        assert {(one.code, one.workflow_id, one.done) for one in report.found} == {
+            ("not_activated", waiting, REPAIRED),
+            ("issue_behind", waiting, REPAIRED),  # it does not say whose it is
+        }
+        await when(running, waiting, "in_progress")
+        assert (await reconcile(running)).found == ()
+        assert contradictions(stock) == []
+
+
+async def test_a_step_that_its_agent_does_not_know_of_is_given_out_with_the_next_fence(
+    repo: Path,
+) -> None:
+    async with stocked(repo, 1) as stock:
+        await inject(stock, divergences.agent_knows_nothing, random.Random(1))
+        (workflow_id,) = stock.working
+        sql = "SELECT fence, state, agent_id FROM tasks WHERE workflow_id = ?"
+        before = tuple(stock.run("tempolite", sql, workflow_id)[0])
+        await reconcile(stock.running)
+        fence, state, agent_id = before
+        again = (fence + 1, state, agent_id)
+        await until(lambda: tuple(stock.run("tempolite", sql, workflow_id)[0]) == again)
+
+
+async def test_an_issue_that_names_another_workflow_of_ours_is_told_of_for_both(
+    repo: Path,
+) -> None:
+    async with stocked(repo, 1) as stock:
+        (mine,), (other,) = stock.active, stock.assigned
+
+        def says(workflow_id: str) -> None:
+            def edit(row: dict[str, Any]) -> None:
+                row["metadata"]["beadflow"]["workflow_id"] = workflow_id
+
+            stock.edit(stock.issue_of(mine), edit)
+
+        says(other)
+        for _ in range(2):
+            found = (await reconcile(stock.running)).found
+            assert {(one.code, one.workflow_id, one.done) for one in found} == {
+                ("issue_elsewhere", mine, "reported"),
+                ("issue_copied", other, "reported"),
+            }
+        says(mine)
+        assert (await reconcile(stock.running)).found == ()
 
 
 LOST = {

@@ -149,6 +149,29 @@ def test_a_step_of_an_agent_that_is_not_there_is_offered_anew() -> None:
     assert codes(view(tasks=(task,)), replace(HOUSE, agents=None)) == []
 
 
+def test_a_step_is_forgotten_when_its_agent_denies_it_and_nobody_looks_after_it() -> None:
+    task = OpenTask(
+        op="1",
+        agent_type="a",
+        activity="dig",
+        state="running",
+        fence=2,
+        agent_id="a-1",
+        created_at=AT,
+    )
+    idle = replace(HOUSE, doing={"a-1": frozenset()}, awaited=frozenset())
+    assert codes(view(tasks=(task,)), idle) == ["step_forgotten"]
+    for known in (
+        replace(idle, doing={"a-1": frozenset({("w", "1", 2)})}),
+        replace(idle, doing={}),
+        replace(idle, awaited=None),
+        replace(idle, awaited=frozenset({("w", "1")})),
+    ):
+        assert codes(view(tasks=(task,)), known) == []
+    older = replace(idle, doing={"a-1": frozenset({("w", "1", 1)})})
+    assert codes(view(tasks=(task,)), older) == ["step_forgotten"]
+
+
 def test_the_reason_of_a_close_by_hand_goes_along_with_the_cancellation() -> None:
     (found,) = examine(view(told=told("closed", "ann", close_reason="not needed")), HOUSE)
     (cancel,) = (act.message for act in found.acts)
