@@ -5,9 +5,11 @@ before the move is written, and the old one has it until then: so neither takes 
 for, and nobody is told of a move that could still be lost.
 """
 
+import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 import trio
 
@@ -24,11 +26,14 @@ from actors.coordination.assignment_messages import (
     MoveAssignment,
     MoveWorkflow,
 )
-from actors.errors import Conflict, NotFound, ValidationError
+from actors.errors import Conflict, NotFound, Overloaded, ValidationError
 from actors.writer import persist
 from storage.coordination import assignments, queries
 from storage.workflows import queries as workflows
-from supervision import Named
+from supervision import ActorDeadError, ActorRestarting, AskTimeout, Named, ask
+
+SAID_S: Final = 5.0
+"""How long the bus may take to log what there is."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,6 +43,7 @@ class Moving:
     Args:
         reader: of the coordination database.
         engine: of the engine's.
+        activate: tells the engine that a queued workflow has its agent; again it does nothing.
         settle: has the roster say of a workflow what the database says.
         show: called with an agent's id when its workload has changed.
     """
@@ -48,12 +54,17 @@ class Moving:
     writer: Named
     bus: Named
     clock: Clock
+    activate: Callable[[str, str], Awaitable[None]]
     settle: Callable[[str], None]
     show: Callable[[str], None]
     _turns: dict[str, trio.Lock] = field(default_factory=dict)
 
     async def move(self, request: MoveWorkflow) -> AssignmentRecord:
-        """Refused as `MoveWorkflow`. One workflow is moved once at a time."""
+        """Refused as `MoveWorkflow`. One workflow is moved once at a time.
+
+        Raises:
+            Overloaded: the log does not say yet who has it; it can be asked again.
+        """
         turn = self._turns.setdefault(request.workflow_id, trio.Lock())
         try:
             async with turn:
@@ -70,11 +81,33 @@ class Moving:
             before = self._holding(request)
             if request.kind == BY_HAND and before and before.agent_id == request.to_agent:
                 return before
+            if before is not None and self._is_unsaid(before):
+                await self._have_it_said(before)
+                continue
             try:
                 return await self._write(request, before, self._taker(request, before))
             except Conflict as error:
                 if error.code != STALE:  # else: see who has it now, and decide again
                     raise
+
+    def _is_unsaid(self, holding: AssignmentRecord) -> bool:
+        """Whether it has an agent, and the log does not say so yet.
+
+        That of a workflow's first agent comes from the engine, a moment after it is so; and who
+        has it next is logged when it is so. The other way round, whoever follows the log would
+        take the first agent for the last.
+        """
+        mapping = queries.mapping(self.reader, holding.workflow_id)
+        return holding.agent_id is not None and mapping is not None and not mapping["started_at"]
+
+    async def _have_it_said(self, holding: AssignmentRecord) -> None:
+        workflow_id, agent_id = holding.workflow_id, holding.agent_id or ""
+        if workflows.status(self.engine, workflow_id) != "running":
+            await self.activate(workflow_id, agent_id)  # granted, and the engine not told yet
+        with contextlib.suppress(ActorDeadError, ActorRestarting, AskTimeout):
+            await ask(self.bus, bus.CatchUp(), deadline_s=SAID_S)
+        if self._is_unsaid(holding):
+            raise Overloaded(f"that workflow {workflow_id} has an agent is not in the log yet")
 
     def _holding(self, request: MoveWorkflow) -> AssignmentRecord | None:
         """The open assignment, if the workflow may be taken from it."""

@@ -23,7 +23,7 @@ from actors.agents.moving import Moving
 from actors.agents.roster import Roster, TaskKey
 from actors.coordination.assignment_messages import HANDOFF, MoveWorkflow
 from actors.coordination.messages import MakeIntent
-from actors.errors import Conflict, NotFound
+from actors.errors import Conflict, NotFound, Overloaded
 from actors.hints import hint
 from actors.workflows.definition import Definitions
 from storage.coordination import assignments, queries
@@ -31,8 +31,8 @@ from storage.workflows import queries as workflows
 from storage.workflows.records import TaskRow
 from supervision import Named
 
-LOGGED_S: Final = 0.02
-"""How often to look whether the log has the workflow's first agent; see `_pass_on`."""
+AGAIN_S: Final = 0.1
+"""After how long to try again what could not be decided: the bus is away."""
 
 log = structlog.get_logger("beadflow.passing")
 
@@ -93,23 +93,15 @@ class Passing:
 
     async def _pass_on(self, row: TaskRow, holder: str) -> None:
         try:
-            # What the engine says of its first agent is logged a moment after it is so; who has it
-            # next has to stand behind that, for whoever follows the log.
-            while True:
-                if self._is_logged(row.workflow_id):
-                    break
-                await trio.sleep(LOGGED_S)
             await self._move(row, holder)
         except (Conflict, NotFound) as error:  # somebody else has moved it, or it has ended
             log.info("not passed on", workflow_id=row.workflow_id, why=error.message)
             self.refused.add((row.workflow_id, row.op))
+        except Overloaded:
+            await trio.sleep(AGAIN_S)
         finally:
             self.on_its_way.discard(row.workflow_id)
         self.look_again()
-
-    def _is_logged(self, workflow_id: str) -> bool:
-        mapping = queries.mapping(self.reader, workflow_id)
-        return mapping is None or mapping["started_at"] is not None
 
     async def _move(self, row: TaskRow, holder: str) -> None:
         before = assignments.open_of(self.reader, row.workflow_id)

@@ -11,8 +11,6 @@ import random
 from dataclasses import replace
 from typing import Final
 
-import trio
-
 from actors.coordination import reading, repeats
 from actors.coordination.assignment_messages import (
     BY_HAND,
@@ -35,10 +33,6 @@ from supervision import ActorDeadError, ActorRestarting, AskTimeout, Named, Refu
 
 MOVE_S: Final = 30.0
 MAKE_S: Final = 10.0
-
-TOLD_S: Final = 5.0
-TRIES: Final = 500
-"""How long to wait for what has happened to be in the log, and how often to look meanwhile."""
 
 _OVER: Final = CLOSED | {Status.DEAD_LETTER}
 
@@ -85,7 +79,7 @@ class Handoffs:
             known = await repeats.answered(self._pool, *move.key)
             if known is not None:
                 return AssignmentRecord(**known)
-        found = await self._told_of(await self._live(request.workflow_id))
+        found = await self._live(request.workflow_id)
         allowed = await self._allowed(found)
         record = await self._move(replace(move, allowed=allowed))
         if move.kind == HANDOFF:
@@ -162,19 +156,6 @@ class Handoffs:
                 hint="only a workflow that goes on can be given to an agent",
             )
         return record
-
-    async def _told_of(self, record: WorkflowRecord) -> WorkflowRecord:
-        """Wait until the log says that it has its first agent.
-
-        That comes from the engine, a moment after it is so; and who has it next is logged when it
-        is so. The other way round, whoever follows the log would take the first agent for the last.
-        """
-        for _ in range(TRIES):
-            if record.agent_id is None or record.started_at is not None:
-                return record
-            await trio.sleep(TOLD_S / TRIES)
-            record = await reading.get_workflow(self._pool, self._histories, record.id)
-        raise Overloaded(f"that workflow {record.id} has an agent is not in the log yet")
 
     async def _allowed(self, record: WorkflowRecord) -> tuple[str, ...]:
         """Types of agents that may have it; () for any, where it never asked for one."""

@@ -6,16 +6,18 @@ from typing import Any
 import pytest
 import trio
 
-from actors import facts
+from actors import bus, facts
+from actors.agents import moving
 from actors.agents.messages import AgentUp, ListAgents
 from actors.coordination.assignment_messages import (
     BY_HAND,
     HANDOFF,
+    LOST,
     AssignmentRecord,
     MoveAssignment,
     MoveWorkflow,
 )
-from actors.errors import Conflict, NotFound
+from actors.errors import Conflict, NotFound, Overloaded
 from actors.writer import DatabaseWriter
 from beadflow import Agent, Context, Task, activity, workflow
 from storage import payload
@@ -295,3 +297,40 @@ async def test_a_coordinator_that_comes_back_knows_who_has_what(repo: Path) -> N
         Digger.gate.set()
         await running.ended(workflow_id)
         assert await running.output(workflow_id) == "digger-2"
+
+
+@pytest.mark.parametrize("kind", [HANDOFF, BY_HAND, LOST])
+async def test_who_has_it_next_is_logged_behind_who_had_it_first(repo: Path, kind: Any) -> None:
+    async with system(repo) as running:
+        for number in range(5):
+            Digger.gate = trio.Event()
+            started = await running.start("digs")  # answered before the engine's facts are logged
+            message = move(started.id, move_id=f"m-{number}", kind=kind, to_agent="digger-2")
+            record = await moved(running, message)
+            assert record.agent_id == "digger-2"
+            seen = [f for f in running.log() if f.workflow_id == started.id]
+            had = [f.data["agent_id"] for f in seen if f.type == facts.AGENT_ASSIGNED]
+            assert had == ["digger-1", "digger-2"]
+            Digger.gate.set()
+            await running.ended(started.id)
+
+
+async def test_what_cannot_be_logged_now_is_moved_when_it_can(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with system(repo) as running:
+
+        async def never(*args: Any) -> bool:
+            del args
+            await trio.lowlevel.checkpoint()
+            return False
+
+        with monkeypatch.context() as away:
+            away.setattr(bus.EventBus, "_log", never)
+            away.setattr(moving, "SAID_S", 0.01)
+            started = await running.start("digs")
+            with pytest.raises(Overloaded):
+                await moved(running, move(started.id, to_agent="digger-2"))
+            assert history(running, started.id) == [("digger-1", "assigned", 1, None)]
+        record = await moved(running, move(started.id, to_agent="digger-2"))
+        assert record.agent_id == "digger-2"
