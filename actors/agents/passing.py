@@ -21,6 +21,7 @@ import trio
 
 from actors.agents.moving import Moving
 from actors.agents.roster import Roster, TaskKey
+from actors.coordination import handing
 from actors.coordination.assignment_messages import HANDOFF, MoveWorkflow
 from actors.coordination.messages import MakeIntent
 from actors.errors import Conflict, NotFound, Overloaded
@@ -109,7 +110,7 @@ class Passing:
             return
         move = MoveWorkflow(
             # the same again after a crash of the coordinator, and another one after each handoff
-            move_id=f"move-{row.workflow_id}-{row.op}-{before['id']}",
+            move_id=f"{handing.PASSED_ON}{row.workflow_id}-{row.op}-{before['id']}",
             workflow_id=row.workflow_id,
             kind=HANDOFF,
             from_agent=holder,

@@ -17,6 +17,13 @@ from supervision import Named
 SIGNAL: Final = "agent_handoff"
 """The name of the signal that a workflow gets when it was handed on."""
 
+PASSED_ON: Final = "passed-"
+"""How the ids of handoffs begin that beadflow makes by itself, between two steps.
+
+A workflow that takes no notice of them would have one more waiting with each: so only the newest of
+these waits. What was handed over by hand is never replaced.
+"""
+
 log = structlog.get_logger("beadflow.handoff")
 
 
@@ -43,6 +50,7 @@ async def make(intent_id: str, plan: str, *, tempolite: Named) -> tuple[str, ...
         name=SIGNAL,
         value=payload.encode(said),
         at=at,
+        replaces=PASSED_ON if intent_id.startswith(PASSED_ON) else None,
     )
     try:
         return await write(tempolite, signal)

@@ -206,6 +206,8 @@ class AddSignal(Command[tuple[str, ...]]):
     Args:
         message_id: the sender's name for it; the same one twice is one signal.
         value: stored JSON text.
+        replaces: signals of the same name that still wait, and whose message ids begin so, are not
+            delivered any more; None for none.
     """
 
     workflow_id: str
@@ -213,6 +215,7 @@ class AddSignal(Command[tuple[str, ...]]):
     name: str
     value: str
     at: str
+    replaces: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

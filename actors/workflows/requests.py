@@ -73,6 +73,8 @@ def add_signal(connection: sqlite3.Connection, command: AddSignal) -> tuple[str,
     if known is not None:
         return _known_signal(command, known)
     live(connection, command.workflow_id)
+    if command.replaces is not None:
+        queries.replace_message(connection, command.workflow_id, command.name, command.replaces)
     if queries.count_messages(connection, command.workflow_id) >= WAITING_LIMIT:
         raise Conflict(
             f"{WAITING_LIMIT} signals wait for workflow {command.workflow_id} already",

@@ -342,6 +342,15 @@ def message(
     return (row[0], row[1]) if row else None
 
 
+def replace_message(connection: sqlite3.Connection, workflow_id: str, name: str, kind: str) -> None:
+    """Have messages of a name, whose ids begin with `kind`, wait no more: a newer one comes."""
+    connection.execute(
+        "UPDATE inbox SET consumed_by = 'replaced', payload = '' WHERE workflow_id = ?"
+        " AND consumed_by IS NULL AND name = ? AND substr(message_id, 1, length(?)) = ?",
+        (workflow_id, name, kind, kind),
+    )
+
+
 def count_messages(connection: sqlite3.Connection, workflow_id: str) -> int:
     row = connection.execute(
         "SELECT count(*) FROM inbox WHERE workflow_id = ? AND consumed_by IS NULL", (workflow_id,)

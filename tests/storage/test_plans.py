@@ -212,6 +212,7 @@ CALLS: dict[str, Arguments] = {
     "workflows.has_event": (("w", "k", 1), {}),
     "workflows.has_heartbeats": (("w",), {}),
     "workflows.heartbeat": (("w", "1"), {}),
+    "workflows.replace_message": (("w", "n", "k"), {}),
     "workflows.insert_message": (("w", ("m", "n", "", "t")), {}),
     "workflows.last_event": (("w",), {}),
     "workflows.live_children": (("w",), {}),

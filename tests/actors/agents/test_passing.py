@@ -10,7 +10,7 @@ from actors import facts
 from actors.agents.messages import AgentUp
 from actors.agents.moving import Moving
 from actors.coordination import handing
-from actors.coordination.assignment_messages import AssignWorkflow
+from actors.coordination.assignment_messages import AssignWorkflow, HandOff
 from actors.errors import Conflict
 from actors.issues.messages import GetIssue
 from beadflow import Agent, Context, Task, activity, workflow
@@ -81,7 +81,15 @@ async def listens(ctx: Context) -> Any:
     return told["to_agent"]
 
 
-ALL = [digs_and_paints, back_and_forth, at_once, stays, nobodys, listens]
+@workflow(agent_type="digger")
+async def takes_none(ctx: Context) -> Any:
+    for _ in range(3):
+        await ctx.activity(Digger.dig)
+        await ctx.activity(Painter.paint)
+    return await ctx.signal("go")
+
+
+ALL = [takes_none, digs_and_paints, back_and_forth, at_once, stays, nobodys, listens]
 
 
 @pytest.fixture(autouse=True)
@@ -248,3 +256,18 @@ async def test_a_workflow_that_was_given_away_by_hand_is_handed_on_from_there(re
         Digger.gate.set()
         await running.ended(started.id)
         assert handoffs(running) == [("digger-2", "painter-1")]
+
+
+async def test_of_what_is_told_of_these_handoffs_only_the_newest_waits(repo: Path) -> None:
+    Digger.gate = trio.Event()
+    async with system(repo) as running:
+        started = await running.start("takes_none")
+        by_hand = HandOff(workflow_id=started.id, from_agent="digger-1", to_agent="digger-2")
+        await running.ask("manager", by_hand)
+        Digger.gate.set()
+        sql = "SELECT count(*) FROM history WHERE workflow_id = ? AND kind = 'workflow_signaled'"
+        rows = running.stores.tempolite.inline
+        await until(lambda: rows.execute(sql, (started.id,)).fetchone()[0] == 6)
+        assert len(handoffs(running)) == 6
+        waiting = [(said["step_number"], said["to_type"]) for said in signals(running)]
+        assert waiting == [(2, "digger"), (7, "painter")]
