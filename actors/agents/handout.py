@@ -387,8 +387,8 @@ class Handout:
         try:
             self.named(agent_name(agent_id)).tell(order)
         except (ActorDeadError, ActorRestarting, MailboxFull) as error:
-            # It says when it is up again, or that it lives; asked at once, it could do no more.
-            self.roster.members[agent_id].up = isinstance(error, MailboxFull)
+            if not isinstance(error, MailboxFull):
+                self.roster.members[agent_id].up = False  # until it says that it is there again
             self.orphans[key] = started
             self._free(agent_id, key, started.fence)
         if doubtful:
