@@ -6,6 +6,7 @@ and their outcomes taken, is in `handout`.
 """
 
 import contextlib
+import math
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -86,6 +87,12 @@ EVERY = -1
 _LETS_GO_ON = frozenset({facts.WORKFLOW_STARTED, facts.WORKFLOW_RESUMED, facts.WORKFLOW_RETRIED})
 """After one of these a workflow wants done what it did not want before."""
 
+_NOT_RUN = (None, "queued")
+"""What the engine says of a workflow that has to be let run."""
+
+AT_ONCE = 100
+"""How many assignments are looked at before others get a turn."""
+
 log = structlog.get_logger("beadflow.coordinator")
 
 
@@ -133,6 +140,10 @@ class _State:
         granting: queued workflows whose reservation is on its way to the database.
         own: the workflows that this process started, where it drives no others.
         seen: the last event of the log that was followed.
+        waking: workflows that got an agent, and may have to be let run.
+        cleared: agents that are gone, and that nothing was left with when that was looked at.
+        walk: whether to look at all assignments, not only at what has changed.
+        walked_at: when that was done last, on trio's clock.
     """
 
     roster: Roster
@@ -142,6 +153,10 @@ class _State:
     own: set[str] = field(default_factory=set)
     seen: int = 0
     assignments_changed: bool = True
+    waking: set[str] = field(default_factory=set)
+    cleared: set[str] = field(default_factory=set)
+    walk: bool = True
+    walked_at: float = -math.inf
 
 
 class AgentCoordinator(Actor):
@@ -215,7 +230,7 @@ class AgentCoordinator(Actor):
             handout=self._handout,
             spawn=self.spawn,
             start=self._start_agent,
-            gave_up=self._look_at_assignments,
+            gave_up=self._gave_up,
         )
         self._handout.passing = Passing(
             roster=self._state.roster,
@@ -320,6 +335,11 @@ class AgentCoordinator(Actor):
     def _lost(self, agent_id: str) -> None:
         for key, fence in list(self._state.roster.members[agent_id].running.items()):
             self._handout.take_back(agent_id, key, fence)
+        self._gave_up()
+
+    def _gave_up(self) -> None:
+        """What some agent had is for others: which one, and what, is looked for."""
+        self._state.cleared.clear()
         self._look_at_assignments()
 
     def _forgotten(self, message: TaskForgotten) -> None:
@@ -383,6 +403,9 @@ class AgentCoordinator(Actor):
         has_it = row is not None and row["status"] == "assigned" and self._is_driven(workflow_id)
         before = self._state.roster.holder(workflow_id)
         self._state.roster.settle(workflow_id, row["agent_id"] if row and has_it else None)
+        if row is not None and has_it:
+            self._state.waking.add(workflow_id)
+            self._state.cleared.discard(row["agent_id"])
         after = self._state.roster.holder(workflow_id)
         for member in {m.agent_id: m for m in (before, after) if m is not None}.values():
             self._show(member.agent_id)
@@ -406,8 +429,11 @@ class AgentCoordinator(Actor):
             self._reload()
 
     def _own(self, workflow_id: str | None) -> None:
-        if workflow_id is not None and not self._parts.drives_all:
-            self._state.own.add(workflow_id)
+        if workflow_id is None or self._parts.drives_all or workflow_id in self._state.own:
+            return
+        self._state.own.add(workflow_id)
+        self._state.waking.add(workflow_id)
+        self._state.cleared.clear()
 
     def _release(self, workflow_id: str) -> None:
         holder = self._state.roster.holder(workflow_id)
@@ -434,6 +460,7 @@ class AgentCoordinator(Actor):
         self._state.roster.take_reservations(assigned)
         for agent_id in self._state.roster.members:
             self._show(agent_id)
+        self._state.walk = True
         self._look_at_assignments()
 
     def _look_at_assignments(self) -> None:
@@ -455,11 +482,14 @@ class AgentCoordinator(Actor):
                 self._release(fact.workflow_id)
             elif fact.type == facts.STEP_CANCELLED:
                 self._handout.withdraw((fact.workflow_id, fact.data["step"]))
-            elif fact.type == facts.WORKFLOW_RETRIED:
+            elif fact.type in (facts.WORKFLOW_RESUMED, facts.WORKFLOW_RETRIED):
+                self._state.waking.add(fact.workflow_id)
                 self._look_at_assignments()
             elif fact.type in (facts.WORKFLOW_STARTED, facts.WORKFLOW_QUEUED):
                 self._state.undecided.discard(fact.workflow_id)
             elif fact.type == facts.AGENT_ASSIGNED and self._is_gone(fact.data["agent_id"]):
+                self._state.cleared.discard(fact.data["agent_id"])
+                self._state.walk |= fact.data["agent_id"] not in self._state.roster.members
                 self._look_at_assignments()
 
     # Giving queued workflows their agents.
@@ -470,18 +500,45 @@ class AgentCoordinator(Actor):
             with trio.move_on_after(rest_s):
                 await self._work.wait()
             self._work = trio.Event()
-            if self._state.assignments_changed:
+            if trio.current_time() >= self._state.walked_at + LOOK_S:
+                self._state.walk = True
+            if self._state.assignments_changed or self._state.walk:
                 self._state.assignments_changed = False
-                await self._rescue()
+                if self._state.walk:
+                    self._state.walk = False
+                    self._state.walked_at = trio.current_time()
+                    self._state.cleared.clear()
+                    await self._walk()
+                await self._rescue(self._left_behind())
                 await self._grant()
+                await self._let_run()
             counted = workflows.meta(self._parts.tempolite_reader, "incarnation")
             if counted == self._parts.incarnation:  # else the dispatcher tells us when it has
                 self._handout.hand_out()
                 rest_s = self._handout.rest_s()
 
-    async def _rescue(self) -> None:
-        """Give what lost agents had to others, or queue it: the rows say what that is."""
+    async def _walk(self) -> None:
+        """Look at every assignment: something may have been missed, or changed by other hands."""
         rows = self._parts.coordination_reader.execute(coordination.ASSIGNED).fetchall()
+        members = self._state.roster.members
+        await self._rescue([row for row in rows if row["agent_id"] not in members])
+        for number, row in enumerate(rows, start=1):
+            status = workflows.status(self._parts.tempolite_reader, row["workflow_id"])
+            if status in _NOT_RUN:
+                self._state.waking.add(row["workflow_id"])
+            if number % AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
+
+    def _left_behind(self) -> list[sqlite3.Row]:
+        """What agents have that are gone since this was looked at."""
+        gone = {agent_id for agent_id in self._state.roster.members if self._is_gone(agent_id)}
+        unseen = sorted(gone - self._state.cleared)
+        self._state.cleared = gone
+        reader = self._parts.coordination_reader
+        return [row for agent_id in unseen for row in assignments.held_by(reader, agent_id)]
+
+    async def _rescue(self, rows: Sequence[sqlite3.Row]) -> None:
+        """Give what lost agents had to others, or queue it: the rows say what that is."""
         for row in rows:
             if self._is_gone(row["agent_id"]) and self._is_driven(row["workflow_id"]):
                 request = MoveWorkflow(
@@ -503,14 +560,24 @@ class AgentCoordinator(Actor):
         return member is None or member.standing in ("lost", "unregistered")
 
     async def _grant(self) -> None:
-        """Give queued workflows the agents that have room, oldest first; then let them run."""
+        """Give queued workflows the agents that have room, oldest first."""
         for agent_type in self._state.roster.types():
             await self._grant_type(agent_type)
-        rows = self._parts.coordination_reader.execute(coordination.ASSIGNED).fetchall()
-        for row in rows:
-            status = workflows.status(self._parts.tempolite_reader, row["workflow_id"])
-            if status == "queued" and self._is_driven(row["workflow_id"]):
-                await self._activate(row["workflow_id"], row["agent_id"])
+
+    async def _let_run(self) -> None:
+        """Let those run that have their agent now."""
+        for workflow_id in sorted(self._state.waking):
+            self._state.waking.discard(workflow_id)
+            status = workflows.status(self._parts.tempolite_reader, workflow_id)
+            if status not in _NOT_RUN or not self._is_driven(workflow_id):
+                continue
+            row = assignments.open_of(self._parts.coordination_reader, workflow_id)
+            if row is None or row["status"] != "assigned":
+                continue
+            if status is None:
+                self._state.waking.add(workflow_id)  # it is decided, and not made yet
+            else:
+                await self._activate(workflow_id, row["agent_id"])
 
     async def _grant_type(self, agent_type: str) -> None:
         room = sum(

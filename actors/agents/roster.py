@@ -45,8 +45,11 @@ class Member:
 
     @property
     def workload(self) -> int:
+        # Counted without a copy of what is reserved: that may be many thousands.
+        coming = sum(workflow_id not in self.reserved for workflow_id in self.expected)
         busy_with = {workflow_id for workflow_id, _ in self.running}
-        return len(self.running) + len((self.reserved | self.expected) - busy_with)
+        doing = sum(w in self.reserved or w in self.expected for w in busy_with)
+        return len(self.running) + len(self.reserved) + coming - doing
 
     @property
     def has_room(self) -> bool:

@@ -16,6 +16,11 @@ OPEN = f"""
 LAST = f"""
     SELECT {_COLUMNS} FROM agent_assignments
     WHERE workflow_id = ? ORDER BY id DESC LIMIT 1"""  # noqa: S608 - constants
+# What is assigned is little, what an agent has had before may be much: so not by its index.
+HELD_BY = """
+    SELECT id, workflow_id, agent_type, agent_id
+    FROM agent_assignments INDEXED BY agent_assignments_assigned
+    WHERE agent_id = ? AND status = 'assigned' ORDER BY id"""
 CLOSE = """
     UPDATE agent_assignments SET status = ?, completed_at = ?
     WHERE id = ? AND status IN ('queued', 'assigned')"""
@@ -60,6 +65,11 @@ def open_of(connection: sqlite3.Connection, workflow_id: str) -> sqlite3.Row | N
     """The assignment that is in force, or waits for an agent."""
     row: sqlite3.Row | None = connection.execute(OPEN, (workflow_id,)).fetchone()
     return row
+
+
+def held_by(connection: sqlite3.Connection, agent_id: str) -> list[sqlite3.Row]:
+    """The assignments in force that an agent has, oldest first."""
+    return connection.execute(HELD_BY, (agent_id,)).fetchall()
 
 
 def last_of(connection: sqlite3.Connection, workflow_id: str) -> sqlite3.Row | None:

@@ -137,6 +137,7 @@ CALLS: dict[str, Arguments] = {
     "coordination.last_event": ((), {}),
     "coordination.workflow_ids": ((), {}),
     "coordination.assignments.open_of": (("w",), {}),
+    "coordination.assignments.held_by": (("a-1",), {}),
     "coordination.assignments.last_of": (("w",), {}),
     "coordination.assignments.close": ((1,), {"status": "completed", "at": "t"}),
     "coordination.assignments.insert": ((ASSIGNMENT,), {}),
