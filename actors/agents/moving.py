@@ -154,6 +154,13 @@ class Moving:
         member = self.roster.members.get(agent_id)
         if member is None or member.standing == "unregistered":
             raise NotFound(f"there is no agent {agent_id}")
+        if request.to_type is not None and member.agent_type != request.to_type:
+            raise ValidationError(
+                f"agent {agent_id} is of type {member.agent_type!r}, not {request.to_type!r}",
+                field="to_type",
+                value=request.to_type,
+                hint="name the agent, or the type: one of them is enough",
+            )
         _check_type(request, member.agent_type)
         if agent_id == request.from_agent:
             raise Conflict(

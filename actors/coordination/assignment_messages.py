@@ -103,7 +103,8 @@ class HandOff(Ask[AssignmentRecord]):
 
     Args:
         to_agent: None takes the least loaded agent of `to_type`.
-        to_type: None is the type of `to_agent`; one of the two is given.
+        to_type: None is the type of `to_agent`; one of the two is given, and both only where they
+            agree.
         payload: what is handed over: any JSON, at most 256 KiB; None for nothing.
         assignment_id: the fence of whoever hands on; None is not checked.
     """
