@@ -411,6 +411,7 @@ class _Parts:
                 },
             ),
             clock=self._world.clock,
+            agents={spec.agent_id: spec.agent_class.agent_type for spec in self._world.agents},
             artifact_limit=self._world.artifact_limit_bytes,
             artifacts_limit=self._world.artifacts_limit_bytes,
         )

@@ -159,6 +159,7 @@ async def _reading(where: Place) -> AsyncIterator[Any]:
                 event_bus=system.named("event_bus"),
                 types=ResultTypes(found.definitions, {}),
                 clock=system_clock,
+                agents={},
                 sweeps=False,
             )
 

@@ -13,6 +13,7 @@ from actors import facts
 from actors.agents.messages import AssignQueued
 from actors.coordination import repeats
 from actors.coordination.assignment_messages import HANDOFF, AssignmentRecord, MoveAssignment
+from actors.coordination.results.names import HANDED_OVER
 from actors.coordination.store import log_own
 from actors.errors import Conflict, NotFound
 from actors.facts import Fact, Result
@@ -25,9 +26,6 @@ STALE: Final = "assignment_changed"
 
 ENDED: Final = frozenset({"completed", "failed", "cancelled", "terminated", "dead_letter"})
 """What mappings say of workflows that nobody works for."""
-
-HANDED_OVER: Final = "handoff"
-"""The type of the result that holds what was handed over, and the name of its step."""
 
 
 def move_key(move_id: str, key: tuple[str, str] | None) -> tuple[str, str]:

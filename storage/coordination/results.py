@@ -68,6 +68,13 @@ ARTIFACT = f"""SELECT {_ARTIFACT} FROM artifacts a
 TOTAL = "SELECT coalesce(sum(size), 0) AS total FROM artifacts WHERE workflow_id = ?"
 CONTENTS = "SELECT sha256, size, workflow_id, name, version FROM artifacts ORDER BY sha256"
 
+# An agent of the settings has a row only once something was said of it.
+TYPES_OF_AGENT = """
+    SELECT agent_type FROM agents WHERE agent_id = :agent_id
+    UNION ALL
+    SELECT agent_type FROM agent_assignments
+    WHERE workflow_id = :workflow_id AND agent_id = :agent_id"""
+
 FIRST = ""
 """A time before the first, and a name."""
 

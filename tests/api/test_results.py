@@ -33,14 +33,14 @@ def test_the_results_of_a_workflow_have_versions_and_artifacts(shared: SharedSit
 
 def test_a_result_that_is_stored_is_answered_and_found(shared: SharedSite) -> None:
     workflow_id = shared.done("counting")
-    made = store(shared, workflow_id, step="1", agent_id="v", confidence_score=0.5)
+    made = store(shared, workflow_id, step="1", agent_id="runner-1", confidence_score=0.5)
     assert isinstance(made, dict)
     assert (made["version"], made["confidence_score"]) == (2, 0.5)
     place = f"{WORKFLOWS}/{workflow_id}/results"
     assert shared.get(f"{place}?step=1&latest=true")["data"] == [made]
     assert shared.get(f"{place}?version=2")["data"] == [made]
-    assert shared.get("/api/v1/results?agent_id=v&min_confidence=0.5")["data"] == [made]
-    assert shared.get("/api/v1/results?agent_id=v&min_confidence=0.6")["data"] == []
+    assert shared.get("/api/v1/results?agent_id=runner-1&min_confidence=0.5")["data"] == [made]
+    assert shared.get("/api/v1/results?agent_id=runner-1&min_confidence=0.6")["data"] == []
 
 
 def test_a_repeated_request_stores_once(shared: SharedSite) -> None:

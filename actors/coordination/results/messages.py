@@ -120,7 +120,10 @@ class StoreResult(Ask[ResultRecord]):
     `ValidationError` (names the field), and with `Conflict` when the key came with another request.
 
     Args:
+        result_type: not one that the workflow or a handoff alone stores.
         step: whose result it is; None takes the type as a step of its own.
+        agent_type: None is that of the agent; another one is refused.
+        agent_id: an agent that is there, was registered, or has had the workflow.
         confidence_score: 0.0 to 1.0; None states none.
         idempotency_key: the same key with the same request stores it once.
     """

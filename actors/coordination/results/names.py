@@ -19,6 +19,14 @@ MEDIA_TYPE_CHARACTERS: Final = 200
 OUTPUT: Final = "output"
 """The type and the step of a workflow's own result, which it alone has."""
 
+HANDED_OVER: Final = "handoff"
+"""The type and the step of what is handed over with a workflow: only a handoff stores it."""
+
+RESERVED: Final = {
+    OUTPUT: "the workflow's own result, and stored by it alone",
+    HANDED_OVER: "what is handed over with a workflow, and stored by its handoff alone",
+}
+
 UNKNOWN_MEDIA_TYPE: Final = "application/octet-stream"
 
 _FORBIDDEN: Final = frozenset('\\:*?"<>|\ufffd')
@@ -117,12 +125,12 @@ def parse_result_type(result_type: str) -> str:
             field="result_type",
             value=result_type,
         )
-    return _but_output("result_type", result_type)
+    return _but_reserved("result_type", result_type)
 
 
 def parse_step(step: str) -> str:
     """Raises `ValidationError`."""
-    return _but_output("step", parse_word("step", step))
+    return _but_reserved("step", parse_word("step", step))
 
 
 def parse_word(field: str, word: str) -> str:
@@ -134,11 +142,7 @@ def parse_word(field: str, word: str) -> str:
     return word
 
 
-def _but_output(field: str, word: str) -> str:
-    if word == OUTPUT:
-        raise ValidationError(
-            f"{OUTPUT!r} is the workflow's own result, and stored by it alone",
-            field=field,
-            value=word,
-        )
+def _but_reserved(field: str, word: str) -> str:
+    if word in RESERVED:
+        raise ValidationError(f"{word!r} is {RESERVED[word]}", field=field, value=word)
     return word

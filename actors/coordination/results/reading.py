@@ -123,6 +123,12 @@ class Reading:
             raise NotFound(f"workflow {request.workflow_id} has no{which} artifact {name!r}")
         return artifact_record(rows[0])
 
+    async def types_of_agent(self, workflow_id: str, agent_id: str) -> list[str]:
+        """The type that an agent was registered with, and those it has had this workflow as."""
+        params = {"workflow_id": workflow_id, "agent_id": agent_id}
+        rows = await fetch(self._pool, "agent_types", queries.TYPES_OF_AGENT, params)
+        return [row["agent_type"] for row in rows]
+
     async def total_size(self, workflow_id: str) -> int:
         rows = await fetch(self._pool, "artifacts_size", queries.TOTAL, (workflow_id,))
         return int(rows[0]["total"])

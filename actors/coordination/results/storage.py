@@ -7,7 +7,8 @@ names, and the sweep takes those away once they are a day old.
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -71,6 +72,7 @@ class ResultsStorage(Actor):
         pool: read-only connections to the coordination database.
         histories: the same, to the engine's.
         types: what results of known types hold.
+        agents: the types of the agents that are there by the settings, by their ids.
         coordination: the coordination database's writer.
         artifact_limit: bytes that one artifact may have.
         artifacts_limit: bytes that all artifacts of one workflow may have, all versions.
@@ -91,6 +93,7 @@ class ResultsStorage(Actor):
         event_bus: Named,
         types: ResultTypes,
         clock: Clock,
+        agents: Mapping[str, str],
         artifact_limit: int = ARTIFACT_LIMIT_BYTES,
         artifacts_limit: int = ARTIFACTS_LIMIT_BYTES,
         sweeps: bool = True,
@@ -103,6 +106,7 @@ class ResultsStorage(Actor):
         self._coordination = coordination
         self._bus = event_bus
         self._types = types
+        self._agents = agents
         self._clock = clock
         self._artifacts_limit = artifacts_limit
         self._sweeps = sweeps
@@ -136,7 +140,34 @@ class ResultsStorage(Actor):
     async def _store_result(self, request: StoreResult) -> ResultRecord:
         command = _recorded(request, rfc3339(self._clock()))
         self._types.check(request.result_type, request.data)
+        if request.agent_id is not None:
+            own = await self._type_of(request, request.agent_id)
+            command = replace(command, agent_type=own)
         return await self._write(command, f"a result of workflow {request.workflow_id}")
+
+    async def _type_of(self, request: StoreResult, agent_id: str) -> str:
+        """The type of the agent that a result is said to be of."""
+        of_settings = self._agents.get(agent_id)
+        types = await self._reading.types_of_agent(request.workflow_id, agent_id)
+        known = [of_settings, *types] if of_settings is not None else types
+        if not known:
+            raise ValidationError(
+                f"there is no agent {agent_id}, and workflow {request.workflow_id} never had one"
+                " of this id",
+                field="agent_id",
+                value=agent_id,
+                hint="name the agent that did it, or none",
+            )
+        if request.agent_type is None:
+            return known[0]
+        if request.agent_type not in known:
+            raise ValidationError(
+                f"agent {agent_id} is of type {known[0]!r}, not {request.agent_type!r}",
+                field="agent_type",
+                value=request.agent_type,
+                hint="leave the type out: it is known of the agent",
+            )
+        return request.agent_type
 
     async def _store_artifact(self, request: StoreArtifact) -> ArtifactRecord:
         name = names.parse_name(request.name)

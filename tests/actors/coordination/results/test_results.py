@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from actors.agents.registration_messages import RegisterAgent, UnregisterAgent
 from actors.coordination.results.messages import (
     ListResults,
     ListResultTypes,
@@ -23,6 +24,10 @@ from tests.support.world import Running, running_system
 
 class Rating(BaseModel):
     stars: int
+
+
+class Judge(Agent):
+    agent_type = "judge"
 
 
 class Helper(Agent):
@@ -92,9 +97,9 @@ async def test_what_steps_return_is_found_with_its_version(repo: Path) -> None:
 async def test_a_stored_result_is_one_version_more_of_its_step_and_a_fact(repo: Path) -> None:
     async with running_system(repo, workflows=[flow], agents=[Helper]) as running:
         workflow_id = await ended(running)
-        given = {"step": "1", "agent_id": "v-1", "agent_type": "validation"}
+        given = {"step": "1", "agent_id": "helper-1", "agent_type": "helper"}
         made = await store(running, workflow_id, confidence_score=1.0, **given)
-        assert (made.version, made.result_data, made.agent_id) == (2, {"ok": True}, "v-1")
+        assert (made.version, made.result_data, made.agent_id) == (2, {"ok": True}, "helper-1")
         log = await running.until(lambda seen: any(f.type == RESULT_STORED for f in seen))
         fact = next(f for f in log if f.type == RESULT_STORED)
         assert fact.workflow_id == workflow_id
@@ -125,20 +130,20 @@ async def test_versions_are_asked_for_by_number_or_the_newest_of_each(repo: Path
 
 
 async def test_results_are_found_across_workflows_newest_first(repo: Path) -> None:
-    async with running_system(repo, workflows=[flow], agents=[Helper]) as running:
+    async with running_system(repo, workflows=[flow], agents=[Helper, Judge, Judge]) as running:
         one, two = await ended(running), await ended(running)
-        await store(running, one, agent_id="v-1", agent_type="validation", confidence_score=0.2)
-        await store(running, two, agent_id="v-2", agent_type="validation", confidence_score=0.9)
+        await store(running, one, agent_id="judge-1", agent_type="judge", confidence_score=0.2)
+        await store(running, two, agent_id="judge-2", confidence_score=0.9)
 
         async def places(**asked: Any) -> list[tuple[str, str]]:
             results = await found(running, limit=1, **asked)
             return [(r.workflow_id, r.step) for r in results]
 
         assert await places(result_type="review") == [(two, "review"), (one, "review")]
-        assert await places(agent_id="v-1") == [(one, "review")]
-        assert await places(agent_type="validation", min_confidence=0.5) == [(two, "review")]
+        assert await places(agent_id="judge-1") == [(one, "review")]
+        assert await places(agent_type="judge", min_confidence=0.5) == [(two, "review")]
         assert await places(agent_type="helper") == [(two, "1"), (one, "1")]
-        assert await places(result_type="help", agent_id="v-1") == []
+        assert await places(result_type="help", agent_id="judge-1") == []
         assert len(await places()) == 6
         middle = (await found(running))[2].created_at
         assert len(await places(since=middle)) == 3
@@ -146,6 +151,29 @@ async def test_results_are_found_across_workflows_newest_first(repo: Path) -> No
         assert await places(since=middle, until=middle) == []
         same = middle.replace("Z", "+00:00")
         assert await places(since=same) == await places(since=middle)
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"agent_id": "ghost"}, "agent_id"),
+        ({"agent_id": "helper-1", "agent_type": "judge"}, "agent_type"),
+        ({"agent_id": "temp", "agent_type": "judge"}, "agent_type"),
+    ],
+)
+async def test_a_result_is_of_an_agent_that_was_there_and_of_its_own_type(
+    repo: Path, given: dict[str, Any], field: str
+) -> None:
+    async with running_system(repo, workflows=[flow], agents=[Helper, Judge]) as running:
+        workflow_id = await ended(running)
+        await running.ask("coordinator", RegisterAgent(agent_type="helper", agent_id="temp"))
+        await running.ask("coordinator", UnregisterAgent(agent_id="temp"))
+        with pytest.raises(ValidationError) as refused:
+            await store(running, workflow_id, **given)
+        assert refused.value.field == field
+        assert await found(running, result_type="review") == []
+        made = await store(running, workflow_id, agent_id="temp")
+        assert made.agent_type == "helper"
 
 
 async def test_a_result_of_an_activity_s_type_is_what_that_would_return(repo: Path) -> None:
@@ -199,7 +227,9 @@ async def test_the_same_key_stores_once_and_only_the_same(repo: Path) -> None:
         ({"result_type": "two words"}, "result_type"),
         ({"result_type": "x" * 201}, "result_type"),
         ({"result_type": "output"}, "result_type"),
+        ({"result_type": "handoff"}, "result_type"),
         ({"step": "output"}, "step"),
+        ({"step": "handoff"}, "step"),
         ({"step": "\n"}, "step"),
         ({"agent_id": ""}, "agent_id"),
         ({"data": "x" * RESULT_LIMIT_BYTES}, "result_data"),
