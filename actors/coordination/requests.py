@@ -30,7 +30,19 @@ def check(request: StartWorkflow, definitions: Definitions) -> WorkflowDefinitio
     definition = definitions.get(request.workflow_type)
     check_variables(request.variables)
     definition.parse(request.variables)
+    _check_agent_type(request.agent_type, definition)
     return definition
+
+
+def _check_agent_type(agent_type: str | None, definition: WorkflowDefinition) -> None:
+    """Who may not be handed a workflow does not begin it either."""
+    if agent_type is not None and definition.agents and agent_type not in definition.agents:
+        raise ValidationError(
+            f"a workflow of type {definition.name!r} has no work for agents of type"
+            f" {agent_type!r}; those that may have it are {', '.join(sorted(definition.agents))}",
+            field="agent_type",
+            value=agent_type,
+        )
 
 
 def _check_id(workflow_id: str | None) -> None:

@@ -35,6 +35,10 @@ class Digger(Agent):
         return self.agent_id
 
 
+class Sweeper(Agent):
+    agent_type = "sweeper"
+
+
 class Painter(Agent):
     agent_type = "painter"
     max_workload = 1
@@ -308,6 +312,15 @@ async def test_what_cannot_be_handed_on_is_refused_with_the_reason(
             await handed_on(running, workflow_id, **given)
         assert refused.value.code == code
         assert of_type(running, facts.AGENT_HANDOFF) == []
+
+
+async def test_a_start_names_no_agent_that_the_workflow_could_not_be_handed_to(repo: Path) -> None:
+    async with system(repo, agents=[Digger, Painter, Sweeper]) as running:
+        with pytest.raises(ValidationError, match="are digger, painter") as refused:
+            await running.start("digs_and_paints", agent_type="sweeper")
+        assert refused.value.field == "agent_type"
+        given = await running.start("digs_and_paints", agent_type="painter")
+        assert given.agent_id == "painter-1"
 
 
 async def test_a_reason_that_is_no_unicode_is_written_out(repo: Path) -> None:
