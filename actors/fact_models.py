@@ -82,6 +82,7 @@ class Completed(Data):
     summary: str
     agent_id: str | None = None
     author: str | None = None
+    reason: str | None = None
 
 
 class Retried(Data):

@@ -105,6 +105,7 @@ class UpdateRequest(Strict):
     variables: dict[str, Any] | None = Field(default=None, strict=True)
     status: Status | None = None
     reason: str = Field(default="", strict=True)
+    result: Any = None
 
 
 class ReasonQuery(Strict):

@@ -58,13 +58,15 @@ class Workflow:
 class WorkflowType:
     """A kind of workflow that can be started; `variables` marks required names with `*`.
 
-    `warnings` are what the server says its code must not do, a line each.
+    `agents` are the types of agents that it may be handed to. `warnings` are what the server says
+    its code must not do, a line each.
     """
 
     name: str
     version: str
     description: str
     agent: str
+    agents: tuple[str, ...]
     variables: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -148,9 +150,14 @@ def workflow_type(raw: object) -> WorkflowType:
         version=text(fields, "version"),
         description=text(fields, "description"),
         agent=text(fields, "agent_type"),
+        agents=_words(fields.get("agents")),
         variables=_variables(fields.get("variables")),
         warnings=_warnings(fields.get("warnings")),
     )
+
+
+def _words(raw: object) -> tuple[str, ...]:
+    return tuple(each for each in raw if isinstance(each, str)) if isinstance(raw, list) else ()
 
 
 def result(raw: object) -> Result:

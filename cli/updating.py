@@ -4,6 +4,7 @@ Variables are replaced as a whole by the server. So those that are not named her
 and the change is refused when somebody else was faster.
 """
 
+import json
 import uuid
 from typing import Annotated, Any
 
@@ -49,6 +50,9 @@ def update(
         Status | None, Parameter(help="Another state: active, paused, cancelled or completed.")
     ] = None,
     reason: Annotated[str | None, Parameter(help="Why it gets another state.")] = None,
+    result: Annotated[
+        str | None, Parameter(help="Its result, as JSON; with --status completed.")
+    ] = None,
     where: Where = ANYWHERE,
     out: Given,
 ) -> int:
@@ -61,6 +65,7 @@ def update(
         "priority": None if priority is None else asked.priority(priority),
         "status": status,
         "reason": reason,
+        "result": None if result is None else _parsed(result),
     }
     body = {name: value for name, value in given.items() if value is not None}
     changed = variables.parse(var)
@@ -70,6 +75,15 @@ def update(
         answer = _send(client, one.path(workflow_id), body, changed)
     one.show(out, "workflow.update", records.workflow(answer))
     return ExitCode.OK
+
+
+def _parsed(result: str) -> Any:
+    try:
+        return json.loads(result)
+    except ValueError as error:
+        raise problem.usage(
+            "The result is no JSON", str(error), hint="a text is '\"done\"'"
+        ) from error
 
 
 def _send(

@@ -66,6 +66,7 @@ _TYPE_COLUMNS = (
     table.Column("type"),
     table.Column("version"),
     table.Column("agent"),
+    table.Column("agents"),
     table.Column("variables (* required)"),
     table.Column("description", elastic=True),
 )
@@ -285,4 +286,11 @@ def _detached(workflow_id: str, *, alone: bool) -> Problem:
 
 
 def _type_row(known: WorkflowType) -> tuple[str, ...]:
-    return (known.name, known.version, known.agent, " ".join(known.variables), known.description)
+    return (
+        known.name,
+        known.version,
+        known.agent,
+        " ".join(known.agents),
+        " ".join(known.variables),
+        known.description,
+    )

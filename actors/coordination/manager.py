@@ -348,6 +348,15 @@ def _type_record(definition: WorkflowDefinition) -> WorkflowTypeRecord:
         version=definition.version,
         description=definition.description,
         agent_type=definition.agent_type,
+        agents=_takers(definition),
         variables=definition.schema(),
         warnings=definition.report.findings,
     )
+
+
+def _takers(definition: WorkflowDefinition) -> tuple[str, ...]:
+    """To whom it may be handed by what it declares, its own type first."""
+    own = definition.agent_type
+    if own is None or not definition.agents:
+        return ()
+    return tuple(dict.fromkeys((own, *definition.agents)))

@@ -235,6 +235,7 @@ class UpdateWorkflow(Ask[WorkflowRecord]):
         variables: all of them, in place of the former ones.
         status: see `actors.coordination.transitions`.
         reason: of the change of status; it becomes a comment on the issue.
+        result: what counts as the workflow's result, with `status` "completed"; any JSON.
         expected: the `updated_at` that the caller has seen; None for any.
         idempotency_key: the same key with the same request changes nothing a second time.
     """
@@ -245,6 +246,7 @@ class UpdateWorkflow(Ask[WorkflowRecord]):
     variables: dict[str, Any] | None = None
     status: str | None = None
     reason: str = ""
+    result: object = None
     author: str = "operator"
     expected: str | None = None
     idempotency_key: str | None = None
@@ -321,12 +323,17 @@ class GetHistory(Ask[HistoryPage]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowTypeRecord:
-    """A workflow that can be started. `variables` is a JSON schema, `warnings` are the lint's."""
+    """A workflow that can be started. `variables` is a JSON schema, `warnings` are the lint's.
+
+    Args:
+        agents: types of agents that it may be handed to, where it declares them; else empty.
+    """
 
     name: str
     version: int
     description: str
     agent_type: str | None
+    agents: tuple[str, ...]
     variables: dict[str, Any]
     warnings: tuple[Finding, ...] = ()
 
@@ -385,6 +392,7 @@ class UpdatePlan:
     Args:
         variables: stored JSON text.
         verb: what the engine is to do with it (`transitions.Verb`).
+        result: stored JSON text, of what is completed by hand; None for nothing.
         key: (idempotency key, SHA-256 of the request).
         at: a moment of its own, by which it is known in the mapping.
     """
@@ -396,6 +404,7 @@ class UpdatePlan:
     variables: str | None = None
     verb: str | None = None
     reason: str = ""
+    result: str | None = None
     author: str = ""
     key: tuple[str, str] | None = None
     at: str

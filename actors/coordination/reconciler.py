@@ -102,7 +102,8 @@ def changes_for(fact: LoggedFact) -> tuple[Change, ...]:
             author = fact.data.get("agent_id", AUTHOR)
             if "author" in fact.data:
                 author = fact.data["author"]
-                summary = summary or f"Completed by hand by {author}"
+                by_hand = f"Completed by hand by {author}"
+                summary = str(fact.data.get("reason") or "").strip() or summary or by_hand
             return (AddComment(author=author, text=summary), done) if summary else (done,)
         case facts.WORKFLOW_FAILED:
             reason = reasons.failed(str(fact.data["code"]))

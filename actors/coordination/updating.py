@@ -16,7 +16,7 @@ import trio
 from actors.bus import CatchUp, ring
 from actors.clock import Clock, rfc3339
 from actors.coordination import reading, repeats, requests, revising, transitions
-from actors.coordination.fields import check_reason
+from actors.coordination.fields import check_reason, stored
 from actors.coordination.messages import (
     ApplyUpdate,
     CloseIntent,
@@ -140,6 +140,7 @@ class Updater:
             variables=variables,
             verb=None if verb is None else str(verb),
             reason=request.reason,
+            result=None if request.result is None else stored("result", request.result),
             author=request.author,
             key=key if record.parent_id is None else None,
             at=revising.later(rfc3339(self._clock()), record.updated_at),
@@ -254,8 +255,9 @@ def _cancel(plan: UpdatePlan) -> Command[tuple[str, ...]]:
 def _complete(plan: UpdatePlan) -> Command[tuple[str, ...]]:
     return CompleteInstance(
         workflow_id=plan.workflow_id,
-        output=payload.encode(None),
+        output=plan.result or payload.encode(None),
         author=plan.author,
+        reason=plan.reason,
         at=plan.at,
     )
 
@@ -299,6 +301,10 @@ def check(request: UpdateWorkflow) -> None:
         requests.check_variables(request.variables)
     if request.reason and request.status is None:
         raise ValidationError("a reason is for a change of status", field="reason")
+    if request.result is not None and request.status != "completed":
+        raise ValidationError("a result is for the status completed", field="result")
+    if request.result is not None:
+        stored("result", request.result)
     check_reason(request.reason)
 
 

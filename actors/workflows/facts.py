@@ -159,7 +159,7 @@ def _completed(row: HistoryRow, body: Mapping[str, Any]) -> Fact:
         confidence_score=_confidence(value),
     )
     data = {"type": row.name, "summary": _summary(value)}
-    for name in ("agent_id", "author"):
+    for name in ("agent_id", "author", "reason"):
         if name in body:
             data[name] = body[name]
     return _fact(row, facts.WORKFLOW_COMPLETED, data, result)

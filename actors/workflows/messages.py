@@ -267,12 +267,14 @@ class CompleteInstance(Command[tuple[str, ...]]):
     Args:
         output: stored JSON text of what counts as its result.
         author: who says that it is done.
+        reason: why, in a comment on its issue.
     """
 
     workflow_id: str
     output: str
     author: str
     at: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -183,7 +183,8 @@ def terminate_instance(
 
 def complete(connection: sqlite3.Connection, command: CompleteInstance) -> tuple[str, ...]:
     row = existing(connection, command.workflow_id)
-    body = {"author": command.author, "result": payload.decode(command.output)}
+    why = {"reason": command.reason} if command.reason else {}
+    body = {"author": command.author, **why, "result": payload.decode(command.output)}
     text = payload.encode(body)
     if row.status == Status.COMPLETED:
         _, kind, said = queries.last_event(connection, row.workflow_id)

@@ -94,6 +94,7 @@ def routes(doors: Doors) -> Blueprint:
             variables=body.variables,
             status=body.status,
             reason=body.reason,
+            result=body.result,
             expected=expected(request),
             idempotency_key=idempotency_key(request),
         )

@@ -238,3 +238,12 @@ def test_an_update_of_one_variable_keeps_the_others(beadflow: Run, at: FakeServe
 def test_an_update_of_nothing_is_a_wrong_use(beadflow: Run, at: FakeServer) -> None:
     assert beadflow("workflow", "update", "wf-1").code == 2
     assert at.seen == []
+
+
+def test_a_result_by_hand_is_json(beadflow: Run, at: FakeServer) -> None:
+    asked = ("workflow", "update", "wf-1", "--status", "completed", "--result")
+    assert beadflow(*asked, "done").code == 2
+    assert at.seen == []
+    at.answers[f"PUT {ONE}"] = Answer(workflow("completed"))
+    assert beadflow(*asked, '{"a": 1}').code == 0
+    assert at.seen[0].body == {"status": "completed", "result": {"a": 1}}

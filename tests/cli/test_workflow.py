@@ -280,6 +280,12 @@ def test_types_show_their_variables(beadflow: Run, at: FakeServer) -> None:
     assert "question* limit" in beadflow("workflow", "types").out
 
 
+def test_types_show_whom_they_may_be_handed_to(beadflow: Run, at: FakeServer) -> None:
+    kind = {"name": "digs", "version": 1, "agent_type": "digger", "agents": ["digger", "painter"]}
+    at.answers["GET /api/v1/workflows/types"] = Answer({"data": [kind]})
+    assert "digger painter" in beadflow("workflow", "types").out
+
+
 def test_what_the_code_of_a_type_must_not_do_is_said_below(beadflow: Run, at: FakeServer) -> None:
     warning = {
         "rule": "wait",

@@ -98,6 +98,21 @@ async def test_what_is_stored_is_read_back(repo: Path) -> None:
         assert [kind.warnings for kind in kinds] == [(), ()]
 
 
+async def test_a_type_is_listed_with_the_agents_it_may_be_handed_to(repo: Path) -> None:
+    @workflow(agent_type="b", agents=("a", "c"))
+    async def declares(ctx: Context) -> None: ...
+
+    @workflow(agent_type="b")
+    async def leaves_it(ctx: Context) -> None: ...
+
+    async with running_system(repo, workflows=[declares, leaves_it]) as running:
+        kinds = await running.ask("manager", ListWorkflowTypes())
+        assert {kind.name: kind.agents for kind in kinds} == {
+            "declares": ("b", "a", "c"),
+            "leaves_it": (),
+        }
+
+
 async def test_a_type_is_listed_with_what_its_code_must_not_do(repo: Path) -> None:
     @workflow
     async def waits(ctx: Context) -> None:

@@ -315,3 +315,29 @@ async def test_a_change_that_was_cut_off_is_whole_or_not_there_in_the_next_life(
 
 def test_a_moment_of_its_own_is_written_as_all_are() -> None:
     assert revising.later("2026", "2026-01-01T00:00:00.000009Z") == "2026-01-01T00:00:00.000010Z"
+
+
+async def test_who_completes_by_hand_may_say_what_came_of_it_and_why(repo: Path) -> None:
+    async with running_system(repo, workflows=[waits]) as running:
+        started = await running.start("waits")
+        given = {"answer": [1, None]}
+        await update(running, started.id, status="completed", result=given, reason="found it")
+        await running.ended(started.id)
+        assert await running.output(started.id) == given
+
+        async def commented() -> bool:
+            found = await running.ask("tracker", GetIssue(issue_id=started.beads_issue_id))
+            return [one["text"] for one in found.row.get("comments", ())] == ["found it"]
+
+        with trio.fail_after(10):
+            while not await commented():
+                await trio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize("status", [None, "paused"])
+async def test_a_result_is_of_what_is_completed(repo: Path, status: str | None) -> None:
+    async with running_system(repo, workflows=[waits]) as running:
+        started = await running.start("waits")
+        with pytest.raises(ValidationError, match="completed") as refused:
+            await update(running, started.id, title="x", status=status, result=1)
+        assert refused.value.field == "result"
