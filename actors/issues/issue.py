@@ -198,17 +198,18 @@ def add_comment(row: Row, author: str, text: str, at: str) -> Row:
     if not text.strip():
         raise ValidationError("a comment needs a text", field="text", value=text)
     comments = row.get("comments") or []
-    if any(_says(comment, author, text, at) for comment in comments):
+    moment = instants.to_ns(at)
+    if any(_says(comment, author, text, moment) for comment in comments):
         return row
     number = comment_id(row["id"], author, at, text)
     comment = {"id": number, "issue_id": row["id"], "author": author, "text": text}
     return row | {"comments": [*comments, comment | {"created_at": at}]}
 
 
-def _says(comment: Row, author: str, text: str, at: str) -> bool:
+def _says(comment: Row, author: str, text: str, moment: int) -> bool:
     if (comment.get("author"), comment.get("text")) != (author, text):
         return False
-    return instants.to_ns(comment["created_at"]) == instants.to_ns(at)
+    return instants.to_ns(comment["created_at"]) == moment
 
 
 def set_labels(row: Row, labels: Iterable[str]) -> Row:

@@ -94,7 +94,7 @@ def _change(conn: sqlite3.Connection, command: ApplyChange) -> int | None:
     base = queries.get_line(conn, command.issue_id)
     if base is None:
         raise NotFound(f"there is no issue {command.issue_id}")
-    before = jsonl.parse(base)
+    before = jsonl.parse_written(base)
     if command.key and issue.work_of(before).get("workflow_id") != command.key:
         raise Conflict(f"issue {command.issue_id} is not that of workflow {command.key}")
     after = before
