@@ -50,7 +50,7 @@ ALTER TABLE agent_assignments_new RENAME TO agent_assignments;
 
 CREATE UNIQUE INDEX agent_assignments_open ON agent_assignments (workflow_id)
     WHERE status IN ('queued', 'assigned');
-CREATE INDEX agent_assignments_of_workflow ON agent_assignments (workflow_id, id DESC, agent_id);
+CREATE INDEX agent_assignments_of_workflow ON agent_assignments (workflow_id, id DESC, agent_id, agent_type, status);
 CREATE INDEX agent_assignments_of_agent ON agent_assignments (agent_id, id DESC)
     WHERE agent_id IS NOT NULL;
 -- Covering, as before: no row of the table is read.
