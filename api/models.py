@@ -238,6 +238,7 @@ class Workflow(BaseModel):
     error: WorkflowError | None
     parent_id: str | None
     updated_at: str
+    waits_for_agent: str | None
 
     @classmethod
     def of(cls, record: WorkflowRecord) -> Self:
@@ -261,6 +262,7 @@ class Workflow(BaseModel):
             error=error,
             parent_id=record.parent_id,
             updated_at=record.updated_at,
+            waits_for_agent=record.waits_for_agent,
         )
 
 

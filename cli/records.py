@@ -132,7 +132,7 @@ def workflow(raw: object) -> Workflow:
         title=text(fields, "title"),
         status=required(fields, "status", "a workflow"),
         priority=whole(fields, "priority"),
-        agent=text(fields, "agent_id") or text(fields, "agent_type"),
+        agent=_agent(fields),
         created_at=text(fields, "created_at"),
         started_at=text(fields, "started_at"),
         completed_at=text(fields, "completed_at"),
@@ -141,6 +141,14 @@ def workflow(raw: object) -> Workflow:
         links=_links(fields.get("links")),
         raw=fields,
     )
+
+
+def _agent(fields: Mapping[str, Any]) -> str:
+    """Who has it, or what it waits for."""
+    waits_for = text(fields, "waits_for_agent")
+    if waits_for:
+        return f"waits for {waits_for}"
+    return text(fields, "agent_id") or text(fields, "agent_type")
 
 
 def workflow_type(raw: object) -> WorkflowType:

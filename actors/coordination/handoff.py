@@ -167,9 +167,7 @@ class Handoffs:
             declared = definition.agents
         if declared:
             return tuple(sorted({*declared, record.agent_type or declared[0]}))
-        types = await reading.agent_types_of(self._pool, self._histories, record.id)
-        own = {record.agent_type} if record.agent_type is not None else set()
-        return tuple(sorted(own | types))
+        return tuple(sorted(await reading.agent_types_of(self._pool, self._histories, record.id)))
 
     async def _move(self, move: MoveWorkflow) -> AssignmentRecord:
         try:

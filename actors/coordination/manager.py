@@ -339,6 +339,7 @@ def _record(plan: StartPlan) -> WorkflowRecord:
         error_code=None,
         error_message=None,
         updated_at=plan.at,
+        waits_for_agent=plan.agent_type if plan.agent_id is None else None,
     )
 
 

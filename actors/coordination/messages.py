@@ -19,7 +19,11 @@ class WorkflowRecord:
         updated_at: when its title, priority or variables changed last; when it was made, where they
             never did.
         beads_issue_id: its issue; a child's is that of the workflow above it.
+        agent_type: of the agent that has it, had it last, or that it waits for.
+        agent_id: None while it waits for one.
         parent_id: whose child it is.
+        waits_for_agent: the type of agent that it waits for, before it runs or for its next step;
+            None where it waits for none.
     """
 
     id: str
@@ -39,6 +43,7 @@ class WorkflowRecord:
     error_message: str | None
     parent_id: str | None = None
     updated_at: str = ""
+    waits_for_agent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

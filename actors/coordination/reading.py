@@ -45,6 +45,7 @@ def workflow_record(row: sqlite3.Row) -> WorkflowRecord:
         error_code=row["error_code"],
         error_message=row["error_message"],
         updated_at=row["updated_at"],
+        waits_for_agent=row["waits_for_agent"],
     )
 
 
@@ -157,8 +158,9 @@ async def engine_status(histories: Reads, workflow_id: str) -> str | None:
 
 
 async def agent_types_of(pool: Reads, histories: Reads, workflow_id: str) -> set[str]:
-    """The type of agent that it is with or waits for, and those of the steps that it waits for."""
-    holders = await fetch(pool, "type_in_force", queries.TYPE_IN_FORCE, (workflow_id,))
+    """Types of agents: what it was started for, is with or waits for, and its open steps'."""
+    asked = {"workflow_id": workflow_id}
+    holders = await fetch(pool, "types_of", queries.TYPES_OF, asked)
     steps = await fetch(histories, "open_types", workflows.OPEN_TYPES, (workflow_id,))
     return {row["agent_type"] for row in (*holders, *steps)}
 

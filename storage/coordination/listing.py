@@ -3,12 +3,9 @@
 One statement for each question: with "or the filter is null" no index would help.
 """
 
-from storage.coordination.queries import MAPPING_COLUMNS
+from storage.coordination.queries import AGENT_ID, AGENT_TYPE, MAPPING_COLUMNS
 
-_SEEN = """
-    m.tempolite_workflow_id, m.created_at, m.title, m.priority, m.agent_type,
-    (SELECT a.agent_id FROM agent_assignments a WHERE a.workflow_id = m.tempolite_workflow_id
-     ORDER BY a.id DESC LIMIT 1) AS agent_id"""
+_SEEN = f"m.tempolite_workflow_id, m.created_at, m.title, m.priority, {AGENT_TYPE}, {AGENT_ID}"
 _STRETCH = """
       AND (m.created_at, m.tempolite_workflow_id) < (:before_at, :before_id)
       AND m.created_at >= :since

@@ -8,13 +8,23 @@ from typing import Any
 
 from storage.rows import insert_rows
 
-MAPPING_COLUMNS = """
-    m.beads_issue_id, m.tempolite_workflow_id, m.workflow_type, m.workflow_version, m.title,
-    m.status, m.priority, m.agent_type, m.metadata, m.error_code, m.error_message, m.created_at,
-    m.started_at, m.completed_at, m.request_sha256,
-    coalesce(m.updated_at, m.created_at) AS updated_at,
+# What the last assignment says of who has it, or had it last; one that never had any says what it
+# was started for.
+AGENT_TYPE = """
+    coalesce((SELECT a.agent_type FROM agent_assignments a
+              WHERE a.workflow_id = m.tempolite_workflow_id ORDER BY a.id DESC LIMIT 1),
+             m.agent_type) AS agent_type"""
+AGENT_ID = """
     (SELECT a.agent_id FROM agent_assignments a WHERE a.workflow_id = m.tempolite_workflow_id
      ORDER BY a.id DESC LIMIT 1) AS agent_id"""
+
+MAPPING_COLUMNS = f"""
+    m.beads_issue_id, m.tempolite_workflow_id, m.workflow_type, m.workflow_version, m.title,
+    m.status, m.priority, m.metadata, m.error_code, m.error_message, m.created_at,
+    m.started_at, m.completed_at, m.request_sha256,
+    coalesce(m.updated_at, m.created_at) AS updated_at, {AGENT_ID}, {AGENT_TYPE},
+    (SELECT CASE a.status WHEN 'queued' THEN a.agent_type END FROM agent_assignments a
+     WHERE a.workflow_id = m.tempolite_workflow_id ORDER BY a.id DESC LIMIT 1) AS waits_for_agent"""  # noqa: S608 - constants
 
 MAPPING = f"SELECT {MAPPING_COLUMNS} FROM workflow_mappings m WHERE m.tempolite_workflow_id = ?"  # noqa: S608 - constants
 MAPPING_OF_KEY = f"SELECT {MAPPING_COLUMNS} FROM workflow_mappings m WHERE m.idempotency_key = ?"  # noqa: S608 - constants
@@ -56,9 +66,12 @@ QUEUE_AGAIN = """
                       WHERE o.workflow_id = :id AND o.status IN ('queued', 'assigned'))
     ORDER BY a.id DESC LIMIT 1"""
 INTENTS = "SELECT id, workflow_id, kind, payload FROM intents ORDER BY created_at, id"
-TYPE_IN_FORCE = """
+TYPES_OF = """
+    SELECT agent_type FROM workflow_mappings
+    WHERE tempolite_workflow_id = :workflow_id AND agent_type IS NOT NULL
+    UNION ALL
     SELECT agent_type FROM agent_assignments
-    WHERE workflow_id = ? AND status IN ('queued', 'assigned')"""
+    WHERE workflow_id = :workflow_id AND status IN ('queued', 'assigned')"""
 INTENT = "SELECT id, workflow_id, kind, payload FROM intents WHERE id = ?"
 
 

@@ -35,6 +35,7 @@ def test_a_start_is_answered_with_the_workflow_and_where_it_is(shared: SharedSit
         "completed_at": None,
         "error": None,
         "parent_id": None,
+        "waits_for_agent": None,
     }
 
 

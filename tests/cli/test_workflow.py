@@ -199,6 +199,11 @@ def test_a_status_shows_the_fields_that_have_a_value(beadflow: Run, at: FakeServ
     assert "error" not in ran.out
 
 
+def test_a_status_says_what_agent_a_workflow_waits_for(beadflow: Run, at: FakeServer) -> None:
+    at.answers[f"GET {ONE}"] = Answer(workflow(agent_id=None, waits_for_agent="painter"))
+    assert "agent     waits for painter" in beadflow("workflow", "status", "wf-1").out
+
+
 def test_a_status_in_json_is_the_servers_own_object(beadflow: Run, at: FakeServer) -> None:
     at.answers[f"GET {ONE}"] = Answer(workflow(new_field=1))
     ran = beadflow("workflow", "status", "wf-1", "-o", "json")

@@ -499,8 +499,8 @@ def test_each_list_of_workflows_has_its_index_and_its_agents_too(
 ) -> None:
     plan = Statement(what, getattr(listing, f"{what}{of}")).plan(conn)
     key = "created_at>? AND (created_at,tempolite_workflow_id)<(?,?)"
-    assert plan == [
-        f"SEARCH m USING INDEX {index}{key})",
-        "CORRELATED SCALAR SUBQUERY 1",
-        "SEARCH a USING COVERING INDEX agent_assignments_of_workflow (workflow_id=?)",
-    ]
+    assert plan[0] == f"SEARCH m USING INDEX {index}{key})"
+    of_agents = "SEARCH a USING COVERING INDEX agent_assignments_of_workflow (workflow_id=?)"
+    more = [step for step in plan[1:] if not step.startswith("CORRELATED SCALAR SUBQUERY")]
+    assert more == [of_agents] * len(more)
+    assert more

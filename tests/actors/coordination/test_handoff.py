@@ -12,6 +12,7 @@ from actors.coordination import handing, handoff, intents
 from actors.coordination.assignment_messages import AssignmentRecord, AssignWorkflow, HandOff
 from actors.coordination.messages import (
     CancelWorkflow,
+    ListWorkflows,
     PauseWorkflow,
     ResumeWorkflow,
     SignalWorkflow,
@@ -218,6 +219,16 @@ async def test_a_handoff_to_a_type_whose_agents_are_all_busy_waits_for_the_next_
             running, second.id, from_agent="digger-2", to_agent=None, to_type="painter"
         )
         assert (record.agent_id, record.status) == (None, "queued")
+        waiting = await running.get(second.id)
+        assert (waiting.status, waiting.agent_id) == ("active", None)
+        assert (waiting.agent_type, waiting.waits_for_agent) == ("painter", "painter")
+        page = await running.ask("manager", ListWorkflows(agent_type="digger"))
+        assert page.records == ()
+        page = await running.ask("manager", ListWorkflows(agent_type="painter"))
+        assert {r.id: r.waits_for_agent for r in page.records} == {
+            first.id: None,
+            second.id: "painter",
+        }
         found = await commented(running, second.beads_issue_id)
         assert comments(found)[0]["text"] == (
             "Handoff from digger-2 to the next free agent of type painter"
@@ -226,7 +237,8 @@ async def test_a_handoff_to_a_type_whose_agents_are_all_busy_waits_for_the_next_
         await until(
             lambda: of_type(running, facts.AGENT_ASSIGNED)[-1].get("assignment_id") == record.id
         )
-        assert (await running.get(second.id)).agent_id == "painter-1"
+        taken = await running.get(second.id)
+        assert (taken.agent_id, taken.waits_for_agent) == ("painter-1", None)
 
 
 async def test_a_paused_workflow_can_be_handed_on_and_goes_on_with_the_next_agent(
