@@ -17,7 +17,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -52,6 +52,7 @@ _BUSY: Final = {
 }
 _BLOB = re.compile(r"100[0-7]{3} blob ([0-9a-f]{40})")
 _SUBTREE = re.compile(r"040000 tree ([0-9a-f]{40})")
+_ID = re.compile(rb'^\{"id":("(?:[^"\\]|\\.)*")', re.MULTILINE)
 _CONFIG_KEY = re.compile(r"[A-Za-z][A-Za-z0-9.-]*")
 
 
@@ -145,6 +146,37 @@ class Repository:
         inside = self._inside(path)
         head = self.head_commit()
         return head is not None and self._blob(head, inside) is not None
+
+    def removed(self, path: Path, content: bytes, ids: Collection[str], *, scan: int) -> set[str]:
+        """Tells which issues were taken out of a tracked file that now holds `content`.
+
+        All of them, where no version in the repository is this one: somebody edited the file. In
+        the file of HEAD's commit those are that one of the `scan` commits before it still had. Any
+        other version was only checked out, and lost nothing.
+        """
+        inside, head = self._inside(path), self.head_commit()
+        with as_file(content) as stream:
+            blob = self._run("hash-object", "--stdin", stdin=stream)
+        if head is None or self._blob(head, inside) != blob:
+            with as_file(f"{blob}\n".encode()) as name:
+                said = self._run("cat-file", "--batch-check", stdin=name)
+            return set() if said.split(" ")[1:2] == ["blob"] else set(ids)
+        commits = [one.commit for one in self._past(head, inside, scan)]
+        return set(ids) & self._ids_in(commits, inside)
+
+    def _ids_in(self, commits: Sequence[str], path: str) -> set[str]:
+        found: set[str] = set()
+        wanted = "".join(f"{commit}:{path}\n" for commit in commits).encode()
+        with (
+            as_file(wanted) as names,
+            self._runner.stream("cat-file", "--batch", "--buffer", stdin=names) as output,
+        ):
+            for _ in commits:
+                facts = output.readline().split()
+                if facts[1:2] == [b"blob"]:
+                    data = output.take(int(facts[2]) + 1)
+                    found |= {json.loads(each) for each in _ID.findall(data)}
+        return found
 
     def read(self, ref: str = ISSUES_REF, filename: str = ISSUES_FILE) -> bytes | None:
         """Reads a file as of the commit a ref is at; None when the ref or the file is missing."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from storage.integrity import MOST, Finding
+from storage.issues.queries import IS_FEED
 from storage.snapshot import Snapshot
 
 
@@ -360,6 +361,9 @@ def _issues(
             yield _of_mapping(workflow_id, f"its issue {issue_id} is not in beads.db")
 
 
+_FEEDS: Final = f"SELECT consumer, position FROM cursors WHERE {IS_FEED}"  # noqa: S608 - constant
+
+
 def _cursors(held: Snapshot) -> Iterator[Finding]:
     """Nobody has read further than there is: what comes next would be taken for known."""
     coordination, tempolite, beads = (held[n] for n in ("coordination", "tempolite", "beads"))
@@ -373,7 +377,7 @@ def _cursors(held: Snapshot) -> Iterator[Finding]:
             what = f"has read {source}.db up to {read[source]}, which ends at {end}"
             yield Finding(database="coordination", table="outbox_cursors", place=source, what=what)
     end = _number(coordination, "SELECT max(seq) FROM events")
-    for consumer, position in _pairs(beads, "SELECT consumer, position FROM cursors").items():
+    for consumer, position in _pairs(beads, _FEEDS).items():
         if int(position) > end:
             what = f"has read the event log up to {position}, which ends at {end}"
             yield Finding(database="beads", table="cursors", place=consumer, what=what)

@@ -196,8 +196,11 @@ class MarkFlushIntent(Command[None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkFlushed(Command[None]):
+    """The published file holds every change up to `seq`; `place` is where that file lies."""
+
     seq: int
     sha256: str
+    place: str | None = None
 
 
 # --- questions for the tracker -----------------------------------------------------------------
@@ -290,7 +293,8 @@ class Composed:
     """The file as it should be, and what is known of the one that is there.
 
     `data` is the whole file, passed by reference. `present_sha256` is None where there is no file.
-    `known` holds the hashes that need no reading.
+    `known` holds the hashes that need no reading. `place` is where the file lies, and `is_placed`
+    tells whether it is known already that this file, not that of another work tree, holds it all.
     """
 
     seq: int
@@ -301,6 +305,8 @@ class Composed:
     intended_seq: int
     intended_sha256: str | None
     known: frozenset[str]
+    place: str
+    is_placed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -146,7 +146,7 @@ def _adopt(conn: sqlite3.Connection, issue_id: str, theirs: str | None, at: str)
     The entry's base is what the other writer's file held, since that is now what is published.
     """
     base, ours = queries.published_line(conn, issue_id), queries.get_line(conn, issue_id)
-    if theirs == base or _is_old_news(base, ours, theirs):
+    if theirs == base or _is_old_news(base, theirs):
         return None
     sides = (jsonl.parse(line) if line is not None else None for line in (base, ours, theirs))
     merged = merge(*sides)
@@ -160,15 +160,15 @@ def _adopt(conn: sqlite3.Connection, issue_id: str, theirs: str | None, at: str)
     return kind
 
 
-def _is_old_news(base: str | None, ours: str | None, theirs: str | None) -> bool:
-    """Whether the file is merely behind: another work tree's, or an older one checked out.
+def _is_old_news(base: str | None, theirs: str | None) -> bool:
+    """Whether the row is merely behind: another work tree's, or of an older file checked out.
 
-    A row that is missing is no deletion, because deleting leaves a tombstone; only a tombstone may
-    go. A row with an earlier `updated_at` than the published one is one that was published before.
+    One with an earlier `updated_at` than the published one is one that was published before. Rows
+    that are missing from such a file are not told here: whoever compared it left them out.
     """
-    if theirs is None:
-        return ours is not None and jsonl.parse(ours).get("status") != "tombstone"
-    return base is not None and _updated(theirs) < _updated(base)
+    if base is None or theirs is None:
+        return False
+    return _updated(theirs) < _updated(base)
 
 
 def _updated(line: str) -> int:
@@ -181,6 +181,8 @@ def mark_flush_intent(conn: sqlite3.Connection, command: MarkFlushIntent) -> Non
 
 def mark_flushed(conn: sqlite3.Connection, command: MarkFlushed) -> None:
     queries.mark_flushed(conn, command.seq, command.sha256)
+    if command.place is not None:
+        queries.mark_placed(conn, command.place, command.seq)
 
 
 HANDLERS: Final[Mapping[type, Handler]] = {

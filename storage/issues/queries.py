@@ -113,6 +113,9 @@ WHERE flushed_seq <= :seq
 _FORGET_BASES = """
 UPDATE journal SET base = NULL WHERE seq > (SELECT flushed_seq FROM publication) AND seq <= :seq
 """
+_PLACE: Final = "file:"
+IS_FEED: Final = "consumer NOT GLOB 'file:*'"
+"""Of a cursor: it counts events of the log, not changes that a published file holds."""
 _ADVANCE = """
 INSERT INTO cursors (consumer, position) VALUES (:consumer, :position)
 ON CONFLICT (consumer) DO UPDATE SET position = excluded.position
@@ -376,7 +379,20 @@ def cursor(conn: sqlite3.Connection, consumer: str) -> int:
 
 def last_applied(conn: sqlite3.Connection) -> int:
     """Return the last event that was applied here, of whichever consumer; 0 when none was."""
-    return int(conn.execute("SELECT coalesce(max(position), 0) FROM cursors").fetchone()[0])
+    sql = f"SELECT coalesce(max(position), 0) FROM cursors WHERE {IS_FEED}"  # noqa: S608 - constant
+    return int(conn.execute(sql).fetchone()[0])
+
+
+def placed(conn: sqlite3.Connection, place: str) -> int | None:
+    """Return the last change that the file at this place has held; None where none was written."""
+    sql = "SELECT position FROM cursors WHERE consumer = ?"
+    row = conn.execute(sql, (_PLACE + place,)).fetchone()
+    return int(row[0]) if row is not None else None
+
+
+def mark_placed(conn: sqlite3.Connection, place: str, seq: int) -> None:
+    """Record that the file at this place holds every change up to `seq`: each work tree has one."""
+    advance_cursor(conn, _PLACE + place, seq)
 
 
 def advance_cursor(conn: sqlite3.Connection, consumer: str, position: int) -> None:

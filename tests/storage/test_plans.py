@@ -286,6 +286,8 @@ CALLS: dict[str, Arguments] = {
     "issues.cursor": (("c",), {}),
     "issues.last_applied": ((), {}),
     "issues.advance_cursor": (("c", 1), {}),
+    "issues.placed": (("p",), {}),
+    "issues.mark_placed": (("p", 1), {}),
     "issues.local_ids": ((), {}),
     "issues.is_local": (("x-1",), {}),
     "issues.changed_after": ((0,), {}),

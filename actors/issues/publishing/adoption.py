@@ -43,7 +43,8 @@ async def take_in(composed: Composed, *, writer: Named, files: Named, clock: Clo
     present = composed.present_sha256
     if present == composed.intended_sha256 and present != composed.flushed_sha256 and present:
         # A flush got as far as its rename and no further.
-        await write(writer, MarkFlushed(seq=composed.intended_seq, sha256=present))
+        mark = MarkFlushed(seq=composed.intended_seq, sha256=present, place=composed.place)
+        await write(writer, mark)
     if present is None or present in composed.known:
         return False
     outside = await ask_files(files, CompareFile())

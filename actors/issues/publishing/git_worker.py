@@ -10,6 +10,7 @@ the database and the next attempt finds it there.
 """
 
 import sqlite3
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -54,6 +55,11 @@ from supervision import BlockingActor
 MAINTAIN_AFTER: Final = 100
 """Recordings between two packings of what they left loose."""
 MESSAGE: Final = "beadflow: issues"
+REST_S: Final = 0.5
+"""How long a file has to be left alone before rows that are missing from it count as removed: a
+program that writes it piece by piece may have come to the end of any line."""
+JUDGED: Final = 100
+"""Commits of the user's branch in which a row is looked for that is missing from its file."""
 
 log = structlog.get_logger("beadflow.issues")
 
@@ -66,16 +72,24 @@ class GitWorker(BlockingActor):
         path: the published file; its directory is made when it is first written.
         repository: where the work tree of the file lies, or None to leave Git alone.
         mode: "ref" records the file on its ref, "branch" commits it when asked.
+        rest_s: how long a file that lacks rows is waited for, in seconds.
     """
 
     def __init__(
-        self, database: Path, path: Path, *, repository: Path | None, mode: str = "ref"
+        self,
+        database: Path,
+        path: Path,
+        *,
+        repository: Path | None,
+        mode: str = "ref",
+        rest_s: float = REST_S,
     ) -> None:
         super().__init__()
         self._database = database
         self._path = path
         self._where = repository
         self._mode = mode
+        self._rest_s = rest_s
         self._repository: Repository | None = None
         self._recordings = 0
         self._conn: sqlite3.Connection
@@ -124,6 +138,7 @@ class GitWorker(BlockingActor):
             lines = queries.all_lines(self._conn)
             seq = queries.last_seq(self._conn)
             known = queries.publication(self._conn)
+            placed = queries.placed(self._conn, str(self._place()))
         data = "".join(f"{line}\n" for line in lines).encode()
         with _as_refusal(f"read {self._path}"):
             present = file.present_sha256(self._path)
@@ -136,11 +151,15 @@ class GitWorker(BlockingActor):
             intended_seq=known.intended_seq,
             intended_sha256=known.intended_sha256,
             known=known.known,
+            place=str(self._place()),
+            is_placed=placed is not None and placed >= seq,
         )
 
     def _compare(self) -> Outside:
         with _read_transaction(self._conn):
             base = queries.published_lines(self._conn)
+            placed = queries.placed(self._conn, str(self._place()))
+            later = queries.changed_after(self._conn, placed) if placed is not None else base.keys()
         with _as_refusal(f"read {self._path}"):
             data = file.read(self._path)
             side = read_side("the file", data or b"", _Parsed(base))
@@ -148,13 +167,43 @@ class GitWorker(BlockingActor):
                 log.warning("two issues had one id", issue_id=one.old, renamed=one.new)
             side_file = self._path.with_name(file.QUARANTINE_NAME)
             file.keep(side_file, (line.raw for line in side.loaded.quarantined))
+            gone = self._removed(base, side, data or b"", later)
         return Outside(
             sha256=None if data is None else file.sha256_of(data),
-            rows=tuple(_collisions_first(base, _differences(base, side))),
+            rows=tuple(_collisions_first(base, _differences(base, side, gone))),
             quarantined=len(side.loaded.quarantined),
             duplicates=side.loaded.duplicates,
             conflict_markers=len(side.loaded.conflict_markers),
         )
+
+    def _removed(
+        self, base: Mapping[str, str], side: Side, data: bytes, later: Collection[str]
+    ) -> list[str]:
+        """Tell which rows somebody took out of the file.
+
+        Only where the whole file could be read and holds anything at all: an emptied or damaged
+        file removes nothing. Nor does one that is merely behind: one of another work tree has not
+        held what was changed after it was written, and one that Git brought back from an older
+        commit has forgotten nothing. A tombstone may go at any time.
+        """
+        if not side.is_whole:
+            return []
+        missing = [issue_id for issue_id in base if issue_id not in side.rows]
+        buried = {one for one in missing if jsonl.parse(base[one]).get("status") == "tombstone"}
+        lost = {one for one in missing if one not in later} - buried
+        if lost and not self._is_at_rest(data):
+            lost = set()
+        if lost and self._repository is not None and self._repository.tracks(self._place()):
+            lost = self._repository.removed(self._place(), data, lost, scan=JUDGED)
+        return [issue_id for issue_id in missing if issue_id in lost or issue_id in buried]
+
+    def _is_at_rest(self, data: bytes) -> bool:
+        found = file.stamp(self._path)
+        if found is not None:
+            age_s = time.time() - found[0] / 1e9
+            if 0 <= age_s < self._rest_s:
+                time.sleep(self._rest_s - age_s)
+        return file.read(self._path) == data
 
     def _install(self, message: InstallFile) -> file.Stamp | None:
         expected = message.expected_sha256
@@ -327,18 +376,15 @@ class _Parsed(Mapping[str, Row]):
         return len(self._lines)
 
 
-def _differences(base: dict[str, str], side: Side) -> Iterator[tuple[str, str | None]]:
-    """Yield what the file says otherwise than was last published.
-
-    A row that is not there has been removed only where the whole file could be read and holds
-    anything at all: an emptied or damaged file removes nothing.
-    """
+def _differences(
+    base: dict[str, str], side: Side, gone: Iterable[str]
+) -> Iterator[tuple[str, str | None]]:
+    """Yield what the file says otherwise than was last published, and last what is gone."""
     for issue_id, row in side.rows.items():
         line = jsonl.encode_text(row)
         if base.get(issue_id) != line:
             yield issue_id, line
-    if side.is_whole:
-        yield from ((issue_id, None) for issue_id in base if issue_id not in side.rows)
+    yield from ((issue_id, None) for issue_id in gone)
 
 
 def _collisions_first(

@@ -205,8 +205,10 @@ class IssuePublisher(Actor):
             if seen is None:
                 return None
             self._unrecorded.set()
-        if composed.flushed_sha256 != done.sha256 or self._is_behind():
-            await write(self._writer, MarkFlushed(seq=done.seq, sha256=done.sha256))
+        is_known = composed.flushed_sha256 == done.sha256 and composed.is_placed
+        if not is_known or self._is_behind():
+            mark = MarkFlushed(seq=done.seq, sha256=done.sha256, place=composed.place)
+            await write(self._writer, mark)
         self._seen = seen
         return done
 

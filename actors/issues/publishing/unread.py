@@ -22,4 +22,6 @@ class UnreadFile(Actor):
             intended_seq=0,
             intended_sha256=None,
             known=frozenset(),
+            place="",
+            is_placed=True,
         )

@@ -12,6 +12,7 @@ from actors.issues.messages import (
     Composed,
     ComposeFile,
     InstallFile,
+    MarkFlushed,
     Outside,
     PublicationFailed,
     Recorded,
@@ -252,3 +253,51 @@ def test_two_issues_of_one_id_that_others_put_into_the_file_are_both_taken_in(wo
     assert titles["Mine"] == "x-1.1"
     assert titles["Theirs"].startswith("x-1.")
     assert len(titles) == 3
+
+
+def compare(world: World) -> dict[str, str | None]:
+    outside: Outside = world.ask_files(CompareFile())
+    return dict(outside.rows)
+
+
+def publish_here(world: World) -> None:
+    """Publish, and commit the file on the user's branch."""
+    composed: Composed = world.ask_files(ComposeFile())
+    install = InstallFile(data=composed.data, expected_sha256=composed.present_sha256)
+    assert world.ask_files(install)
+    world.run(MarkFlushed(seq=composed.seq, sha256=composed.sha256, place=composed.place))
+    git(world.path.parent, "add", "-f", world.path.name)
+    git(world.path.parent, "commit", "-qm", "issues")
+
+
+@pytest.fixture
+def tracked(in_git: World) -> World:
+    """The user's branch has two versions of the file: with one issue, and with two."""
+    in_git.create("x-1")
+    publish_here(in_git)
+    in_git.create("x-2")
+    publish_here(in_git)
+    return in_git
+
+
+def test_rows_that_an_older_commit_does_not_have_are_not_removed_by_its_checkout(
+    tracked: World,
+) -> None:
+    git(tracked.path.parent, "checkout", "-q", "HEAD~1")
+    assert [*tracked.published()] == ["x-1"]
+    assert compare(tracked) == {}
+
+
+def test_a_row_of_a_tracked_file_that_an_edit_takes_out_is_removed(tracked: World) -> None:
+    tracked.write_outside(make("x-2"))
+    assert compare(tracked) == {"x-1": None}
+
+
+def test_a_row_that_a_commit_took_out_is_removed_by_pulling_it(tracked: World) -> None:
+    git(tracked.path.parent, "checkout", "-qb", "theirs")
+    tracked.write_outside(make("x-2"))
+    git(tracked.path.parent, "commit", "-qam", "less")
+    git(tracked.path.parent, "checkout", "-q", "main")
+    assert compare(tracked) == {}
+    git(tracked.path.parent, "merge", "-q", "theirs")
+    assert compare(tracked) == {"x-1": None}

@@ -11,8 +11,10 @@ from trio.testing import MockClock
 from actors.issues.messages import (
     ApplyChange,
     ChangeLabels,
+    CompareFile,
     Composed,
     ComposeFile,
+    CreateIssue,
     Flush,
     InstallFile,
     MarkFlushed,
@@ -247,14 +249,107 @@ async def test_a_file_from_before_an_issue_was_closed_does_not_open_it_again(
 async def test_rows_missing_from_the_file_of_another_work_tree_are_published_again(
     world: World, autojump_clock: MockClock
 ) -> None:
+    world.create("x-1")
+    async with world.running(SETTINGS) as system:
+        await flush(system)
+    other = world.move_to(world.root / "tree" / ".beads" / "issues.jsonl")
+    async with world.running(SETTINGS) as system:
+        await flush(system)
+        await ask(system.named("beads_writer"), CreateIssue(row=make("x-2")))
+        await flush(system)
+    world.move_to(other)
+    world.write_outside(make("x-1"), make("x-4"))
+    async with world.running(SETTINGS) as system:
+        await flush(system)
+        assert list(world.published()) == ["x-1", "x-2", "x-4"]
+
+
+async def test_rows_missing_from_a_file_that_was_never_written_here_are_published_again(
+    world: World, autojump_clock: MockClock
+) -> None:
+    for issue_id in ("x-1", "x-2"):
+        world.create(issue_id)
+    async with world.running(SETTINGS) as system:
+        await flush(system)
+    world.move_to(world.root / "tree" / ".beads" / "issues.jsonl")
+    world.write_outside(make("x-1"))
+    async with world.running(SETTINGS) as system:
+        await flush(system)
+        assert list(world.published()) == ["x-1", "x-2"]
+
+
+async def test_a_row_taken_out_of_the_file_is_removed(
+    world: World, autojump_clock: MockClock
+) -> None:
+    """Also the newest one, without which the file is as it was when it held the others alone."""
     for issue_id in ("x-1", "x-2", "x-3"):
         world.create(issue_id)
     async with world.running(SETTINGS) as system:
         await flush(system)
-        world.write_outside(make("x-3"), make("x-4"))
-        await change(system, "edited", issue_id="x-1")
+        world.write_outside(make("x-1"), make("x-2"))
         await flush(system)
-        assert list(world.published()) == ["x-1", "x-2", "x-3", "x-4"]
+        assert list(world.published()) == ["x-1", "x-2"]
+        assert not world.holds("x-3")
+        world.write_outside(make("x-2"))
+        await flush(system)
+        assert list(world.published()) == ["x-2"]
+
+
+async def test_a_row_taken_out_while_nobody_looked_is_removed(
+    world: World, autojump_clock: MockClock
+) -> None:
+    for issue_id in ("x-1", "x-2"):
+        world.create(issue_id)
+    async with world.running(SETTINGS) as system:
+        await flush(system)
+    world.write_outside(make("x-2"))
+    async with world.running(SETTINGS) as system:
+        await flush(system)
+        assert not world.holds("x-1")
+
+
+async def test_a_row_taken_out_of_a_first_file_that_needed_no_writing_is_removed(
+    world: World, autojump_clock: MockClock
+) -> None:
+    world.write_outside(make("x-1"), make("x-2"))
+    async with world.running(SETTINGS) as system:
+        await flush(system)
+        world.write_outside(make("x-2"))
+        await flush(system)
+        assert not world.holds("x-1")
+
+
+async def test_a_row_that_was_changed_since_it_was_published_outlives_its_removal(
+    world: World, autojump_clock: MockClock
+) -> None:
+    for issue_id in ("x-1", "x-2"):
+        world.create(issue_id)
+    async with world.running(SETTINGS) as system:
+        await flush(system)
+        world.write_outside(make("x-2"))
+        await change(system, "edited")
+        await flush(system)
+        assert world.published()["x-1"]["labels"] == ["edited"]
+
+
+async def test_a_row_missing_from_a_file_that_is_being_written_is_kept(
+    world: World, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for issue_id in ("x-1", "x-2"):
+        world.create(issue_id)
+    async with world.running(SETTINGS) as system:
+        await flush(system)
+        world.write_outside(make("x-1"))
+
+        def write_on(_path: object) -> None:
+            monkeypatch.undo()
+            world.write_outside(make("x-1"), make("x-2"), make("x-3"))
+
+        monkeypatch.setattr(file, "stamp", write_on)
+        outside = world.ask_files(CompareFile())
+        assert outside.rows == ()
+        await flush(system)
+        assert list(world.published()) == ["x-1", "x-2", "x-3"]
 
 
 async def test_a_write_between_the_look_and_the_rename_is_merged_too(
@@ -412,7 +507,7 @@ def published_then_changed(world: World) -> Composed:
 
 def step_through(world: World, composed: Composed, last: str) -> None:
     """Flush by hand up to and including one step."""
-    mark = {"seq": composed.seq, "sha256": composed.sha256}
+    mark: dict[str, Any] = {"seq": composed.seq, "sha256": composed.sha256}
     world.run(MarkFlushIntent(**mark))
     if last == "intent":
         return

@@ -155,12 +155,13 @@ def bury(world: World, issue_id: str = "x-1") -> None:
     flush(world)
 
 
-def test_a_row_missing_outside_is_kept_because_deleting_leaves_a_tombstone(world: World) -> None:
+def test_a_row_removed_outside_is_removed(world: World) -> None:
     world.create()
     flush(world)
-    assert world.run(adopt(gone=("x-1",))) == Adopted(changed=0, removed=0)
-    assert world.holds()
-    assert queries.read_journal(world.conn, 1, 10) == []
+    assert world.run(adopt(gone=("x-1",))) == Adopted(changed=0, removed=1)
+    assert not world.holds()
+    (entry,) = queries.read_journal(world.conn, 1, 10)
+    assert (entry.kind, entry.detail["status"]) == ("removed", None)
 
 
 def test_a_tombstone_removed_outside_is_removed(world: World) -> None:

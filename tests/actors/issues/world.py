@@ -51,6 +51,7 @@ class World:
     root: Path
     repository: Path | None = None
     mode: str = "ref"
+    place: Path | None = None
     asked: list[str] = field(default_factory=list)
     before: Callable[[object], None] = lambda _message: None
     conn: sqlite3.Connection = field(init=False)
@@ -59,8 +60,13 @@ class World:
     def __post_init__(self) -> None:
         self.conn = open_writer(self.database)
         migrate(self.conn, SCHEMA)
-        self.files = GitWorker(self.database, self.path, repository=self.repository, mode=self.mode)
+        self.files = self.worker(self.path)
         self.files.on_start()
+
+    def worker(self, path: Path) -> GitWorker:
+        """Make a Git worker that waits for nobody."""
+        repository, mode = self.repository, self.mode
+        return GitWorker(self.database, path, repository=repository, mode=mode, rest_s=0)
 
     @property
     def database(self) -> Path:
@@ -68,7 +74,16 @@ class World:
 
     @property
     def path(self) -> Path:
-        return (self.repository or self.root) / ".beads" / "issues.jsonl"
+        return self.place or (self.repository or self.root) / ".beads" / "issues.jsonl"
+
+    def move_to(self, path: Path) -> Path:
+        """Go on in another work tree, on the same database; return where the file was."""
+        before, self.place = self.path, path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.files.on_stop()
+        self.files = self.worker(path)
+        self.files.on_start()
+        return before
 
     def close(self) -> None:
         self.files.on_stop()
