@@ -5,6 +5,9 @@ them waiting for what it no longer knows, and its numbers would come again. One 
 last commits (SQLite takes a damaged log for one that ends early) is noticed, too, as far as another
 one has heard of them. `beads.db` may be lost: it is rebuilt from the published file or its ref.
 
+Single rows that are missing are no other time: of a workflow that `coordination.db` has told of it
+had the row once. They are left to the comparison of the stores, which reports them.
+
 Those who only look may do so beside a server: they ask all three of one moment.
 
 A file that is missing or empty counts as one in which nothing ever happened: a first start that was
@@ -121,8 +124,10 @@ def _refuse_disagreement(there: tuple[Database, ...], held: Snapshot) -> None:
     applied_here = _asked(beads, held, last_applied, 0)
     if copied > written:
         raise _disagreement(tempolite, coordination, held)
-    if made - mapped:
-        raise _disagreement(coordination, tempolite, held)
+    if unmapped := made - mapped:
+        told = _asked(coordination, held, lambda one: _told(one, unmapped), set[str]())
+        if unmapped - told:
+            raise _disagreement(coordination, tempolite, held)
     if applied_here > logged:
         raise _disagreement(coordination, beads, held)
 
@@ -155,6 +160,11 @@ def _coordination(connection: sqlite3.Connection) -> tuple[int, set[str], int]:
         coordination_queries.workflow_ids(connection),
         coordination_queries.last_event(connection),
     )
+
+
+def _told(connection: sqlite3.Connection, workflow_ids: set[str]) -> set[str]:
+    """Of which of them the log tells, so that a row of each was there and got lost by itself."""
+    return coordination_queries.told_of(connection, sorted(workflow_ids))
 
 
 def _tempolite(connection: sqlite3.Connection) -> tuple[int, set[str]]:

@@ -28,6 +28,9 @@ MAPPING_COLUMNS = f"""
 
 MAPPING = f"SELECT {MAPPING_COLUMNS} FROM workflow_mappings m WHERE m.tempolite_workflow_id = ?"  # noqa: S608 - constants
 MAPPING_OF_KEY = f"SELECT {MAPPING_COLUMNS} FROM workflow_mappings m WHERE m.idempotency_key = ?"  # noqa: S608 - constants
+TOLD_OF = """
+    SELECT value FROM json_each(?)
+    WHERE EXISTS (SELECT 1 FROM events WHERE workflow_id = value)"""
 EVENTS_OF_WORKFLOW = """
     SELECT seq, type, workflow_id, issue_id, at, data FROM events
     WHERE workflow_id = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"""
@@ -238,6 +241,12 @@ def last_event(connection: sqlite3.Connection) -> int:
 def workflow_ids(connection: sqlite3.Connection) -> set[str]:
     """Give every workflow that was ever decided here."""
     rows = connection.execute("SELECT tempolite_workflow_id FROM workflow_mappings")
+    return {row[0] for row in rows}
+
+
+def told_of(connection: sqlite3.Connection, workflow_ids: Sequence[str]) -> set[str]:
+    """Give those of these workflows that the event log has said anything of."""
+    rows = connection.execute(TOLD_OF, (json.dumps(workflow_ids),))
     return {row[0] for row in rows}
 
 

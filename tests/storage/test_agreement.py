@@ -16,7 +16,7 @@ from tests.support.golden import golden_file
 
 SAID = {"missing": "is missing", "empty": "is empty", "without tables": "has no tables"}
 FORGET = {
-    "coordination": "DELETE FROM workflow_mappings",
+    "coordination": "DELETE FROM workflow_mappings; DELETE FROM events",
     "tempolite": "DELETE FROM history",
 }
 
@@ -62,9 +62,37 @@ def test_a_database_of_another_time_is_named(home: Path, name: str) -> None:
     """Forgetting what the other one has heard of is what an older copy looks like."""
     with closing(open_writer(home / f"{name}.db")) as connection:
         connection.execute("PRAGMA foreign_keys=OFF")
-        connection.execute(FORGET[name])
+        connection.executescript(FORGET[name])
     for refuse in (refuse_incomplete, refuse_strangers):
         with pytest.raises(StoresDisagree, match=rf"/{name}\.db is older than"):
+            refuse(home)
+
+
+def test_a_row_that_is_missing_is_not_taken_for_another_time(home: Path) -> None:
+    """The log tells of each workflow, so its row was there."""
+    with closing(open_writer(home / "coordination.db")) as connection:
+        (first,) = connection.execute(
+            "SELECT min(tempolite_workflow_id) FROM workflow_mappings"
+        ).fetchone()
+        connection.execute(
+            "DELETE FROM workflow_mappings WHERE tempolite_workflow_id = ?", (first,)
+        )
+    refuse_incomplete(home)
+    refuse_strangers(home)
+
+
+def test_a_database_that_never_heard_of_a_workflow_is_of_another_time(home: Path) -> None:
+    with closing(open_writer(home / "coordination.db")) as connection:
+        (last,) = connection.execute(
+            "SELECT max(tempolite_workflow_id) FROM workflow_mappings"
+        ).fetchone()
+        for table, column in (
+            ("workflow_mappings", "tempolite_workflow_id"),
+            ("events", "workflow_id"),
+        ):
+            connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (last,))
+    for refuse in (refuse_incomplete, refuse_strangers):
+        with pytest.raises(StoresDisagree, match=r"/coordination\.db is older than"):
             refuse(home)
 
 

@@ -136,6 +136,7 @@ CALLS: dict[str, Arguments] = {
     "coordination.insert_events": (([(1, "step", "w", None, "t", "{}")],), {}),
     "coordination.last_event": ((), {}),
     "coordination.workflow_ids": ((), {}),
+    "coordination.told_of": ((["w"],), {}),
     "coordination.assignments.open_of": (("w",), {}),
     "coordination.assignments.held_by": (("a-1",), {}),
     "coordination.assignments.last_of": (("w",), {}),
