@@ -8,12 +8,14 @@ here needs. So the accept loop is ours. A connection that fails is closed and lo
 client takes nothing for STALL_S is cut off; at the end all have GRACE_S to finish what they are at.
 """
 
+import secrets
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import h11
 import structlog
 import trio
 from hypercorn.config import Config
@@ -24,6 +26,9 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr, wrap_app
+
+from api import problem
+from api.uploads import is_upload
 
 GRACE_S = 3.0
 STALL_S = 30.0
@@ -135,8 +140,37 @@ class Speaker(TCPServer):
 
 
 class Http1(H11Protocol):
+    _brings_file = False
+
     async def _check_protocol(self, event: Any) -> None:
         """Take an invitation to HTTP/2 for an ordinary request, as RFC 9110 (7.8) allows."""
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        path = request.target.partition(b"?")[0].decode("latin-1")
+        asked = {"method": request.method.decode("ascii").upper(), "path": path}
+        self._brings_file = is_upload(asked)
+        await super()._create_stream(request)
+
+    async def _send_error_response(self, status_code: int) -> None:
+        """Say what is wrong as all refusals do; hypercorn would send a status alone.
+
+        An app that has the request already is told that its client is gone.
+        """
+        request_id = secrets.token_hex(8)
+        is_file = self._brings_file and self.stream is not None
+        status, text = problem.of_protocol(status_code, request_id, is_upload=is_file)
+        body = text.encode()
+        headers = [
+            (b"content-type", problem.MEDIA_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"x-content-type-options", b"nosniff"),
+            (b"x-request-id", request_id.encode()),
+            (b"connection", b"close"),
+            *self.config.response_headers("h11"),
+        ]
+        await self._send_h11_event(h11.Response(status_code=status, headers=headers))
+        await self._send_h11_event(h11.Data(data=body))
+        await self._send_h11_event(h11.EndOfMessage())
 
 
 class Wire:

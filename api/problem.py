@@ -14,6 +14,7 @@ from quart import Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing.exceptions import WebsocketMismatch
 
+from actors.coordination.results.errors import CutOff
 from actors.errors import ValidationError
 from supervision import ActorDeadError, ActorRestarting, AskTimeout, Refused
 
@@ -46,6 +47,32 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """One problem as a response."""
+    body = document(
+        status=status,
+        code=code,
+        detail=detail,
+        request_id=request_id,
+        hint=hint,
+        retryable=retryable,
+        errors=errors,
+    )
+    more = {"Retry-After": "1"} if retryable else {}
+    return Response(
+        body, status=status, content_type=MEDIA_TYPE, headers={**more, **(headers or {})}
+    )
+
+
+def document(
+    *,
+    status: int,
+    code: str,
+    detail: str,
+    request_id: str,
+    hint: str = "",
+    retryable: bool = False,
+    errors: Sequence[dict[str, str]] = (),
+) -> str:
+    """One problem as text."""
     body: dict[str, Any] = {
         "type": f"urn:beadflow:problem:{code}",
         "title": HTTPStatus(status).phrase,
@@ -58,12 +85,25 @@ def problem(
     }
     if errors:
         body["errors"] = list(errors)
-    more = {"Retry-After": "1"} if retryable else {}
-    return Response(
-        json.dumps(body),
-        status=status,
-        content_type=MEDIA_TYPE,
-        headers={**more, **(headers or {})},
+    return json.dumps(body)
+
+
+def of_protocol(status: int, request_id: str, *, is_upload: bool) -> tuple[int, str]:
+    """What breaks HTTP itself, before or after an app has it: status and problem document."""
+    if is_upload:
+        status = CutOff.status
+        return status, document(
+            status=status,
+            code=CutOff.code,
+            detail="the artifact ended before it was whole, or a piece of it has no valid size",
+            request_id=request_id,
+            hint=CutOff.hint,
+            retryable=CutOff.retryable,
+        )
+    code, hint = _KNOWN.get(status, _OTHER)
+    detail = "the request breaks the rules of HTTP/1.1, or ended before it was whole"
+    return status, document(
+        status=status, code=code, detail=detail, request_id=request_id, hint=hint
     )
 
 

@@ -18,6 +18,9 @@ REST_S: Final = 5.0
 """How long the rest of a body is taken in that was refused: a client that still sends may not hear
 why it was."""
 
+REST_PAUSE_S: Final = 0.5
+"""A client that sends nothing for so long waits for the answer: it has it then."""
+
 _FILES: Final = re.compile(r"/api/v1/workflows/[^/]+/artifacts/.+")
 
 
@@ -50,6 +53,10 @@ class UploadBody(TrioBody):
         return receive_when_taken
 
     async def drop_rest(self) -> None:
+        """Take what still comes of a body that was refused, so that its answer is heard."""
         with trio.move_on_after(REST_S):
-            async for _ in self:
-                pass
+            while True:
+                with trio.move_on_after(REST_PAUSE_S) as pause:
+                    await anext(self, None)
+                if pause.cancelled_caught or self._complete.is_set():
+                    return

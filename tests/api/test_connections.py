@@ -1,5 +1,6 @@
 """Connections on real sockets: each fails alone, and none lasts for ever."""
 
+import json
 from typing import Any
 
 import pytest
@@ -68,6 +69,40 @@ async def test_a_malformed_request_ends_no_connection_but_its_own(name: str) -> 
             await bystander.send_all(here.request())
             assert b"200" in await read_head(bystander)
         assert here.system.named("http").ref is before
+
+
+async def takes(scope: Any, receive: Any, send: Any) -> None:
+    """An ASGI app that takes a body until its client is gone."""
+    del scope, send
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+PUT = b"PUT /api/v1/workflows/w/artifacts/a HTTP/1.1\r\n" + HOST
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (PUT + CHUNKED + b"a\r\nabcde", 408, "artifact_cut_off"),
+        (PUT + CHUNKED + b"zz\r\nabcde", 408, "artifact_cut_off"),
+        (PUT + b"Content-Length: 9\r\n\r\nabcde", 408, "artifact_cut_off"),
+        (POST + CHUNKED + b"zz\r\nab", 400, "bad_request"),
+        (PUT + b"Content-Length: -1\r\n\r\n", 400, "bad_request"),
+        (b"\x00\xff\xfe\r\n\r\n", 400, "bad_request"),
+    ],
+)
+async def test_what_breaks_http_is_answered_with_a_problem(
+    sent: bytes, status: int, code: str
+) -> None:
+    async with door(lambda _: takes) as here:
+        head, _, body = (await here.exchange(sent)).partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"application/problem+json" in head
+    told = json.loads(body)
+    assert (told["status"], told["code"]) == (status, code)
+    assert f"x-request-id: {told['request_id']}".encode() in head
 
 
 async def test_nobody_speaks_http_2() -> None:

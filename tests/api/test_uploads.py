@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from api.uploads import HELD_BYTES, UploadBody, is_upload
+from api.uploads import HELD_BYTES, REST_PAUSE_S, REST_S, UploadBody, is_upload
 from tests.api.problems import refused
 from tests.api.site import WORKFLOWS, site
 
@@ -51,6 +51,26 @@ async def test_a_client_waits_while_nobody_takes_what_came() -> None:
     assert asked == 4
     assert sum(sizes) == 4 * HELD_BYTES
     assert max(sizes) <= 2 * HELD_BYTES
+
+
+@pytest.mark.parametrize(("pieces", "within_s"), [(0, 1.0), (3, 2.0), (1000, REST_S)])
+async def test_the_rest_of_what_was_refused_is_taken_only_while_it_comes(
+    autojump_clock: trio.testing.MockClock, pieces: int, within_s: float
+) -> None:
+    del autojump_clock
+    body = UploadBody()
+
+    async def bring() -> None:
+        for _ in range(pieces):
+            await trio.sleep(REST_PAUSE_S / 2)
+            body.append(b"x")
+
+    began = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bring)
+        await body.drop_rest()
+        nursery.cancel_scope.cancel()
+    assert trio.current_time() - began <= within_s
 
 
 async def test_a_client_that_goes_away_leaves_nothing(repo: Path) -> None:
