@@ -445,17 +445,6 @@ async def agent_knows_nothing(stock: Stock, chance: random.Random) -> Injected:
     return Injected("step_forgotten", workflow_id)
 
 
-def ref_is_locked(stock: Stock, chance: random.Random) -> Injected:
-    """Nobody can move the ref, as when Git has died in the middle of it."""
-    del chance
-    repo = stock.running.world.repo
-    lock = repo / ".git" / "refs" / "beadflow" / "issues.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["git", "update-ref", "-d", "refs/beadflow/issues"], cwd=repo, check=False)
-    lock.touch()
-    return Injected("file_behind", None, repairs=False, undo=lock.unlink)
-
-
 def file_is_gone(stock: Stock, chance: random.Random) -> Injected:
     """The publisher writes it again; nothing disagrees by then."""
     del chance
