@@ -19,6 +19,7 @@ from quart import Response, g, request, websocket
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import PathConverter
 
 from api import problem
 from api.body import BODY_LIMIT_BYTES
@@ -105,6 +106,13 @@ class App(QuartTrio):
         await super().asgi_app(scope, receive, send)
 
 
+class Anything(PathConverter):
+    """The rest of an address, whatever it holds: its route says what is wrong with it."""
+
+    regex = "(?s:.+)"
+    part_isolating = False  # it may hold slashes
+
+
 def create_app(doors: Doors, closing: trio.Event | None = None) -> App:
     """An app whose requests go to the actors of `doors`.
 
@@ -152,6 +160,7 @@ def _app() -> App:
     app.config["BODY_TIMEOUT"] = BODY_TIMEOUT_S
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_map.converters["anything"] = Anything
     app.url_map.merge_slashes = False  # a doubled slash is a 404, not a redirect in HTML
     app.before_request(_begin)
     app.before_websocket(_begin_websocket)

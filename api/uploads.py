@@ -21,7 +21,7 @@ why it was."""
 REST_PAUSE_S: Final = 0.5
 """A client that sends nothing for so long waits for the answer: it has it then."""
 
-_FILES: Final = re.compile(r"/api/v1/workflows/[^/]+/artifacts/.+")
+_FILES: Final = re.compile(r"/api/v1/workflows/[^/]+/artifacts/.+", re.DOTALL)
 
 
 def is_upload(scope: Any) -> bool:

@@ -57,7 +57,7 @@ def routes(doors: Doors) -> Blueprint:
         page = await ask(doors.results, message, deadline_s=READ_DEADLINE_S)
         return {"data": [asdict(each) for each in page.records], "next_cursor": page.next_cursor}
 
-    @blueprint.get("/artifacts/<path:name>")
+    @blueprint.get("/artifacts/<anything:name>")
     async def read(workflow_id: str, name: str) -> Response:
         query = read_query(request, ArtifactQuery)
         asked = GetArtifact(workflow_id=workflow_id, name=name, version=query.version)
@@ -71,7 +71,7 @@ def routes(doors: Doors) -> Blueprint:
         opened = await ask(doors.results, message, deadline_s=READ_DEADLINE_S)
         return _answered(record, start, stop, _pieces(opened, start, stop))
 
-    @blueprint.put("/artifacts/<path:name>")
+    @blueprint.put("/artifacts/<anything:name>")
     async def store(workflow_id: str, name: str) -> tuple[dict[str, Any], int, dict[str, str]]:
         read_query(request, NoQuery)
         if "Content-Encoding" in request.headers:

@@ -134,6 +134,12 @@ def test_a_hostile_name_is_refused(shared: SharedSite, place: str, name: str) ->
         assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("name", ["a%0ab", "%0a", "../../etc/x", "/x", "%2Fx"])
+def test_a_name_that_is_none_is_told_as_such(shared: SharedSite, place: str, name: str) -> None:
+    refused(put(shared, f"{place}/{name}", b"x"), 422, "validation_error")
+    refused(shared.call("GET", f"{place}/{name}"), 422, "validation_error")
+
+
 def test_what_is_wrong_is_refused_and_nothing_stored(shared: SharedSite, place: str) -> None:
     length = (("Content-Length", "3"),)
     refused(put(shared, f"{place}/a", b"1", headers=length), 408, "artifact_cut_off")

@@ -17,6 +17,7 @@ from tests.api.site import WORKFLOWS, site
     [
         ("PUT", "/api/v1/workflows/w/artifacts/a", True),
         ("PUT", "/api/v1/workflows/w/artifacts/a/b.c", True),
+        ("PUT", "/api/v1/workflows/w/artifacts/a\nb", True),
         ("POST", "/api/v1/workflows/w/artifacts/a", False),
         ("PUT", "/api/v1/workflows/w/artifacts/", False),
         ("PUT", "/api/v1/workflows/w", False),
