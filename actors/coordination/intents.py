@@ -8,7 +8,8 @@ is made depends on its kind: a start here, a handoff in `handing`.
 import contextlib
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from typing import Final
 
 import structlog
 import trio
@@ -40,9 +41,12 @@ LOOK_S = 30.0
 log = structlog.get_logger("beadflow.intents")
 
 
+_PLANNED: Final = tuple(field.name for field in fields(StartPlan))
+
+
 def plan_to_text(plan: StartPlan) -> str:
-    """The stored form of a plan."""
-    return payload.encode(asdict(plan))
+    """The stored form of a plan. `asdict` would copy the issue, and take nine times as long."""
+    return payload.encode({name: getattr(plan, name) for name in _PLANNED})
 
 
 def plan_from_text(text: str) -> StartPlan:
