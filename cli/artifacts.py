@@ -224,7 +224,11 @@ def _written(target: Path, *, is_stdout: bool, force: bool) -> Iterator[Callable
             exit_code=ExitCode.CONFLICT,
             hint="--to names another place, --force replaces it",
         )
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
+    except OSError as error:
+        error.filename = str(target)  # not the one beside it, which nobody has named
+        raise
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file.write

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from cyclopts import Group, Parameter
 
-from cli import discovery, progress, records, stream, table, when
+from cli import discovery, problem, progress, records, stream, table, when
 from cli.asked import words
 from cli.client import Client
 from cli.discovery import ANYWHERE, Where
@@ -21,6 +21,7 @@ from cli.problem import Problem
 from cli.records import Event
 
 EVENTS: Final = "/api/v1/events"
+LIMIT: Final = 100
 PATIENCE_S: Final = 60.0
 PAUSE_S: Final = 0.5
 
@@ -75,7 +76,11 @@ def events(
     after: Annotated[
         int | None, WHOLE, Parameter(help="Only those after this number; --watch begins there.")
     ] = None,
-    limit: Annotated[int, WHOLE, Parameter(name=["--limit", "-n"], help="At most so many.")] = 100,
+    limit: Annotated[
+        int | None,
+        WHOLE,
+        Parameter(name=["--limit", "-n"], help="At most so many; 100 by default."),
+    ] = None,
     wanted: Wanted = ALL,
     where: Where = ANYWHERE,
     out: Given,
@@ -85,9 +90,11 @@ def events(
     A number of an event that you have seen is where to go on.
     """
     if watch:
+        if limit is not None:
+            raise problem.usage("--watch goes on until Ctrl-C and takes no --limit", str(limit))
         with discovery.required(where, "watch") as client:
             return Following(client, wanted.params(), after, out).run()
-    params = {**wanted.params(), "after": after or 0, "limit": limit}
+    params = {**wanted.params(), "after": after or 0, "limit": LIMIT if limit is None else limit}
     with discovery.source(where) as source:
         answer = source.get(EVENTS, params)
     found, reached = records.items(answer), records.whole(answer, "next_after")

@@ -25,6 +25,8 @@ COLUMNS: Final = (
     table.Column("title", elastic=True),
 )
 
+_OPTIONS: Final = {"agent_id": "agent", "agent_type": "agent-type", "q": "title"}
+
 
 @Parameter(name="*", group=Group("Which workflows", sort_key=50))
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +51,10 @@ class Chosen:
     issue: str | None = None
     "The one that is this issue."
 
-    created_after: str | None = None
+    created_after: moments.Moment = None
     "Started at this moment or later."
 
-    created_before: str | None = None
+    created_before: moments.Moment = None
     "Started before this moment."
 
     title: str | None = None
@@ -66,10 +68,14 @@ class Chosen:
             "agent_type": self.agent_type,
             "priority": None if self.priority is None else asked.priority(self.priority),
             "issue": self.issue,
-            "created_after": _moment("--created-after", self.created_after, now),
-            "created_before": _moment("--created-before", self.created_before, now),
+            "created_after": moments.given("--created-after", self.created_after, now),
+            "created_before": moments.given("--created-before", self.created_before, now),
             "q": self.title,
         }
+        for name, value in given.items():
+            if value == "":
+                option = _OPTIONS.get(name, name)
+                raise problem.usage(f"--{option} is empty", "leave it out for all of them")
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -123,10 +129,6 @@ def _statuses(given: str) -> list[str]:
             known = ", ".join(get_args(Status))
             raise problem.usage("There is no such state", status, hint=f"there are: {known}")
     return found
-
-
-def _moment(option: str, given: str | None, now: datetime) -> str | None:
-    return None if given is None else moments.parse(option, given, now)
 
 
 def _row(workflow: Workflow) -> tuple[Any, ...]:

@@ -7,9 +7,14 @@ here; `tomorrow` is the beginning of the next one. RFC 3339 is taken as it is.
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Annotated, Final
+
+from cyclopts import Parameter
 
 from cli import problem
+
+Moment = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
+"""An option that takes one: `-3d` is no option of its own."""
 
 _SPAN: Final = re.compile(r"([+-]?)([0-9]{1,6})([hdwmy])")
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -28,6 +33,11 @@ def parse(option: str, text: str, now: datetime) -> str:
         raise problem.usage(
             f"{option} is no moment", text, hint="write 2h, 3d, 1w, 2026-12-24 or tomorrow"
         ) from err
+
+
+def given(option: str, text: str | None, now: datetime) -> str | None:
+    """The same of an option that may be left out."""
+    return None if text is None else parse(option, text, now)
 
 
 def _parsed(text: str, now: datetime) -> str:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from cyclopts import App, Group, Parameter
 
-from cli import discovery, one, outcome, problem, records, table
+from cli import discovery, moments, one, outcome, problem, records, table
 from cli.discovery import ANYWHERE, Source, Where
 from cli.exits import ExitCode
 from cli.numbers import WHOLE
@@ -49,11 +50,11 @@ class Filter:
     agent_type: str | None = None
     "Of agents of this type."
 
-    since: str | None = None
-    "Stored then or later, such as 2026-01-02T03:04:05Z."
+    since: moments.Moment = None
+    "Stored at this moment or later, such as -2h."
 
-    until: str | None = None
-    "Stored before then."
+    until: moments.Moment = None
+    "Stored before this moment."
 
     min_confidence: float | None = None
     "With this score at least, 0.0 to 1.0."
@@ -66,13 +67,14 @@ class Filter:
 
     def params(self) -> dict[str, str]:
         """As a query."""
+        now = datetime.now(UTC)
         asked: Mapping[str, Any] = {
             "type": self.kind,
             "step": self.step,
             "agent_id": self.agent,
             "agent_type": self.agent_type,
-            "since": self.since,
-            "until": self.until,
+            "since": moments.given("--since", self.since, now),
+            "until": moments.given("--until", self.until, now),
             "min_confidence": self.min_confidence,
             "version": self.version,
             "latest": "true" if self.latest else None,
@@ -114,6 +116,8 @@ def results(
     """
     if every == (workflow_id is not None):
         raise problem.usage("Name one workflow, or say --all", workflow_id or "neither was given")
+    if workflow_id is not None and limit is not None:
+        raise problem.usage("--limit is for --all only", str(limit))
     if workflow_id is None:
         with discovery.source(where) as source:
             params = chosen.params() | {"limit": str(limit or 50)}
@@ -143,6 +147,8 @@ def _of_one(out: Output, workflow: Workflow, found: list[Any], *, is_chosen: boo
         out.envelope("workflow.results", found, status=workflow.status)
     else:
         outcome.report(out, [records.result(raw) for raw in found])
+        if not found:
+            out.note("no results")
     if not workflow.succeeded:
         out.note(": ".join(part for part in (f"it is {workflow.status}", workflow.error) if part))
     return outcome.exit_code(workflow)

@@ -26,3 +26,13 @@ def test_a_name_that_is_none_is_a_wrong_use_and_nothing_is_sent(
         assert ran.code == 2, ran.err
         assert "That is no name of an artifact" in ran.err
     assert at.seen == []
+
+
+def test_a_place_that_is_not_there_is_named_as_it_was_given(
+    beadflow: Run, at: FakeServer, tmp_path: Path
+) -> None:
+    target = tmp_path / "none" / "x"
+    ran = beadflow("workflow", "artifact", "get", "wf-1", "a", "--to", str(target))
+    assert ran.code == 1
+    assert f"{target}\n" in ran.err
+    assert at.seen == []

@@ -53,6 +53,12 @@ def test_a_page_in_json_says_where_to_go_on(beadflow: Run, at: FakeServer) -> No
     assert answer["data"] == [event(1, "log")]
 
 
+def test_a_stream_has_no_limit(beadflow: Run, at: FakeServer) -> None:
+    ran = beadflow("events", "--watch", "--limit", "3")
+    assert (ran.code, at.seen) == (2, [])
+    assert "--limit" in ran.err
+
+
 def test_no_events_are_no_failure(beadflow: Run, at: FakeServer) -> None:
     at.answers[EVENTS] = page()
     ran = beadflow("events")

@@ -1,6 +1,7 @@
 import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -310,7 +311,47 @@ def test_what_the_code_of_a_type_must_not_do_is_said_below(beadflow: Run, at: Fa
     assert beadflow("workflow", "types", "-o", "json").json["data"] == [kind]
 
 
+def test_a_list_takes_moments_before_now(beadflow: Run, at: FakeServer) -> None:
+    at.answers["GET /api/v1/workflows"] = Answer({"data": []})
+    assert beadflow("workflow", "list", "--created-after", "-1d").code == 0
+    assert datetime.fromisoformat(at.seen[0].params["created_after"]) < datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    "option", ["--status", "--type", "--agent", "--agent-type", "--issue", "--title"]
+)
+def test_an_empty_option_of_a_list_is_a_wrong_use(
+    beadflow: Run, at: FakeServer, option: str
+) -> None:
+    ran = beadflow("workflow", "list", option, "")
+    assert (ran.code, at.seen) == (2, [])
+    assert f"{option} is empty" in ran.err
+
+
 # --- results
+
+
+def test_results_of_one_workflow_take_no_limit(beadflow: Run, at: FakeServer) -> None:
+    ran = beadflow("workflow", "results", "wf-1", "--limit", "5")
+    assert (ran.code, at.seen) == (2, [])
+    assert "--limit is for --all only" in ran.err
+
+
+def test_no_results_are_told_of(beadflow: Run, at: FakeServer) -> None:
+    at.answers[f"GET {ONE}"] = Answer(workflow("completed"))
+    at.answers[f"GET {ONE}/results"] = Answer({"data": []})
+    ran = beadflow("workflow", "results", "wf-1")
+    assert (ran.code, ran.out, ran.err) == (0, "", "no results\n")
+
+
+def test_results_are_chosen_by_moments_as_people_write_them(beadflow: Run, at: FakeServer) -> None:
+    at.answers["GET /api/v1/results"] = Answer({"data": []})
+    beadflow("workflow", "results", "--all", "--since", "-2h", "--until", "tomorrow")
+    since, until = (datetime.fromisoformat(at.seen[0].params[name]) for name in ("since", "until"))
+    assert since < datetime.now(UTC) < until
+    ran = beadflow("workflow", "results", "--all", "--since", "x")
+    assert ran.code == 2
+    assert "--since is no moment" in ran.err
 
 
 @pytest.mark.parametrize(
