@@ -166,6 +166,7 @@ class Moving:
             raise Conflict(
                 f"agent {agent_id} has workflow {request.workflow_id} already",
                 code="already_the_holder",
+                hint="name another agent",
             )
         if member.standing in _TAKES_NOTHING:
             code, hint = _TAKES_NOTHING[member.standing]

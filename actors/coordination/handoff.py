@@ -116,12 +116,6 @@ class Handoffs:
         for field, text in (("to_agent", request.to_agent), ("to_type", request.to_type)):
             if text is not None:
                 check_text(field, text, NAME_CHARACTERS)
-        if request.to_agent == request.from_agent:
-            raise ValidationError(
-                f"agent {request.from_agent} cannot hand a workflow to itself",
-                field="to_agent",
-                value=request.to_agent,
-            )
         handed_over = None if request.payload is None else stored("payload", request.payload)
         return MoveWorkflow(
             move_id=new_move_id(self._chance),

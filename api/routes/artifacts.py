@@ -41,6 +41,12 @@ class OutOfRange(BadBody):
     hint = "ask for bytes that the file has; its size is in the list of artifacts"
 
 
+class EncodedFile(UnsupportedMediaType):
+    """A file came compressed, or otherwise encoded."""
+
+    hint = "send the file as it is, without Content-Encoding"
+
+
 def routes(doors: Doors) -> Blueprint:
     blueprint = Blueprint("artifacts", __name__, url_prefix="/api/v1/workflows/<workflow_id>")
 
@@ -75,7 +81,7 @@ def routes(doors: Doors) -> Blueprint:
     async def store(workflow_id: str, name: str) -> tuple[dict[str, Any], int, dict[str, str]]:
         read_query(request, NoQuery)
         if "Content-Encoding" in request.headers:
-            raise UnsupportedMediaType("a file is stored as it is: send it without an encoding")
+            raise EncodedFile("a file is stored as it is")
         coming, pieces = trio.open_memory_channel[bytes](0)
         message = StoreArtifact(
             workflow_id=workflow_id,

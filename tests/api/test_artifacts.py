@@ -146,7 +146,8 @@ def test_what_is_wrong_is_refused_and_nothing_stored(shared: SharedSite, place: 
     huge = (("Content-Length", str(65 << 20)),)
     refused(put(shared, f"{place}/a", b"1", headers=huge), 413, "artifact_too_large")
     zipped = (("Content-Encoding", "gzip"),)
-    refused(put(shared, f"{place}/a", b"1", headers=zipped), 415, "unsupported_media_type")
+    told = refused(put(shared, f"{place}/a", b"1", headers=zipped), 415, "unsupported_media_type")
+    assert told["hint"] == "send the file as it is, without Content-Encoding"
     typed = (("Content-Type", "nonsense"),)
     refused(put(shared, f"{place}/a", b"1", headers=typed), 422, "validation_error")
     refused(put(shared, f"{place}/a?x=1", b"1"), 422, "validation_error")

@@ -305,7 +305,7 @@ async def nowhere(running: Running) -> str:
         (with_digger, {"to_agent": "painter-1"}, "wrong_agent_type"),
         (with_digger, {"to_agent": None, "to_type": "nobody"}, "not_found"),
         (with_digger, {"to_agent": None}, "validation_error"),
-        (with_digger, {"to_agent": "digger-1"}, "validation_error"),
+        (with_digger, {"to_agent": "digger-1"}, "already_the_holder"),
         (with_digger, {"to_agent": "digger-2", "to_type": "painter"}, "validation_error"),
         (with_digger, {"to_agent": ""}, "validation_error"),
         (with_digger, {"from_agent": "a\nb"}, "validation_error"),
