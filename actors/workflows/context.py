@@ -401,6 +401,7 @@ def answer_query(execution: Execution, name: str, argument: Any) -> Any:
             f"workflow {execution.workflow_id} has no query {name!r}; it has: {known}",
             field="name",
             value=name,
+            hint="ask one that it has; a workflow has its queries from where its code sets them",
         )
     try:
         with contained():

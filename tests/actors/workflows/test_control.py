@@ -356,6 +356,14 @@ async def test_a_query_whose_function_fails_says_so_and_harms_nothing(repo: Path
         assert await engine.query(running, started.id, "works") == 1
 
 
+async def test_a_query_that_is_not_there_is_told_with_those_that_are(repo: Path) -> None:
+    async with running_system(repo, workflows=[answers_badly]) as running:
+        started = await running.start("answers_badly")
+        with pytest.raises(ValidationError, match="no query 'other'; it has: ends, ") as refused:
+            await engine.query(running, started.id, "other", None)
+        assert refused.value.hint.startswith("ask one that it has")
+
+
 @workflow
 async def has_no_such_child(ctx: Context) -> str:
     try:
