@@ -60,6 +60,8 @@ _STRANDED = (
     "the databases are whole; nobody will close these issues: do it in .beads/issues.jsonl, or set"
     " them back to open"
 )
+_MENDED = "the next start of the server mends; beside one, `beadflow doctor --reconcile` does"
+_RESTORED = "`beadflow db restore` puts a backup in their place"
 _TO_HELP = "The version that none shall be above, 1 or more."
 
 Name = Literal["coordination", "tempolite", "beads"]
@@ -155,7 +157,7 @@ def check(*, repo: Repo = None, data_dir: Data = None, out: Given) -> int:
         out.note("nothing is wrong")
         _note_copy(data, out)
         return ExitCode.OK
-    out.note(f"{len(found)} found; {_advice(data.path) if broken_ else _STRANDED}", "red")
+    out.note(f"{len(found)} found; {_advice(data.path, broken_) if broken_ else _STRANDED}", "red")
     return ExitCode.FAILED
 
 
@@ -430,13 +432,17 @@ def _findings(directory: Path) -> tuple[list[Finding], list[Finding]]:
         return [*broken(held), *lacking(held["coordination"], root)], stranded(held)
 
 
-def _advice(directory: Path) -> str:
-    """What to do about findings; not all that was lost has to come from a backup."""
+def _advice(directory: Path, found: list[Finding]) -> str:
+    """What to do about findings; not all that is wrong has to come from a backup."""
     try:
         refuse_incomplete(directory)
     except StorageError as err:
         return str(err)
-    return "`beadflow db restore` puts a backup in their place"
+    if all(finding.is_mended for finding in found):
+        return _MENDED
+    if mended := sum(finding.is_mended for finding in found):
+        return f"{mended} of them {_MENDED}; for the others {_RESTORED}"
+    return _RESTORED
 
 
 def _finding_fields(finding: Finding) -> dict[str, str]:

@@ -35,12 +35,14 @@ class Finding:
         table: the table or index, "" where none is known.
         place: the page, row or id, "" where none is known.
         what: what is wrong there, in one sentence.
+        is_mended: whether the next start of a server puts it right, by comparing the stores.
     """
 
     database: str
     table: str = ""
     place: str = ""
     what: str
+    is_mended: bool = False
 
 
 def inspect(database: Database) -> list[Finding]:

@@ -30,6 +30,7 @@ class Rule:
         find: gives one column, the places where the rule is broken.
         what: what is wrong there.
         since: the version of that database's schema that has what it asks about.
+        is_mended: whether a start puts it right.
     """
 
     database: str
@@ -37,6 +38,7 @@ class Rule:
     find: str
     what: str
     since: int = 1
+    is_mended: bool = False
 
 
 ENGINE: Final = 2
@@ -183,6 +185,7 @@ _BREAKS: Final = (
         database="coordination",
         table="agent_assignments",
         what="the assignment is in force, and the workflow has ended",
+        is_mended=True,
         find="""SELECT a.workflow_id FROM agent_assignments a
             JOIN workflow_mappings m ON m.tempolite_workflow_id = a.workflow_id
             WHERE a.status IN ('queued', 'assigned') AND m.status IN
@@ -192,6 +195,7 @@ _BREAKS: Final = (
         database="coordination",
         table="workflow_mappings",
         what="the workflow goes on with agents, and has no assignment in force",
+        is_mended=True,
         find="""SELECT tempolite_workflow_id FROM workflow_mappings
             WHERE agent_type IS NOT NULL AND status NOT IN
                 ('completed', 'failed', 'cancelled', 'terminated', 'dead_letter')
@@ -313,7 +317,11 @@ def _within(held: Snapshot) -> Iterator[Finding]:
             continue
         for row in held[rule.database].execute(rule.find).fetchmany(MOST):
             yield Finding(
-                database=rule.database, table=rule.table, place=str(row[0]), what=rule.what
+                database=rule.database,
+                table=rule.table,
+                place=str(row[0]),
+                what=rule.what,
+                is_mended=rule.is_mended,
             )
 
 
@@ -358,7 +366,8 @@ def _issues(
         WHERE status NOT IN ('completed', 'failed', 'cancelled', 'terminated')"""
     for workflow_id, issue_id in sorted(_pairs(coordination, live).items()):
         if workflow_id in made and issue_id not in there:
-            yield _of_mapping(workflow_id, f"its issue {issue_id} is not in beads.db")
+            what = f"its issue {issue_id} is not in beads.db"
+            yield _of_mapping(workflow_id, what, is_mended=True)
 
 
 _FEEDS: Final = f"SELECT consumer, position FROM cursors WHERE {IS_FEED}"  # noqa: S608 - constant
@@ -375,12 +384,20 @@ def _cursors(held: Snapshot) -> Iterator[Finding]:
     for source, end in ends.items():
         if int(read.get(source, 0)) > end:
             what = f"has read {source}.db up to {read[source]}, which ends at {end}"
-            yield Finding(database="coordination", table="outbox_cursors", place=source, what=what)
+            yield Finding(
+                database="coordination",
+                table="outbox_cursors",
+                place=source,
+                what=what,
+                is_mended=True,
+            )
     end = _number(coordination, "SELECT max(seq) FROM events")
     for consumer, position in _pairs(beads, _FEEDS).items():
         if int(position) > end:
             what = f"has read the event log up to {position}, which ends at {end}"
-            yield Finding(database="beads", table="cursors", place=consumer, what=what)
+            yield Finding(
+                database="beads", table="cursors", place=consumer, what=what, is_mended=True
+            )
 
 
 def _statuses(
@@ -400,7 +417,7 @@ def _statuses(
         said = {"running": "active"}.get(instances[workflow_id], instances[workflow_id])
         if mapped[workflow_id] != said:
             what = f"is {mapped[workflow_id]}, its instance in tempolite.db is {said}"
-            yield _of_mapping(workflow_id, what)
+            yield _of_mapping(workflow_id, what, is_mended=True)
 
 
 def _emptied(coordination: sqlite3.Connection, workflow_ids: set[str]) -> set[str]:
@@ -429,8 +446,14 @@ def _of_instance(workflow_id: str, what: str) -> Finding:
     return Finding(database="tempolite", table="instances", place=workflow_id, what=what)
 
 
-def _of_mapping(workflow_id: str, what: str) -> Finding:
-    return Finding(database="coordination", table="workflow_mappings", place=workflow_id, what=what)
+def _of_mapping(workflow_id: str, what: str, *, is_mended: bool = False) -> Finding:
+    return Finding(
+        database="coordination",
+        table="workflow_mappings",
+        place=workflow_id,
+        what=what,
+        is_mended=is_mended,
+    )
 
 
 def _pairs(connection: sqlite3.Connection, sql: str) -> dict[str, str]:

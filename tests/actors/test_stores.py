@@ -292,6 +292,8 @@ async def test_children_which_have_no_mapping_are_no_strangers(repo: Path) -> No
 @pytest.mark.parametrize(
     "lost",
     [
+        "DELETE FROM events WHERE workflow_id = (SELECT tempolite_workflow_id"
+        " FROM workflow_mappings WHERE title = 'the last');"
         "DELETE FROM workflow_mappings WHERE title = 'the last'",
         "DELETE FROM events WHERE seq > 1",
     ],
@@ -311,7 +313,7 @@ async def test_a_coordination_database_that_lost_its_last_commits_is_refused(
         started = [await running.start("flow", title) for title in ("the first", "the last")]
         await running.ended(*(record.id for record in started))
     with closing(open_writer(DataDir.resolve(repo).coordination_db)) as coordination:
-        coordination.execute(lost)
+        coordination.executescript(lost)
     with pytest.raises(StoresDisagree, match="coordination"):
         async with opened(repo):
             pass

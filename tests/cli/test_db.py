@@ -245,6 +245,33 @@ def test_check_lists_what_rows_contradict(home: Path, beadflow: Run) -> None:
     ]
 
 
+def test_check_says_what_needs_no_backup(home: Path, beadflow: Run) -> None:
+    with closing(open_writer(home / "coordination.db")) as connection:
+        connection.execute(
+            "DELETE FROM agent_assignments WHERE id = (SELECT max(id) FROM agent_assignments"
+            " WHERE status <> 'completed')"
+        )
+    ran = beadflow("db", "check")
+    assert ran.code == 1
+    assert "1 found; the next start of the server mends" in ran.err
+    assert "restore" not in ran.err
+
+
+def test_check_tells_what_needs_a_backup_from_what_does_not(home: Path, beadflow: Run) -> None:
+    change = (
+        "DELETE FROM agent_assignments WHERE id = (SELECT max(id) FROM agent_assignments"
+        " WHERE status <> 'completed'); INSERT INTO workflow_results SELECT 10000, 'nobody',"
+        " step, result_type, agent_type, agent_id, result_data, confidence_score, created_at"
+        " FROM workflow_results LIMIT 1"
+    )
+    with closing(open_writer(home / "coordination.db")) as connection:
+        connection.executescript(change)
+    ran = beadflow("db", "check")
+    assert ran.code == 1
+    assert "2 found; 1 of them the next start of the server mends" in ran.err
+    assert "for the others `beadflow db restore` puts a backup in their place" in ran.err
+
+
 def test_check_lists_damage_with_its_page_and_no_traceback(home: Path, beadflow: Run) -> None:
     with closing(sqlite3.connect(home / "tempolite.db")) as connection:
         sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'tasks'"
@@ -449,7 +476,7 @@ def test_a_database_of_an_older_backup_is_refused_with_what_to_do(
 ) -> None:
     with closing(open_writer(home / "coordination.db")) as connection:
         connection.execute("PRAGMA foreign_keys=OFF")
-        connection.execute("DELETE FROM workflow_mappings")
+        connection.executescript("DELETE FROM workflow_mappings; DELETE FROM events")
     ran = beadflow(*argv)
     assert ran.code == 1
     assert f"{home / 'coordination.db'} is older than {home / 'tempolite.db'}" in ran.err

@@ -86,11 +86,8 @@ def test_a_database_that_never_heard_of_a_workflow_is_of_another_time(home: Path
         (last,) = connection.execute(
             "SELECT max(tempolite_workflow_id) FROM workflow_mappings"
         ).fetchone()
-        for table, column in (
-            ("workflow_mappings", "tempolite_workflow_id"),
-            ("events", "workflow_id"),
-        ):
-            connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (last,))
+        connection.execute("DELETE FROM workflow_mappings WHERE tempolite_workflow_id = ?", (last,))
+        connection.execute("DELETE FROM events WHERE workflow_id = ?", (last,))
     for refuse in (refuse_incomplete, refuse_strangers):
         with pytest.raises(StoresDisagree, match=r"/coordination\.db is older than"):
             refuse(home)
