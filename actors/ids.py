@@ -28,6 +28,11 @@ def is_chosen_id(text: str) -> bool:
     return bool(_CHOSEN.fullmatch(text)) and text not in _TAKEN and not _CHILD.search(text)
 
 
+def is_reserved_id(text: str) -> bool:
+    """Whether the text stands for something else where an address has a workflow's id."""
+    return text in _TAKEN
+
+
 def message_id(chance: random.Random) -> str:
     """The name of a signal whose sender has given it none."""
     return f"message-{_random(chance)}{_random(chance)}"

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from actors.coordination.messages import StartWorkflow
 from actors.errors import ValidationError
-from actors.ids import is_chosen_id
+from actors.ids import is_chosen_id, is_reserved_id
 from actors.workflows.definition import Definitions, WorkflowDefinition
 from storage import payload
 from storage.errors import PayloadError
@@ -46,6 +46,12 @@ def _check_agent_type(agent_type: str | None, definition: WorkflowDefinition) ->
 
 
 def _check_id(workflow_id: str | None) -> None:
+    if workflow_id is not None and is_reserved_id(workflow_id):
+        raise ValidationError(
+            f"no workflow can be called {workflow_id!r}: in addresses it means something else",
+            field="workflow_id",
+            value=workflow_id,
+        )
     if workflow_id is not None and not is_chosen_id(workflow_id):
         raise ValidationError(
             "a workflow id is 1 to 100 letters, digits, hyphens, underscores, tildes and dots; it "

@@ -292,9 +292,11 @@ async def test_children_which_have_no_mapping_are_no_strangers(repo: Path) -> No
 @pytest.mark.parametrize(
     "lost",
     [
-        "DELETE FROM events WHERE workflow_id = (SELECT tempolite_workflow_id"
-        " FROM workflow_mappings WHERE title = 'the last');"
-        "DELETE FROM workflow_mappings WHERE title = 'the last'",
+        (
+            "DELETE FROM events WHERE workflow_id = (SELECT tempolite_workflow_id"
+            " FROM workflow_mappings WHERE title = 'the last');"
+            "DELETE FROM workflow_mappings WHERE title = 'the last'"
+        ),
         "DELETE FROM events WHERE seq > 1",
     ],
     ids=["a workflow", "events"],
