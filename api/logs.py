@@ -1,7 +1,7 @@
 """A workflow's log: its events, each as one line for people. Pure."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from actors import facts
 from actors.facts import LoggedFact
@@ -9,7 +9,9 @@ from actors.facts import LoggedFact
 _ERRORS = frozenset({facts.WORKFLOW_FAILED, facts.WORKFLOW_DEAD_LETTERED, facts.STEP_FAILED})
 _WARNINGS = frozenset(
     {
+        facts.AGENT_LOST,
         facts.CIRCUIT_OPENED,
+        facts.STATE_RECONCILED,
         facts.WORKFLOW_STALLED,
         facts.WORKFLOW_CANCELLED,
         facts.WORKFLOW_TERMINATED,
@@ -53,8 +55,23 @@ def _message(fact: LoggedFact) -> str:
             return str(data["message"])
         case facts.AGENT_ASSIGNED:
             return f"assigned to {data['agent_id']}"
+        case facts.AGENT_HANDOFF:
+            return _of_handoff(data)
+        case _ if fact.type.startswith("agent_"):
+            return f"agent {data['agent_id']} {_AGENTS[fact.type]}{_reason(data)}"
+        case facts.RESULT_STORED:
+            return (
+                f"result {data['result_type']} stored, version {data['version']} of {data['step']}"
+            )
+        case facts.ARTIFACT_STORED:
+            return (
+                f"artifact {data['name']} stored, version {data['version']}, {data['size']} bytes"
+            )
+        case facts.STATE_RECONCILED:
+            return f"the stores disagreed {data['found']} times, {data['repaired']} repaired"
         case facts.ISSUE_CREATED | facts.ISSUE_UPDATED | facts.ISSUE_CLOSED:
-            return f"issue {fact.issue_id}: {fact.type.removeprefix('issue_')}, {data['status']}"
+            said = dict.fromkeys((fact.type.removeprefix("issue_"), str(data["status"])))
+            return f"issue {fact.issue_id}: {', '.join(said)}"
         case facts.CIRCUIT_OPENED:
             return f"{data['service']} is left alone for {data['retry_in_s']:g} s: {data['why']}"
         case facts.CIRCUIT_HALF_OPENED:
@@ -65,6 +82,22 @@ def _message(fact: LoggedFact) -> str:
             return _of_workflow(fact)
         case _:
             return _of_operation(fact)
+
+
+_AGENTS: Final = {
+    facts.AGENT_REGISTERED: "was registered",
+    facts.AGENT_UNREGISTERED: "was unregistered",
+    facts.AGENT_DRAINING: "takes nothing new",
+    facts.AGENT_DRAINED: "has nothing left",
+    facts.AGENT_ACTIVATED: "takes work again",
+    facts.AGENT_LOST: "is lost",
+    facts.AGENT_RECOVERED: "is there again",
+}
+
+
+def _of_handoff(data: Mapping[str, Any]) -> str:
+    to = data["to_agent"] or f"the next free agent of type {data['to_type']}"
+    return f"handed on from {data['from_agent']} to {to}{_reason(data)}"
 
 
 def _of_workflow(fact: LoggedFact) -> str:
@@ -78,6 +111,11 @@ def _of_workflow(fact: LoggedFact) -> str:
             return f"signal {data['name']} received"
         case facts.WORKFLOW_CONTINUED_AS_NEW:
             return f"workflow continues as new, run {data['run']}"
+        case facts.WORKFLOW_UPDATED:
+            return f"workflow updated by {data['author']}: {', '.join(data['fields'])}"
+        case facts.WORKFLOW_RETRIED:
+            waits = ", it waits for an agent" if data.get("queued") else ""
+            return f"workflow retried by {data['author']}{waits}"
         case facts.WORKFLOW_RESUMED if data.get("queued"):
             return "workflow resumed, it waits for an agent"
         case facts.WORKFLOW_STARTED if data.get("paused"):

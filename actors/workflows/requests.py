@@ -203,7 +203,7 @@ def set_variables(connection: sqlite3.Connection, command: SetVariables) -> None
         return
     if row.status in CLOSED or not is_queued(connection, row):
         raise Conflict(
-            f"workflow {row.workflow_id} is {row.status} and has its variables",
+            f"workflow {row.workflow_id} has begun, and has its variables",
             code="variables_fixed",
             hint="variables can be changed while a workflow waits for its agent; start a new one",
         )

@@ -41,8 +41,9 @@ def retry_instance(connection: sqlite3.Connection, command: RetryInstance) -> tu
             return _try_again(connection, row, command)
         case _ if last is not None:
             return relatives(connection, row.workflow_id)
+    shown = "active" if row.status == Status.RUNNING else row.status
     raise Conflict(
-        f"workflow {row.workflow_id} is {row.status}: there is nothing to retry",
+        f"workflow {row.workflow_id} is {shown}: there is nothing to retry",
         code="not_retryable",
         hint="only what has failed, is stalled or was set aside is retried",
     )

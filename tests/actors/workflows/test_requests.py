@@ -679,6 +679,7 @@ def test_what_has_not_failed_is_not_retried(engine: Database, status: str, code:
     with pytest.raises(Conflict) as refused:
         engine.run(RETRY)
     assert refused.value.code == code
+    assert "is running" not in refused.value.message
     assert engine.dump() == stored
     with pytest.raises(NotFound):
         engine.run(replace(RETRY, workflow_id="w-9"))
