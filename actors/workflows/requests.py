@@ -45,10 +45,12 @@ def live(connection: sqlite3.Connection, workflow_id: str) -> InstanceRow:
 
 
 def closed(row: InstanceRow) -> Conflict:
+    may_go_on = row.status == "failed" and row.parent_id is None
+    what = "retry it first" if may_go_on else "start another one"
     return Conflict(
         f"workflow {row.workflow_id} is {row.status}",
         code="workflow_closed",
-        hint="a closed workflow takes no requests; start a new one",
+        hint=f"a closed workflow takes no requests; {what}",
     )
 
 

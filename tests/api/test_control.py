@@ -137,6 +137,12 @@ def test_a_failed_workflow_is_retried_and_may_fail_again(shared: SharedSite) -> 
     assert "nothing to retry" in live["detail"]
 
 
+def test_what_to_do_with_a_closed_workflow_is_told(shared: SharedSite) -> None:
+    for workflow_type, advice in (("failing", "retry it first"), ("listed", "start another one")):
+        answer = post(shared, shared.done(workflow_type), "pause")
+        assert advice in refused(answer, 409, "workflow_closed")["hint"]
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_closed_workflow_takes_no_requests(shared: SharedSite, verb: str) -> None:
     workflow_id = shared.done("listed")

@@ -97,6 +97,12 @@ async def test_a_start_that_cannot_be_made_is_refused_and_leaves_nothing(
         assert restarts(running, "manager") == 0
 
 
+async def test_an_id_that_means_something_else_is_refused_as_that(repo: Path) -> None:
+    async with running_system(repo, workflows=[plain]) as running:
+        with pytest.raises(ValidationError, match="no workflow can be called 'types'"):
+            await running.start("plain", workflow_id="types")
+
+
 @pytest.mark.parametrize("title", ["x" * 500, "é" * 250, "  a title of its own  "])
 async def test_a_title_up_to_its_limit_is_taken(repo: Path, title: str) -> None:
     async with running_system(repo, workflows=[plain]) as running:
