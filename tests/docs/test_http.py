@@ -257,7 +257,7 @@ def _routes(app: Any) -> Iterator[str]:
     for rule in app.url_map.iter_rules():
         path = rule.rule.replace("<workflow_id>", "{id}").replace("<issue_id>", "{id}")
         path = path.replace("<other>", "{other}").replace("<agent_id>", "{id}")
-        path = path.replace("<path:name>", "{name}")
+        path = path.replace("<anything:name>", "{name}")
         if rule.websocket:
             yield f"WS {path}"
         else:
