@@ -1,6 +1,7 @@
 """Somebody who writes into the published file by hand, or with another program, meanwhile.
 
-They make issues, put labels on those of workflows, comment on them, and check out an older file.
+They make issues, put labels on those of workflows, comment on them, and put rows back to what they
+were in an older file. They take no row out: that would mean it, and cancel a workflow.
 Each time they read the file as it is, which may be behind, and put a whole new one in its place.
 """
 
@@ -58,12 +59,13 @@ class Editor:
                 self._put_on("comments", self._any(rows))
             case "check out" if data != self._last:  # else it would undo itself, unseen
                 self._older, older = data, self._older
-                self._write(path, older)
+                rows |= {row["id"]: row for row in map(jsonl.parse, older.splitlines())}
+                self._write(path, _file(rows))
                 self._stale = True
                 return
             case _:
                 return
-        self._write(path, b"".join(jsonl.encode(rows[name]) + b"\n" for name in sorted(rows)))
+        self._write(path, _file(rows))
 
     def _write(self, path: Path, data: bytes) -> None:
         path.parent.mkdir(exist_ok=True)
@@ -94,3 +96,7 @@ class Editor:
         number = max((comment["id"] for comment in comments), default=0) + 1
         comment = {"id": number, "issue_id": row["id"], "author": NAME, "text": word}
         comments.append({**comment, "created_at": row["updated_at"]})
+
+
+def _file(rows: dict[str, Row]) -> bytes:
+    return b"".join(jsonl.encode(rows[name]) + b"\n" for name in sorted(rows))
