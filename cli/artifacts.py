@@ -12,8 +12,6 @@ from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
-from actors.coordination.results.names import parse_name
-from actors.errors import ValidationError
 from cli import discovery, one, problem, records, table, when
 from cli.client import Client
 from cli.discovery import ANYWHERE, Where
@@ -24,8 +22,8 @@ from cli.output import Output
 from cli.paths import PATH, named
 from cli.problem import Problem
 from cli.results import pages
+from storage import artifact_names, regular
 from storage import artifacts as contents
-from storage import regular
 from storage.home import DataDir
 
 Given = Annotated[Output, Parameter(parse=False)]
@@ -159,10 +157,10 @@ def put(
 
 def _name(given: str) -> str:
     """A client would make another address of some names before anybody could refuse them."""
-    try:
-        return parse_name(given)
-    except ValidationError as error:
-        raise problem.usage("That is no name of an artifact", error.message) from error
+    why = artifact_names.objection(given)
+    if why is not None:
+        raise problem.usage("That is no name of an artifact", f"the name of an artifact {why}")
+    return given
 
 
 def _verified(

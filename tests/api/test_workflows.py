@@ -240,6 +240,7 @@ def test_the_types_are_listed_with_a_schema_of_their_variables(shared: SharedSit
     assert data["arithmetic"]["variables"]["required"] == ["first"]
     assert data["greeting"]["agent_type"] == "greeter"
     assert set(data["greeting"]) == {
+        "agents",
         "name",
         "version",
         "description",

@@ -191,7 +191,7 @@ def _misread(stores: Stores) -> Iterator[str]:
     for source, position in cursors.items():
         if position > ends.get(source, position):
             yield f"the bus has read {source} up to {position} of {ends[source]}"
-    applied = _number(beads, "SELECT max(position) FROM cursors")
+    applied = _number(beads, "SELECT max(position) FROM cursors WHERE consumer NOT GLOB 'file:*'")
     if applied > (last := _number(coordination, "SELECT max(seq) FROM events")):
         yield f"events were applied up to {applied} of {last}"
     for workflow_id, count in coordination.execute(
