@@ -12,6 +12,7 @@ import secrets
 from typing import Any
 from urllib.parse import urlsplit
 
+import quart.wrappers.base
 import structlog
 import trio
 from prometheus_client import CollectorRegistry
@@ -70,13 +71,15 @@ class _Unknown(Exception):  # noqa: N818 - stands in for what older Pythons do n
 
 
 _BODY_CLOSED: type[Exception] = getattr(asyncio, "QueueShutDown", _Unknown)
+_CLIENT_GONE: type[Exception] = getattr(quart.wrappers.base, "ClientDisconnectedError", _Unknown)
 
 
 class Connection(TrioASGIHTTPConnection):
     """Quart's, where a body that comes after the answer is no reason to lose the answer.
 
     From Python 3.13 on a request that has been answered refuses the rest of its body by raising in
-    the task that reads, which would cancel the one that is still sending.
+    the task that reads, which would cancel the one that is still sending; and an answer to a client
+    that has gone raises, where before it went nowhere.
     """
 
     def _create_request_from_scope(self, send: Any) -> Any:
@@ -90,6 +93,10 @@ class Connection(TrioASGIHTTPConnection):
             receive = request.body.paced(receive)
         with contextlib.suppress(_BODY_CLOSED):
             await super().handle_messages(nursery, request, receive)
+
+    async def _send_response(self, send: Any, response: Any) -> None:
+        with contextlib.suppress(_CLIENT_GONE):
+            await super()._send_response(send, response)
 
 
 class App(QuartTrio):

@@ -35,9 +35,11 @@ class UploadBody(TrioBody):
     def __init__(self) -> None:
         super().__init__(None, None)
         self._taken = trio.Event()
+        self._held = 0  # counted here: where Quart keeps what has come differs between its versions
 
     async def __anext__(self) -> bytes:
         data = await super().__anext__()
+        self._held -= len(data)
         self._taken.set()
         return data
 
@@ -45,10 +47,13 @@ class UploadBody(TrioBody):
         """Receive only while there is room."""
 
         async def receive_when_taken() -> Any:
-            while len(self._data) > HELD_BYTES:
+            while self._held > HELD_BYTES:
                 self._taken = trio.Event()
                 await self._taken.wait()
-            return await receive()
+            message = await receive()
+            if message["type"] == "http.request":
+                self._held += len(message.get("body", b""))
+            return message
 
         return receive_when_taken
 

@@ -28,20 +28,28 @@ def test_only_files_are_taken_in_pieces(method: str, path: str, answer: bool) ->
     assert is_upload({"method": method, "path": path}) == answer
 
 
+async def put(body: Any, data: bytes) -> None:
+    """As Quart does with what it has received; from Python 3.13 on it is another one."""
+    if hasattr(body, "append"):
+        body.append(data)
+    else:
+        await body.put(data)
+
+
 async def test_a_client_waits_while_nobody_takes_what_came() -> None:
     body = UploadBody()
     asked = 0
 
-    async def receive() -> bytes:
+    async def receive() -> dict[str, Any]:
         nonlocal asked
         asked += 1
-        return b"x" * HELD_BYTES
+        return {"type": "http.request", "body": b"x" * HELD_BYTES}
 
     paced = body.paced(receive)
 
     async def pump() -> None:
         for _ in range(4):
-            body.append(await paced())
+            await put(body, (await paced())["body"])
         body.set_complete()
 
     async with trio.open_nursery() as nursery:
@@ -64,7 +72,7 @@ async def test_the_rest_of_what_was_refused_is_taken_only_while_it_comes(
     async def bring() -> None:
         for _ in range(pieces):
             await trio.sleep(REST_PAUSE_S / 2)
-            body.append(b"x")
+            await put(body, b"x")
 
     began = trio.current_time()
     async with trio.open_nursery() as nursery:
