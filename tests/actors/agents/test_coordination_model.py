@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 from hypothesis import HealthCheck, event, example, given, note, settings
 from hypothesis import strategies as st
@@ -26,6 +27,8 @@ from beadflow import Agent, Context, Task, activity, workflow
 from supervision import ActorDeadError, ActorRestarting, Refused
 from tests.actors.test_tree import trios_clock
 from tests.support.world import Running, git_repository, running_system
+
+pytestmark = pytest.mark.no_cover  # others cover what this does a thousand times
 
 EXAMPLES = 1500 if os.environ.get("HYPOTHESIS_PROFILE") == "soak" else 10
 AGENTS = 2

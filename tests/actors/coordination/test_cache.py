@@ -15,6 +15,8 @@ from tests.support.cached import crash_the_manager, kill_the_writer, patient, st
 from tests.support.faults import crash_the_bus
 from tests.support.world import running_system
 
+pytestmark = pytest.mark.no_cover  # others cover what this does a thousand times
+
 
 async def test_a_change_is_seen_by_whoever_made_it(tmp_path: Path) -> None:
     async with running_system(tmp_path, workflows=[patient]) as running:

@@ -38,6 +38,8 @@ from tests.support.divergences import INJECTORS, Injected, Injector, Stock
 from tests.support.faults import until
 from tests.support.world import Running, running_system
 
+pytestmark = pytest.mark.no_cover  # others cover what this does a thousand times
+
 DIVERGENCES = int(os.environ.get("BEADFLOW_DIVERGENCES", "200"))
 LIFE = 40
 """Divergences in one life of the system."""

@@ -37,6 +37,8 @@ from tests.actors.workflows.programs import Program, ledger, lift, program, prog
 from tests.actors.workflows.test_programs import _requests as requests_of
 from tests.support.bare import EPOCH, Engine, Image
 
+pytestmark = pytest.mark.no_cover  # others cover what this does a thousand times
+
 ROOT = "w-1"
 LONG_S = 100_000.0
 AT = rfc3339(EPOCH)
