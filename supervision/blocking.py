@@ -66,9 +66,10 @@ class BlockingActor(ActorBase):
         """Lets all that is answered inside arrive together, when the block ends.
 
         For who has many answers ready at once: the first would wake the trio thread, which then
-        takes the interpreter's lock from the one who still answers the others.
+        takes the interpreter's lock from the one who still answers the others. What
+        waits by then is taken together with what the answered say next.
         """
-        self._kernel.others_wait = bool(len(self._kernel.post_box))
+        self._kernel.others_wait = len(self._kernel.post_box) > 0
         return self.system.bridge.burst()
 
     def on_stop(self) -> None:

@@ -124,9 +124,6 @@ class Leases:
         if member is None or member.incarnation != beat.incarnation:
             return
         if member.standing in ("active", "draining"):
-            if not member.up:
-                member.up = True
-                self.gave_up()
             self.renew(beat.agent_id)
 
     def renew(self, agent_id: str, for_s: float = LEASE_S) -> None:

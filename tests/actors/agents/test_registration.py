@@ -7,7 +7,7 @@ import pytest
 import trio
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from actors.agents.messages import AgentUp
+from actors.agents.messages import AgentBeat, AgentUp, Introduce
 from actors.agents.registration_messages import (
     ActivateAgent,
     AgentIdentity,
@@ -277,6 +277,27 @@ async def test_an_agent_is_set_up_anew_between_its_tasks(repo: Path) -> None:
         await is_up(running, "clerk-1")
         assert LIVES == ["clerk-1: hello", "clerk-1: bye"]
         assert not (await say(running, GetAgentConfig(agent_id="clerk-1"))).pending
+
+
+async def test_an_agent_that_is_to_be_set_up_anew_gets_nothing_more_although_it_lives(
+    repo: Path,
+) -> None:
+    Clerk.gate = trio.Event()
+    async with system(repo) as running:
+        begun = await running.start("letter")
+        await running.until(lambda seen: any(fact.type == "step_started" for fact in seen))
+        changed = UpdateAgentConfig(agent_id="clerk-1", config={"words": "bye"}, max_workload=2)
+        assert (await say(running, changed)).pending
+        up = await running.ask("agent/clerk-1", Introduce())
+        running.system.named("coordinator").tell(
+            AgentBeat(agent_id="clerk-1", incarnation=up.incarnation)
+        )
+        waits = await running.start("letter")
+        await say(running, GetAgent(agent_id="clerk-1"))  # all that was said before is heard
+        Clerk.gate.set()
+        await running.ended(begun.id, waits.id)
+        assert (await running.output(begun.id)) == "clerk-1: hello there"
+        assert (await running.output(waits.id)) == "clerk-1: bye there"
 
 
 async def test_an_agent_that_can_is_told_its_configuration(repo: Path) -> None:
