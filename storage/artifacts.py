@@ -290,6 +290,7 @@ def _flocked(root: Path, how: int) -> Iterator[None]:
         fcntl.flock(descriptor, how)
         yield
     finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that is being forked has it open as well
         os.close(descriptor)
 
 

@@ -78,7 +78,7 @@ class Damage:
 
 
 def outcome(damage: Damage, root: Path, before: Ledger) -> dict[str, Any]:
-    plan = Plan(repo=str(root), starts=1, clients=1, look=True, patience_s=PATIENCE_S)
+    plan = Plan(repo=str(root), starts=1, clients=1, look=True, damaged=True, patience_s=PATIENCE_S)
     said, _, status = run(root, plan=plan)
     text = said.decode(errors="replace")
     seen = Ledger.read(said.splitlines())

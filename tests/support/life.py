@@ -43,6 +43,7 @@ class Plan:
         abandon: end the process in the middle of the last life, as kill -9 does.
         patience_s: how long work may take before the stop comes all the same.
         look: read all that is stored before anything is started.
+        damaged: whether something else has changed the databases.
         unsynced_file: publish without any sync, to show that this is noticed.
     """
 
@@ -56,6 +57,7 @@ class Plan:
     abandon: bool = False
     patience_s: float = 60.0
     look: bool = False
+    damaged: bool = False
     unsynced_file: bool = False
 
 
@@ -90,7 +92,11 @@ def warm() -> None:
 async def live(plan: Plan, life: int = 0) -> None:
     """One life: from the lock to the end of an orderly stop, also of a system that gave up."""
     async with running_system(
-        Path(plan.repo), workflows=WORKFLOWS, agents=AGENTS, poison=False
+        Path(plan.repo),
+        workflows=WORKFLOWS,
+        agents=AGENTS,
+        poison=False,
+        facts_checked=not plan.damaged,
     ) as running:
         say(ready=life)
         async with trio.open_nursery() as watched:
