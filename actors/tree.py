@@ -16,6 +16,7 @@ from actors.agents.catalogue import AgentSpec
 from actors.agents.coordinator import AgentCoordinator, CoordinatorParts
 from actors.agents.messages import AgentGone
 from actors.agents.protocol import Agent
+from actors.agents.site import Site
 from actors.breakers import Breakers
 from actors.bus import EventBus
 from actors.circuits import CircuitWatcher
@@ -112,6 +113,8 @@ class World:
         breakers: the circuits of the services outside, of this process.
         cache: how many workflows are kept in memory, for those who look at them.
         redis: where copies of workflows are kept beside that; None keeps none.
+        agent_commands: programs that agents run for whoever asks.
+        agent_environment: names of variables that those get beside the usual ones.
     """
 
     data: DataDir
@@ -134,6 +137,18 @@ class World:
     breakers: Breakers = field(default_factory=Breakers)
     cache: Limits = field(default_factory=Limits)
     redis: RedisAddress | None = None
+    agent_commands: Sequence[str] = ()
+    agent_environment: Sequence[str] = ()
+
+    @property
+    def site(self) -> Site:
+        """Where agents work."""
+        return Site(
+            repo=self.repo,
+            workspace=self.data.workspace,
+            commands=tuple(self.agent_commands),
+            environment=tuple(self.agent_environment),
+        )
 
 
 def tree(system: System, world: World, doors: Sequence[ChildSpec] = ()) -> ChildSpec:
@@ -494,7 +509,7 @@ class _Parts:
                 tempolite=self._name("tempolite_writer"),
                 coordination_reader=stores.coordination.inline,
                 tempolite_reader=stores.tempolite.inline,
-                repo=self._world.repo,
+                site=self._world.site,
                 definitions=self._world.definitions,
                 clock=self._world.clock,
                 on_workload=self._world.meters.observe_workload,

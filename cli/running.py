@@ -186,6 +186,8 @@ async def running(
                 cache=settings.cache,
                 redis=settings.redis,
                 reconcile_s=settings.reconcile_s,
+                agent_commands=settings.agents_commands,
+                agent_environment=settings.agents_environment,
             )
             doors = doors_of(system, where, stores.presence, world.breakers)
             specs = doors_specs(doors, meters.registry, http=sockets.http, metrics=sockets.metrics)

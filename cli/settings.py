@@ -48,6 +48,9 @@ SECONDS = {
 
 SWITCHES = ("strict_workflows",)
 
+NAMES = ("agents_commands", "agents_environment")
+"""What settings may be that are lists of names."""
+
 GIT_MODES = ("", "ref", "branch", "off")
 
 LONGEST_S = 366 * 86400.0
@@ -76,6 +79,8 @@ class Settings:
         database_query_timeout_s: seconds after which a read is interrupted, 0.001 or more.
         database_busy_timeout_s: seconds to wait for another process's lock; 0 not at all.
         database_cached_statements: compiled statements kept by each connection; 0 none.
+        agents_commands: programs that agents may run for whoever asks; none, unless named here.
+        agents_environment: names of variables that those get beside the usual ones.
         cache_records: workflows kept in memory for who looks at them; 0 none.
         cache_mib: MiB that they take at most, roughly.
         cache_age_s: seconds after which one is read anew all the same.
@@ -104,6 +109,8 @@ class Settings:
     cache_records: int = Limits().records
     cache_mib: int = Limits().size_bytes // MIB
     cache_age_s: float = Limits().age_s
+    agents_commands: tuple[str, ...] = ()
+    agents_environment: tuple[str, ...] = ()
     redis_url: str = field(default="", repr=False)
 
     @property
@@ -151,6 +158,9 @@ class Settings:
             raise _bad(path, f"unknown key {unknown[0]!r}; known: {', '.join(sorted(known))}")
         if "plugins" in found:
             found["plugins"] = _plugins(path, found["plugins"])
+        for name in NAMES:
+            if type(found.get(name)) is list:
+                found[name] = tuple(found[name])
         return cls(**found).checked(path)
 
     def override(self, **given: Any) -> Self:
@@ -170,6 +180,10 @@ class Settings:
         if self.git_mode not in GIT_MODES:
             raise _bad(source, f"git_mode is ref, branch or off, not {self.git_mode!r}")
         self._check_redis(source)
+        for name in NAMES:
+            value = getattr(self, name)
+            if type(value) is not tuple or not all(type(one) is str and one for one in value):
+                raise _bad(source, f"{name} is a list of names, not {value!r}")
         for name in SWITCHES:
             value = getattr(self, name)
             if type(value) is not bool:

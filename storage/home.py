@@ -43,6 +43,7 @@ class DataDir:
         self.tempolite_db = path / "tempolite.db"
         self.beads_db = path / "beads.db"
         self.artifacts = path / "artifacts"
+        self.workspace = path / "workspace"
         self.socket = _socket(path)
         self.lock = path / "lock"
         self._lock = HeldFile(self.lock)

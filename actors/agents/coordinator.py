@@ -10,7 +10,6 @@ import math
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import structlog
 import trio
@@ -47,6 +46,7 @@ from actors.agents.protocol import Agent
 from actors.agents.registration import Registration
 from actors.agents.registration_messages import UNREGISTERED, AboutAgents
 from actors.agents.roster import Member, Roster
+from actors.agents.site import Site
 from actors.agents.waiting import steps_ago, urgency
 from actors.breakers import Breakers
 from actors.clock import Clock, rfc3339
@@ -104,7 +104,7 @@ class CoordinatorParts:
         incarnation: names this life of the process; nothing is handed out before the dispatcher
             has counted it, since it may be a task that keeps killing the process.
         instances: the dynamic supervisor of the agents' actors.
-        repo: root of the work tree, for the agents.
+        site: where the agents work.
         coordination_reader: a read-only connection for short look-ups on the trio thread.
         tempolite_reader: the same, of the engine's database.
         on_workload: told (agent id, agent type, workload) after each change; None of one that is
@@ -122,7 +122,7 @@ class CoordinatorParts:
     tempolite: Named
     coordination_reader: sqlite3.Connection
     tempolite_reader: sqlite3.Connection
-    repo: Path
+    site: Site
     definitions: Definitions
     clock: Clock
     on_workload: Callable[[str, str, int | None], None]
@@ -185,7 +185,7 @@ class AgentCoordinator(Actor):
             bus=parts.bus,
             instances=parts.instances,
             coordinator=parts.me,
-            repo=parts.repo,
+            site=parts.site,
             clock=parts.clock,
             named=self._named,
             described=self._described,

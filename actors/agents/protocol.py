@@ -33,6 +33,7 @@ from actors.agents.messages import (
     TaskOrder,
 )
 from actors.agents.report import AgentHealth, AgentMetrics, NoConfig, Tally, examine
+from actors.agents.site import Site
 from actors.breakers import Breaker, Breakers
 from actors.coordination.results.messages import StoreArtifact
 from actors.errors import AgentError
@@ -60,7 +61,7 @@ class Task:
     """One attempt of one activity, as its agent sees it.
 
     Args:
-        repo: root of the work tree the workflow is about.
+        site: where it works, and what may be run there.
         attempt: 1 for the first; counted over restarts of the process.
         idempotency_key: the same for every attempt of this step.
     """
@@ -68,11 +69,16 @@ class Task:
     workflow_id: str
     op: str
     attempt: int
-    repo: Path
+    site: Site
     _note: Callable[[str, float | None, str, bool], None]
     _pulse: Pulse = field(default_factory=Pulse)
     _store: StoreFile | None = None
     _breakers: Breakers = field(default_factory=Breakers)
+
+    @property
+    def repo(self) -> Path:
+        """Root of the work tree the workflow is about."""
+        return self.site.repo
 
     @property
     def id(self) -> str:
@@ -168,7 +174,7 @@ class Agent(Actor):
     Args:
         agent_id: this instance's name, e.g. "research-1".
         coordinator: who gives the tasks and takes the results.
-        repo: root of the work tree.
+        site: where it works, and what may be run there.
         config: an instance of the class's `Config`; None for one with its defaults.
         config_sha256: by which the coordinator knows which configuration that is.
 
@@ -202,7 +208,7 @@ class Agent(Actor):
         *,
         agent_id: str,
         coordinator: Named,
-        repo: Path,
+        site: Site,
         config: BaseModel | None = None,
         config_sha256: str = "",
     ) -> None:
@@ -210,7 +216,7 @@ class Agent(Actor):
         self.agent_id = agent_id
         self.config: Any = self.Config() if config is None else config
         self._coordinator = coordinator
-        self._repo = repo
+        self.site = site
         self.breakers = Breakers()
         self._running: dict[tuple[str, str], Attempt] = {}
         self._tally = Tally()
@@ -421,7 +427,7 @@ class Agent(Actor):
             return asdict((await ask(results, message, deadline_s=STORE_S)).reference)
 
         names = (order.workflow_id, order.op, order.attempt)
-        return Task(*names, self._repo, note, attempt.pulse, store, self.breakers)
+        return Task(*names, self.site, note, attempt.pulse, store, self.breakers)
 
     async def _report(self, answer: TaskDone | TaskFailed) -> None:
         """Hand in the outcome. A coordinator that restarts hands the task out again instead."""

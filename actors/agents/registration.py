@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -47,6 +46,7 @@ from actors.agents.registration_messages import (
     UpdateAgentConfig,
 )
 from actors.agents.roster import Member, Roster
+from actors.agents.site import Site
 from actors.breakers import Breakers
 from actors.bus import ring
 from actors.clock import Clock, rfc3339
@@ -101,7 +101,7 @@ class Registration:
         reader: a read-only connection for short look-ups on the trio thread.
         writer: of the coordination database.
         instances: the dynamic supervisor of the agents' actors.
-        repo: root of the work tree, for the agents.
+        site: where the agents work.
         named: finds an actor by its name.
         described: what the kernel knows of an agent's actor.
         spawn: runs a background task of the coordinator.
@@ -123,7 +123,7 @@ class Registration:
     bus: Named
     instances: Named
     coordinator: Named
-    repo: Path
+    site: Site
     clock: Clock
     named: Callable[[str], Named]
     described: Callable[[str], ActorInfo | None]
@@ -286,7 +286,7 @@ class Registration:
         agent = setup.agent_class(
             agent_id=agent_id,
             coordinator=self.coordinator,
-            repo=self.repo,
+            site=self.site,
             config=setup.config,
             config_sha256=setup.sha256,
         )

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
@@ -59,6 +59,10 @@ class ToolResult:
     @property
     def text(self) -> str:
         return self.stdout.decode("utf-8", "replace")
+
+    def succeeded(self) -> "ToolResult":
+        """The same, of a tool whose exit status does not mean that it failed."""
+        return replace(self, status=ToolStatus.OK)
 
     @property
     def why(self) -> str:

@@ -10,6 +10,7 @@ import trio.testing
 from trio.testing import MockClock
 
 from actors.agents.messages import CancelTask, Introduce, TaskBeat, TaskDone, TaskFailed
+from actors.agents.site import Site
 from beadflow import Agent, Task, activity
 from storage import payload
 from storage.errors import PayloadError
@@ -229,7 +230,7 @@ async def test_a_thread_whose_outcome_nobody_wants_is_told_so() -> None:
 
 
 def test_a_task_of_a_test_says_what_it_says_to_nobody() -> None:
-    task = Task("w-1", "1", 1, Path(), lambda *_: None)
+    task = Task("w-1", "1", 1, Site(repo=Path(), workspace=Path()), lambda *_: None)
     task.heartbeat("a")
     task.progress("b")
     assert (task.is_cancelled, task.heartbeat_details) == (False, None)

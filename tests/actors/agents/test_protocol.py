@@ -20,6 +20,7 @@ from actors.agents.messages import (
     TaskNote,
     TaskOrder,
 )
+from actors.agents.site import Site
 from beadflow import ActivityFailure, Agent, Task, activity
 from storage import payload
 from supervision import (
@@ -149,7 +150,8 @@ async def stage(kind: type[Agent] = Digger) -> AsyncIterator[Stage]:
         coordinator = made.system.named("coordinator")
 
         def build() -> Agent:
-            return kind(agent_id="digger-1", coordinator=coordinator, repo=Path("/somewhere/repo"))
+            site = Site(repo=Path("/somewhere/repo"), workspace=Path("/somewhere/else"))
+            return kind(agent_id="digger-1", coordinator=coordinator, site=site)
 
         children = [
             ChildSpec(

@@ -12,6 +12,7 @@ from actors.agents.research.messages import (
     SynthesiseRequest,
 )
 from actors.agents.research.workflow import research
+from actors.agents.site import Site
 from actors.errors import ValidationError
 from actors.workflows.definition import ActivityFailure, workflow_of
 from supervision import Named
@@ -30,13 +31,17 @@ def notes() -> Notes:
 
 @pytest.fixture
 def task(project: Path, notes: Notes) -> Task:
-    return Task("wf-1", "0", 1, project, notes.note)
+    return Task("wf-1", "0", 1, Site(repo=project, workspace=project / ".git"), notes.note)
 
 
 @pytest.fixture
 def agent(project: Path) -> ResearchAgent:
     nobody: Named = None  # type: ignore[assignment] # the coordinator is not spoken to here
-    return ResearchAgent(agent_id="research-1", coordinator=nobody, repo=project)
+    return ResearchAgent(
+        agent_id="research-1",
+        coordinator=nobody,
+        site=Site(repo=project, workspace=project / ".git"),
+    )
 
 
 async def analysed(agent: ResearchAgent, task: Task, question: str) -> Analysis:

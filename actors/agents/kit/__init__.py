@@ -1,0 +1,1 @@
+"""What the built-in agents share: findings, outcomes, tools, work trees."""
