@@ -1,7 +1,7 @@
 """What an activity of a built-in agent comes to: findings, evidence, files, and what was skipped.
 
-Each activity's answer is a model of its own that has these fields, so that whoever reads the results
-of one agent can read those of all. Levels are those of SARIF 2.1.0 (§3.27.10).
+Each activity's answer is a model of its own that has these fields, so that whoever reads the
+results of one agent can read those of all. Levels are those of SARIF 2.1.0 (§3.27.10).
 """
 
 from enum import StrEnum

@@ -67,6 +67,9 @@ class Toolbox:
         """Run a tool and give what it left behind, or say why it was not run.
 
         Args:
+            tool: its name.
+            args: what it is called with.
+            deadline_s: after so many seconds its group is killed.
             ok: the statuses with which it has done its work; linters end with 1 when they find
                 something. With another, and when it came to no end, the result's `ok` is False.
             more: `output_cap_bytes`, as of `run_tool`.
