@@ -43,6 +43,23 @@ from supervision import Refused, UnexpectedMessage
 Handler = Callable[[sqlite3.Connection, Any], object]
 GroupHandler = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[object]]
 """Runs several commands of one type at once; it answers `LEFT` for those that it leaves alone."""
+_workflow_of = attrgetter("workflow_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """How several commands of one type are run at once.
+
+    Args:
+        run: what does it.
+        about: what a command is about: its rows belong to that alone. No two commands about the
+            same are in one group.
+    """
+
+    run: GroupHandler
+    about: Callable[[Any], object] = _workflow_of
+
+
 Observe = Callable[[str, str, float, int], None]
 Clock = Callable[[], float]
 
@@ -114,7 +131,6 @@ class Batches:
         bounds: of one transaction.
         now: the clock that handlers are timed with.
         groups: for types of which many may come at once: what does the same for several of them.
-            Their commands have a `workflow_id`, and are about the rows of that workflow alone.
     """
 
     def __init__(  # noqa: PLR0917
@@ -124,7 +140,7 @@ class Batches:
         observe: Observe,
         bounds: Bounds,
         now: Clock = perf_counter,
-        groups: Mapping[type, GroupHandler] | None = None,
+        groups: Mapping[type, Group] | None = None,
     ) -> None:
         self._groups = groups or {}
         self._handlers = {kind: (operation_name(kind), run) for kind, run in handlers.items()}
@@ -200,15 +216,16 @@ class Batches:
         weight = weigh(commands[first])
         if alone or type(commands[first]) not in self._groups:
             return group, weight
-        seen = {group[0].workflow_id}
+        seen = {self._groups[type(group[0])].about(group[0])}
         for command in commands[first + 1 : first + GROUP]:
-            if type(command) not in self._groups:
+            kind = self._groups.get(type(command))
+            if kind is None:
                 break
-            workflow_id: str = command.workflow_id  # type: ignore[attr-defined]
+            about = kind.about(command)
             more = weigh(command)
-            if workflow_id in seen or weight + more > room:
+            if about in seen or weight + more > room:
                 break
-            seen.add(workflow_id)
+            seen.add(about)
             group.append(command)
             weight += more
         return group, weight
@@ -219,7 +236,7 @@ class Batches:
         try:
             for kind in dict.fromkeys(map(type, group)):
                 alike = [command for command in group if type(command) is kind]
-                found = self._groups[kind](conn, alike)
+                found = self._groups[kind].run(conn, alike)
                 answers.update(zip(map(id, alike), found, strict=True))
         except Exception as err:  # one by one, each finds out whether it was the one
             _raise_what_is_nobodys_fault(err)

@@ -22,6 +22,7 @@ from actors.bus import EventBus
 from actors.circuits import CircuitWatcher
 from actors.clock import Clock
 from actors.coordination import assigning, leasing, registering
+from actors.coordination import bulk as coordination_bulk
 from actors.coordination import store as coordination_store
 from actors.coordination.cache import CacheManager, SharedCache
 from actors.coordination.intents import Intents
@@ -44,6 +45,7 @@ from actors.coordination.results.types import ResultTypes
 from actors.event_filter import EventFilter
 from actors.facts import WORKFLOW_UPDATED
 from actors.hints import hint
+from actors.issues import bulk as issues_bulk
 from actors.issues import store as issues_store
 from actors.issues.facts import issue_outbox
 from actors.issues.messages import JournalAdvanced
@@ -66,7 +68,7 @@ from actors.workflows.facts import workflow_outbox
 from actors.workflows.messages import WorkflowGaveUp
 from actors.workflows.parts import EngineParts
 from actors.workflows.timers import Timers
-from actors.writer import DatabaseWriter, GroupHandler, Handler
+from actors.writer import DatabaseWriter, Group, Handler
 from storage import changes
 from storage.arrangement import Arrangement, mode_of
 from storage.artifacts import Artifacts
@@ -265,7 +267,14 @@ class _Parts:
             **retention.COORDINATION,
             **reconciling_store.COORDINATION,
         }
-        return self._writer("coordination", readers, handlers, None, triggers=changes.COORDINATION)
+        return self._writer(
+            "coordination",
+            readers,
+            handlers,
+            None,
+            groups=coordination_bulk.GROUPS,
+            triggers=changes.COORDINATION,
+        )
 
     def tempolite_writer(self) -> DatabaseWriter:
         wake = partial(bus.ring, self._name("event_bus"))
@@ -291,7 +300,7 @@ class _Parts:
         readers = self._world.stores.beads
         handlers = {**issues_store.HANDLERS, **claims.HANDLERS, **sync_store.HANDLERS}
         handlers |= reconciling_store.BEADS
-        return self._writer("beads", readers, handlers, wake)
+        return self._writer("beads", readers, handlers, wake, groups=issues_bulk.GROUPS)
 
     def _writer(
         self,
@@ -300,7 +309,7 @@ class _Parts:
         handlers: Mapping[type, Handler],
         on_commit: Callable[[], None] | None,
         *,
-        groups: Mapping[type, GroupHandler] | None = None,
+        groups: Mapping[type, Group] | None = None,
         triggers: str | None = None,
     ) -> DatabaseWriter:
         meters = self._world.meters

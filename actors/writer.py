@@ -43,7 +43,7 @@ import trio
 from actors.batch import (
     Batches,
     Bounds,
-    GroupHandler,
+    Group,
     Handler,
     Observe,
     Poisoned,
@@ -87,7 +87,7 @@ __all__ = [
     "Bounds",
     "Command",
     "DatabaseWriter",
-    "GroupHandler",
+    "Group",
     "Handler",
     "Poison",
     "Settle",
@@ -204,7 +204,7 @@ class DatabaseWriter(BlockingActor):
         bounds: Bounds | None = None,
         tuning: Tuning = DEFAULTS,
         presence: Presence | None = None,
-        groups: Mapping[type, GroupHandler] | None = None,
+        groups: Mapping[type, Group] | None = None,
         poison: bool = False,
         witness: Witness | None = None,
     ) -> None:

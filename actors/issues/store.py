@@ -9,25 +9,21 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Final
 
-from actors.errors import Conflict, NotFound, ValidationError
-from actors.issues import issue
+from actors.errors import Conflict
+from actors.issues import following, issue
 from actors.issues.merging.merge import merge
 from actors.issues.messages import (
     Adopted,
     AdoptRows,
-    Applied,
-    ApplyChange,
-    ApplyChanges,
     Created,
     CreateIssue,
     IssueId,
     MarkFlushed,
     MarkFlushIntent,
-    SetStatus,
 )
 from actors.issues.writing import editor, entries, moving
 from actors.writer import Handler
-from storage.issues import instants, jsonl, provenance, queries
+from storage.issues import instants, jsonl, queries
 from storage.issues.jsonl import Row
 
 
@@ -62,60 +58,6 @@ def _require_same_creation(there: Row, command: CreateIssue) -> None:
 
 def _instant(row: Row) -> int:
     return instants.to_ns(row.get("created_at") or instants.ZERO)
-
-
-def apply_change(conn: sqlite3.Connection, command: ApplyChange) -> Applied:
-    issue_id = IssueId(command.issue_id)
-    source = command.source
-    if source is not None and source.seq <= queries.cursor(conn, source.consumer):
-        return Applied(issue_id=issue_id, seq=queries.last_seq_of(conn, issue_id), applied=False)
-    seq = _change(conn, command)
-    if source is not None:
-        queries.advance_cursor(conn, source.consumer, source.seq)
-    if seq is None:
-        return Applied(issue_id=issue_id, seq=queries.last_seq_of(conn, issue_id), applied=False)
-    return Applied(issue_id=issue_id, seq=seq, applied=True)
-
-
-def apply_changes(conn: sqlite3.Connection, command: ApplyChanges) -> tuple[str, ...]:
-    refusals = []
-    for change in command.changes:
-        conn.execute("SAVEPOINT change")
-        try:
-            apply_change(conn, change)
-        except (NotFound, Conflict, ValidationError) as err:
-            conn.execute("ROLLBACK TO change")
-            refusals.append(f"{change.issue_id}: {err}")
-        conn.execute("RELEASE change")
-    return tuple(refusals)
-
-
-def _change(conn: sqlite3.Connection, command: ApplyChange) -> int | None:
-    base = queries.get_line(conn, command.issue_id)
-    if base is None:
-        raise NotFound(f"there is no issue {command.issue_id}")
-    before = jsonl.parse_written(base)
-    if command.key and issue.work_of(before).get("workflow_id") != command.key:
-        raise Conflict(f"issue {command.issue_id} is not that of workflow {command.key}")
-    after = before
-    for change in command.changes:
-        if not isinstance(change, SetStatus) or _may_move(conn, before, change, command):
-            after = issue.apply(after, change, command.at)
-    return entries.put_changed(conn, before, after, command.at, automatic=True)
-
-
-def _may_move(conn: sqlite3.Connection, row: Row, change: SetStatus, command: ApplyChange) -> bool:
-    """Whether what follows from a workflow may move its issue: nothing opens what somebody closed.
-
-    Only an answer to that close takes it back, and it does nothing else.
-    """
-    if row.get("status") != "closed":
-        return not command.takes_back
-    if change.status == "closed":
-        return True
-    last = provenance.last_stroke(conn, command.issue_id)
-    by_hand = last is not None and not last.automatic
-    return by_hand is command.takes_back
 
 
 def adopt_rows(conn: sqlite3.Connection, command: AdoptRows) -> Adopted:
@@ -187,10 +129,9 @@ def mark_flushed(conn: sqlite3.Connection, command: MarkFlushed) -> None:
 
 HANDLERS: Final[Mapping[type, Handler]] = {
     CreateIssue: create_issue,
-    ApplyChange: apply_change,
-    ApplyChanges: apply_changes,
     AdoptRows: adopt_rows,
     MarkFlushIntent: mark_flush_intent,
     MarkFlushed: mark_flushed,
+    **following.HANDLERS,
     **editor.HANDLERS,
 }

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
 
-from actors.batch import LEFT, GroupHandler
+from actors.batch import LEFT, Group
 from actors.workflows import segments
 from actors.workflows.history import CLOSED, STATUS_AFTER, Kind, Status
 from actors.workflows.messages import Appended, AppendHistory, CreateInstance
@@ -95,7 +95,7 @@ def _status_after(command: AppendHistory) -> tuple[str, str, str] | None:
     return None
 
 
-GROUPS: Mapping[type, GroupHandler] = {
-    CreateInstance: create_instances,
-    AppendHistory: append_histories,
+GROUPS: Mapping[type, Group] = {
+    CreateInstance: Group(create_instances),
+    AppendHistory: Group(append_histories),
 }

@@ -8,6 +8,7 @@ because `datetime` stops at microseconds.
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _PATTERN = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII
@@ -17,6 +18,7 @@ ZERO = "0001-01-01T00:00:00Z"
 """What bd writes for a time that was never set."""
 
 
+@lru_cache(maxsize=4096)
 def to_ns(text: str) -> int:
     """Return the instant as nanoseconds since 1970.
 

@@ -76,7 +76,7 @@ def encode(row: Mapping[str, Any]) -> bytes:
 
 def encode_text(row: Mapping[str, Any]) -> str:
     shaped = shape(row)
-    if shaped.keys() <= _PLAIN:
+    if all(name in _PLAIN or _is_plain(value) for name, value in shaped.items()):
         return _escape(_ENCODER.encode(shaped))
     return spell(shaped)
 
@@ -88,35 +88,65 @@ def spell(value: Any) -> str:
 
 def shape(row: Mapping[str, Any]) -> Row:
     """Return the row as it will be written: keys in order, empty values left out."""
-    shaped = _ordered(row, ISSUE)
-    for name, table in PARTS.items():
+    shaped = _ISSUE.shape(row)
+    for name, table in _PARTS.items():
         if name in shaped:
-            shaped[name] = [_ordered(part, table) for part in shaped[name]]
+            shaped[name] = [table.shape(part) for part in shaped[name]]
     return shaped
 
 
-def _ordered(record: Mapping[str, Any], table: Mapping[str, Field]) -> Row:
-    ordered = {}
-    for name, field in table.items():
-        if name not in record and field.keep is not Keep.ALWAYS:
-            continue  # most are not
-        value = record.get(name)
-        if field.keep is Keep.ALWAYS and value is None:
-            value = _ZERO[field.kind]
-        if _is_written(field, value):
-            ordered[name] = value
-    ordered.update((name, value) for name, value in record.items() if name not in table)
-    return ordered
+class _Shaper:
+    """Puts the keys of a table's records in order; it looks only at the keys that are there."""
+
+    def __init__(self, table: Mapping[str, Field]) -> None:
+        self._table = table
+        self._place = {name: place for place, name in enumerate(table)}.__getitem__
+        self._always = {n: _ZERO[f.kind] for n, f in table.items() if f.keep is Keep.ALWAYS}
+
+    def shape(self, record: Mapping[str, Any]) -> Row:
+        table, always = self._table, self._always
+        names = {**always, **record}
+        known = [name for name in names if name in table]
+        known.sort(key=self._place)
+        shaped = {}
+        for name in known:
+            value = record.get(name)
+            if name in always:
+                shaped[name] = always[name] if value is None else value
+            elif value or _is_written(table[name], value):
+                shaped[name] = value
+        if len(known) < len(names):
+            shaped.update((name, value) for name, value in record.items() if name not in table)
+        return shaped
 
 
 def _is_written(field: Field, value: Any) -> bool:
+    """Whether a value that counts for nothing is written all the same."""
     match field.keep:
-        case Keep.ALWAYS:
-            return True
         case Keep.SET:
             return value is not None
         case Keep.FILLED:
-            return bool(value) or (field.kind is Kind.RAW and value is not None and value != {})
+            return field.kind is Kind.RAW and value is not None and value != {}
+        case Keep.ALWAYS:
+            return True
+
+
+_ISSUE = _Shaper(ISSUE)
+_PARTS = {name: _Shaper(table) for name, table in PARTS.items()}
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it holds no number that Go spells in another way than the C encoder."""
+    match value:
+        case dict():
+            return all(map(_is_plain, value.values()))
+        case list() | tuple():
+            return all(map(_is_plain, value))
+        case _:
+            return type(value) in _PLAIN_KINDS
+
+
+_PLAIN_KINDS: Final = frozenset({str, int, bool, type(None)})
 
 
 def _escape(text: str) -> str:

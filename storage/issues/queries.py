@@ -135,7 +135,7 @@ def put_row(conn: sqlite3.Connection, row: Row, *, from_file: bool = False) -> s
     """
     line = jsonl.encode_text(row)
     local = bool(row.get("ephemeral")) and not from_file
-    conn.execute(_PUT, _columns(row, line, local=local))
+    conn.execute(_PUT, columns(row, line, local=local))
     return line
 
 
@@ -144,10 +144,11 @@ def put_line(conn: sqlite3.Connection, line: str) -> None:
 
     As `put_row`, but several times faster: nothing is looked at twice.
     """
-    conn.execute(_PUT, _columns(jsonl.parse_stored(line), line, local=False))
+    conn.execute(_PUT, columns(jsonl.parse_stored(line), line, local=False))
 
 
-def _columns(row: Row, line: str, *, local: bool) -> dict[str, Any]:
+def columns(row: Row, line: str, *, local: bool) -> dict[str, Any]:
+    """What is stored of an issue, in the order of the table."""
     return {
         "id": row["id"],
         "line": line,
@@ -228,9 +229,13 @@ def append_journal(
     at: str,
 ) -> int:
     """Record a change; return its sequence number."""
-    text = json.dumps(detail, ensure_ascii=False, sort_keys=True)
+    text = detail_text(detail)
     sql = "INSERT INTO journal (issue_id, kind, detail, base, at) VALUES (?, ?, ?, ?, ?)"
     return conn.execute(sql, (issue_id, kind, text, base, at)).lastrowid or 0
+
+
+def detail_text(detail: Mapping[str, Any]) -> str:
+    return json.dumps(detail, ensure_ascii=False, sort_keys=True)
 
 
 def read_journal(conn: sqlite3.Connection, after: int, limit: int) -> list[JournalEntry]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from actors.batch import LEFT, Batches, Bounds, StartOver, weigh
+from actors.batch import LEFT, Batches, Bounds, Group, StartOver, weigh
 from actors.errors import NotFound
 from storage.database import open_writer
 
@@ -159,7 +159,7 @@ class Grown:
             "x",
             lambda _, operation, __, number: self.observed.append((operation, number)),
             Bounds(**bounds),
-            groups={Grow: self._at_once},
+            groups={Grow: Group(self._at_once)},
         )
 
     def commit(self, *commands: object) -> list[object]:

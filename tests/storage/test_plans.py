@@ -20,6 +20,7 @@ import pytest
 from storage.coordination import listing
 from storage.coordination.queries import Progress
 from storage.database import open_writer
+from storage.issues.bulk import Edit
 from storage.issues.leases import Lease
 from storage.migrate import migrate
 
@@ -110,6 +111,8 @@ LEASE = Lease(
 )
 
 Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]
+
+EDIT = Edit(row={"id": "x-1", "title": "T"}, line="{}", detail={}, base=None, at="t")
 
 CALLS: dict[str, Arguments] = {
     "coordination.meta": (("home",), {}),
@@ -241,6 +244,23 @@ CALLS: dict[str, Arguments] = {
     "workflows.count_recovery": (("t",), {}),
     "workflows.poisoned": ((5,), {}),
     "workflows.set_input": (("w", "{}", "t"), {}),
+    "coordination.bulk.started": ((["w"],), {}),
+    "coordination.bulk.used_keys": ((["k"],), {}),
+    "coordination.bulk.insert_mappings": (
+        ([("i", "w", "t", 1, "n", "active", 2, None, "", "t", None, "s")],),
+        {},
+    ),
+    "coordination.bulk.insert_intents": (([("w", "w", "start", "", "t")],), {}),
+    "coordination.bulk.delete_intents": ((["w"],), {}),
+    "coordination.bulk.insert_assignments": (
+        ([("w", "a", "a-1", 1, "assigned", "t", 2, "t")],),
+        {},
+    ),
+    "issues.bulk.lines_of": ((["x-1"],), {}),
+    "issues.bulk.insert": (([EDIT],), {}),
+    "issues.bulk.edit": (([EDIT],), {}),
+    "issues.bulk._put": (([EDIT], ""), {}),
+    "issues.bulk._record": (("created", [EDIT]), {}),
     "workflows.bulk.present": ((["w"],), {}),
     "workflows.bulk.elsewhere": (([("w", 1)],), {}),
     "workflows.bulk.tied": ((["w"],), {}),

@@ -42,11 +42,15 @@ def put(conn: sqlite3.Connection, row: Row) -> str:
     try:
         return queries.put_row(conn, row)
     except UnicodeEncodeError as err:
-        raise ValidationError(
-            f"issue {row['id']} holds text that is no Unicode (half of a surrogate pair)",
-            field="row",
-            value=row["id"],
-        ) from err
+        raise no_unicode(row["id"]) from err
+
+
+def no_unicode(issue_id: str) -> ValidationError:
+    return ValidationError(
+        f"issue {issue_id} holds text that is no Unicode (half of a surrogate pair)",
+        field="row",
+        value=issue_id,
+    )
 
 
 def record(
@@ -77,19 +81,16 @@ def put_changed(
     at: str,
     *,
     request: str = "",
-    automatic: bool = False,
 ) -> int | None:
     """Store a changed row with its journal entry; None, and no entry, when nothing differs.
 
     The entry's base is what was published until now: nothing, for an issue that was local.
-    `queries.carried_out` knows the change by its `request`. An `automatic` one was made by nobody:
-    the issue follows its workflow.
+    `queries.carried_out` knows the change by its `request`.
     """
     base, there = queries.shared_line(conn, before["id"]), queries.get_line(conn, before["id"])
     if after is before or put(conn, after) == there:
         return None
     said = detail(before, after) | ({"request": request} if request else {})
-    said |= {"automatic": True} if automatic else {}
     return queries.append_journal(conn, before["id"], "changed", detail=said, base=base, at=at)
 
 

@@ -83,9 +83,9 @@ def test_what_is_not_plain_is_left_alone(tmp_path: Path) -> None:
             append("w-2", 7, Kind.ACTIVITY_COMPLETED),
             append("w-3", 1, Kind.ACTIVITY_COMPLETED),
         ]
-        answers = GROUPS[AppendHistory](database.conn, commands)
+        answers = GROUPS[AppendHistory].run(database.conn, commands)
         assert list(answers) == [LEFT, LEFT, Appended(seq=2)]
-        assert list(GROUPS[CreateInstance](database.conn, [create("w-1"), create("w-9")])) == [
+        assert list(GROUPS[CreateInstance].run(database.conn, [create("w-1"), create("w-9")])) == [
             LEFT,
             None,
         ]
