@@ -35,6 +35,11 @@ NESTED = """\
 <testsuites><testsuite name="outer"><testsuite name="inner"><testcase name="works"/></testsuite>
 </testsuite></testsuites>
 """
+NODE = """\
+<testsuites><testcase name="works" time="0.1" classname="test"/>
+<testcase name="breaks" classname="test" failure="1 == 2"><failure message="1 == 2"/></testcase>
+</testsuites>
+"""
 
 
 def written(tmp_path: Path, *texts: str) -> list[Path]:
@@ -60,6 +65,11 @@ def test_several_files_of_another_runner_are_one_run(tmp_path: Path) -> None:
     assert results.seconds == 1234.5
     assert [case.id for case in results.cases] == ["org.Apples::rotten"]
     assert str(results) == "1 failed, 2 passed"
+
+
+def test_cases_outside_of_any_suite_count(tmp_path: Path) -> None:
+    results = results_of(read_cases(written(tmp_path, NODE)))
+    assert (results.passed, [case.id for case in results.cases]) == (1, ["test::breaks"])
 
 
 @pytest.mark.parametrize(
