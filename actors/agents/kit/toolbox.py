@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -48,7 +48,7 @@ class Toolbox:
 
     cwd: Path
     bins: tuple[Path, ...] = ()
-    env: Mapping[str, str] = MappingProxyType({})
+    env: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, tool: str) -> str | None:
         """The path of a tool; None where there is none."""
