@@ -1,0 +1,86 @@
+"""A commit's files in a work tree of an attempt's own, for what only looks at them or runs them.
+
+Neither what is run there nor what it leaves behind gets into the user's work tree. Both the files
+and the directory for what the attempt writes are gone when it ends; what a crash has left is
+removed by the next attempt with the same key.
+"""
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from actors.agents.kit.repository import resolve
+from actors.agents.kit.toolbox import Toolbox
+from actors.agents.kit.worktrees import close_sandbox, open_sandbox
+from actors.agents.site import Site
+
+ENVIRONMENTS: Final = (".venv", "venv")
+_CLEANING_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """Where an attempt works.
+
+    Args:
+        path: root of the files.
+        commit: id of the commit they are of.
+        scratch: an empty directory for what is written.
+        bins: programs of the project's own environments.
+    """
+
+    path: Path
+    commit: str
+    scratch: Path
+    bins: tuple[Path, ...]
+
+    def toolbox(self, **env: str) -> Toolbox:
+        """Tools that run on these files, that find the project's code here and nowhere else."""
+        roots = (self.path, self.path / "src")
+        variables = {
+            "PYTHONPATH": ":".join(str(root) for root in roots if root.is_dir()),
+            "PYTHONPYCACHEPREFIX": str(self.scratch / "pycache"),
+            **env,
+        }
+        return Toolbox(self.path, self.bins, variables)
+
+
+@asynccontextmanager
+async def checked_out(site: Site, *, key: str, ref: str = "HEAD") -> AsyncIterator[Checkout]:
+    """Have the files of a commit until the block ends.
+
+    Args:
+        site: whose repository it is.
+        key: of the attempts of one step, e.g. its idempotency key.
+        ref: names the commit.
+
+    Raises:
+        ActivityFailure: as `open_sandbox`.
+    """
+    commit = await resolve(site, ref)
+    name = f"{key}@{commit}"
+    scratch = site.workspace.absolute() / "scratch" / sha256(name.encode()).hexdigest()[:16]
+    await _clear(site, name, scratch)
+    try:
+        sandbox = await open_sandbox(site, key=name, ref=commit, detached=True)
+        scratch.mkdir(mode=0o700, parents=True)
+        yield Checkout(sandbox.path, commit, scratch, project_bins(site.repo))
+    finally:
+        with trio.CancelScope(shield=True), trio.move_on_after(_CLEANING_S):
+            await _clear(site, name, scratch)
+
+
+def project_bins(repo: Path) -> tuple[Path, ...]:
+    """Where the programs of a project's own virtual environments are."""
+    return tuple(bins for name in ENVIRONMENTS if (bins := repo.absolute() / name / "bin").is_dir())
+
+
+async def _clear(site: Site, name: str, scratch: Path) -> None:
+    await close_sandbox(site, name, force=True)
+    await trio.to_thread.run_sync(lambda: shutil.rmtree(scratch, ignore_errors=True))
