@@ -5,6 +5,7 @@ and the directory for what the attempt writes are gone when it ends; what a cras
 removed by the next attempt with the same key.
 """
 
+import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ from typing import Final
 
 import trio
 
-from actors.agents.kit.repository import resolve
+from actors.agents.kit.repository import read, resolve
 from actors.agents.kit.toolbox import Toolbox
 from actors.agents.kit.worktrees import close_sandbox, open_sandbox
 from actors.agents.site import Site
@@ -32,7 +33,7 @@ class Checkout:
         path: root of the files.
         commit: id of the commit they are of.
         scratch: an empty directory for what is written.
-        bins: programs of the project's own environments.
+        bins: where programs of the project's own environments are.
     """
 
     path: Path
@@ -40,11 +41,15 @@ class Checkout:
     scratch: Path
     bins: tuple[Path, ...]
 
-    def toolbox(self, **env: str) -> Toolbox:
-        """Tools that run on these files, that find the project's code here and nowhere else."""
+    def reading(self) -> Toolbox:
+        """Tools that look at the files and do not load any of them."""
+        return Toolbox(self.path, self.bins)
+
+    def running(self, **env: str) -> Toolbox:
+        """Tools that run the project's code, and find it here and nowhere else."""
         roots = (self.path, self.path / "src")
         variables = {
-            "PYTHONPATH": ":".join(str(root) for root in roots if root.is_dir()),
+            "PYTHONPATH": os.pathsep.join(str(root) for root in roots if root.is_dir()),
             "PYTHONPYCACHEPREFIX": str(self.scratch / "pycache"),
             **env,
         }
@@ -70,15 +75,29 @@ async def checked_out(site: Site, *, key: str, ref: str = "HEAD") -> AsyncIterat
     try:
         sandbox = await open_sandbox(site, key=name, ref=commit, detached=True)
         scratch.mkdir(mode=0o700, parents=True)
-        yield Checkout(sandbox.path, commit, scratch, project_bins(site.repo))
+        yield Checkout(sandbox.path, commit, scratch, await project_bins(site))
     finally:
         with trio.CancelScope(shield=True), trio.move_on_after(_CLEANING_S):
             await _clear(site, name, scratch)
 
 
-def project_bins(repo: Path) -> tuple[Path, ...]:
-    """Where the programs of a project's own virtual environments are."""
-    return tuple(bins for name in ENVIRONMENTS if (bins := repo.absolute() / name / "bin").is_dir())
+async def project_bins(site: Site) -> tuple[Path, ...]:
+    """Where the programs of a project's own virtual environments are.
+
+    One whose files are in Git is none of the user's making, and is not used.
+    """
+    places = [site.repo.absolute() / name / "bin" for name in ENVIRONMENTS]
+    found = []
+    for bins in filter(Path.is_dir, places):
+        listed = await read(site, "ls-files", "-z", "--", bins.parent.name)
+        if listed.ok and not listed.stdout:
+            found.append(bins)
+    return tuple(found)
+
+
+def allowed_variables(site: Site) -> dict[str, str]:
+    """The variables that the operator gives to programs which others choose."""
+    return {name: os.environ[name] for name in site.environment if name in os.environ}
 
 
 async def _clear(site: Site, name: str, scratch: Path) -> None:

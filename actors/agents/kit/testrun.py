@@ -5,7 +5,6 @@ began is not taken for one that passed. Result files that were there before the 
 """
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -74,8 +73,7 @@ async def run_suite(
     before = await trio.to_thread.run_sync(_reports, runner, box.cwd, scratch)
     started = trio.current_time()
     ran = await tools.run(
-        _program(argv[0], box.cwd),
-        *argv[1:],
+        *argv,
         deadline_s=deadline_s,
         output_cap_bytes=OUTPUT_CAP_BYTES,
     )
@@ -94,11 +92,6 @@ async def run_suite(
 
 def _filled(text: str, scratch: Path) -> str:
     return text.replace(SCRATCH, str(scratch))
-
-
-def _program(name: str, root: Path) -> str:
-    """A path is one of the work tree: the directory of this process means nothing there."""
-    return str(root / name) if os.sep in name else name
 
 
 def _read(

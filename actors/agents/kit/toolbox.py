@@ -51,7 +51,9 @@ class Toolbox:
     env: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, tool: str) -> str | None:
-        """The path of a tool; None where there is none."""
+        """The path of a tool; None where there is none. What is a path itself begins at `cwd`."""
+        if os.sep in tool:
+            return shutil.which(self.cwd / tool)
         own = Path(sys.executable).parent  # not resolved: a virtual environment's is a link
         places = [*map(str, self.bins), str(own), os.environ.get("PATH", os.defpath)]
         return shutil.which(tool, path=os.pathsep.join(places))

@@ -1,0 +1,1 @@
+"""Validation: does a commit do what was asked, shown by tests, review, coverage and criteria."""
