@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from actors.agents.kit.repository import complete, run_git
+from actors.agents.tools import ToolResult
 from actors.workflows.definition import ActivityFailure
 from storage.gitdir import GitDir
 
@@ -64,7 +65,7 @@ async def _targets(where: GitDir, patch: bytes, file: str) -> tuple[str, ...]:
         raise _bad("it makes, changes or removes a symbolic link or a submodule")
     counted = await run_git(where, ["apply", "--numstat", "-z", "--", file])
     if not counted.ok or not counted.stdout:
-        raise _bad(counted.why if not counted.ok else "it changes nothing")
+        raise _bad(_said(counted, file) if not counted.ok else "it changes nothing")
     rows = counted.stdout.decode("utf-8", "surrogateescape").split("\0")
     named = {row.split("\t", 2)[2] for row in rows if row.count("\t") >= 2}  # noqa: PLR2004
     named |= {path.decode("utf-8", "surrogateescape") for path in _FROM.findall(patch)}
@@ -78,9 +79,7 @@ async def _apply(where: GitDir, targets: Sequence[str], file: str) -> None:
     root = where.work_tree or where.git_dir
     absent = [path for path in targets if not (root / path).exists()]
     with _index_kept(where) as kept:
-        done = await run_git(
-            where, ["apply", "--3way", "--index", "--whitespace=nowarn", "--", file]
-        )
+        done = await run_git(where, ["apply", "--3way", "--index", "--", file])
         if done.ok:
             return
         shutil.copyfile(kept, where.git_dir / "index")
@@ -90,7 +89,12 @@ async def _apply(where: GitDir, targets: Sequence[str], file: str) -> None:
     files = [path.decode("utf-8", "surrogateescape") for path in known if path]
     if files:
         complete(await run_git(where, ["checkout-index", "--force", "--", *files]))
-    raise ActivityFailure("patch_conflict", f"the patch does not fit: {done.why}", retryable=False)
+    why = f"the patch does not fit: {_said(done, file)}"
+    raise ActivityFailure("patch_conflict", why, retryable=False)
+
+
+def _said(result: ToolResult, file: str) -> str:
+    return result.why.replace(file, "the patch")
 
 
 @contextlib.contextmanager

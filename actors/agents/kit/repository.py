@@ -39,6 +39,7 @@ _GUARDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 _FLAGS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "advice.detachedHead": "false",
+        "apply.whitespace": "nowarn",
         "blame.ignoreRevsFile": "",
         "commit.gpgSign": "false",
         "core.alternateRefsCommand": "",

@@ -336,7 +336,7 @@ async def _what_is_lost(place: Path) -> str:
         return "it has changes that are not committed"
     refs = ("--branches", "--tags", "--remotes")
     alone = await ask(place, "rev-list", "--count", "HEAD", "--not", *refs, "--")
-    return "" if alone == "0" else f"it has {alone} commits that no branch or tag holds"
+    return "" if alone == "0" else "it has commits that no branch or tag holds"
 
 
 async def _inside(sandbox: Sandbox) -> GitDir:

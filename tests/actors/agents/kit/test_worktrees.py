@@ -1,7 +1,9 @@
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+import trio
 
 from actors.agents.kit.worktrees import (
     Closed,
@@ -128,3 +130,110 @@ async def test_a_place_that_is_no_repository_is_said(tmp_path: Path) -> None:
     with pytest.raises(ActivityFailure) as caught:
         await open_sandbox(site, key="wf-1")
     assert caught.value.code == "no_repository"
+
+
+async def test_a_patch_that_does_not_fit_leaves_everything_as_it_was(site: Site) -> None:
+    add(site.repo, "a.txt", "one\ntwo\nthree\n")
+    sandbox = await open_sandbox(site, key="wf-1")
+    patch = patch_of(sandbox, "a.txt", "one\nzwei\nthree\n") + patch_of(sandbox, "b.txt", "new\n")
+    (sandbox.path / "a.txt").write_text("one\ndeux\nthree\n", encoding="utf-8")
+    await commit(sandbox, "Say it in French")
+    with pytest.raises(ActivityFailure) as caught:
+        await apply_patch(sandbox, patch)
+    assert caught.value.code == "patch_conflict"
+    assert (sandbox.path / "a.txt").read_text(encoding="utf-8") == "one\ndeux\nthree\n"
+    assert not (sandbox.path / "b.txt").exists()
+    assert git(sandbox.path, "status", "--porcelain") == ""
+
+
+async def test_a_sandbox_that_a_crash_left_half_made_is_made_again(site: Site) -> None:
+    add(site.repo, "a.txt", "one\n")
+    sandbox = await open_sandbox(site, key="wf-1")
+    record = sandbox.path.with_name("wf-1.json")
+    text = record.read_text(encoding="utf-8")
+    record.write_text(text.replace('"made": true', '"made": false'), encoding="utf-8")
+    (sandbox.path / "a.txt").unlink()
+    add(site.repo, "b.txt", "the user goes on")
+    assert await open_sandbox(site, key="wf-1") == sandbox
+    assert (sandbox.path / "a.txt").exists()
+    assert git(site.repo, "worktree", "list").count("\n") == 1
+
+
+async def test_a_sandbox_that_was_deleted_by_hand_stands_again_at_its_branch(site: Site) -> None:
+    sandbox = await open_sandbox(site, key="wf-1")
+    (sandbox.path / "new.txt").write_text("work\n", encoding="utf-8")
+    await commit(sandbox, "Add new")
+    shutil.rmtree(sandbox.path)
+    assert await open_sandbox(site, key="wf-1") == sandbox
+    assert (sandbox.path / "new.txt").exists()
+
+
+async def test_work_goes_on_at_the_tip_of_a_branch_that_exists(site: Site) -> None:
+    first = await open_sandbox(site, key="wf-1", branch="feature/a")
+    (first.path / "new.txt").write_text("work\n", encoding="utf-8")
+    made = await commit(first, "Add new")
+    await close_sandbox(site, "wf-1")
+    second = await open_sandbox(site, key="wf-2", branch="feature/a")
+    assert (second.base, second.branch) == (made, "feature/a")
+
+
+async def test_a_branch_that_another_work_tree_is_on_is_refused(site: Site) -> None:
+    with pytest.raises(ActivityFailure) as caught:
+        await open_sandbox(site, key="wf-1", branch="main")
+    assert caught.value.code == "branch_in_use"
+
+
+async def test_a_detached_sandbox_with_commits_of_its_own_is_kept(site: Site) -> None:
+    sandbox = await open_sandbox(site, key="wf-1", detached=True)
+    assert sandbox.branch == ""
+    (sandbox.path / "new.txt").write_text("work\n", encoding="utf-8")
+    await commit(sandbox, "Add new")
+    kept = await close_sandbox(site, "wf-1")
+    assert kept == Kept("it has commits that no branch or tag holds")
+
+
+async def test_only_the_paths_that_are_named_are_committed(site: Site) -> None:
+    sandbox = await open_sandbox(site, key="wf-1")
+    for name in ("a.txt", "b.txt"):
+        (sandbox.path / name).write_text("x\n", encoding="utf-8")
+    await commit(sandbox, "Add a", paths=["a.txt"])
+    seen = await changes(sandbox)
+    assert (seen.files, seen.is_dirty) == (("a.txt",), True)
+
+
+async def test_the_author_is_the_user_whom_git_names(site: Site) -> None:
+    sandbox = await open_sandbox(site, key="wf-1")
+    (sandbox.path / "new.txt").write_text("work\n", encoding="utf-8")
+    await commit(sandbox, "Add new")
+    assert git(sandbox.path, "log", "-1", "--format=%an <%ae>") == "Test <test@example.invalid>"
+
+
+async def test_without_a_name_the_author_is_beadflow(site: Site) -> None:
+    git(site.repo, "config", "--unset", "user.email")
+    sandbox = await open_sandbox(site, key="wf-1")
+    (sandbox.path / "new.txt").write_text("work\n", encoding="utf-8")
+    await commit(sandbox, "Add new")
+    assert git(sandbox.path, "log", "-1", "--format=%an <%ae>") == "beadflow <beadflow@localhost>"
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [("wf-1", "wf-1"), ("wf-1/0", "wf-1-0-"), ("../..", ""), ("ä", ""), ("-x", "x-"), ("", "")],
+)
+async def test_any_key_is_a_directory_and_a_branch(site: Site, key: str, name: str) -> None:
+    sandbox = await open_sandbox(site, key=key)
+    assert sandbox.path.parent == site.workspace / "worktrees"
+    assert sandbox.path.name.startswith(name)
+    assert sandbox.branch == f"beadflow/{sandbox.path.name}"
+
+
+async def test_two_who_open_a_sandbox_at_once_get_the_same(site: Site) -> None:
+    found = []
+
+    async def open_it() -> None:
+        found.append(await open_sandbox(site, key="wf-1"))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(open_it)
+    assert found[0] == found[1] == found[2]
