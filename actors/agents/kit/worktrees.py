@@ -242,7 +242,10 @@ async def close_sandbox(site: Site, key: str, *, force: bool = False) -> Closed 
         if record.made and not force and (why := await _what_is_lost(place)):
             return Kept(why)
         await _unmake(await find_repository(site), place)
-        _save(place, replace(record, made=False))
+        if record.branch:  # whoever goes on with it begins where it began
+            _save(place, replace(record, made=False))
+        else:
+            _record_of(place).unlink()
     return Closed()
 
 

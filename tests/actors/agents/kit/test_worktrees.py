@@ -237,3 +237,18 @@ async def test_two_who_open_a_sandbox_at_once_get_the_same(site: Site) -> None:
         for _ in range(3):
             nursery.start_soon(open_it)
     assert found[0] == found[1] == found[2]
+
+
+async def test_nothing_is_left_of_a_detached_sandbox_that_was_closed(site: Site) -> None:
+    sandbox = await open_sandbox(site, key="wf-1", detached=True)
+    await close_sandbox(site, "wf-1")
+    assert list(sandbox.path.parent.iterdir()) == []
+
+
+async def test_a_closed_sandbox_that_is_opened_again_begins_where_it_began(site: Site) -> None:
+    sandbox = await open_sandbox(site, key="wf-1")
+    (sandbox.path / "new.txt").write_text("work\n", encoding="utf-8")
+    await commit(sandbox, "Add new")
+    await close_sandbox(site, "wf-1")
+    assert await open_sandbox(site, key="wf-1") == sandbox
+    assert (await changes(sandbox)).files == ("new.txt",)
