@@ -1,0 +1,58 @@
+"""Puts the result together, and tidies up what can be made again."""
+
+from actors.agents.kit.outcome import Finding, Level, StoredFile
+from actors.agents.kit.repository import ask
+from actors.agents.kit.worktrees import Kept, Sandbox, changes, close_sandbox
+from actors.agents.poc import environment
+from actors.agents.poc.messages import Packaged, PackageRequest
+from actors.agents.poc.report import page, summary_of, verdict_of
+from actors.agents.poc.workplace import sandbox_of
+from actors.agents.protocol import Task
+
+
+async def package(task: Task, request: PackageRequest) -> Packaged:
+    """Store patch and report, and close the sandbox when nothing in it would be lost."""
+    sandbox = await sandbox_of(task, request.key)
+    task.progress("collecting what has changed", 0.2)
+    made = await changes(sandbox)
+    commit = await ask(sandbox.path, "rev-parse", "HEAD")
+    verdict = verdict_of(request)
+    text = page(request, verdict, sandbox, made, commit)
+    stored = [
+        await task.artifact("changes.patch", made.patch, "text/x-diff"),
+        await task.artifact("report.md", text.encode(), "text/markdown"),
+    ]
+    task.progress("tidying up", 0.8)
+    kept = await _close(task, request, sandbox) if request.close else "it was to be kept"
+    return Packaged(
+        summary=summary_of(request, verdict, sandbox),
+        verdict=verdict,
+        branch=sandbox.branch,
+        base=sandbox.base,
+        commit=commit,
+        diffstat=made.diffstat,
+        files=made.files,
+        kept=kept,
+        findings=_uncommitted() if made.is_dirty else (),
+        artifacts=tuple(StoredFile.model_validate(one) for one in stored),
+        metrics={
+            "commits": float(made.commits),
+            "files": float(len(made.files)),
+            "insertions": float(made.insertions),
+            "deletions": float(made.deletions),
+        },
+    )
+
+
+async def _close(task: Task, request: PackageRequest, sandbox: Sandbox) -> str:
+    """Why the sandbox is kept; "" when it is gone."""
+    closed = await close_sandbox(task.site, request.key or task.workflow_id)
+    if isinstance(closed, Kept):
+        return closed.why
+    await environment.remove(task.site, sandbox.path.name)
+    return ""
+
+
+def _uncommitted() -> tuple[Finding, ...]:
+    message = "the work tree has changes that are not committed; they are in no patch"
+    return (Finding(tool="beadflow", rule="uncommitted", level=Level.WARNING, message=message),)

@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import pytest
+
+from actors.agents.poc.messages import (
+    Benchmarked,
+    Built,
+    ImplementRequest,
+    PackageRequest,
+    SandboxRequest,
+    Tested,
+    Verdict,
+)
+from actors.agents.poc.report import verdict_of
+from tests.actors.agents.poc.conftest import Desk, commit_files
+from tests.support.hostile import git
+
+
+def built(*, ok: bool | None) -> Built:
+    return Built(summary="Built.", ok=ok, commit="c")
+
+
+def after_tests(*, ok: bool | None) -> Tested:
+    return Tested(summary="Tested.", ok=ok, commit="c")
+
+
+def measured(*, ok: bool | None) -> Benchmarked:
+    return Benchmarked(summary="Measured.", ok=ok, base="b", head="c")
+
+
+@pytest.mark.parametrize(
+    ("request_", "verdict"),
+    [
+        (PackageRequest(), Verdict.NEEDS_HUMAN),
+        (PackageRequest(tested=after_tests(ok=True)), Verdict.PASS),
+        (PackageRequest(tested=after_tests(ok=None)), Verdict.NEEDS_HUMAN),
+        (PackageRequest(tested=after_tests(ok=False)), Verdict.FAIL),
+        (PackageRequest(built=built(ok=True)), Verdict.NEEDS_HUMAN),
+        (PackageRequest(tested=after_tests(ok=True), built=built(ok=None)), Verdict.PASS),
+        (PackageRequest(tested=after_tests(ok=True), built=built(ok=False)), Verdict.FAIL),
+        (PackageRequest(tested=after_tests(ok=True), benchmarked=measured(ok=False)), Verdict.FAIL),
+        (PackageRequest(tested=after_tests(ok=True), unfinished="no time"), Verdict.NEEDS_HUMAN),
+    ],
+)
+def test_it_works_only_when_tests_ran_and_nothing_failed(
+    request_: PackageRequest, verdict: Verdict
+) -> None:
+    assert verdict_of(request_) is verdict
+
+
+async def changed(desk: Desk) -> Path:
+    ready = await desk.agent.sandbox(desk.task("0"), SandboxRequest())
+    await desk.agent.implement(
+        desk.task("1"), ImplementRequest(message="Add b", files={"b.txt": "hello\n"})
+    )
+    return Path(ready.path)
+
+
+async def test_the_result_is_a_branch_a_patch_and_a_report(desk: Desk, tmp_path: Path) -> None:
+    commit_files(desk.site.repo, "first", {"a.txt": "one\n"})
+    root = await changed(desk)
+    request = PackageRequest(title="Try *b*", tested=after_tests(ok=True))
+    done = await desk.agent.package_result(desk.task("2"), request)
+    assert (done.verdict, done.files, done.kept) == (Verdict.PASS, ("b.txt",), "")
+    assert git(desk.site.repo, "rev-parse", done.branch).strip() == done.commit
+    assert "b.txt | 1 +" in done.diffstat
+    assert not root.exists()
+    assert [stored.name for stored in done.artifacts] == ["changes.patch", "report.md"]
+    report = desk.stored["report.md"].decode()
+    assert report.startswith("# Try \\*b\\*\n\n**It works.** Branch `beadflow/wf-1`")
+    patch = tmp_path / "changes.patch"
+    patch.write_bytes(desk.stored["changes.patch"])
+    git(desk.site.repo, "apply", "--index", str(patch))
+    assert git(desk.site.repo, "diff", "--cached", done.branch) == ""
+
+
+async def test_a_step_that_runs_again_after_it_tidied_up_says_the_same(desk: Desk) -> None:
+    await changed(desk)
+    first = await desk.agent.package_result(desk.task("2"), PackageRequest())
+    stored = dict(desk.stored)
+    assert await desk.agent.package_result(desk.task("2"), PackageRequest()) == first
+    assert desk.stored == stored
+    assert git(desk.site.repo, "worktree", "list").count("\n") == 1
+
+
+async def test_work_that_is_not_committed_is_kept_and_said(desk: Desk) -> None:
+    root = await changed(desk)
+    (root / "left.txt").write_text("by somebody\n", encoding="utf-8")
+    done = await desk.agent.package_result(desk.task("2"), PackageRequest())
+    assert done.kept == "it has changes that are not committed"
+    assert [finding.rule for finding in done.findings] == ["uncommitted"]
+    assert (root / "left.txt").exists()
+
+
+async def test_a_sandbox_is_kept_where_that_is_asked_for(desk: Desk) -> None:
+    root = await changed(desk)
+    done = await desk.agent.package_result(desk.task("2"), PackageRequest(close=False))
+    assert (done.kept, root.exists()) == ("it was to be kept", True)
