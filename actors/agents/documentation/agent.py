@@ -1,0 +1,31 @@
+"""The documentation agent: makes pages from code, and finds what in documents is missing or wrong.
+
+It reads commits, never the user's work tree, and needs neither a model nor a network.
+"""
+
+from actors.agents.documentation.generate import generate
+from actors.agents.documentation.measure import measure
+from actors.agents.documentation.messages import (
+    Coverage,
+    CoverageRequest,
+    Generated,
+    GenerateRequest,
+)
+from actors.agents.protocol import Agent, Task
+from actors.workflows.definition import activity
+
+
+class DocumentationAgent(Agent):
+    """Writes the API reference, reviews documents, and brings them up to date on a branch."""
+
+    agent_type = "documentation"
+
+    @activity(timeout_s=600.0)
+    async def generate(self, task: Task, request: GenerateRequest) -> Generated:
+        """Make the pages of the API reference, of the commands and of the settings."""
+        return await generate(task, request)
+
+    @activity(timeout_s=600.0)
+    async def coverage(self, task: Task, request: CoverageRequest) -> Coverage:
+        """Count what is described, and name the public things and options that are not."""
+        return await measure(task, request)

@@ -1,0 +1,44 @@
+"""Measures how much of a commit is described."""
+
+import trio
+
+from actors.agents.documentation.coverage import counted, undocumented, unmentioned
+from actors.agents.documentation.messages import Coverage, CoverageRequest
+from actors.agents.documentation.pages import installed
+from actors.agents.documentation.programs import options
+from actors.agents.documentation.sources import Sources
+from actors.agents.documentation.surface import Surface, read_surface
+from actors.agents.documentation.tree import Tree, tree_of
+from actors.agents.kit.outcome import Finding
+from actors.agents.protocol import Task
+
+
+async def measure(task: Task, request: CoverageRequest) -> Coverage:
+    """Count the public things of a commit that have a docstring, and name those that have none."""
+    async with tree_of(task, request.ref) as (tree, _):
+        task.progress("reading the code", 0.1)
+        found, api = await read_surface(tree, request.packages)
+        task.progress("looking for docstrings", 0.8)
+        things = await trio.to_thread.run_sync(counted, api, tree.path)
+        missing = undocumented(things)
+        options_missing = await trio.to_thread.run_sync(_unmentioned, tree, found, api)
+    described = len(things) - len(missing)
+    percent = 100.0 * described / len(things) if things else 100.0
+    return Coverage(
+        summary=f"{described} of {len(things)} public things are described ({percent:.1f} %).",
+        commit=tree.commit,
+        described=described,
+        total=len(things),
+        percent=percent,
+        passed=percent >= request.minimum_percent,
+        findings=(*missing, *options_missing),
+        metrics={"described": described, "public_things": len(things), "percent": percent},
+        skipped=api.skipped,
+    )
+
+
+def _unmentioned(tree: Tree, found: Sources, api: Surface) -> list[Finding]:
+    if not api.modules:
+        return []
+    texts = [tree.text(path) for path in (*found.documents, *found.unread)]
+    return list(unmentioned(options(tree.path, installed(found, tree)), texts))

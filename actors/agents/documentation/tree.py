@@ -1,0 +1,75 @@
+"""The files of a commit, as this agent looks at them: regular files only, of a bounded size.
+
+They lie in a work tree of the attempt's own, so that what was found names a commit, and so that
+code that is tried changes nothing of the user's. Links in it are removed at once: none leads out.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from actors.agents.kit.checkouts import Checkout, checked_out
+from actors.agents.kit.repository import complete, read
+from actors.agents.protocol import Task
+
+MAX_BYTES: Final = 2 << 20
+_REGULAR: Final = frozenset({b"100644", b"100755"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """A commit's files.
+
+    Args:
+        path: where they lie.
+        commit: its id.
+        paths: of the files, sorted, below `path`.
+    """
+
+    path: Path
+    commit: str
+    paths: tuple[str, ...]
+
+    def text(self, path: str) -> str:
+        """What is in a file; "" when it is too large or gone."""
+        file = self.path / path
+        try:
+            if file.stat().st_size > MAX_BYTES:
+                return ""
+            return file.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
+
+@asynccontextmanager
+async def tree_of(task: Task, ref: str) -> AsyncIterator[tuple[Tree, Checkout]]:
+    """Have the files of a commit until the block ends.
+
+    Raises:
+        ActivityFailure: there is no such commit, or no repository; as `checked_out`.
+    """
+    async with checked_out(task.site, key=task.idempotency_key, ref=ref) as checkout:
+        listed = complete(await read(checkout.path, "ls-files", "-z", "--stage"))
+        tree = await trio.to_thread.run_sync(_tree, checkout, listed.stdout)
+        yield tree, checkout
+
+
+def _tree(checkout: Checkout, listing: bytes) -> Tree:
+    paths = []
+    for entry in listing.split(b"\0")[:-1]:
+        facts, _, name = entry.partition(b"\t")
+        path = name.decode("utf-8", "surrogateescape")
+        if facts.split()[0] not in _REGULAR:
+            _unlink(checkout.path / path)
+        elif path.isprintable():
+            paths.append(path)
+    return Tree(path=checkout.path, commit=checkout.commit, paths=tuple(sorted(paths)))
+
+
+def _unlink(place: Path) -> None:
+    if place.is_symlink():
+        place.unlink()
