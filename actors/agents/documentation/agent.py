@@ -3,6 +3,7 @@
 It reads commits, never the user's work tree, and needs neither a model nor a network.
 """
 
+from actors.agents.documentation.config import DocumentationConfig
 from actors.agents.documentation.generate import generate
 from actors.agents.documentation.measure import measure
 from actors.agents.documentation.messages import (
@@ -10,7 +11,10 @@ from actors.agents.documentation.messages import (
     CoverageRequest,
     Generated,
     GenerateRequest,
+    Review,
+    ReviewRequest,
 )
+from actors.agents.documentation.review import review
 from actors.agents.protocol import Agent, Task
 from actors.workflows.definition import activity
 
@@ -19,6 +23,7 @@ class DocumentationAgent(Agent):
     """Writes the API reference, reviews documents, and brings them up to date on a branch."""
 
     agent_type = "documentation"
+    Config = DocumentationConfig
 
     @activity(timeout_s=600.0)
     async def generate(self, task: Task, request: GenerateRequest) -> Generated:
@@ -29,3 +34,8 @@ class DocumentationAgent(Agent):
     async def coverage(self, task: Task, request: CoverageRequest) -> Coverage:
         """Count what is described, and name the public things and options that are not."""
         return await measure(task, request)
+
+    @activity(timeout_s=1800.0)
+    async def review(self, task: Task, request: ReviewRequest) -> Review:
+        """Check the spelling, links and anchors of documents, and run their code blocks."""
+        return await review(task, request, self.config)

@@ -28,11 +28,13 @@ class Tree:
         path: where they lie.
         commit: its id.
         paths: of the files, sorted, below `path`.
+        others: paths of links and submodules, of which nothing is there.
     """
 
     path: Path
     commit: str
     paths: tuple[str, ...]
+    others: tuple[str, ...] = ()
 
     def text(self, path: str) -> str:
         """What is in a file; "" when it is too large or gone."""
@@ -59,15 +61,21 @@ async def tree_of(task: Task, ref: str) -> AsyncIterator[tuple[Tree, Checkout]]:
 
 
 def _tree(checkout: Checkout, listing: bytes) -> Tree:
-    paths = []
+    paths, others = [], []
     for entry in listing.split(b"\0")[:-1]:
         facts, _, name = entry.partition(b"\t")
         path = name.decode("utf-8", "surrogateescape")
         if facts.split()[0] not in _REGULAR:
             _unlink(checkout.path / path)
+            others.append(path)
         elif path.isprintable():
             paths.append(path)
-    return Tree(path=checkout.path, commit=checkout.commit, paths=tuple(sorted(paths)))
+    return Tree(
+        path=checkout.path,
+        commit=checkout.commit,
+        paths=tuple(sorted(paths)),
+        others=tuple(sorted(others)),
+    )
 
 
 def _unlink(place: Path) -> None:

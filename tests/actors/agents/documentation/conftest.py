@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
+from actors.agents.documentation.config import DocumentationConfig
+from actors.agents.documentation.messages import Check, Review, ReviewRequest
+from actors.agents.documentation.review import review
 from actors.agents.protocol import Task
 from actors.agents.site import Site
 from tests.support.planted import Planted, planted
+from tests.support.repos import repository
 
 
 class Shelf(dict[str, bytes]):
@@ -52,3 +56,23 @@ def task_in(tmp_path: Path, shelf: Shelf) -> Callable[[Path], Task]:
 @pytest.fixture
 def task(task_in: Callable[[Path], Task], orchard: Planted) -> Task:
     return task_in(orchard.repo)
+
+
+@pytest.fixture
+def reviewed(task_in: Callable[..., Task], tmp_path: Path) -> Callable[..., Any]:
+    """Reviews a repository that has these files."""
+
+    async def made(
+        files: dict[str, str], *checks: Check, site: dict[str, Any] | None = None, **config: Any
+    ) -> Review:
+        repo = tmp_path / "repo"
+        if not repo.exists():
+            repository(repo, files)
+        request = ReviewRequest(checks=checks) if checks else ReviewRequest()
+        return await review(task_in(repo, **(site or {})), request, DocumentationConfig(**config))
+
+    return made
+
+
+def shown(found: Review) -> list[str]:
+    return [f"{finding.place}: {finding.message}" for finding in found.findings]

@@ -1,0 +1,160 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.agents.documentation.messages import Check
+from tests.actors.agents.documentation.conftest import shown
+from tests.support.repos import git, repository
+
+CODE: dict[str, str] = {"shop/__init__.py": '"""A shop."""\nPRICE = 3\n'}
+
+
+def page(*blocks: str, language: str = "python") -> str:
+    return "# Page\n\n" + "\n".join(f"```{language}\n{block}\n```\n" for block in blocks)
+
+
+def readme(*blocks: str, language: str = "python") -> dict[str, str]:
+    return {**CODE, "README.md": page(*blocks, language=language)}
+
+
+async def ran(reviewed: Callable[..., Any], files: dict[str, str], **more: Any) -> list[str]:
+    return shown(await reviewed(files, Check.CODE, **more))
+
+
+async def test_blocks_of_a_page_run_in_one_namespace_with_the_code_of_the_commit(
+    reviewed: Any,
+) -> None:
+    files = readme("from shop import PRICE", "assert PRICE == 3\nprint('much' * 1000)")
+    found = await reviewed(files, Check.CODE)
+    assert (shown(found), found.metrics["blocks_run"]) == ([], 2)
+
+
+async def test_a_block_that_fails_is_found_at_its_line_and_the_next_runs(reviewed: Any) -> None:
+    files = readme("a = 1\na / 0", "b = a + ", "import shop.nothing", "assert a == 1")
+    assert await ran(reviewed, files) == [
+        "README.md:5: ZeroDivisionError: division by zero",
+        "README.md:9: SyntaxError: invalid syntax",
+        "README.md:13: there is no module shop.nothing",
+    ]
+
+
+async def test_sessions_are_held_to_what_they_show(reviewed: Any) -> None:
+    session = ">>> from shop import PRICE\n>>> PRICE\n3\n>>> PRICE + 1\n5\n>>> nothing"
+    assert await ran(reviewed, readme(session)) == ["README.md:7: it prints '4'"]
+
+
+@pytest.mark.parametrize(
+    ("block", "found"),
+    [
+        ("while True: pass", "README.md:4: it did not end within 1 s"),
+        ("import os; os._exit(3)", "README.md:4: it ended Python with status 3"),
+        ("raise SystemExit(2)", "README.md:4: it exits with 2"),
+        ("raise KeyboardInterrupt", "README.md:4: KeyboardInterrupt"),
+    ],
+)
+async def test_a_block_that_ends_python_or_does_not_end_is_found(
+    reviewed: Any, block: str, found: str
+) -> None:
+    assert await ran(reviewed, readme(block), code_timeout_s=1) == [found]
+
+
+async def test_a_block_that_needs_what_is_not_installed_is_skipped(reviewed: Any) -> None:
+    found = await reviewed(readme("import no_such_library.part"), Check.CODE)
+    assert shown(found) == []
+    (skipped,) = found.skipped
+    assert str(skipped) == (
+        "blocks that import no_such_library skipped, because it is not installed:"
+        " install no_such_library"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```python no-run\n1 / 0\n```\n",
+        "```python {notest}\n1 / 0\n```\n",
+        "<!-- no-run -->\n\n```python\n1 / 0\n```\n",
+        "```text\n1 / 0\n```\n",
+    ],
+)
+async def test_what_is_marked_or_no_code_is_not_run(reviewed: Any, text: str) -> None:
+    assert await ran(reviewed, {"README.md": text}) == []
+
+
+async def test_code_is_not_run_when_the_configuration_says_so(reviewed: Any) -> None:
+    found = await reviewed(readme("1 / 0", "a +"), Check.CODE, run_code=False)
+    assert shown(found) == ["README.md:8: SyntaxError: invalid syntax"]
+    assert found.skipped[0].what == "code blocks"
+
+
+async def test_blocks_reach_neither_the_repository_nor_its_files(
+    reviewed: Any, tmp_path: Path
+) -> None:
+    block = (
+        "import subprocess, pathlib\n"
+        "pathlib.Path('README.md').write_text('changed')\n"
+        "subprocess.run(['git', 'branch', '-D', 'other'])\n"
+        "subprocess.run(['git', 'update-ref', '-d', 'HEAD'])\n"
+    )
+    repo = repository(tmp_path / "repo", readme(block))
+    git(repo, "branch", "other")
+    before = git(repo, "for-each-ref")
+    assert await ran(reviewed, {}) == []
+    assert git(repo, "for-each-ref") == before
+    assert git(repo, "status", "--porcelain") == ""
+
+
+async def test_secrets_of_the_server_are_not_in_the_environment(
+    reviewed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_SECRET", "x")
+    block = "import os\nassert 'A_SECRET' not in os.environ\nassert os.environ['HOME'] != '/root'"
+    assert await ran(reviewed, readme(block), site={"environment": ("A_SECRET",)}) == []
+
+
+async def test_console_lines_of_the_projects_own_code_run(reviewed: Any) -> None:
+    lines = (
+        "$ python -c 'import shop; print(shop.PRICE)'\n3\n$ python -m shop.nothing\n$ python x.py"
+    )
+    files = readme(lines, language="console") | {"x.py": "raise SystemExit('no')"}
+    first, second = await ran(reviewed, files)
+    assert first.startswith("README.md:6: `python -m shop.nothing`: python exited with 1")
+    assert second == "README.md:7: `python x.py`: python exited with 1: no"
+
+
+async def test_other_programs_run_only_when_the_operator_names_them(reviewed: Any) -> None:
+    lines = "$ false\n$ python -m pip install shop\n$ false again"
+    files = readme(lines, language="console")
+    found = await reviewed(files, Check.CODE)
+    assert shown(found) == []
+    assert [str(skipped)[:40] for skipped in found.skipped] == [
+        "commands like `false` skipped, because '",
+        "commands like `python -m pip install sho",
+    ]
+    allowed = await ran(reviewed, files, site={"commands": ("false",)})
+    assert [line[:27] for line in allowed] == [
+        "README.md:4: `false`: false",
+        "README.md:6: `false again`:",
+    ]
+
+
+async def test_nothing_is_given_to_a_shell(reviewed: Any, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    lines = f"$ true; touch {canary}\n$ true $(touch {canary})\n$ true > {canary}\n$ true '*'"
+    files = readme(lines, language="console")
+    found = await reviewed(files, Check.CODE, site={"commands": ("true",)})
+    assert (shown(found), found.metrics["commands_run"]) == ([], 1)
+    assert not canary.exists()
+    assert "only a shell could run them" in str(found.skipped[0])
+
+
+async def test_a_command_of_the_project_runs_its_code_when_it_is_named(reviewed: Any) -> None:
+    code = "import sys\ndef main():\n    return 'bad ' + sys.argv[1]\n"
+    project = '[project]\nname = "shop"\nscripts = {shop = "shop.cli:main"}\n'
+    files = readme("$ shop apples", language="console")
+    files |= {"shop/cli.py": code, "pyproject.toml": project}
+    assert await ran(reviewed, files, site={"commands": ("shop",)}) == [
+        "README.md:4: `shop apples`: python exited with 1: bad apples"
+    ]
