@@ -1,7 +1,7 @@
 """The research agent: answers which library a project should use, with evidence.
 
-Its three activities are the three steps of the workflow. It needs no model, and no network beyond
-the package index that the person's own installer is configured to ask.
+It needs no model, and no network beyond the package index that the person's own installer is
+configured to ask.
 """
 
 import trio
@@ -11,6 +11,8 @@ from actors.agents.research.analyse import analyse
 from actors.agents.research.choice import choose_candidates, declared_names
 from actors.agents.research.discover import discover
 from actors.agents.research.facts import Analysis, Discovery
+from actors.agents.research.inventory import take_inventory
+from actors.agents.research.inventory_messages import Inventory, InventoryRequest
 from actors.agents.research.messages import (
     AnalyseRequest,
     DiscoverRequest,
@@ -42,6 +44,11 @@ class ResearchAgent(Agent):
                 retryable=False,
             )
         return analysis.model_copy(update={"candidates": candidates})
+
+    @activity(timeout_s=90.0)
+    async def inventory(self, task: Task, request: InventoryRequest) -> Inventory:
+        """Take stock: languages, where programs begin, what changes often, what waits."""
+        return await take_inventory(request, root=task.repo, progress=task.progress)
 
     @activity(timeout_s=60.0)
     async def discover(self, task: Task, request: DiscoverRequest) -> Discovery:

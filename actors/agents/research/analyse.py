@@ -5,12 +5,8 @@ between two of them. Only facts come out; whether a candidate is in use is for `
 """
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
-
-import trio
 
 from actors.agents.research.evidence import Ledger
 from actors.agents.research.facts import Activity, Analysis, Evidence, Gap, Manifest
@@ -27,21 +23,16 @@ from actors.agents.research.languages import (
 from actors.agents.research.manifests import MAX_MANIFESTS, read_manifest, reader_for
 from actors.agents.research.messages import AnalyseRequest
 from actors.agents.research.practices import practices
+from actors.agents.research.scan import SCAN_S, Progress, scan
 from actors.agents.research.statements import counted, day
 from actors.agents.research.untrusted import plain
 from actors.clock import Clock, system_clock
 
-Progress = Callable[[str, float | None], None]
-
-_SCAN_S: Final = 30.0
-_REPORT_EVERY: Final = 500
-
 
 @dataclass(slots=True)
-class _Scan:
+class _Seen:
     """What has been read so far; a scan that is cut short keeps it."""
 
-    read: int = 0
     skips: Skips = field(default_factory=Skips)
     files: Counter[str] = field(default_factory=Counter)
     lines: Counter[str] = field(default_factory=Counter)
@@ -55,7 +46,7 @@ async def analyse(
     root: Path,
     progress: Progress,
     now: Clock = system_clock,
-    scan_s: float = _SCAN_S,
+    scan_s: float = SCAN_S,
 ) -> Analysis:
     """Reads the repository at `root`.
 
@@ -71,11 +62,10 @@ async def analyse(
     at = now()
     progress("listing files", 0.0)
     listing = await list_files(root)
-    scan = _Scan()
-    with trio.move_on_after(scan_s):
-        await trio.to_thread.run_sync(_read_files, listing, scan, progress)
+    seen = _Seen()
+    read = await scan(listing, lambda path: _read_one(root, path, seen), progress, scan_s)
     activity, gap = await read_activity(root, request.as_of or at)
-    gaps = _gaps(listing, scan)
+    gaps = _gaps(listing, seen, read)
     if gap is not None:
         gaps.append(gap)
     analysis = Analysis(
@@ -83,11 +73,11 @@ async def analyse(
         candidates=request.candidates,
         listed_by=listing.by,
         files=len(listing.paths),
-        skipped=dict(sorted(scan.skips.counts.items())),
-        languages=languages(scan.files, scan.lines),
-        manifests=tuple(scan.manifests),
-        requires_python=_requires_python(scan.manifests)[1],
-        imports=scan.imports.imports(listing.paths),
+        skipped=dict(sorted(seen.skips.counts.items())),
+        languages=languages(seen.files, seen.lines),
+        manifests=tuple(seen.manifests),
+        requires_python=_requires_python(seen.manifests)[1],
+        imports=seen.imports.imports(listing.paths),
         practices=practices(listing.paths),
         activity=activity,
         evidence=(),
@@ -96,31 +86,21 @@ async def analyse(
     return analysis.model_copy(update={"evidence": _evidence(analysis)})
 
 
-def _read_files(listing: Listing, scan: _Scan, progress: Progress) -> None:
-    for path in listing.paths:
-        trio.from_thread.check_cancelled()
-        _read_one(listing.root, path, scan)
-        scan.read += 1
-        if scan.read % _REPORT_EVERY == 0:
-            message, fraction = f"read {scan.read:,} files", scan.read / len(listing.paths)
-            trio.from_thread.run_sync(progress, message, fraction)
-
-
-def _read_one(root: Path, path: str, scan: _Scan) -> None:
+def _read_one(root: Path, path: str, seen: _Seen) -> None:
     language = language_of(path)
-    is_manifest = reader_for(path) is not None and len(scan.manifests) < MAX_MANIFESTS
+    is_manifest = reader_for(path) is not None and len(seen.manifests) < MAX_MANIFESTS
     if language is None and not is_manifest:
         return
-    data = read_file(root, path, scan.skips)
+    data = read_file(root, path, seen.skips)
     if data is None or is_binary(data):
         return
     if is_manifest and (manifest := read_manifest(path, data)) is not None:
-        scan.manifests.append(manifest)
+        seen.manifests.append(manifest)
     if language is not None:
-        scan.files[language] += 1
-        scan.lines[language] += count_lines(data)
+        seen.files[language] += 1
+        seen.lines[language] += count_lines(data)
     if language == "Python" and path.endswith(".py"):
-        scan.imports.add(path, imported_modules(data, path, scan.skips))
+        seen.imports.add(path, imported_modules(data, path, seen.skips))
 
 
 def _requires_python(manifests: list[Manifest]) -> tuple[str, str | None]:
@@ -130,7 +110,7 @@ def _requires_python(manifests: list[Manifest]) -> tuple[str, str | None]:
     return (nearest.path, nearest.requires_python) if nearest else ("", None)
 
 
-def _gaps(listing: Listing, scan: _Scan) -> list[Gap]:
+def _gaps(listing: Listing, seen: _Seen, read: int) -> list[Gap]:
     def gap(what: str, why: str) -> Gap:
         return Gap(subject="repository", what=what, why=plain(why))
 
@@ -139,17 +119,17 @@ def _gaps(listing: Listing, scan: _Scan) -> list[Gap]:
         gaps.append(gap("tracked files", f"all files were walked instead ({listing.why_walked})"))
     if listing.left_out:
         gaps.append(gap("files", f"{listing.left_out:,} beyond the cap were not looked at"))
-    unread = len(listing.paths) - scan.read
+    unread = len(listing.paths) - read
     if unread:
         gaps.append(gap("files", f"{unread:,} were not read before the deadline"))
-    for name in sorted(scan.files):
+    for name in sorted(seen.files):
         if is_program(name) and name != "Python":
-            why = f"{counted(scan.files[name], 'file')}: imports are only read from Python"
+            why = f"{counted(seen.files[name], 'file')}: imports are only read from Python"
             gaps.append(gap(f"imports in {name}", why))
     if any(path == "setup.py" or path.endswith("/setup.py") for path in listing.paths):
         gaps.append(gap("setup.py", "it is a program and was not run"))
     gaps += [
-        gap(manifest.path, manifest.problem) for manifest in scan.manifests if manifest.problem
+        gap(manifest.path, manifest.problem) for manifest in seen.manifests if manifest.problem
     ]
     return gaps
 

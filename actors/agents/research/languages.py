@@ -36,7 +36,7 @@ def language_of(path: str) -> str | None:
 
 def is_program(language: str) -> bool:
     """Whether the language is one whose imports would matter."""
-    return language not in _NOT_PROGRAMS
+    return bool(language) and language not in _NOT_PROGRAMS
 
 
 def is_binary(data: bytes) -> bool:

@@ -94,8 +94,8 @@ async def test_an_installed_summary_makes_a_dependency_match(
     assert analysis.candidates == ("pytest",)
 
 
-def test_the_agent_offers_its_three_activities() -> None:
-    assert ResearchAgent.capabilities() == ("analyse", "discover", "synthesise")
+def test_the_agent_offers_its_activities() -> None:
+    assert ResearchAgent.capabilities() == ("analyse", "discover", "inventory", "synthesise")
 
 
 def test_the_workflow_refuses_variables_it_does_not_know() -> None:
