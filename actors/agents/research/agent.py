@@ -4,11 +4,16 @@ It needs no model, and no network beyond the package index that the person's own
 configured to ask.
 """
 
+from pathlib import Path
+
 import trio
+from pydantic import BaseModel, ConfigDict, Field
 
 from actors.agents.protocol import Agent, Task
 from actors.agents.research.analyse import analyse
 from actors.agents.research.choice import choose_candidates, declared_names
+from actors.agents.research.dependencies import analyse_dependencies
+from actors.agents.research.dependency_messages import Dependencies, DependenciesRequest
 from actors.agents.research.discover import discover
 from actors.agents.research.facts import Analysis, Discovery
 from actors.agents.research.inventory import take_inventory
@@ -23,10 +28,24 @@ from actors.agents.research.synthesise import synthesise
 from actors.workflows.definition import ActivityFailure, activity
 
 
+class ResearchConfig(BaseModel):
+    """What a research agent can be set up with."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sites: tuple[Path, ...] = Field(
+        default=(),
+        max_length=20,
+        description="Directories of installed distributions (site-packages), of the server's "
+        "machine, that are read before the project's own",
+    )
+
+
 class ResearchAgent(Agent):
     """Answers which library to use, with evidence."""
 
     agent_type = "research"
+    Config = ResearchConfig
 
     @activity(timeout_s=90.0)
     async def analyse(self, task: Task, request: AnalyseRequest) -> Analysis:
@@ -49,6 +68,13 @@ class ResearchAgent(Agent):
     async def inventory(self, task: Task, request: InventoryRequest) -> Inventory:
         """Take stock: languages, where programs begin, what changes often, what waits."""
         return await take_inventory(request, root=task.repo, progress=task.progress)
+
+    @activity(timeout_s=120.0)
+    async def analyse_dependencies(self, task: Task, request: DependenciesRequest) -> Dependencies:
+        """Analyse what the project depends on: graph, unused, missing, conflicts, licences."""
+        return await analyse_dependencies(
+            request, root=task.repo, progress=task.progress, sites=self.config.sites
+        )
 
     @activity(timeout_s=60.0)
     async def discover(self, task: Task, request: DiscoverRequest) -> Discovery:

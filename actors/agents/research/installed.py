@@ -5,7 +5,7 @@ as the project: a file that is too large or is a link out of the environment is 
 """
 
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution
 from pathlib import Path
@@ -18,6 +18,7 @@ from actors.agents.research.facts import Contents
 from actors.agents.research.untrusted import plain
 from actors.agents.research.wheel import METADATA_CAP_BYTES, contents
 
+OWN_ENVIRONMENT: Final = "beadflow's own environment"
 _RECORD_CAP_BYTES: Final = 4 << 20
 _PROJECT_ENVIRONMENTS: Final = (".venv", "venv")
 _SITES: Final = ("lib/python3*/site-packages", "Lib/site-packages")
@@ -41,13 +42,21 @@ class Copy:
     contents: Contents
 
 
-def environments(root: Path | None) -> tuple[Environment, ...]:
-    """The environments to look into: those inside the project, then the one this runs in."""
+def environments(root: Path | None, sites: Iterable[Path] = ()) -> tuple[Environment, ...]:
+    """The environments to look into: those inside the project, then the one this runs in.
+
+    Args:
+        root: of the project; None for none.
+        sites: directories as `site-packages` is, that come before all.
+    """
     own = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    places = [*_project_environments(root)] if root is not None else []
+    places = [
+        Environment(label="the configured environment", site=site.resolve()) for site in sites
+    ]
+    places += [*_project_environments(root)] if root is not None else []
     known = {place.site for place in places}
     places += [
-        Environment(label="beadflow's own environment", site=Path(site))
+        Environment(label=OWN_ENVIRONMENT, site=Path(site))
         for site in sorted(own)
         if Path(site).resolve() not in known
     ]
@@ -63,6 +72,17 @@ def find_installed(name: str, places: Sequence[Environment]) -> Copy | None:
                 if copy is not None:
                     return copy
     return None
+
+
+def provided(places: Sequence[Environment]) -> dict[str, str]:
+    """Which distribution brings a module; where two do, the one that is found first."""
+    found: dict[str, str] = {}
+    for place in places:
+        for info in _infos(place.site):
+            copy = _read(info, place.label)
+            for module in copy.contents.import_names if copy is not None else ():
+                found.setdefault(module, canonicalize_name(info.name.partition("-")[0]))
+    return found
 
 
 def _project_environments(root: Path) -> Iterator[Environment]:

@@ -39,6 +39,11 @@ _PROBLEMS: Final = (
 Read = tuple[list[Dependency], str | None]
 
 
+def is_development(extra: str) -> bool:
+    """Whether an extra of this name is for those who work on the project."""
+    return bool(_DEVELOPMENT.match(extra))
+
+
 def reader_for(path: str) -> tuple[str, Callable[[str, str], Read]] | None:
     """The ecosystem and the parser of a manifest with this path, or None if it is none."""
     name = PurePosixPath(path).name
@@ -79,7 +84,7 @@ def _pyproject(text: str, _: str) -> Read:
     project = document.get("project", {})
     found = [*_python(project.get("dependencies", []), "runtime")]
     for extra, lines in project.get("optional-dependencies", {}).items():
-        found += _python(lines, "dev" if _DEVELOPMENT.match(extra) else f"extra {plain(extra, 60)}")
+        found += _python(lines, "dev" if is_development(extra) else f"extra {plain(extra, 60)}")
     for lines in document.get("dependency-groups", {}).values():
         found += _python((line for line in lines if isinstance(line, str)), "dev")
     found += _python(document.get("build-system", {}).get("requires", []), "build")
@@ -136,7 +141,7 @@ def _setup_cfg(text: str, _: str) -> Read:
     found = _python(options.get("install_requires", "").splitlines(), "runtime")
     if parser.has_section("options.extras_require"):
         for extra, lines in parser["options.extras_require"].items():
-            scope = "dev" if _DEVELOPMENT.match(extra) else f"extra {plain(extra, 60)}"
+            scope = "dev" if is_development(extra) else f"extra {plain(extra, 60)}"
             found += _python(lines.splitlines(), scope)
     return found, options.get("python_requires")
 

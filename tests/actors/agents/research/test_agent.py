@@ -95,7 +95,13 @@ async def test_an_installed_summary_makes_a_dependency_match(
 
 
 def test_the_agent_offers_its_activities() -> None:
-    assert ResearchAgent.capabilities() == ("analyse", "discover", "inventory", "synthesise")
+    assert ResearchAgent.capabilities() == (
+        "analyse",
+        "analyse_dependencies",
+        "discover",
+        "inventory",
+        "synthesise",
+    )
 
 
 def test_the_workflow_refuses_variables_it_does_not_know() -> None:

@@ -1,0 +1,79 @@
+"""What is known of each distribution, and the verdict on its licence. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from actors.agents.kit.outcome import Finding, Level, Place, Skipped
+from actors.agents.research.dependency_messages import LicencePolicy, Package, Verdict
+from actors.agents.research.graph import Declared, Node
+from actors.agents.research.policy import judge_licence
+from actors.agents.research.untrusted import plain
+
+NOT_INSTALLED: Final = "it is not installed"
+
+
+def packages_of(
+    roots: Sequence[Declared],
+    nodes: Mapping[str, Node],
+    policy: LicencePolicy,
+    own: str | None,
+) -> tuple[tuple[Package, ...], tuple[Skipped, ...]]:
+    """Each distribution with its verdict, and what could not be done for want of a library."""
+    missing: tuple[Skipped, ...] = ()
+    packages = []
+    for name, node in sorted(nodes.items()):
+        licence = node.licence
+        verdict, reason = Verdict.NOT_SHIPPED, "only those who work on the project install it"
+        if node.shipped:
+            try:
+                verdict, reason = judge_licence(licence, policy, own)
+            except ImportError:
+                verdict, reason = Verdict.UNKNOWN, "the list could not be applied"
+                missing = (
+                    Skipped(
+                        what="the list of licences",
+                        why="license-expression is not installed",
+                        install="install beadflow[research]",
+                    ),
+                )
+        packages.append(
+            Package(
+                name=name,
+                version=node.version,
+                scopes=tuple(dict.fromkeys(r.scope for r in roots if r.name == name)),
+                shipped=node.shipped,
+                requires=tuple(sorted(node.requires)),
+                licence=licence,
+                verdict=verdict,
+                reason=plain(reason) if node.copy or not node.shipped else NOT_INSTALLED,
+                seen_in=plain(node.seen_in),
+            )
+        )
+    return tuple(packages), missing
+
+
+def refused(
+    packages: Iterable[Package], roots: Sequence[Declared], lines: Mapping[tuple[str, str], int]
+) -> list[Finding]:
+    """Licences that the policy denies, or that nobody can judge."""
+    paths = {root.name: root.path for root in reversed(roots)}
+    found = []
+    for package in packages:
+        is_odd = package.verdict is Verdict.UNKNOWN and package.version and package.licence
+        if package.verdict is not Verdict.DENIED and not is_odd:
+            continue
+        path = paths.get(package.name)
+        level = Level.NOTE
+        if package.verdict is Verdict.DENIED:
+            is_extra = all(scope.startswith("extra ") for scope in package.scopes)
+            level = Level.WARNING if package.scopes and is_extra else Level.ERROR
+        found.append(
+            Finding(
+                tool="beadflow",
+                rule="licence",
+                level=level,
+                message=f"{package.name} {package.version}: {package.reason}.",
+                place=Place(path=path, line=lines.get((path, package.name))) if path else None,
+            )
+        )
+    return found
