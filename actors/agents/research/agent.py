@@ -9,9 +9,10 @@ from pathlib import Path
 import trio
 from pydantic import BaseModel, ConfigDict, Field
 
+from actors.agents.kit.outcome import StoredFile
 from actors.agents.protocol import Agent, Task
 from actors.agents.research.analyse import analyse
-from actors.agents.research.choice import choose_candidates, declared_names
+from actors.agents.research.choice import choose_candidates
 from actors.agents.research.dependencies import analyse_dependencies
 from actors.agents.research.dependency_messages import Dependencies, DependenciesRequest
 from actors.agents.research.discover import discover
@@ -21,11 +22,12 @@ from actors.agents.research.inventory_messages import Inventory, InventoryReques
 from actors.agents.research.messages import (
     AnalyseRequest,
     DiscoverRequest,
+    ProjectReport,
     Report,
     SynthesiseRequest,
 )
 from actors.agents.research.synthesise import synthesise
-from actors.workflows.definition import ActivityFailure, activity
+from actors.workflows.definition import activity
 
 
 class ResearchConfig(BaseModel):
@@ -54,14 +56,6 @@ class ResearchAgent(Agent):
         if analysis.candidates:
             return analysis
         candidates = await choose_candidates(request.question, analysis, task.repo)
-        if not candidates:
-            declared = ", ".join(declared_names(analysis)[:10]) or "none"
-            raise ActivityFailure(
-                "no_candidates",
-                "no candidates were given and no dependency of the project matches the question "
-                f"(declared: {declared}): name them, e.g. candidates=aiosqlite,apsw",
-                retryable=False,
-            )
         return analysis.model_copy(update={"candidates": candidates})
 
     @activity(timeout_s=90.0)
@@ -84,7 +78,21 @@ class ResearchAgent(Agent):
         )
 
     @activity(timeout_s=30.0)
-    async def synthesise(self, task: Task, request: SynthesiseRequest) -> Report:
+    async def synthesise(self, task: Task, request: SynthesiseRequest) -> ProjectReport | Report:
         """Compare, rank, and write the report."""
         task.progress("comparing", 0.0)
-        return await trio.to_thread.run_sync(synthesise, request)
+        report = await trio.to_thread.run_sync(synthesise, request)
+        task.progress("storing the report", 0.8)
+        return report.model_copy(update={"artifacts": await _stored(task, report)})
+
+
+async def _stored(task: Task, report: ProjectReport) -> tuple[StoredFile, ...]:
+    """The report as files: for people, and for programs."""
+    facts = report.model_dump_json(exclude={"markdown", "artifacts"}, indent=2)
+    files = {"report.md": report.markdown, "report.json": facts}
+    return tuple(
+        [
+            StoredFile.model_validate(await task.artifact(name, text.encode()))
+            for name, text in files.items()
+        ]
+    )

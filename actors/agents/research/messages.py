@@ -18,7 +18,10 @@ from pydantic import (
     model_validator,
 )
 
+from actors.agents.kit.outcome import Finding, Skipped, StoredFile
+from actors.agents.research.dependency_messages import Dependencies, LicencePolicy
 from actors.agents.research.facts import Analysis, Candidate, Discovery, Evidence, Gap, Model
+from actors.agents.research.inventory_messages import Inventory
 
 MAX_CANDIDATES: Final = 20
 MAX_NAME_CHARACTERS: Final = 100
@@ -127,12 +130,17 @@ class ResearchRequest(Model):
         default=(),
         description=(
             "Names of distributions to compare, a list or one comma-separated string; without any, "
-            "the project's own dependencies that match words of the question are compared"
+            "the project's own dependencies that match words of the question are compared; where "
+            "none does, the report is on the project alone"
         ),
     )
     weights: dict[Criterion, Weight] = Field(
         default_factory=dict,
         description="Overrides the weight of single criteria; 0 leaves a criterion out",
+    )
+    policy: LicencePolicy = Field(
+        default=LicencePolicy(),
+        description="Which licences the dependencies may have; without, the project's own decides",
     )
 
     @model_validator(mode="after")
@@ -202,10 +210,12 @@ class SynthesiseRequest(Model):
     discovery: Discovery
     analysis: Analysis
     as_of: AwareDatetime
+    inventory: Inventory | None = None
+    dependencies: Dependencies | None = None
 
 
 class Report(Model):
-    """The answer."""
+    """What there is to say of the candidates. Older runs have recorded it: it stays as it is."""
 
     question: str
     as_of: AwareDatetime
@@ -227,3 +237,22 @@ class Report(Model):
     evidence: tuple[Evidence, ...]
     gaps: tuple[Gap, ...]
     markdown: str
+
+
+class ProjectReport(Report):
+    """The answer: the candidates, and the project as a whole.
+
+    No field has a default, so that what older runs have recorded is not taken for one of these.
+
+    Attributes:
+        inventory: None in a run that had begun before there were inventories.
+        findings: what is wrong with the project itself, the worst first.
+        skipped: what was not looked at, and what to install for it.
+        artifacts: the same report as files.
+    """
+
+    inventory: Inventory | None
+    dependencies: Dependencies | None
+    findings: tuple[Finding, ...]
+    skipped: tuple[Skipped, ...]
+    artifacts: tuple[StoredFile, ...]

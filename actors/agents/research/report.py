@@ -5,12 +5,14 @@ holds it as plain text. Every line that claims something ends with the ids of it
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from actors.agents.research.facts import Candidate, Gap
-from actors.agents.research.messages import LABELS, Cell, Claim, Report
-from actors.agents.research.statements import day
+from actors.agents.research.messages import LABELS, Cell, Claim, ProjectReport
+from actors.agents.research.project import FINDING
+from actors.agents.research.project_page import chapters
+from actors.agents.research.statements import counted, day
 from actors.agents.research.untrusted import code, escaped
 
 _WIDE: Final = 6  # with more candidates the matrix is turned round
@@ -18,7 +20,7 @@ _QUESTION_CHARACTERS: Final = 2_000
 _LINE_CHARACTERS: Final = 900
 
 
-def render(report: Report) -> str:
+def render(report: ProjectReport) -> str:
     """The whole document; it ends with a newline."""
     lines = [
         *_head(report),
@@ -28,6 +30,7 @@ def render(report: Report) -> str:
         *_sensitivity(report),
         *_candidates(report),
         *_repository(report),
+        *chapters(report),
         *_questions(report),
         *_gaps(report.gaps),
         *_evidence(report),
@@ -35,16 +38,14 @@ def render(report: Report) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _head(report: Report) -> Iterator[str]:
+def _head(report: ProjectReport) -> Iterator[str]:
     yield f"# {escaped(report.question, _QUESTION_CHARACTERS)}"
     yield ""
-    number = len(report.candidates)
-    yield (
-        f"As of {day(report.as_of)} · {number} candidate{'s' if number > 1 else ''} · "
-        f"confidence {report.confidence:.2f}"
-    )
+    number = counted(len(report.candidates), "candidate")
+    yield (f"As of {day(report.as_of)} · {number} · confidence {report.confidence:.2f}")
     yield ""
-    cited = [cell for cell in report.matrix if cell.candidate == report.ranking[0].candidate]
+    first = [ranked.candidate for ranked in report.ranking[:1]]
+    cited = [cell for cell in report.matrix if cell.candidate in first]
     evidence = list(dict.fromkeys(e for cell in cited for e in cell.evidence))
     yield f"**{escaped(report.recommendation, _LINE_CHARACTERS)}**{cites(evidence)}"
     yield ""
@@ -56,7 +57,9 @@ def _head(report: Report) -> Iterator[str]:
     yield ""
 
 
-def _ranking(report: Report) -> Iterator[str]:
+def _ranking(report: ProjectReport) -> Iterator[str]:
+    if not report.ranking:
+        return
     found = {candidate.name: candidate for candidate in report.discovery}
     yield "## Ranking"
     yield ""
@@ -82,7 +85,9 @@ def _version(candidate: Candidate) -> tuple[str, str]:
     return "unknown", "unknown"
 
 
-def _matrix(report: Report) -> Iterator[str]:
+def _matrix(report: ProjectReport) -> Iterator[str]:
+    if not report.ranking:
+        return
     criteria = list(report.weights)
     names = [ranked.candidate for ranked in report.ranking]
     scores = {(cell.candidate, cell.criterion): _score(cell.score) for cell in report.matrix}
@@ -113,8 +118,8 @@ def _claims(title: str, claims: Iterable[Claim]) -> Iterator[str]:
         yield ""
 
 
-def _sensitivity(report: Report) -> Iterator[str]:
-    if len(report.candidates) == 1:
+def _sensitivity(report: ProjectReport) -> Iterator[str]:
+    if len(report.candidates) <= 1:
         return
     if report.sensitivity:
         yield from _claims("What the order hangs on", report.sensitivity)
@@ -125,7 +130,7 @@ def _sensitivity(report: Report) -> Iterator[str]:
     yield ""
 
 
-def _candidates(report: Report) -> Iterator[str]:
+def _candidates(report: ProjectReport) -> Iterator[str]:
     found = {candidate.name: candidate for candidate in report.discovery}
     for ranked in report.ranking:
         candidate = found[ranked.candidate]
@@ -154,10 +159,10 @@ def _reason(cell: Cell) -> str:
     return f"- {LABELS[cell.criterion]} {_score(cell.score)}: {reason}{cites(cell.evidence)}"
 
 
-def _repository(report: Report) -> Iterator[str]:
+def _repository(report: ProjectReport) -> Iterator[str]:
     yield "## The project"
     yield ""
-    shown = [e for e in report.evidence if e.subject == "repository"]
+    shown = [e for e in report.evidence if e.subject == "repository" and e.topic != FINDING]
     for evidence in shown:
         yield f"- {escaped(evidence.statement, _LINE_CHARACTERS)}{cites([evidence.id])}"
     for evidence in report.evidence:
@@ -169,7 +174,7 @@ def _repository(report: Report) -> Iterator[str]:
     yield ""
 
 
-def _questions(report: Report) -> Iterator[str]:
+def _questions(report: ProjectReport) -> Iterator[str]:
     if not report.open_questions:
         return
     yield "## Open questions"
@@ -179,7 +184,9 @@ def _questions(report: Report) -> Iterator[str]:
     yield ""
 
 
-def _gaps(gaps: Iterable[Gap]) -> Iterator[str]:
+def _gaps(gaps: Sequence[Gap]) -> Iterator[str]:
+    if not gaps:
+        return
     subjects: dict[tuple[str, str], list[str]] = defaultdict(list)
     for gap in gaps:
         subjects[gap.what, gap.why].append(gap.subject)
@@ -191,7 +198,7 @@ def _gaps(gaps: Iterable[Gap]) -> Iterator[str]:
     yield ""
 
 
-def _evidence(report: Report) -> Iterator[str]:
+def _evidence(report: ProjectReport) -> Iterator[str]:
     """The evidence by source, because many facts come from one file."""
     sources: dict[tuple[str, str], list[str]] = defaultdict(list)
     for entry in report.evidence:

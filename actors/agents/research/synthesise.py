@@ -15,9 +15,18 @@ from actors.agents.research.messages import (
     Cell,
     Claim,
     Criterion,
+    ProjectReport,
     Ranked,
-    Report,
     SynthesiseRequest,
+)
+from actors.agents.research.project import (
+    NOT_COMPARED,
+    findings,
+    questions,
+    skipped,
+    standing,
+    state_project,
+    without_candidates,
 )
 from actors.agents.research.ranking import changes, confidence, is_tie, rank
 from actors.agents.research.relations import relations
@@ -40,7 +49,7 @@ _ALWAYS_UNKNOWN: Final = (
 _WITHOUT_INDEX = "Not everything could be asked of the package index, which limits what follows."
 
 
-def synthesise(request: SynthesiseRequest) -> Report:
+def synthesise(request: SynthesiseRequest) -> ProjectReport:
     """Makes the report from what discovery and analysis found."""
     analysis, candidates = request.analysis, request.discovery.candidates
     names = tuple(candidate.name for candidate in candidates)
@@ -56,24 +65,27 @@ def synthesise(request: SynthesiseRequest) -> Report:
         as_of=request.as_of,
     )
     _state_standard_library(scene, ledger)
+    state_project(request, ledger)
     related = (*relations(candidates, ledger), *_standard_library(scene, ledger))
     weights = {**DEFAULT_WEIGHTS, **request.weights}
     criteria = criteria_for(scene, weights)
     cells = tuple(judge(c, criterion, scene, ledger) for c in candidates for criterion in criteria)
     blocked = {candidate.name: blockers(candidate, scene) for candidate in candidates}
     ranking = rank(cells, weights, blocked, names)
-    hinges = changes(cells, weights, blocked, names)
-    trust, why = confidence(ranking, len(hinges), len(criteria))
-    recommendation = _recommendation(ranking, candidates, scene)
+    hinges = changes(cells, weights, blocked, names) if names else ()
+    trust, why = confidence(ranking, len(hinges), len(criteria)) if names else (0.0, NOT_COMPARED)
+    recommendation = (
+        _recommendation(ranking, candidates, scene) if names else without_candidates(request)
+    )
     if any(gap.what == PACKAGE_INDEX for gap in request.discovery.gaps):
         recommendation = f"{_WITHOUT_INDEX} {recommendation}"
-    report = Report(
+    report = ProjectReport(
         question=request.question,
         as_of=request.as_of,
         candidates=names,
         recommendation=recommendation,
-        reasons=_reasons(ranking, cells, weights),
-        summary=plain(f"{recommendation} Confidence {trust:.2f}.", _SUMMARY_CHARACTERS),
+        reasons=_reasons(ranking, cells, weights) if names else (),
+        summary=_summary(recommendation, trust, standing(request)),
         confidence=trust,
         confidence_reason=why,
         ranking=ranking,
@@ -90,19 +102,35 @@ def synthesise(request: SynthesiseRequest) -> Report:
             )
             for change in hinges
         ),
-        open_questions=_open_questions(ranking, cells, scene),
+        open_questions=(
+            *(_open_questions(ranking, cells, scene) if names else ()),
+            *questions(request),
+        ),
         uses=uses,
         discovery=candidates,
         repository=analysis.model_copy(update={"evidence": (), "gaps": ()}),
         evidence=ledger.entries,
-        gaps=(
-            *request.discovery.gaps,
-            *analysis.gaps,
-            *(Gap(subject="every candidate", what=w, why=why) for w, why in _ALWAYS_UNKNOWN),
-        ),
+        gaps=(*request.discovery.gaps, *analysis.gaps, *(_unknown() if names else ())),
         markdown="",
+        inventory=request.inventory and request.inventory.model_copy(update={"evidence": ()}),
+        dependencies=(
+            request.dependencies and request.dependencies.model_copy(update={"evidence": ()})
+        ),
+        findings=findings(request),
+        skipped=skipped(request),
+        artifacts=(),
     )
     return report.model_copy(update={"markdown": render(report)})
+
+
+def _unknown() -> tuple[Gap, ...]:
+    return tuple(Gap(subject="every candidate", what=w, why=why) for w, why in _ALWAYS_UNKNOWN)
+
+
+def _summary(recommendation: str, trust: float, project: str) -> str:
+    """What is recommended, cut where there is no room, and always how the project stands."""
+    rest = f" Confidence {trust:.2f}." + (f" {project}" if project else "")
+    return plain(recommendation, _SUMMARY_CHARACTERS - len(rest)) + rest
 
 
 def _recommendation(

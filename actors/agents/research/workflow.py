@@ -1,9 +1,13 @@
-"""The research workflow: analyse the repository, discover the candidates, synthesise a report."""
+"""The research workflow: take stock of the project, discover the candidates, write a report."""
 
 from actors.agents.research.agent import ResearchAgent
+from actors.agents.research.dependency_messages import DependenciesRequest
+from actors.agents.research.facts import Analysis, Discovery
+from actors.agents.research.inventory_messages import InventoryRequest
 from actors.agents.research.messages import (
     AnalyseRequest,
     DiscoverRequest,
+    ProjectReport,
     Report,
     ResearchRequest,
     SynthesiseRequest,
@@ -13,16 +17,25 @@ from actors.workflows.definition import workflow
 
 
 @workflow(name="research", agent_type="research")
-async def research(ctx: Context, request: ResearchRequest) -> Report:
-    """Compare libraries for this project and recommend one, with evidence for every claim."""
+async def research(ctx: Context, request: ResearchRequest) -> ProjectReport | Report:
+    """Report on the project, and recommend one of the libraries, with evidence for every claim."""
+    is_whole = ctx.version("the project as a whole", 0, 1) > 0
     analysis = await ctx.activity(
         ResearchAgent.analyse,
         AnalyseRequest(question=request.question, candidates=request.candidates),
     )
-    discovery = await ctx.activity(
-        ResearchAgent.discover,
-        DiscoverRequest(question=request.question, candidates=analysis.candidates),
-    )
+    inventory = dependencies = None
+    if is_whole:
+        inventory = await ctx.activity(ResearchAgent.inventory, InventoryRequest())
+        dependencies = await ctx.activity(
+            ResearchAgent.analyse_dependencies, DependenciesRequest(policy=request.policy)
+        )
+    discovery = nothing_discovered(analysis)
+    if analysis.candidates:
+        discovery = await ctx.activity(
+            ResearchAgent.discover,
+            DiscoverRequest(question=request.question, candidates=analysis.candidates),
+        )
     return await ctx.activity(
         ResearchAgent.synthesise,
         SynthesiseRequest(
@@ -31,5 +44,14 @@ async def research(ctx: Context, request: ResearchRequest) -> Report:
             discovery=discovery,
             analysis=analysis,
             as_of=discovery.retrieved_at,
+            inventory=inventory,
+            dependencies=dependencies,
         ),
+    )
+
+
+def nothing_discovered(analysis: Analysis) -> Discovery:
+    """What is known of candidates where there are none."""
+    return Discovery(
+        retrieved_at=analysis.retrieved_at, indexes=(), candidates=(), evidence=(), gaps=()
     )

@@ -1,20 +1,24 @@
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from actors.agents.protocol import Task
 from actors.agents.research.agent import ResearchAgent
+from actors.agents.research.dependency_messages import DependenciesRequest
 from actors.agents.research.facts import Analysis
+from actors.agents.research.inventory_messages import InventoryRequest
 from actors.agents.research.messages import (
     AnalyseRequest,
     DiscoverRequest,
-    Report,
+    ProjectReport,
     SynthesiseRequest,
 )
-from actors.agents.research.workflow import research
+from actors.agents.research.workflow import nothing_discovered, research
 from actors.agents.site import Site
 from actors.errors import ValidationError
-from actors.workflows.definition import ActivityFailure, workflow_of
+from actors.workflows.definition import workflow_of
 from supervision import Named
 from tests.actors.agents.research.index import LocalIndex
 
@@ -30,8 +34,25 @@ def notes() -> Notes:
 
 
 @pytest.fixture
-def task(project: Path, notes: Notes) -> Task:
-    return Task("wf-1", "0", 1, Site(repo=project, workspace=project / ".git"), notes.note)
+def stored() -> dict[str, bytes]:
+    return {}
+
+
+@pytest.fixture
+def task(project: Path, notes: Notes, stored: dict[str, bytes]) -> Task:
+    async def store(name: str, source: bytes | Path, media_type: str | None) -> dict[str, Any]:
+        assert isinstance(source, bytes)
+        stored[name] = source
+        return {
+            "name": name,
+            "version": 1,
+            "sha256": hashlib.sha256(source).hexdigest(),
+            "size": len(source),
+            "media_type": media_type or "text/plain",
+        }
+
+    site = Site(repo=project, workspace=project / ".git")
+    return Task("wf-1", "0", 1, site, notes.note, _store=store)
 
 
 @pytest.fixture
@@ -49,10 +70,12 @@ async def analysed(agent: ResearchAgent, task: Task, question: str) -> Analysis:
 
 
 async def test_the_three_steps_end_in_a_report(
+    *,
     agent: ResearchAgent,
     task: Task,
     notes: Notes,
     index: LocalIndex,
+    stored: dict[str, bytes],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     index.add("alpha", "1.0")
@@ -73,18 +96,40 @@ async def test_the_three_steps_end_in_a_report(
             as_of=discovery.retrieved_at,
         ),
     )
-    assert isinstance(report, Report)
+    assert isinstance(report, ProjectReport)
     assert report.recommendation.startswith("Keep alpha 1.0")
     assert "looked up alpha" in notes
+    assert stored["report.md"].decode() == report.markdown
+    assert [(file.name, file.size) for file in report.artifacts] == [
+        ("report.md", len(stored["report.md"])),
+        ("report.json", len(stored["report.json"])),
+    ]
 
 
-async def test_without_candidates_and_without_a_match_it_says_what_to_do(
+async def test_without_candidates_and_without_a_match_the_report_is_on_the_project(
     agent: ResearchAgent, task: Task
 ) -> None:
-    with pytest.raises(ActivityFailure, match=r"name them, e\.g\. candidates=") as caught:
-        await analysed(agent, task, "Which message broker?")
-    assert caught.value.code == "no_candidates"
-    assert not caught.value.retryable
+    question = "Which message broker?"
+    analysis = await analysed(agent, task, question)
+    assert analysis.candidates == ()
+    report = await agent.synthesise(
+        task,
+        SynthesiseRequest(
+            question=question,
+            discovery=nothing_discovered(analysis),
+            analysis=analysis,
+            as_of=analysis.retrieved_at,
+            inventory=await agent.inventory(task, InventoryRequest()),
+            dependencies=await agent.analyse_dependencies(task, DependenciesRequest()),
+        ),
+    )
+    assert isinstance(report, ProjectReport)
+    assert report.recommendation.startswith("No library was compared")
+    assert "candidates=aiosqlite,apsw" in report.open_questions[0]
+    assert (report.ranking, report.confidence) == ((), 0.0)
+    for chapter in ("The project", "Findings", "Inventory", "Dependencies", "Evidence"):
+        assert f"## {chapter}\n" in report.markdown
+    assert "## Ranking" not in report.markdown
 
 
 async def test_an_installed_summary_makes_a_dependency_match(
@@ -108,5 +153,7 @@ def test_the_workflow_refuses_variables_it_does_not_know() -> None:
     definition = workflow_of(research)
     assert definition is not None
     assert definition.agent_type == "research"
-    with pytest.raises(ValidationError, match="it knows: candidates, query, question, weights"):
+    with pytest.raises(
+        ValidationError, match="it knows: candidates, policy, query, question, weights"
+    ):
         definition.parse({"question": "Which one?", "module": "os"})

@@ -12,7 +12,7 @@ from actors.agents.research.messages import (
     AnalyseRequest,
     Criterion,
     DiscoverRequest,
-    Report,
+    ProjectReport,
     SynthesiseRequest,
 )
 from actors.agents.research.synthesise import synthesise
@@ -48,13 +48,13 @@ async def inputs(
     }
 
 
-async def report_on(index: LocalIndex, project: Path, *names: str, **more: Any) -> Report:
+async def report_on(index: LocalIndex, project: Path, *names: str, **more: Any) -> ProjectReport:
     question = more.pop("question", QUESTION)
     facts = await inputs(index.environ(), project, *names, question=question)
     return synthesise(SynthesiseRequest(**facts, **more))
 
 
-def score(report: Report, name: str, criterion: Criterion) -> float | None:
+def score(report: ProjectReport, name: str, criterion: Criterion) -> float | None:
     return next(
         cell.score
         for cell in report.matrix
@@ -101,7 +101,7 @@ async def test_the_same_facts_give_the_same_report(market: LocalIndex, project: 
 
 async def test_a_report_survives_being_stored(market: LocalIndex, project: Path) -> None:
     report = await report_on(market, project, "alpha", "beta")
-    assert Report.model_validate_json(report.model_dump_json()) == report
+    assert ProjectReport.model_validate_json(report.model_dump_json()) == report
 
 
 async def test_async_fit_counts_only_when_the_question_is_about_async(
