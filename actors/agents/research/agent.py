@@ -26,6 +26,8 @@ from actors.agents.research.messages import (
     Report,
     SynthesiseRequest,
 )
+from actors.agents.research.search import search_code
+from actors.agents.research.search_messages import CodeSearch, CodeSearchRequest
 from actors.agents.research.synthesise import synthesise
 from actors.workflows.definition import activity
 
@@ -69,6 +71,11 @@ class ResearchAgent(Agent):
         return await analyse_dependencies(
             request, root=task.repo, progress=task.progress, sites=self.config.sites
         )
+
+    @activity(timeout_s=90.0)
+    async def code_search(self, task: Task, request: CodeSearchRequest) -> CodeSearch:
+        """Search the code: lines that fit, the most telling first, and symbols."""
+        return await search_code(request, root=task.repo, progress=task.progress)
 
     @activity(timeout_s=60.0)
     async def discover(self, task: Task, request: DiscoverRequest) -> Discovery:

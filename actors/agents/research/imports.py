@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -27,14 +28,21 @@ _MAX_MODULES: Final = 300
 _PARSING: Final = threading.Lock()
 
 
+@contextmanager
+def parsing() -> Iterator[None]:
+    """Around whatever parses Python: invalid escapes of a project are not our news."""
+    with _PARSING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def imported_modules(source: bytes, path: str, skips: Skips) -> dict[str, int]:
     """Top-level modules the file imports absolutely, each with the first line it is imported on."""
     if len(source) > MAX_SOURCE_BYTES:
         skips.add("too large to parse")
         return {}
     try:
-        with _PARSING, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes of a project are not our news
+        with parsing():
             tree = ast.parse(source, filename=path)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         skips.add("not parsed as Python")

@@ -143,6 +143,7 @@ def test_the_agent_offers_its_activities() -> None:
     assert ResearchAgent.capabilities() == (
         "analyse",
         "analyse_dependencies",
+        "code_search",
         "discover",
         "inventory",
         "synthesise",
