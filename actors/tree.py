@@ -14,6 +14,7 @@ from pathlib import Path
 from actors import bus, retention
 from actors.agents.catalogue import AgentSpec
 from actors.agents.coordinator import AgentCoordinator, CoordinatorParts
+from actors.agents.endpoint import ModelEndpoint
 from actors.agents.messages import AgentGone
 from actors.agents.protocol import Agent
 from actors.agents.site import Site
@@ -117,6 +118,8 @@ class World:
         redis: where copies of workflows are kept beside that; None keeps none.
         agent_commands: programs that agents run for whoever asks.
         agent_environment: names of variables that those get beside the usual ones.
+        model: the language model that agents may ask; None when there is none.
+        model_urls: other places where an agent's configuration may have a model asked.
     """
 
     data: DataDir
@@ -141,6 +144,8 @@ class World:
     redis: RedisAddress | None = None
     agent_commands: Sequence[str] = ()
     agent_environment: Sequence[str] = ()
+    model: ModelEndpoint | None = None
+    model_urls: Sequence[str] = ()
 
     @property
     def site(self) -> Site:
@@ -150,6 +155,8 @@ class World:
             workspace=self.data.workspace,
             commands=tuple(self.agent_commands),
             environment=tuple(self.agent_environment),
+            model=self.model,
+            model_urls=tuple(self.model_urls),
         )
 
 

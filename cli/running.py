@@ -188,6 +188,8 @@ async def running(
                 reconcile_s=settings.reconcile_s,
                 agent_commands=settings.agents_commands,
                 agent_environment=settings.agents_environment,
+                model=settings.model,
+                model_urls=settings.llm_urls,
             )
             doors = doors_of(system, where, stores.presence, world.breakers)
             specs = doors_specs(doors, meters.registry, http=sockets.http, metrics=sockets.metrics)

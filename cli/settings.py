@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
+from actors.agents.endpoint import ModelEndpoint, check_url
 from actors.coordination.record_memory import Limits
 from actors.coordination.redis_cache import RedisAddress
 from actors.errors import ValidationError
@@ -43,17 +44,20 @@ SECONDS = {
     "database_query_timeout_s": 0.001,
     "database_busy_timeout_s": 0.0,
     "cache_age_s": 0.001,
+    "llm_timeout_s": 1.0,
 }
 """The least that settings may be that are times."""
 
 SWITCHES = ("strict_workflows",)
 
-NAMES = ("agents_commands", "agents_environment")
+NAMES = ("agents_commands", "agents_environment", "llm_urls")
 """What settings may be that are lists of names."""
 
 GIT_MODES = ("", "ref", "branch", "off")
 
 LONGEST_S = 366 * 86400.0
+
+HIGHEST_PRICE = 1_000_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,13 @@ class Settings:
         cache_age_s: seconds after which one is read anew all the same.
         redis_url: of a Redis that keeps copies of workflows, with its password; "" none.
         database_wal_limit_mib: MiB of a write-ahead log above which the alarm is raised; 0 never.
+        llm_url: where a language model is asked, as `https://host/v1`; "" for no model.
+        llm_model: the model's name there.
+        llm_key_variable: name of the environment variable that holds the key; "" for no key.
+        llm_urls: other places where an agent's configuration may have a model asked.
+        llm_input_price: US dollars for a million tokens that are sent.
+        llm_output_price: US dollars for a million tokens that are answered.
+        llm_timeout_s: seconds that one answer may take in all, 1 or more.
     """
 
     host: str = "127.0.0.1"
@@ -111,6 +122,13 @@ class Settings:
     cache_age_s: float = Limits().age_s
     agents_commands: tuple[str, ...] = ()
     agents_environment: tuple[str, ...] = ()
+    llm_url: str = ""
+    llm_model: str = ""
+    llm_key_variable: str = ""
+    llm_urls: tuple[str, ...] = ()
+    llm_input_price: float = 0.0
+    llm_output_price: float = 0.0
+    llm_timeout_s: float = 300.0
     redis_url: str = field(default="", repr=False)
 
     @property
@@ -137,6 +155,20 @@ class Settings:
     def redis(self) -> RedisAddress | None:
         """Where copies of workflows are kept."""
         return RedisAddress(url=self.redis_url) if self.redis_url else None
+
+    @property
+    def model(self) -> ModelEndpoint | None:
+        """The language model that agents may ask."""
+        if not self.llm_url:
+            return None
+        return ModelEndpoint(
+            url=self.llm_url,
+            model=self.llm_model,
+            key_variable=self.llm_key_variable,
+            input_price=self.llm_input_price,
+            output_price=self.llm_output_price,
+            timeout_s=self.llm_timeout_s,
+        )
 
     @classmethod
     def read(cls, path: Path | None) -> Self:
@@ -198,7 +230,26 @@ class Settings:
             if type(value) not in {int, float} or not least_s <= value <= LONGEST_S:
                 limits = f"{least_s:g} to {LONGEST_S:g}"
                 raise _bad(source, f"{name} is a number of seconds, {limits}, not {value!r}")
+        self._check_model(source)
         return self
+
+    def _check_model(self, source: Path | str) -> None:
+        for name in ("llm_url", "llm_model", "llm_key_variable"):
+            if type(getattr(self, name)) is not str:
+                raise _bad(source, f"{name} is text, not {getattr(self, name)!r}")
+        for name in ("llm_input_price", "llm_output_price"):
+            value = getattr(self, name)
+            if type(value) not in {int, float} or not 0 <= value <= HIGHEST_PRICE:
+                limits = f"0 to {HIGHEST_PRICE:g}"
+                raise _bad(source, f"{name} is US dollars, {limits}, not {value!r}")
+        if not self.llm_url and (self.llm_model or self.llm_key_variable):
+            raise _bad(source, "llm_model and llm_key_variable need an llm_url")
+        try:
+            _ = self.model
+            for url in self.llm_urls:
+                check_url(url, "llm_urls")
+        except ValidationError as error:
+            raise _bad(source, error.message) from None
 
     def _check_redis(self, source: Path | str) -> None:
         """It is never shown: it holds a password."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from actors.agents.endpoint import ModelEndpoint
 from actors.errors import ValidationError
 
 
@@ -18,12 +19,16 @@ class Site:
         commands: programs that a request or a configuration may have run, by name; a path is
             another program than its last part. None of them are run unless the operator says so.
         environment: names of variables that such programs get beside the usual ones.
+        model: the language model that agents may ask; None when there is none.
+        model_urls: other places where a configuration may have a model asked.
     """
 
     repo: Path
     workspace: Path
     commands: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
+    model: ModelEndpoint | None = None
+    model_urls: tuple[str, ...] = ()
 
     def check(self, argv: Sequence[str], field: str = "command") -> None:
         """See that a command may be run that somebody else than the operator has chosen.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.agents.endpoint import ModelEndpoint
 from actors.coordination.record_memory import Limits
 from cli.problem import Problem
 from cli.settings import Settings
@@ -123,3 +124,47 @@ def test_an_unknown_key_of_a_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(Problem) as refused:
         read(tmp_path, "[git]\nmodus = 1")
     assert "git_modus" in refused.value.detail
+
+
+def test_a_model_can_be_set(tmp_path: Path) -> None:
+    settings = read(
+        tmp_path,
+        """
+        [llm]
+        url = "https://h.example/v1"
+        model = "parrot"
+        key_variable = "PARROT_KEY"
+        urls = ["http://localhost:11434/v1"]
+        input_price = 1
+        output_price = 2.5
+        timeout_s = 60
+        """,
+    )
+    assert settings.model == ModelEndpoint(
+        url="https://h.example/v1",
+        model="parrot",
+        key_variable="PARROT_KEY",
+        input_price=1,
+        output_price=2.5,
+        timeout_s=60,
+    )
+    assert settings.llm_urls == ("http://localhost:11434/v1",)
+    assert Settings().model is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("url = 1", 'url = "hunter2"', 'url = "https://a:hunter2@h"\nmodel = "m"'),
+        *('url = "https://h"', 'model = "m"', 'key_variable = "KEY"'),
+        'url = "https://h"\nmodel = "m"\nkey_variable = "sk-hunter2"',
+        'url = "http://h"\nmodel = "m"\nkey_variable = "KEY"',
+        *("input_price = -1", 'output_price = "1"', "input_price = nan", "timeout_s = 0"),
+        *('urls = "http://h"', 'urls = ["ftp://h"]', "urls = [1]"),
+    ],
+)
+def test_a_model_that_cannot_be_asked_is_refused_by_its_setting(tmp_path: Path, text: str) -> None:
+    with pytest.raises(Problem) as refused:
+        read(tmp_path, f"[llm]\n{text}")
+    assert "llm_" in refused.value.detail
+    assert "hunter2" not in refused.value.detail
