@@ -1,0 +1,182 @@
+"""The files of a repository that count, and how one of them is read.
+
+In a Git repository those that Git tracks (where nothing is tracked yet, those it does not ignore);
+elsewhere a bounded walk. The repository is not trusted: Git runs with its hooks, monitors, external
+programs and transports switched off, no symbolic link is followed, nothing but a regular file is
+opened, and numbers and sizes are capped.
+"""
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+import trio
+
+from actors.agents.tools import ToolResult, run_tool
+
+MAX_FILES: Final = 20_000
+MAX_FILE_BYTES: Final = 1 << 20
+_LIST_DEADLINE_S: Final = 15.0
+_LIST_CAP_BYTES: Final = 8 << 20
+_MAX_DIRECTORIES: Final = 20_000
+_UNWALKED: Final = frozenset(
+    {
+        ".git",
+        ".hg",
+        ".svn",
+        ".venv",
+        "venv",
+        "node_modules",
+        "__pycache__",
+        "target",
+        "site-packages",
+    }
+    | {".tox", ".nox", ".mypy_cache", ".ruff_cache", ".pytest_cache", "dist", "build"}
+)
+
+GIT: Final = (
+    "git",
+    "--no-pager",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.fsmonitor=",
+    "-c",
+    "core.attributesFile=/dev/null",
+    "-c",
+    "log.showSignature=false",
+    "-c",
+    "protocol.allow=never",
+)
+GIT_ENVIRONMENT: Final = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "",
+    "LC_ALL": "C",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """The files to look at, as sorted POSIX paths below `root`."""
+
+    root: Path
+    paths: tuple[str, ...]
+    by: Literal["git ls-files", "directory walk"]
+    why_walked: str | None = None
+    left_out: int = 0  # beyond the cap
+
+
+@dataclass(slots=True)
+class Skips:
+    """Counts the files that were not read, by reason."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, reason: str) -> None:
+        self.counts[reason] += 1
+
+
+async def git(root: Path, *arguments: str, deadline_s: float, cap_bytes: int) -> ToolResult:
+    """Runs one reading Git command in the repository, hardened against what is configured in it."""
+    return await run_tool(
+        [*GIT, *arguments],
+        cwd=root,
+        deadline_s=deadline_s,
+        output_cap_bytes=cap_bytes,
+        env=GIT_ENVIRONMENT,
+    )
+
+
+async def list_files(root: Path, *, max_files: int = MAX_FILES) -> Listing:
+    """Lists the repository's files; walks the directory when Git cannot say."""
+    listed = await _ls_files(root, "--cached")
+    if listed.ok and not listed.stdout:
+        listed = await _ls_files(root, "--others", "--exclude-standard")
+    if not listed.ok:
+        paths, more = await trio.to_thread.run_sync(_walk, root, max_files)
+        return Listing(
+            root=root, paths=paths, by="directory walk", why_walked=listed.why, left_out=more
+        )
+    names = listed.stdout.split(b"\0")[:-1]  # what follows the last NUL may have been cut
+    paths = tuple(sorted(os.fsdecode(name) for name in names))
+    return Listing(
+        root=root,
+        paths=paths[:max_files],
+        by="git ls-files",
+        left_out=max(0, len(paths) - max_files),
+    )
+
+
+def read_file(root: Path, path: str, skips: Skips, cap_bytes: int = MAX_FILE_BYTES) -> bytes | None:
+    """The bytes of a regular file inside `root`, or None with the reason counted."""
+    target = root / path
+    try:
+        if not _is_below(root, target.parent):
+            skips.add("outside the repository")
+            return None
+        # Not blocked by a FIFO, and not led away by a link that has just taken the file's place.
+        descriptor = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        skips.add("symbolic link" if target.is_symlink() else "unreadable")
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            skips.add("not a file")
+            return None
+        if status.st_size > cap_bytes:
+            skips.add("too large")
+            return None
+        try:
+            return file.read(cap_bytes)
+        except OSError:
+            skips.add("unreadable")
+            return None
+
+
+def _is_below(root: Path, directory: Path) -> bool:
+    return directory.resolve().is_relative_to(root.resolve())
+
+
+async def _ls_files(root: Path, *options: str) -> ToolResult:
+    return await git(
+        root,
+        "ls-files",
+        "-z",
+        *options,
+        "--",
+        deadline_s=_LIST_DEADLINE_S,
+        cap_bytes=_LIST_CAP_BYTES,
+    )
+
+
+def _walk(root: Path, max_files: int) -> tuple[tuple[str, ...], int]:
+    """Walks breadth first, so that a cap cuts off what lies deepest."""
+    found: list[str] = []
+    waiting = [root]
+    for directory in waiting:
+        trio.from_thread.check_cancelled()
+        for entry in _entries(directory):
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name not in _UNWALKED and len(waiting) < _MAX_DIRECTORIES:
+                    waiting.append(Path(entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                found.append(Path(entry.path).relative_to(root).as_posix())
+    kept = sorted(found[:max_files])
+    return tuple(kept), len(found) - len(kept)
+
+
+def _entries(directory: Path) -> Sequence[os.DirEntry[str]]:
+    try:
+        with os.scandir(directory) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        return []
