@@ -43,7 +43,7 @@ _REPLY_BYTES: Final = 16 << 20
 _COMPLAINT_BYTES: Final = 64 * 1024
 _EVENTS: Final = "text/event-stream"
 _LATER_NAMES: Final = {"max_tokens": "max_completion_tokens"}
-_OPTIONAL: Final = frozenset({"temperature", "stream_options"})
+_OPTIONAL: Final = frozenset({"response_format", "stream_options", "temperature"})
 
 
 def _unheard(text: str) -> None:

@@ -49,14 +49,14 @@ class ChatRequest(Model):
     Attributes:
         tools: what it may ask to have done.
         may_use_tools: False has it answer although there are tools.
-        answer_schema: JSON schema that its answer must have; None for free text.
+        answer_format: the protocol's `response_format`; None for free text.
         max_tokens: its answer ends after so many; None leaves it to the service.
     """
 
     messages: tuple[ChatMessage, ...]
     tools: tuple[ToolOffer, ...] = ()
     may_use_tools: bool = True
-    answer_schema: dict[str, Any] | None = None
+    answer_format: dict[str, Any] | None = None
     max_tokens: int | None = None
     temperature: float | None = None
 

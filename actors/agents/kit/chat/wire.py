@@ -50,9 +50,8 @@ def body(request: ChatRequest, model: str, *, stream: bool) -> dict[str, Any]:
         ]
         if not request.may_use_tools:
             sent["tool_choice"] = "none"
-    if request.answer_schema is not None:
-        schema = {"name": "answer", "schema": request.answer_schema, "strict": True}
-        sent["response_format"] = {"type": "json_schema", "json_schema": schema}
+    if request.answer_format is not None:
+        sent["response_format"] = request.answer_format
     return sent
 
 

@@ -114,7 +114,7 @@ async def test_what_is_sent_is_the_protocol_s(chat: ChatServer) -> None:
         ),
         tools=(OFFER,),
         may_use_tools=False,
-        answer_schema={"type": "object"},
+        answer_format={"type": "json_object"},
         max_tokens=5,
         temperature=0.5,
     )
@@ -130,10 +130,7 @@ async def test_what_is_sent_is_the_protocol_s(chat: ChatServer) -> None:
         "temperature": 0.5,
         "tool_choice": "none",
         "tools": [{"type": "function", "function": OFFER.model_dump()}],
-        "response_format": {
-            "type": "json_schema",
-            "json_schema": {"name": "answer", "schema": {"type": "object"}, "strict": True},
-        },
+        "response_format": {"type": "json_object"},
         "messages": [
             {"role": "user", "content": "look"},
             {
