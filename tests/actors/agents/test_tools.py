@@ -7,24 +7,11 @@ import pytest
 import trio
 
 from actors.agents.tools import ToolStatus, run_tool
+from tests.support.processes import gone
 
 
 def python(program: str) -> list[str]:
     return [sys.executable, "-c", program]
-
-
-async def gone(pid: int) -> bool:
-    """Whether the process ends; a killed orphan is reaped by init a moment later."""
-    with trio.move_on_after(10):
-        while True:
-            try:
-                state = await trio.Path(f"/proc/{pid}/stat").read_text()
-            except (FileNotFoundError, ProcessLookupError):
-                return True
-            if state.rpartition(")")[2].split()[0] == "Z":
-                return True
-            await trio.lowlevel.checkpoint()
-    return False
 
 
 async def test_a_tool_that_succeeds_brings_its_output(tmp_path: Path) -> None:
