@@ -1,0 +1,50 @@
+"""The command agent: has a program work in a work tree, turn by turn, and believes it nothing."""
+
+import trio
+
+from actors.agents.command.config import CommandConfig
+from actors.agents.command.messages import Turn, TurnRequest
+from actors.agents.command.presets import PRESETS
+from actors.agents.command.turn import Turns, find_program
+from actors.agents.protocol import Agent, Task
+from actors.agents.report import AgentHealth
+from actors.workflows.definition import activity
+
+TURN_S = 25 * 3600.0
+"""More than the longest turn and its tests, which have ends of their own."""
+
+
+class CommandAgent(Agent):
+    """Has a headless coding program, or any command that the operator allows, do the work."""
+
+    agent_type = "command"
+    max_workload = 2
+    Config = CommandConfig
+
+    @activity(timeout_s=TURN_S, heartbeat_timeout_s=60.0)
+    async def turn(self, task: Task, request: TurnRequest) -> Turn:
+        """Tell a program what to do in a work tree, and look at what it has done."""
+        return await Turns(self.config, self.agent_id).take(task, request)
+
+    async def configure(self, config: CommandConfig) -> None:  # type: ignore[override] # its Config
+        """Go on with another configuration, from the next turn on."""
+
+    async def health_check(self) -> AgentHealth:
+        """Whether its preset's program is allowed and installed."""
+        programs = {
+            name: preset.program for name, preset in {**PRESETS, **self.config.presets}.items()
+        }
+        allowed = {
+            name: program for name, program in programs.items() if program in self.site.commands
+        }
+        found = {
+            name: await trio.to_thread.run_sync(find_program, program, self.site.repo)
+            for name, program in allowed.items()
+        }
+        details = {name: "installed" if path else "not installed" for name, path in found.items()}
+        if not self.site.commands:
+            message = "no program is allowed: name some under [agents] commands in the settings"
+            return AgentHealth(message=message, details=details)
+        missing = self.config.preset in found and not found[self.config.preset]
+        message = f"{programs[self.config.preset]} is not installed" if missing else ""
+        return AgentHealth(healthy=not missing, message=message, details=details)

@@ -1,0 +1,360 @@
+"""Takes one turn of a conversation with a program, in a work tree, and says what came of it.
+
+The order matters: what is refused is refused before anything is made; the session is written down
+before the program starts; what it has cost before its answer counts; and the answer before it is
+given, so that the same turn asked again after a crash gets the same answer.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from actors.agents.command.checklist import head, look
+from actors.agents.command.config import CommandConfig
+from actors.agents.command.conversation import Conversation, Finish, Patience, Stop
+from actors.agents.command.dialects import DIALECTS
+from actors.agents.command.events import Doing, Ended, Event, Said
+from actors.agents.command.events import Session as Named
+from actors.agents.command.hearing import Heard
+from actors.agents.command.isolation import without_network
+from actors.agents.command.messages import Check, Status, Turn, TurnRequest
+from actors.agents.command.presets import PRESETS, Preset, plain_command
+from actors.agents.command.sessions import Record, Session, open_session
+from actors.agents.command.spending import Entry, Spending
+from actors.agents.command.verdict import Verdict, judge
+from actors.agents.guarded import guarded
+from actors.agents.kit.outcome import Finding, Level, StoredFile
+from actors.agents.kit.usage import Usage
+from actors.agents.kit.worktrees import Sandbox, commit, open_sandbox
+from actors.agents.protocol import Task
+from actors.agents.tools import ALLOWED_VARIABLES
+from actors.clock import Clock, system_clock
+from actors.errors import ValidationError
+from actors.workflows.definition import ActivityFailure
+from storage.payload import plain_text
+
+BEAT_S: Final = 5.0
+"""Signs of life while a program runs, whether it says anything or not."""
+
+_NOTE_S: Final = 1.0
+_MESSAGES: Final = 200
+_MESSAGE_CHARACTERS: Final = 2_000
+_WARN_SHARE: Final = 0.8
+
+
+@dataclass(slots=True)
+class Turns:
+    """Takes turns for one agent.
+
+    Args:
+        config: the agent's.
+        agent_id: whose budget it is.
+        clock: dates what is spent.
+    """
+
+    config: CommandConfig
+    agent_id: str
+    clock: Clock = system_clock
+
+    async def take(self, task: Task, request: TurnRequest) -> Turn:
+        """Take a turn.
+
+        Raises:
+            ActivityFailure: it cannot be taken as it was asked for.
+        """
+        try:
+            name, preset = self._preset(request)
+            _check(task, preset, request)
+        except ValidationError as error:
+            why = f"{error}; {error.hint}"
+            raise ActivityFailure("not_allowed", why, retryable=False) from error
+        told: dict[str, str] = {}
+        answer: Turn | ActivityFailure
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_beat, task, told)
+            try:
+                answer = await self._take(task, request, name, preset, told)
+            except ActivityFailure as failure:
+                answer = failure
+            nursery.cancel_scope.cancel()
+        if isinstance(answer, ActivityFailure):
+            raise answer
+        return answer
+
+    def _preset(self, request: TurnRequest) -> tuple[str, Preset]:
+        if request.command:
+            return "command", plain_command(request.command)
+        name = request.preset or self.config.preset
+        return name, self.config.find(name)
+
+    async def _take(
+        self, task: Task, request: TurnRequest, name: str, preset: Preset, told: dict[str, str]
+    ) -> Turn:
+        session_name = request.session or task.workflow_id
+
+        def waiting() -> None:
+            task.progress("waiting for another turn of the session to end")
+
+        async with open_session(task.site.workspace, session_name, waiting) as session:
+            if session.record.key == task.idempotency_key and session.record.answer is not None:
+                return session.record.answer
+            refusal = await self._over_budget(task, name)
+            if refusal is not None:
+                return refusal
+            sandbox = await open_sandbox(
+                task.site,
+                key=request.sandbox or session_name,
+                ref=request.ref,
+                branch=request.branch,
+            )
+            at = await head(sandbox)
+            known = session.record if session.record.preset == name else _anew(session.record, name)
+            known = known.model_copy(
+                update={"key": task.idempotency_key, "answer": None, "base": known.base or at}
+            )
+            run = _Run(task, self.config, request, name, preset, session, sandbox, told)
+            turn = await run.take(known)
+            await self._account(task, turn)
+            await session.save(session.record.ended(request.prompt, turn))
+            return turn
+
+    async def _over_budget(self, task: Task, name: str) -> Turn | None:
+        budget = self.config.budget
+        account = Spending(task.site.workspace, self.agent_id)
+        spent = await trio.to_thread.run_sync(account.total, self.clock(), budget.window_s)
+        why = budget.used_up(spent)
+        if why:
+            why = f"the budget of agent {self.agent_id} is used up: {why}"
+            return Turn(
+                summary=why, status=Status.OVER_BUDGET, code="agent_budget", why=why, preset=name
+            )
+        if budget.share(spent) >= _WARN_SHARE:
+            left = f"{budget.share(spent):.0%} of the budget of agent {self.agent_id}"
+            task.log(f"{left} is used up", level="warning")
+        return None
+
+    async def _account(self, task: Task, turn: Turn) -> None:
+        account = Spending(task.site.workspace, self.agent_id)
+        entry = Entry(at=self.clock(), key=task.idempotency_key, usage=turn.usage)
+        await trio.to_thread.run_sync(account.add, entry, self.config.budget.window_s)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One turn, with all that it needs.
+
+    Args:
+        told: what signs of life say.
+    """
+
+    task: Task
+    config: CommandConfig
+    request: TurnRequest
+    name: str
+    preset: Preset
+    session: Session
+    sandbox: Sandbox
+    told: dict[str, str]
+    _noted_at: float = -_NOTE_S
+    _logged: int = 0
+
+    async def take(self, known: Record) -> Turn:
+        prompt = self.request.prompt
+        resumes = bool(known.session and self.preset.again)
+        if not resumes:
+            prompt = known.preamble() + prompt
+        finish, heard = await self._run(known, prompt, resumes=resumes)
+        verdict = judge(finish, heard, self.preset)
+        if resumes and finish.stop is Stop.EXITED and not (verdict.is_good or heard.has_begun):
+            self.task.log("the session could not be continued; a new one is begun", "warning")
+            resumes = False
+            prompt = known.preamble() + self.request.prompt
+            finish, heard = await self._run(self.session.record, prompt, resumes=False)
+            verdict = judge(finish, heard, self.preset)
+        return await self._turn(finish, heard, verdict, resumed=resumes)
+
+    async def _run(self, known: Record, prompt: str, *, resumes: bool) -> tuple[Finish, Heard]:
+        """Run the program once."""
+        if resumes:
+            session_id = known.session
+        else:
+            session_id = known.next_id()
+            known = known.model_copy(update={"starts": known.starts + 1, "session": ""})
+        await self.session.save(known)
+        argv, stdin = self.preset.words(
+            prompt=prompt, session=session_id, resumes=resumes, options=self.request.options
+        )
+        heard = Heard(DIALECTS[self.preset.dialect], plain=self.preset.plain)
+        self.task.progress(f"{self.preset.program} {'goes on' if resumes else 'begins'}")
+        async with guarded(
+            await self._argv(argv),
+            cwd=self.sandbox.path,
+            env=_environment(self.task, self.preset),
+            limits=self.config.limits.rlimits(),
+            term_s=self.config.term_s,
+            hold=[self.session.lock],
+        ) as program:
+            talk = Conversation(program, heard, self._patience(), self._hear)
+            return await talk.take_turn(stdin), heard
+
+    async def _argv(self, argv: list[str]) -> list[str]:
+        path = find_program(argv[0], self.sandbox.path)
+        if path is None:
+            raise ActivityFailure(
+                "not_installed",
+                f"{argv[0]} is not installed here, or not on the server's PATH",
+                retryable=False,
+            )
+        found = [path, *argv[1:]]
+        if self.config.network == "none":
+            return await without_network(found, self.sandbox.path)
+        return found
+
+    def _patience(self) -> Patience:
+        return Patience(
+            turn_s=self.config.turn_s,
+            idle_s=self.config.idle_s,
+            after_result_s=self.config.after_result_s,
+            output_bytes=self.config.output_bytes,
+            transcript_bytes=self.config.transcript_bytes,
+        )
+
+    async def _hear(self, event: Event) -> None:
+        match event:
+            case Named(id=found) if found != self.session.record.session:
+                await self.session.save(self.session.record.model_copy(update={"session": found}))
+                self.told["session"] = found
+                self.task.heartbeat(self.told)
+            case Doing(what=what, fraction=fraction) if what:
+                now = trio.current_time()
+                if now - self._noted_at >= _NOTE_S:
+                    self._noted_at = now
+                    self.task.progress(plain_text(what), fraction)
+            case Said(text=text, is_part=False) if text.strip():
+                self._log(text)
+            case Ended(code=code):
+                how = f"ends with {code}" if code else "says that it is done"
+                self.task.progress(plain_text(f"{self.preset.program} {how}"))
+
+    def _log(self, text: str) -> None:
+        """What it says, in the workflow's log; all of it is in the transcript."""
+        self._logged += 1
+        if self._logged <= _MESSAGES:
+            self.task.log(plain_text(text.strip()[:_MESSAGE_CHARACTERS]))
+
+    async def _turn(self, finish: Finish, heard: Heard, verdict: Verdict, *, resumed: bool) -> Turn:
+        usage = self._priced(heard.usage)
+        if self.request.commit_message and verdict.status is Status.DONE:
+            await commit(self.sandbox, self.request.commit_message)
+        checks: tuple[Check, ...] = ()
+        base = self.session.record.base
+        if verdict.status is Status.DONE:
+            self.task.progress("looking whether it is done")
+            checks = await look(
+                self.request, self.sandbox, base, _environment(self.task, self.preset)
+            )
+            verdict = _believed(checks)
+        turn = Turn(
+            findings=self._findings(finish),
+            summary=f"{self.preset.program}: {verdict.why or 'done'} ({usage})",
+            artifacts=await self._keep(finish),
+            metrics={**usage.metrics(), "frames": heard.frames, "tools": heard.tools.total()},
+            status=verdict.status,
+            code=verdict.code,
+            why=plain_text(verdict.why),
+            text=plain_text(heard.text).strip(),
+            preset=self.name,
+            session=self.session.record.session,
+            resumed=resumed,
+            resets_at=heard.resets_at if verdict.status is Status.RATE_LIMITED else None,
+            usage=usage,
+            checklist=checks,
+            exit_status=finish.status,
+            branch=self.sandbox.branch,
+            base=base,
+            head=await head(self.sandbox),
+        )
+        self.task.log(turn.summary)
+        return turn
+
+    def _priced(self, usage: Usage) -> Usage:
+        price = self.config.prices.get(self.name)
+        return usage if price is None else price.of(usage)
+
+    def _findings(self, finish: Finish) -> tuple[Finding, ...]:
+        if finish.stop is not Stop.AFTER_RESULT:
+            return ()
+        message = f"it went on for {self.config.after_result_s:g} s after its result, and was ended"
+        finding = Finding(
+            tool=self.preset.program, rule="hung_after_result", level=Level.NOTE, message=message
+        )
+        return (finding,)
+
+    async def _keep(self, finish: Finish) -> tuple[StoredFile, ...]:
+        if not finish.transcript:
+            return ()
+        name = f"turn-{self.request.number}/transcript.jsonl"
+        stored = await self.task.artifact(name, finish.transcript, "application/x-ndjson")
+        return (StoredFile(**stored),)
+
+
+def find_program(program: str, cwd: Path) -> str | None:
+    """Where a program is: on the server's PATH, or at the path that the operator has named."""
+    if "/" in program:
+        program = str(cwd / program)  # an absolute one stays as it is
+    return shutil.which(program)
+
+
+def _check(task: Task, preset: Preset, request: TurnRequest) -> None:
+    """Refuse what the operator has not allowed, before anything is made.
+
+    Raises:
+        ValidationError: a program or a variable is none of those of the settings, or there is no
+            such option.
+    """
+    task.site.check([preset.program], "preset")
+    if request.tests:
+        task.site.check(request.tests, "tests")
+    preset.words(prompt="", session="0", resumes=False, options=request.options)
+    if preset not in PRESETS.values():
+        _check_variables(task, preset)
+
+
+def _check_variables(task: Task, preset: Preset) -> None:
+    foreign = sorted(set(preset.env) - set(task.site.environment))
+    if foreign:
+        raise ValidationError(
+            f"a preset must not set {foreign[0]}",
+            field="env",
+            value=foreign[0],
+            hint="the operator lets programs have it: environment under [agents] in the settings",
+        )
+
+
+def _environment(task: Task, preset: Preset) -> dict[str, str]:
+    names = (*ALLOWED_VARIABLES, *task.site.environment)
+    return {n: os.environ[n] for n in names if n in os.environ} | preset.env
+
+
+def _anew(record: Record, preset: str) -> Record:
+    """The same conversation with another program, which knows nothing of it yet."""
+    return record.model_copy(update={"preset": preset, "session": ""})
+
+
+def _believed(checks: tuple[Check, ...]) -> Verdict:
+    """Done when every point is so that was looked at."""
+    against = [check for check in checks if check.passed is False]
+    if not against:
+        return Verdict(Status.DONE)
+    why = "; ".join(f"{check.name}: {check.why}" for check in against)
+    return Verdict(Status.NEEDS_ATTENTION, f"not_{against[0].name}", why)
+
+
+async def _beat(task: Task, told: dict[str, str]) -> None:
+    while True:
+        task.heartbeat(told)
+        await trio.sleep(BEAT_S)
