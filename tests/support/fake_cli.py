@@ -14,12 +14,10 @@ Step = dict[str, Any]
 
 @dataclass
 class FakeCli:
-    """A program of the name `coder` that speaks as Claude Code does.
-
-    Its variable FAKE_CLI must reach it.
-    """
+    """A program that speaks as Claude Code does. Its variable FAKE_CLI must reach it."""
 
     place: Path
+    name: str = "coder"
 
     def __post_init__(self) -> None:
         source = Path(fake_program.__file__).read_text()
@@ -29,7 +27,7 @@ class FakeCli:
 
     @property
     def path(self) -> Path:
-        return self.place / "coder"
+        return self.place / self.name
 
     @property
     def variable(self) -> str:
@@ -66,6 +64,13 @@ def committed(message: str = "Do it", **files: str) -> list[Step]:
     """It does some work, and commits it."""
     files = files or {"work.txt": "done\n"}
     return [{"write": files}, {"git": ["add", "-A"]}, {"git": ["commit", "-qm", message]}]
+
+
+def limited(resets_at: float) -> list[Step]:
+    """It may do no more until then."""
+    info = {"status": "rejected", "resetsAt": resets_at, "rateLimitType": "five_hour"}
+    event = {"type": "rate_limit_event", "rate_limit_info": info}
+    return [{"say": event}, *ended("You've hit your limit", is_error=True)]
 
 
 def ended(text: str = "All done.", subtype: str = "success", **more: Any) -> list[Step]:

@@ -12,7 +12,7 @@ GO_ON: Final = "Go on where you stopped."
 _FIRST_WAIT_S: Final = 300.0
 _LONGEST_WAIT_S: Final = 3600.0
 _LONGEST_LIMIT_S: Final = 8 * 86_400.0
-_AFTER_RESET_S: Final = 5.0
+_AFTER_RESET_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,9 +50,9 @@ def test_what_broke_off_goes_on_or_begins_again(session: str, prompt: str) -> No
 
 def test_a_limit_is_waited_for_until_it_ends_and_counts_as_no_turn() -> None:
     limited = turn(Status.RATE_LIMITED, resets_at=NOW + timedelta(seconds=100))
-    assert after(limited, turns=1) == Another(GO_ON, 105.0)
+    assert after(limited, turns=1) == Another(GO_ON, 101.0)
     past = turn(Status.RATE_LIMITED, resets_at=NOW - timedelta(days=1))
-    assert after(past) == Another(GO_ON, 5.0)
+    assert after(past) == Another(GO_ON, 1.0)
     far = turn(Status.RATE_LIMITED, resets_at=NOW + timedelta(days=400))
     assert after(far) == Another(GO_ON, 8 * 86_400.0)
 

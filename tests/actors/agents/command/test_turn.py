@@ -11,7 +11,7 @@ from actors.agents.command.sessions import NAMESPACE
 from actors.agents.kit.usage import Usage
 from actors.workflows.definition import ActivityFailure
 from tests.actors.agents.command.conftest import Desk, git
-from tests.support.fake_cli import begun, committed, ended, said
+from tests.support.fake_cli import begun, committed, ended, limited, said
 from tests.support.processes import gone
 
 
@@ -274,11 +274,10 @@ async def test_one_that_reached_its_own_limit_of_turns_needs_attention(desk: Des
 
 
 async def test_one_that_may_do_no_more_says_until_when(desk: Desk) -> None:
-    info = {"status": "rejected", "resetsAt": 1_800_000_000, "rateLimitType": "five_hour"}
-    limit = {"say": {"type": "rate_limit_event", "rate_limit_info": info}}
-    news = {"say": {"type": "rate_limit_event", "rate_limit_info": {**info, "status": "allowed"}}}
+    info = {"status": "allowed_warning", "resetsAt": 1_900_000_000}
+    news = {"say": {"type": "rate_limit_event", "rate_limit_info": info}}
     desk.cli.plays(
-        [*begun(), limit, *ended("You've hit your limit", "success", is_error=True)],
+        [*begun(), *limited(1_800_000_000)],
         [*begun(), news, *ended()],
         [*begun(), {"complain": "API error: rate limit exceeded"}, {"exit": 1}],
     )
