@@ -231,6 +231,32 @@ class SignalConsumed(Data):
     name: str
 
 
+class GateRequested(Data):
+    step: str
+    title: str
+    description: str
+    signal: str
+    timeout_s: float | None = None
+    expires_at: str | None = None
+
+
+class GateOpened(Data):
+    title: str
+    step: str | None = None
+    expires_at: str | None = None
+
+
+class GateAnswered(GateOpened):
+    approved: bool
+    by: str
+    why: str
+    timed_out: Literal[True] | None = None
+
+
+class GateWithdrawn(GateOpened):
+    why: str
+
+
 class Child(Data):
     step: str
     type: str
@@ -310,6 +336,10 @@ MODELS: Final[Mapping[str, type[Data]]] = {
     facts.TIMER_STARTED: TimerStarted,
     facts.TIMER_FIRED: TimerFired,
     facts.SIGNAL_CONSUMED: SignalConsumed,
+    facts.GATE_REQUESTED: GateRequested,
+    facts.GATE_OPENED: GateOpened,
+    facts.GATE_ANSWERED: GateAnswered,
+    facts.GATE_WITHDRAWN: GateWithdrawn,
     facts.CHILD_STARTED: Child,
     facts.CHILD_COMPLETED: Child,
     facts.CHILD_FAILED: ChildFailed,

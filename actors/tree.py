@@ -26,6 +26,7 @@ from actors.coordination import assigning, leasing, registering
 from actors.coordination import bulk as coordination_bulk
 from actors.coordination import store as coordination_store
 from actors.coordination.cache import CacheManager, SharedCache
+from actors.coordination.gates import FOLLOWED, Gates
 from actors.coordination.intents import Intents
 from actors.coordination.manager import WorkflowManager
 from actors.coordination.reconciler import Reconciler
@@ -186,6 +187,7 @@ def tree(system: System, world: World, doors: Sequence[ChildSpec] = ()) -> Child
             child("results", parts.results),
             child("manager", parts.manager),
             child("keeper", parts.keeper),
+            child("gates", parts.gates),
         ]),
         supervisor("agents", "rest_for_one", [
             child("agent_instances", parts.agent_instances, shutdown_s=math.inf),
@@ -363,7 +365,10 @@ class _Parts:
             reader=stores.coordination.inline,
             outboxes=(workflow_outbox(stores.tempolite.inline), issue_outbox(stores.beads.inline)),
             followers=tuple(map(self._name, self._followers)),
-            listeners=((self._name("intents"), EventFilter(topics=(WORKFLOW_UPDATED,))),),
+            listeners=(
+                (self._name("intents"), EventFilter(topics=(WORKFLOW_UPDATED,))),
+                (self._name("gates"), EventFilter(topics=FOLLOWED)),
+            ),
             meters=self._world.meters,
         )
 
@@ -499,6 +504,18 @@ class _Parts:
             days=self._world.retention_days,
             coordination=self._name("coordination_writer"),
             tempolite=self._name("tempolite_writer"),
+            clock=self._world.clock,
+        )
+
+    def gates(self) -> Gates:
+        return Gates(
+            home=self._world.stores.identity.home,
+            tracker=self._name("tracker"),
+            manager=self._name("manager"),
+            coordination=self._name("coordination_writer"),
+            tempolite=self._name("tempolite_writer"),
+            dispatcher=self._name("dispatcher"),
+            pool=self._world.stores.coordination.pool,
             clock=self._world.clock,
         )
 

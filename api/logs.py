@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from actors import facts
 from actors.facts import LoggedFact
+from actors.workflows.messages import GATE_SIGNAL
 
 _ERRORS = frozenset({facts.WORKFLOW_FAILED, facts.WORKFLOW_DEAD_LETTERED, facts.STEP_FAILED})
 _WARNINGS = frozenset(
@@ -107,6 +108,8 @@ def _of_workflow(fact: LoggedFact) -> str:
             return f"workflow completed. {data['summary']}".rstrip()
         case facts.WORKFLOW_FAILED | facts.WORKFLOW_STALLED | facts.WORKFLOW_DEAD_LETTERED:
             return f"{plain}: {_error(data)}"
+        case facts.WORKFLOW_SIGNALED if data["name"].startswith(GATE_SIGNAL):
+            return "a gate was answered"
         case facts.WORKFLOW_SIGNALED:
             return f"signal {data['name']} received"
         case facts.WORKFLOW_CONTINUED_AS_NEW:
@@ -146,6 +149,12 @@ def _of_operation(fact: LoggedFact) -> str:
             return f"step {step} timer runs until {data['fire_at']}"
         case facts.TIMER_FIRED:
             return f"step {step} timer fired"
+        case facts.SIGNAL_CONSUMED if data["name"].startswith(GATE_SIGNAL):
+            return f"step {step} has the answer of its gate"
+        case facts.GATE_REQUESTED:
+            return f"step {step} waits at a gate: {data['title']}"
+        case facts.GATE_OPENED | facts.GATE_ANSWERED | facts.GATE_WITHDRAWN:
+            return _of_gate(fact)
         case facts.SIGNAL_CONSUMED:
             return f"step {step} took signal {data['name']}"
         case facts.CHILD_STARTED | facts.CHILD_COMPLETED:
@@ -158,6 +167,19 @@ def _of_operation(fact: LoggedFact) -> str:
             return f"step {step} undoes {undos}{_reason(data)}"
         case _:
             return fact.type.replace("_", " ")
+
+
+def _of_gate(fact: LoggedFact) -> str:
+    data, gate = fact.data, f"gate {fact.issue_id}"
+    match fact.type:
+        case facts.GATE_OPENED:
+            return f"{gate} opened: {data['title']}"
+        case facts.GATE_WITHDRAWN:
+            return f"{gate} withdrawn: {data['why']}"
+        case _:
+            by = f" by {data['by']}" if data["by"] else ""
+            why = f": {data['why']}" if data["why"] else ""
+            return f"{gate} {'approved' if data['approved'] else 'rejected'}{by}{why}"
 
 
 def _next(data: Mapping[str, Any]) -> str:

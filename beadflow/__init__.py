@@ -16,6 +16,7 @@ from actors.workflows.definition import (
     workflow,
 )
 from actors.workflows.execution import CancelledError
+from actors.workflows.gates import Decision
 from actors.workflows.replay import NonDeterminismError
 from actors.workflows.saga import CompensationError, Saga
 from actors.workflows.steps import ActivityError
@@ -33,6 +34,7 @@ __all__ = [
     "ChildError",
     "CompensationError",
     "Context",
+    "Decision",
     "NonDeterminismError",
     "NotDone",
     "RetryPolicy",

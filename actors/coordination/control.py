@@ -29,10 +29,11 @@ from actors.coordination.messages import (
     TerminateWorkflow,
     WorkflowRecord,
 )
-from actors.errors import DatabaseUnavailable, NotFound, Overloaded
+from actors.errors import DatabaseUnavailable, NotFound, Overloaded, ValidationError
 from actors.hints import hint
 from actors.ids import message_id as new_message_id
 from actors.workflows.messages import (
+    GATE_SIGNAL,
     AddSignal,
     CompleteInstance,
     Launch,
@@ -108,6 +109,7 @@ class Controller:
         match message:
             case SignalWorkflow():
                 check_text("name", message.name, NAME_CHARACTERS)
+                _refuse_gate(message.name)
                 message_id = message.message_id
                 if message_id is None:
                     message_id = new_message_id(self._chance)
@@ -161,6 +163,16 @@ class Controller:
             raise Overloaded(
                 f"workflow {query.workflow_id} did not answer the query in time: {error}"
             ) from error
+
+
+def _refuse_gate(name: str) -> None:
+    if name.startswith(GATE_SIGNAL):
+        raise ValidationError(
+            f"signals that begin with {GATE_SIGNAL!r} answer gates, and nobody else sends them",
+            field="name",
+            value=name,
+            hint="approve or reject the gate: `beadflow gate list`",
+        )
 
 
 _REQUESTS: Final[Mapping[type, Callable[..., Command[tuple[str, ...]]]]] = {

@@ -1,6 +1,8 @@
 """From the issues' journal to facts: how its outbox reads to everybody else."""
 
 import sqlite3
+from collections.abc import Mapping
+from typing import Any
 
 from actors import facts
 from actors.bus import Outbox
@@ -18,6 +20,28 @@ def fact_of(entry: JournalEntry) -> Fact:
         at=entry.at,
         data={**_public(entry), "change": entry.kind},
     )
+
+
+def facts_of(entry: JournalEntry) -> list[Fact]:
+    """The facts that one journal entry states: what became of the issue, and of a gate. Pure."""
+    gate = entry.detail.get("gate")
+    return [fact_of(entry), *([_of_gate(entry, gate)] if isinstance(gate, dict) else [])]
+
+
+def _of_gate(entry: JournalEntry, gate: Mapping[str, Any]) -> Fact:
+    answer = gate.get("answer")
+    names = ("title", "step", "expires_at")
+    data: dict[str, Any] = {name: gate[name] for name in names if name in gate}
+    kind = facts.GATE_OPENED
+    if answer and answer.get("withdrawn"):
+        kind, data["why"] = facts.GATE_WITHDRAWN, answer.get("why", "")
+    elif answer:
+        kind = facts.GATE_ANSWERED
+        data |= {"approved": answer["approved"]}
+        data |= {name: answer.get(name, "") for name in ("by", "why")}
+        data |= {"timed_out": True} if answer.get("timed_out") else {}
+    workflow_id = gate.get("workflow_id")
+    return Fact(type=kind, workflow_id=workflow_id, issue_id=entry.issue_id, at=entry.at, data=data)
 
 
 def _public(entry: JournalEntry) -> dict[str, object]:
@@ -38,6 +62,7 @@ def issue_outbox(reader: sqlite3.Connection) -> Outbox:
 
     def read(after: int, limit: int) -> tuple[int, list[Fact]]:
         entries = read_journal(reader, after, limit)
-        return (entries[-1].seq if entries else after), [fact_of(entry) for entry in entries]
+        told = [fact for entry in entries for fact in facts_of(entry)]
+        return (entries[-1].seq if entries else after), told
 
     return Outbox(source="beads", read=read)

@@ -66,6 +66,13 @@ class NothingReady(Conflict):
     hint = "`beadflow issue blocked` says what waits for what"
 
 
+class GateAnswered(Conflict):
+    """The gate has its answer; the message says whose it is."""
+
+    code = "gate_answered"
+    hint = "a gate is answered once: what waited behind it has gone on"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewIssue(Ask[Issue]):
     """Create an issue.
@@ -126,6 +133,27 @@ class CloseIssue(Ask[Issue]):
     reason: str = ""
     force: bool = False
     token: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerGate(Ask[Issue]):
+    """Approve or reject what waits behind a gate: its issue is closed. It is answered once.
+
+    Refused with `GateAnswered`, and with `NotFound` where the issue is no gate.
+
+    Args:
+        actor: who answers.
+        why: becomes a comment.
+        timed_out: nobody has answered in time; a rejection.
+        withdrawn: nobody has to answer any more; no approval.
+    """
+
+    issue_id: str
+    actor: str
+    approved: bool
+    why: str = ""
+    timed_out: bool = False
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,12 +16,13 @@ from pydantic import BaseModel, TypeAdapter
 
 from actors.clock import rfc3339
 from actors.errors import Conflict, ValidationError
-from actors.workflows import branches, steps, waits
+from actors.workflows import branches, gates, steps, waits
 from actors.workflows.activities import decode_result, encode_result, failure_of
 from actors.workflows.branches import Selected
 from actors.workflows.containment import contained
 from actors.workflows.definition import RetryPolicy, WorkflowDefinition, workflow_of
 from actors.workflows.execution import ContinueAsNew, Execution
+from actors.workflows.gates import Decision
 from actors.workflows.history import Kind
 from actors.workflows.replay import SIDE_EFFECT, NonDeterminismError
 from actors.workflows.saga import Saga
@@ -214,6 +215,27 @@ class Context:
         _check_name("signal", name)
         adapter = None if value_type is None else TypeAdapter(value_type)
         return await waits.signal(self._execution, name, adapter)
+
+    async def gate(
+        self, title: str, *, description: str = "", timeout_s: float | None = None
+    ) -> Decision:
+        """Have a person decide whether to go on, and answer what they decided.
+
+        The gate is an issue of type gate, which the workflow's own issue waits for. It is answered
+        once: with `beadflow gate approve` or `reject`, over HTTP, or by closing its issue, here or
+        in another clone; that approves unless the close reason begins with "rejected". A long wait
+        costs a row.
+
+        Args:
+            title: the question, 1 to 500 bytes.
+            description: what a person needs to know to answer it, e.g. a summary in Markdown.
+            timeout_s: seconds after which it counts as rejected; None waits for ever.
+
+        Raises:
+            ValueError: the title is empty, or a text is too long, or the time is not positive.
+            CancelledError: the workflow was cancelled meanwhile; the gate's issue is closed.
+        """
+        return await gates.gate(self._execution, title, description, timeout_s)
 
     async def child(
         self,

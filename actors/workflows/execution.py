@@ -19,7 +19,7 @@ from actors.workflows.definition import Definitions
 from actors.workflows.history import Kind
 from actors.workflows.journal import Journal
 from actors.workflows.messages import RecordHeartbeat
-from actors.workflows.replay import ACTIVITY, CHILD, SIGNAL, TRANSACTION, Recorded, Replay
+from actors.workflows.replay import ACTIVITY, CHILD, TRANSACTION, Recorded, Replay
 from actors.workflows.strand import Strand
 from storage import payload
 from storage.workflows.records import MessageRow, TaskRow
@@ -106,6 +106,7 @@ class Pending:
         wake_at: when it ends by itself.
         ends_itself: a cancellation has reached what it waits for, and will end that.
         child_id: the child workflow it waits for; "" for what is none.
+        signal: the name of the signals that it waits for; "" for what waits for none.
     """
 
     what: str
@@ -115,6 +116,7 @@ class Pending:
     wake_at: datetime | None = None
     ends_itself: bool = False
     child_id: str = ""
+    signal: str = ""
     is_cancelled: bool = False
     _scope: trio.CancelScope | None = None
 
@@ -207,6 +209,7 @@ class Execution:
         wake_at: datetime | None = None,
         ends_itself: bool = False,
         child_id: str = "",
+        signal: str = "",
     ) -> T:
         """Do what is not recorded yet, as an operation that can be seen and cancelled.
 
@@ -216,7 +219,16 @@ class Execution:
             CancelledError: the workflow was cancelled before it ended; that is recorded.
             HistoryTooLarge: nothing more may be recorded.
         """
-        pending = Pending(what, name, Strand.current(), parkable, wake_at, ends_itself, child_id)
+        pending = Pending(
+            what,
+            name,
+            Strand.current(),
+            parkable=parkable,
+            wake_at=wake_at,
+            ends_itself=ends_itself,
+            child_id=child_id,
+            signal=signal,
+        )
 
         async def interruptible() -> T:
             with pending.interruptible():
@@ -365,7 +377,7 @@ class Execution:
 
     def _rests(self, pending: Pending) -> bool:
         """Whether nothing has come yet, not even what its task has still to take up."""
-        has_signal = pending.what == SIGNAL and self.signals.get(pending.name)
+        has_signal = pending.signal and self.signals.get(pending.signal)
         return pending.parkable and not has_signal and not pending.is_cancelled
 
     @property

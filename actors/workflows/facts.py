@@ -82,6 +82,8 @@ def _of_operation(row: HistoryRow, kind: Kind, body: Mapping[str, Any]) -> list[
             return [_fact(row, facts.TIMER_FIRED, {"step": row.op})]
         case Kind.SIGNAL_CONSUMED:
             return [_fact(row, facts.SIGNAL_CONSUMED, {"step": row.op, "name": row.name})]
+        case Kind.GATE_REQUESTED:
+            return [_fact(row, facts.GATE_REQUESTED, {"step": row.op, **body})]
         case Kind.CHILD_STARTED | Kind.CHILD_COMPLETED | Kind.CHILD_FAILED:
             data = {"step": row.op, "type": row.name, "child_id": body["workflow_id"]}
             failure = _error(body) if kind is Kind.CHILD_FAILED else {}

@@ -44,6 +44,7 @@ class Kind(StrEnum):
     TIMER_STARTED = "timer_started"
     TIMER_FIRED = "timer_fired"
     SIGNAL_CONSUMED = "signal_consumed"
+    GATE_REQUESTED = "gate_requested"
     CHILD_STARTED = "child_started"
     CHILD_COMPLETED = "child_completed"
     CHILD_FAILED = "child_failed"

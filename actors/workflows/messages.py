@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from actors.workflows.history import Kind, NewEvent
 from actors.writer import Command
 from storage.workflows.records import TaskRow
 from supervision import Ask
+
+GATE_SIGNAL: Final = "beadflow.gate:"
+"""With which the names of the signals begin that answer gates; nobody else may send such a one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ TRANSACTION = "transaction"
 SIDE_EFFECT = "side effect"
 TIMER = "timer"
 SIGNAL = "signal"
+GATE = "gate"
 CHILD = "child workflow"
 FIRST = "first-of"
 SAGA = "compensation"
@@ -28,6 +29,7 @@ _OPENS = {
     Kind.ACTIVITY_STARTED: ACTIVITY,
     Kind.ACTIVITY_RETRIED: ACTIVITY,
     Kind.TIMER_STARTED: TIMER,
+    Kind.GATE_REQUESTED: GATE,
     Kind.CHILD_STARTED: CHILD,
 }
 _CLOSES = {

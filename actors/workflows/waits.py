@@ -91,27 +91,33 @@ async def signal(execution: Execution, name: str, adapter: TypeAdapter[Any] | No
         return _value(record.outcome.payload, adapter)
     strand = Strand.current()
 
-    async def consume() -> MessageRow:
-        while True:
-            waiting = execution.signals.get(name)
-            if waiting and not strand.has_lost:
-                return waiting.popleft()
-            await execution.surroundings.news()
+    async def wait() -> str:
+        return await consume(execution, op, name, strand)
 
-    async def wait() -> MessageRow:
-        await execution.journal.barrier()
-        message = await consume()
-        execution.journal.append(
-            Kind.SIGNAL_CONSUMED,
-            op=op,
-            name=name,
-            payload=message.payload,
-            message_id=message.message_id,
-        )
-        return message
+    text = await execution.perform(op, SIGNAL, name, wait, parkable=True, signal=name)
+    return _value(text, adapter)
 
-    message = await execution.perform(op, SIGNAL, name, wait, parkable=True)
-    return _value(message.payload, adapter)
+
+async def consume(execution: Execution, op: str, name: str, strand: Strand) -> str:
+    """Wait for the next signal of a name, and record it as the operation's; its stored value."""
+    await execution.journal.barrier()
+    message = await _next(execution, name, strand)
+    execution.journal.append(
+        Kind.SIGNAL_CONSUMED,
+        op=op,
+        name=name,
+        payload=message.payload,
+        message_id=message.message_id,
+    )
+    return message.payload
+
+
+async def _next(execution: Execution, name: str, strand: Strand) -> MessageRow:
+    while True:
+        waiting = execution.signals.get(name)
+        if waiting and not strand.has_lost:
+            return waiting.popleft()
+        await execution.surroundings.news()
 
 
 def _value(text: str, adapter: TypeAdapter[Any] | None) -> Any:

@@ -34,6 +34,9 @@ TOLD_OF = """
 EVENTS_OF_WORKFLOW = """
     SELECT seq, type, workflow_id, issue_id, at, data FROM events
     WHERE workflow_id = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"""
+EVENTS_OF_TYPES = """
+    SELECT seq, type, workflow_id, issue_id, at, data FROM events
+    WHERE seq > ? AND seq <= ? AND type IN (SELECT value FROM json_each(?)) ORDER BY seq"""
 EVENTS = """
     SELECT seq, type, workflow_id, issue_id, at, data FROM events
     WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"""

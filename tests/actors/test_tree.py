@@ -123,6 +123,7 @@ TREE = [
     "root/coordination/results",
     "root/coordination/manager",
     "root/coordination/keeper",
+    "root/coordination/gates",
     "root/agents",
     "root/agents/agent_instances",
     "root/agents/coordinator",

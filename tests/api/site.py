@@ -125,6 +125,13 @@ async def relay(ctx: Context) -> Any:
     return await ctx.signal("go")
 
 
+@workflow
+async def gated(ctx: Context) -> dict[str, Any]:
+    """Go on once somebody says so."""
+    decision = await ctx.gate("Go on?", description="All is well.", timeout_s=86_400.0)
+    return decision.model_dump(mode="json")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """A system that runs, and its app."""
@@ -167,7 +174,7 @@ async def site(
 
     async with running_system(
         repo,
-        workflows=[arithmetic, counting, failing, greeting, listed, relay, waiting],
+        workflows=[arithmetic, counting, failing, gated, greeting, listed, relay, waiting],
         agents=[Greeter, Runner, Runner],
         doors=doors,
     ) as running:

@@ -6,6 +6,7 @@ import pytest
 
 from actors import facts
 from actors.facts import LoggedFact
+from actors.workflows.messages import GATE_SIGNAL
 from api.logs import line_of
 
 CIRCUIT = {"service": "redis", "retry_in_s": 10.0, "why": "away"}
@@ -127,6 +128,43 @@ def logged(kind: str, data: dict[str, Any]) -> LoggedFact:
             {"step": "3", "name": "go"},
             "info",
             "step 3 took signal go",
+        ),
+        (
+            facts.GATE_REQUESTED,
+            {"step": "3", "title": "Ship it?", "description": "", "signal": "s"},
+            "info",
+            "step 3 waits at a gate: Ship it?",
+        ),
+        (facts.GATE_OPENED, {"title": "Ship it?"}, "info", "gate i-1 opened: Ship it?"),
+        (
+            facts.GATE_ANSWERED,
+            {"title": "Ship it?", "approved": True, "by": "ann", "why": "as agreed"},
+            "info",
+            "gate i-1 approved by ann: as agreed",
+        ),
+        (
+            facts.GATE_ANSWERED,
+            {"title": "Ship it?", "approved": False, "by": "", "why": ""},
+            "info",
+            "gate i-1 rejected",
+        ),
+        (
+            facts.GATE_WITHDRAWN,
+            {"title": "Ship it?", "why": "not wanted"},
+            "info",
+            "gate i-1 withdrawn: not wanted",
+        ),
+        (
+            facts.SIGNAL_CONSUMED,
+            {"step": "3", "name": f"{GATE_SIGNAL}1/3@T"},
+            "info",
+            "step 3 has the answer of its gate",
+        ),
+        (
+            facts.WORKFLOW_SIGNALED,
+            {"name": f"{GATE_SIGNAL}1/3@T", "message_id": "m"},
+            "info",
+            "a gate was answered",
         ),
         (facts.CHILD_STARTED, CHILD, "info", "step 3 child flow started: w.3"),
         (facts.CHILD_COMPLETED, CHILD, "info", "step 3 child flow completed: w.3"),

@@ -24,6 +24,7 @@ from actors.coordination.reconciling.messages import LogReconciled
 from actors.coordination.results.messages import StoreArtifact, StoreResult
 from actors.facts import LoggedFact
 from actors.feed import DROP, Feed
+from actors.issues.verbs import AnswerGate
 from actors.workflows.facts import facts_of
 from actors.workflows.history import Kind
 from actors.workflows.messages import (
@@ -151,7 +152,12 @@ async def waiting(ctx: Context) -> None:
     await ctx.signal("never")
 
 
-STEERED = [everything, child, failing_child, waiting]
+@workflow
+async def held(ctx: Context) -> bool:
+    return (await ctx.gate("Go on?", timeout_s=1000.0)).approved
+
+
+STEERED = [everything, child, failing_child, waiting, held]
 
 
 def test_every_type_of_fact_is_documented_and_no_other() -> None:
@@ -193,6 +199,7 @@ async def test_what_a_run_logs_has_the_documented_fields(repo: Path) -> None:
     async with running_system(repo, workflows=[before], agents=clerks) as running:
         await running.until(lambda seen: _has(seen, four.id, "workflow_resumed"))
     async with running_system(repo, workflows=[*STEERED, before], agents=clerks * 2) as running:
+        await _answer_and_withdraw(running)
         five, six = await running.start("everything"), await running.start("waiting")
         seven = await running.start("waiting")
         signal = {"message_id": "m", "name": "go", "value": payload.encode(None)}
@@ -218,6 +225,18 @@ async def test_what_a_run_logs_has_the_documented_fields(repo: Path) -> None:
     for fact in logged:
         fact_models.check(fact.type, fact.data)
     assert {fact.type for fact in logged} == NAMES
+
+
+async def _answer_and_withdraw(running: Running) -> None:
+    """All that is said of gates."""
+    one, two = await running.start("held"), await running.start("held")
+    await running.until(lambda seen: _has(seen, one.id, "gate_opened"))
+    opened = next(f for f in running.log() if (f.workflow_id, f.type) == (one.id, "gate_opened"))
+    answer = AnswerGate(issue_id=opened.issue_id or "", actor="ann", approved=True, why="yes")
+    await running.ask("tracker", answer)
+    await running.until(lambda seen: _has(seen, two.id, "gate_opened"))
+    await _tell(running, TerminateInstance, two.id, reason="now")
+    await running.until(lambda seen: _has(seen, two.id, "gate_withdrawn"))
 
 
 async def _come_and_go(running: Running) -> None:

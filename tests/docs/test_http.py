@@ -25,7 +25,7 @@ from actors.facts import LOG, LoggedFact
 from actors.issues.publishing.sync_messages import IssueVersion, Synced
 from actors.workflows.lint.reader import Finding
 from actors.workflows.requests import WAITING_LIMIT
-from api import agent_models, issue_models, models, result_models
+from api import agent_models, gate_models, issue_models, models, result_models
 from api.app import create_app, create_metrics_app
 from api.body import BODY_LIMIT_BYTES, DEPTH_LIMIT
 from api.doors import Where
@@ -123,6 +123,10 @@ FIELDS: list[tuple[str, Any]] = [
     ("An explained issue", issue_models.ExplainedView),
     ("A cause", issue_models.CauseView),
     ("A claim", issue_models.ClaimView),
+    ("`GET /api/v1/gates`", gate_models.GatesQuery),
+    ("`POST /api/v1/gates/{id}/approve`", gate_models.AnswerRequest),
+    ("`POST /api/v1/gates/{id}/reject`", gate_models.AnswerRequest),
+    ("A gate", gate_models.GateView),
     ("`GET /api/v1/events`", models.EventsPageQuery),
     ("`WS /api/v1/events`", models.EventsQuery),
     ("`GET /api/v1/system`", Where),
@@ -257,6 +261,7 @@ def _routes(app: Any) -> Iterator[str]:
     for rule in app.url_map.iter_rules():
         path = rule.rule.replace("<workflow_id>", "{id}").replace("<issue_id>", "{id}")
         path = path.replace("<other>", "{other}").replace("<agent_id>", "{id}")
+        path = path.replace("<gate_id>", "{id}")
         path = path.replace("<anything:name>", "{name}")
         if rule.websocket:
             yield f"WS {path}"

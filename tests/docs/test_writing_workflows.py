@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 import beadflow
-from actors import plugins
+from actors import facts, plugins
 from actors.agents.handout import LOOK_S
 from actors.agents.protocol import Agent, Task
 from actors.coordination import fields
 from actors.coordination.requests import TITLE_LIMIT_BYTES, VARIABLES_LIMIT_BYTES
+from actors.issues.verbs import AnswerGate
 from actors.tree import BUDGET
 from actors.workflows import activities, dispatcher, execution, requests, transaction, waits
 from actors.workflows.context import PARENT_CLOSE
@@ -87,6 +88,17 @@ async def test_a_signal_decides_in_the_guide(running: Running) -> None:
     await engine.signal(running, started.id, "decision", {"approved": True, "by": "Ada"})
     await running.ended(started.id)
     assert await running.output(started.id) == "Ada: yes"
+
+
+async def test_a_person_decides_in_the_guide(running: Running) -> None:
+    started = await running.start("shipping", variables={"version": "2.0"})
+    seen = await running.until(lambda seen: any(f.type == facts.GATE_OPENED for f in seen))
+    (gate,) = (fact for fact in seen if fact.type == facts.GATE_OPENED)
+    assert gate.data["title"] == "Ship 2.0?"
+    answer = AnswerGate(issue_id=gate.issue_id or "", actor="Ada", approved=True)
+    await running.ask("tracker", answer)
+    await running.ended(started.id)
+    assert await running.output(started.id) == "2.0 shipped, approved by Ada"
 
 
 async def test_the_guide_s_collector_answers_queries_until_it_has_enough(running: Running) -> None:

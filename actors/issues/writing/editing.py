@@ -17,6 +17,7 @@ from actors.issues import ids, issue
 from actors.issues.messages import Issue, IssueId, MintIssueId
 from actors.issues.verbs import (
     AddDependency,
+    AnswerGate,
     CloseIssue,
     CommentIssue,
     DeferIssue,
@@ -30,6 +31,7 @@ from actors.issues.verbs import (
 from actors.issues.writing import dependencies, fields
 from actors.issues.writing.edits import (
     AddEdge,
+    AnswerEdit,
     BuryIssues,
     Close,
     Comment,
@@ -49,6 +51,7 @@ from supervision import Target
 Change = (
     UpdateIssue
     | CloseIssue
+    | AnswerGate
     | ReopenIssue
     | DeferIssue
     | RestoreIssue
@@ -186,6 +189,13 @@ class Editing:
                 return self._fields(message)
             case CloseIssue():
                 return Close(reason=fields.text("reason", message.reason), force=message.force)
+            case AnswerGate():
+                return AnswerEdit(
+                    approved=message.approved,
+                    why=fields.text("why", message.why),
+                    timed_out=message.timed_out,
+                    withdrawn=message.withdrawn,
+                )
             case ReopenIssue():
                 return Reopen(reason=fields.text("reason", message.reason).strip())
             case DeferIssue():

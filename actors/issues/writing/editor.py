@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from actors.errors import Conflict, ValidationError
-from actors.issues import ids, issue
+from actors.issues import gates, ids, issue
 from actors.issues.verbs import AlreadyClaimed, Blocked
 from actors.issues.writing import blockers, dependencies, entries, fields, revision
 from actors.issues.writing.edits import (
     AddEdge,
+    AnswerEdit,
     BuryIssues,
     Close,
     Comment,
@@ -232,7 +233,8 @@ def edit_issue(conn: sqlite3.Connection, command: EditIssue) -> Edited:
         require_token(conn, command.issue_id, command.token)
     if not isinstance(command.edit, Restore):
         _refuse_deleted(before)
-    after = _edited(conn, before, command)
+    edited = _edited(conn, before, command)
+    after = gates.followed(before, edited, command.actor, command.at)
     if command.token is None and after.get("status") != before.get("status"):
         _refuse_claimed(conn, command)
     if after is before:
@@ -265,6 +267,8 @@ def _edited(conn: sqlite3.Connection, row: Row, command: EditIssue) -> Row:
             return _with_fields(conn, row, edit, command)
         case Close():
             return _closed(conn, row, edit, at)
+        case AnswerEdit():
+            return gates.answered(row, _answer(edit, actor, at))
         case Reopen():
             opened = revision.reopen(row, at)
             return issue.add_comment(opened, actor, edit.reason, at) if edit.reason else opened
@@ -286,6 +290,17 @@ def _edited(conn: sqlite3.Connection, row: Row, command: EditIssue) -> Row:
             return issue.touched(dependencies.removed(row, edit.depends_on_id), at)
         case Comment():
             return issue.add_comment(row, actor, edit.text, at)
+
+
+def _answer(edit: AnswerEdit, actor: str, at: str) -> gates.Answer:
+    return gates.Answer(
+        approved=edit.approved and not (edit.timed_out or edit.withdrawn),
+        by=actor,
+        why=edit.why.strip(),
+        at=at,
+        timed_out=edit.timed_out,
+        withdrawn=edit.withdrawn,
+    )
 
 
 def _with_fields(conn: sqlite3.Connection, row: Row, edit: SetFields, command: EditIssue) -> Row:

@@ -38,6 +38,16 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerEdit:
+    """Answer a gate; see `AnswerGate`."""
+
+    approved: bool
+    why: str = ""
+    timed_out: bool = False
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reopen:
     reason: str = ""
 
@@ -69,7 +79,7 @@ class Comment:
     text: str
 
 
-Edit = SetFields | Close | Reopen | Defer | Restore | AddEdge | RemoveEdge | Comment
+Edit = SetFields | Close | AnswerEdit | Reopen | Defer | Restore | AddEdge | RemoveEdge | Comment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

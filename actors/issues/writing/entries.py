@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from actors.errors import NotFound, ValidationError
-from actors.issues import issue
+from actors.issues import gates, issue
 from storage.issues import jsonl, queries
 from storage.issues.jsonl import Row
 
-PRIVATE: Final = frozenset({"request", "key", "asked"})
+PRIVATE: Final = frozenset({"request", "key", "asked", "gate"})
 """What an entry's detail says for this room only; not part of any event."""
 
 
@@ -95,7 +95,9 @@ def put_changed(
 
 
 def detail(before: Row, after: Row) -> dict[str, object]:
+    gate = gates.told(before, after)
     return {
+        **({"gate": gate} if gate else {}),
         "fields": sorted(_differing(before, after)),
         **({"priority": after["priority"]} if _has_new(before, after, "priority") else {}),
         "status": after.get("status"),

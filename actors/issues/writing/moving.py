@@ -136,6 +136,7 @@ def _move_row(conn: sqlite3.Connection, old: str, names: dict[str, str], at: str
     leases.move(conn, old, moved["id"])
     queries.delete_row(conn, old)
     gone = entries.detail(row, {})
+    gone.pop("gate", None)  # it waits on, under its other id
     queries.append_journal(conn, old, "removed", detail=gone, base=None, at=at)
     came = entries.detail(there or {}, moved)
     queries.append_journal(conn, moved["id"], "adopted", detail=came, base=base, at=at)
