@@ -103,12 +103,16 @@ def address(issue_id: str) -> str:
     Raises:
         Problem: (usage) that is no id; with a slash or `..` in it, it would ask for something else.
     """
-    is_odd = "/" in issue_id or issue_id.strip(". ") == "" or not issue_id.isprintable()
-    if is_odd:
+    if is_odd(issue_id):
         raise problem.usage(
             "That is no id of an issue", issue_id, hint="`beadflow issue list` shows them"
         )
     return f"{ISSUES}/{quote(issue_id, safe='')}"
+
+
+def is_odd(issue_id: str) -> bool:
+    """Whether no issue can be called so, and an address with it would be another one."""
+    return "/" in issue_id or issue_id.strip(". ") == "" or not issue_id.isprintable()
 
 
 def priority(given: str) -> int:

@@ -101,6 +101,11 @@ app.command(
     help="Create, find, change, connect and claim issues.",
 )
 app.command(
+    "cli.gates:app",
+    name="gate",
+    help="See what waits for a person, and approve or reject it.",
+)
+app.command(
     "cli.readiness:ready",
     name="ready",
     help="Show the issues that can be worked on now, or take the first.",

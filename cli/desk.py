@@ -19,9 +19,11 @@ from cli.problem import Problem
 from storage.home import DataDir
 
 ISSUES: Final = "/api/v1/issues"
+GATES: Final = "/api/v1/gates"
 PATIENCE_S: Final = 15.0
-_LISTS: Final = tuple(
-    f"{ISSUES}{path}" for path in ("", "/search", "/ready", "/blocked", "/cycles")
+_LISTS: Final = (
+    *(f"{ISSUES}{path}" for path in ("", "/search", "/ready", "/blocked", "/cycles")),
+    GATES,
 )
 
 
