@@ -9,13 +9,18 @@ from pathlib import Path
 import pytest
 import structlog
 
+from tests.support import prepared
 from tests.support.world import git_repository
 
 
 def pytest_configure() -> None:
-    """A shell has its background jobs ignore control-C, and what they start inherits that."""
+    """A shell has its background jobs ignore control-C, and what they start inherits that.
+
+    What most tests begin with is made once; see there for whom it is not.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    prepared.in_use = True
 
 
 def pytest_terminal_summary(

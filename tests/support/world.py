@@ -4,7 +4,6 @@
 """
 
 import random
-import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -31,6 +30,7 @@ from storage.home import DataDir
 from storage.issues.file import PUBLISHED
 from supervision import ActorDeadError, ActorRestarting, ChildSpec, Event, System, ask
 from supervision.events import Observer
+from tests.support import prepared
 
 DEADLINE_S = 20.0
 
@@ -137,6 +137,7 @@ async def running_system(
             on_event(event)
 
     with DataDir.resolve(repo, data_dir) as data:
+        prepared.copy_databases(data)
         async with (
             open_stores(
                 data,
@@ -186,12 +187,5 @@ def numbered(agents: Sequence[type[Agent]]) -> list[AgentSpec]:
 
 def git_repository(path: Path) -> Path:
     """A real repository with one commit."""
-    path.mkdir(parents=True, exist_ok=True)
-    for command in (
-        ["git", "init", "--quiet", "--initial-branch=main"],
-        ["git", "config", "user.name", "Test"],
-        ["git", "config", "user.email", "test@example.invalid"],
-        ["git", "commit", "--quiet", "--allow-empty", "--message", "first"],
-    ):
-        subprocess.run(command, cwd=path, check=True, capture_output=True)
+    prepared.copy_repository(path)
     return path
