@@ -10,7 +10,7 @@ ROOMS  := actors api beadflow cli storage supervision benchmarks tests
 
 QUESTION := Which SQLite client library should this project use?
 
-.PHONY: setup setup313 run test tracer redis lint unit py313 bench soak clean
+.PHONY: setup setup313 run test tracer redis compiled lint unit py313 bench soak clean
 
 setup: $(STAMP)
 
@@ -48,8 +48,12 @@ lint: setup
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell $(ROOMS) docs README.md CHANGELOG.md
 
+# Hundreds of tests start beadflow as a program, and some machines keep nothing that was compiled.
+compiled: setup
+	@$(BIN)/python -m compileall -q $(ROOMS)
+
 # A file's tests stay in one process: what they share is made once, and their order is the seed's.
-unit: setup tracer redis
+unit: setup tracer redis compiled
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile \
 	  --cov --cov-report=term:skip-covered --cov-fail-under=90
 
