@@ -56,7 +56,7 @@ async def begin(running: Running, times: int, **more: Any) -> str:
 
 async def test_a_workflow_with_much_to_do_does_not_keep_another_one_waiting(repo: Path) -> None:
     async with system(repo) as running:
-        much, little = await begin(running, 300), await begin(running, 2)
+        much, little = await begin(running, 80), await begin(running, 2)
         Digger.gate.set()
         await running.ended(much, little)
     turns = [turn for turn, workflow_id in enumerate(done) if workflow_id == little]

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from actors.issues.ids import RENAMED
 from actors.issues.messages import (
     AddComment,
@@ -22,6 +24,8 @@ from storage.issues import jsonl
 from tests.actors.issues.clones import Clone, all_opened, remote_and_clones
 from tests.actors.issues.world import make
 from tests.storage.repositories import git
+
+pytestmark = pytest.mark.no_cover  # others cover what this does a thousand times
 
 ROUNDS = int(os.environ.get("BEADFLOW_SYNC_ROUNDS", "60"))
 SEED = int(os.environ.get("BEADFLOW_SYNC_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
