@@ -91,7 +91,8 @@ def _refused(ran: ToolResult | Skipped) -> Skipped | None:
     if isinstance(ran, Skipped):
         return ran
     if ran.status is not ToolStatus.OK:
-        return Skipped(what=ran.tool, why=plain(ran.why))
+        said = "" if ran.stderr.strip() else f" {ran.text}"  # mypy complains on its output
+        return Skipped(what=ran.tool, why=plain(f"{ran.why}{said}"))
     if ran.truncated:
         return Skipped(what=ran.tool, why="it said more than is read")
     return None
