@@ -15,10 +15,12 @@ import trio
 from pydantic import PydanticUserError, TypeAdapter
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from actors.errors import WorkflowError
 from actors.workflows.containment import contain
 from actors.workflows.definition import ActivityDefinition, ActivityFailure
 from storage import payload
 from storage.errors import PayloadError
+from supervision import Refused
 
 RESULT_LIMIT_BYTES = 2 * 1024 * 1024
 """Temporal's limit for one payload; a larger thing belongs in a file that the result names."""
@@ -108,9 +110,14 @@ def encode_failure(error: ActivityFailure, **facts: object) -> str:
 
 
 def failure_of(error: BaseException) -> ActivityFailure:
-    """What an exception of user code means to a retry policy: its class name is its code."""
+    """What an exception means to a retry policy: of user code, its class name is its code.
+
+    What this system refuses has a code of its own, and says whether it may be asked again.
+    """
     if isinstance(error, ActivityFailure):
         return error
+    if isinstance(error, WorkflowError) and isinstance(error, Refused):
+        return ActivityFailure(error.code, error.message, retryable=error.retryable)
     if isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         return failure_of(error.exceptions[0])
     return ActivityFailure(type(error).__name__, str(error) or type(error).__name__)

@@ -10,6 +10,7 @@ import trio
 from pydantic import BaseModel, TypeAdapter
 from trio.testing import MockClock
 
+from actors.errors import Overloaded, ValidationError
 from actors.workflows.activities import (
     RESULT_LIMIT_BYTES,
     UNREAD,
@@ -133,6 +134,13 @@ def test_the_class_of_an_exception_is_its_code() -> None:
     found = failure_of(KeyError("x"))
     assert (found.code, found.message, found.retryable) == ("KeyError", "'x'", True)
     assert failure_of(ValueError()).message == "ValueError"
+
+
+def test_what_the_system_refuses_keeps_its_code_and_is_not_tried_again_for_nothing() -> None:
+    found = failure_of(ValidationError("no program", field="command"))
+    assert (found.code, found.message) == ("validation_error", "no program")
+    assert not found.retryable
+    assert failure_of(Overloaded("later")).retryable
 
 
 def test_a_failure_of_its_own_stays_what_it_is() -> None:

@@ -1,0 +1,94 @@
+"""The workflow `poc` over HTTP, on a repository with a failing test and a slower function."""
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from actors.agents.poc.agent import PocAgent
+from actors.agents.poc.workflow import poc
+from tests.api.built_in import artifact, built_in, output
+from tests.api.problems import refused
+from tests.support.hostile import git
+from tests.support.planted import planted
+
+MENDED = """\
+diff --git a/orchard/prices.py b/orchard/prices.py
+--- a/orchard/prices.py
++++ b/orchard/prices.py
+@@ -10,5 +10,5 @@
+
+ def discount(apples: int) -> int:
+     \"\"\"Say what is taken off: one for every ten apples.\"\"\"
+-    return apples // 10 - 1
++    return apples // 10
+
+"""
+
+
+async def test_a_change_becomes_a_branch_that_was_built_tested_and_measured(tmp_path: Path) -> None:
+    found = planted(tmp_path)
+    before = git(found.repo, "status", "--porcelain", "--untracked-files=no")
+    async with built_in(found.repo, workflows=[poc], agents=[PocAgent]) as site:
+        variables = {
+            "title": "Mend the discount",
+            "patch": MENDED,
+            "install": False,
+            "benches": [{"script": "bench.py"}],
+            "baseline": found.base,
+            "rounds": 3,
+        }
+        with trio.fail_after(120):
+            workflow_id = await site.done("poc", variables=variables)
+            result = await output(site, workflow_id)
+            report = (await artifact(site, workflow_id, "report.md")).decode()
+            patch = await artifact(site, workflow_id, "changes.patch")
+            wheel = await artifact(site, workflow_id, "dist/orchard-0.1.0-py3-none-any.whl")
+    assert result["verdict"] == "fail", result  # for it is slower than the baseline, whatever else
+    assert (result["files"], result["kept"]) == (["orchard/prices.py"], "")
+    assert result["branch"] == f"beadflow/{workflow_id}"
+    assert git(found.repo, "rev-parse", result["branch"]).strip() == result["commit"]
+    assert b"+    return apples // 10\n" in patch
+    assert wheel[:2] == b"PK"
+    assert "| Tests | 5 passed. |" in report
+    assert "times as long as before" in report
+    assert git(found.repo, "worktree", "list").count("\n") == 1
+    assert git(found.repo, "status", "--porcelain", "--untracked-files=no") == before
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"no_such": 1},
+        {"benches": [{"script": "a.py", "function": "a:b"}]},
+        {"benches": [{"function": "import os"}]},
+        {"rounds": 0},
+        {"ref": "x" * 300},
+    ],
+)
+async def test_odd_variables_are_refused_at_the_door(
+    repo: Path, variables: dict[str, object]
+) -> None:
+    async with built_in(repo, workflows=[poc], agents=[PocAgent]) as site:
+        refused(await site.start("poc", variables=variables), 422, "validation_error")
+
+
+@pytest.mark.parametrize(
+    ("variables", "code"),
+    [
+        ({"ref": "--upload-pack=x"}, "bad_ref"),
+        ({"ref": "no/such"}, "unknown_ref"),
+        ({"branch": "main"}, "branch_in_use"),
+        ({"patch": "no patch"}, "bad_patch"),
+        ({"files": {"../x": ""}}, "bad_path"),
+        ({"template": {"name": "no-such"}}, "unknown_template"),
+        ({"test_command": ["rm", "-rf", "/"], "build": False}, "validation_error"),
+    ],
+)
+async def test_what_cannot_be_done_fails_with_a_code(
+    repo: Path, variables: dict[str, object], code: str
+) -> None:
+    async with built_in(repo, workflows=[poc], agents=[PocAgent]) as site:
+        workflow_id = await site.done("poc", variables=variables)
+        found = (await site.call("GET", f"/api/v1/workflows/{workflow_id}")).json()
+    assert (found["status"], found["error"]["code"]) == ("failed", code)
