@@ -217,6 +217,21 @@ class DocumentationRequest(Request):
     branch: Ref | None = None
 
 
+class ReportRequest(Model):
+    """Asks for the report of what the other activities answered."""
+
+    generated: Generated
+    coverage: Coverage
+    review: Review
+    changes: ApiChanges | None = None
+    update: Updated | None = None
+
+    @property
+    def parts(self) -> tuple[Outcome, ...]:
+        parts = (self.generated, self.coverage, self.review, self.changes, self.update)
+        return tuple(part for part in parts if part is not None)
+
+
 class DocumentationReport(Outcome):
     """What the workflow comes to.
 

@@ -46,6 +46,14 @@ class Tree:
         except OSError:
             return ""
 
+    def exact(self, path: str) -> str | None:
+        """The same, fit to be written back: its line ends as they are; None when it is no text."""
+        file = self.path / path
+        try:
+            return None if file.stat().st_size > MAX_BYTES else file.read_bytes().decode()
+        except (OSError, UnicodeDecodeError):
+            return None
+
 
 @asynccontextmanager
 async def tree_of(task: Task, ref: str) -> AsyncIterator[tuple[Tree, Checkout]]:
