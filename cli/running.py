@@ -49,8 +49,12 @@ log = structlog.get_logger("beadflow.plugins")
 SWITCH_INTERVAL_S = 1e-4
 """Beside a busy trio thread a writer's thread fell to 2 writes/s at the interpreter's own 5 ms."""
 
-GC_THRESHOLDS = (10_000, 20, 50)
-"""Short-lived messages are most of what is allocated: the default's 700 collects far too often."""
+GC_THRESHOLDS = (10_000, 1, 500)
+"""Short-lived messages are most of what is allocated: the default's 700 collects far too often.
+
+What outlives a collection is most often there to stay, such as a workflow that waits: it is looked
+at once more and then left alone. With 20 in place of 1 that second look took 95 ms, now 15.
+"""
 
 NEEDED = ("coordination_writer", "tempolite_writer", "beads_writer", "event_bus", "dispatcher")
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 from supervision.base import ActorBase
 from supervision.errors import UnexpectedMessage
+from supervision.later import Later
 from supervision.task import TaskBody
 from supervision.work import Deferred
 
@@ -75,6 +76,14 @@ class Actor(ActorBase):
     def spawn(self, async_fn: Callable[..., Awaitable[object]], *args: Any) -> None:
         """Runs a background task: its crash is the actor's, the actor's end cancels it."""
         self._kernel.spawn(async_fn, args)
+
+    def send_after(self, seconds: float, message: object) -> None:
+        """Sends itself a message in so many seconds; none comes when the actor has ended by then.
+
+        Costs a fraction of a background task that sleeps. A mailbox that is full by then gets it
+        later.
+        """
+        Later.current().send(seconds, self.me, message)
 
     @classmethod
     def _cleans_up(cls) -> bool:

@@ -9,6 +9,7 @@ What others ask of the workflow is in its rows before its actor hears of it, so 
 actor only says: look. A workflow that waits for long stops its actor and waits as its row.
 """
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -68,6 +69,15 @@ SUSPECT_PARK_S = 0.05
 """The same after a bad end: what only waits shall not be counted among what may have caused it."""
 
 
+_State = tuple[Execution, int, tuple[str, ...]]
+"""By which one wait is told from the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rested:
+    """To itself: time has passed since it did nothing but wait."""
+
+
 class _Unrunnable(Exception):  # noqa: N818 - a state
     """The code that started this workflow is gone, or no longer takes what it was given."""
 
@@ -114,7 +124,7 @@ class WorkflowActor(Actor):
         self._packed_seq = 0
         self._seen_seq = 0
         self._seen_position = 0
-        self._parking = False
+        self._resting: _State | None = None
         self._leaving = False
         self._why_stalled: str | None = None
 
@@ -163,6 +173,8 @@ class WorkflowActor(Actor):
                 return self._look()
             case TaskEnded():
                 self._outside.tell()
+            case _Rested():
+                self.spawn(self._rested)
             case QueryWorkflow():
                 return self.defer(self._query(message))
             case DescribeWorkflow():
@@ -379,22 +391,22 @@ class WorkflowActor(Actor):
 
     def _idle(self) -> None:
         """Hear that the function may be doing nothing but wait."""
-        if self._parts.parks and not self._parking and self._execution.resting:
-            self._parking = True
-            self.spawn(self._rest)
+        if self._parts.parks and self._resting is None and self._execution.resting:
+            self._resting = self._state()
+            after_s = SUSPECT_PARK_S if self._row.recoveries else PARK_AFTER_S
+            self.send_after(after_s, _Rested())
 
-    async def _rest(self) -> None:
-        """Stop, once it has only waited for a while."""
+    async def _rested(self) -> None:
+        """Stop, when it has only waited since."""
         try:
-            while self._execution.resting and not self._leaving:
-                state = self._state()
-                await trio.sleep(SUSPECT_PARK_S if self._row.recoveries else PARK_AFTER_S)
-                if state == self._state() and self._is_far():
-                    await self._park()
+            if self._resting == self._state() and self._is_far() and not self._leaving:
+                await self._park()
         finally:
-            self._parking = False
+            self._resting = None
+        if not self._leaving:
+            self._idle()
 
-    def _state(self) -> tuple[Execution, int, tuple[str, ...]]:
+    def _state(self) -> _State:
         return self._execution, self._journal.count, tuple(self._execution.pending)
 
     def _is_far(self) -> bool:
