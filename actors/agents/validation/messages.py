@@ -191,6 +191,7 @@ class Validation(Outcome):
     Attributes:
         reasons: those that count most first.
         issues: which follow-ups have.
+        words: of a model, where one is configured; Markdown that shows as text.
     """
 
     ref: str
@@ -199,6 +200,7 @@ class Validation(Outcome):
     reasons: tuple[Reason, ...]
     criteria: tuple[Criterion, ...] = ()
     issues: tuple[Opened, ...] = ()
+    words: str = ""
     markdown: str
 
 

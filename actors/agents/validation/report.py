@@ -26,6 +26,7 @@ def render(report: Validation, request: ReportRequest) -> str:
     """The whole document; it ends with a newline."""
     lines = [
         *_head(report),
+        *([report.words, ""] if report.words else []),
         *_tests(request.tests),
         *_findings("Review of the change", request.review.findings if request.review else ()),
         *_findings("Lines without a test", request.coverage.findings if request.coverage else ()),

@@ -4,6 +4,7 @@ from typing import Final
 
 from actors.agents.kit.followups import MOST, Opened, open_followups
 from actors.agents.kit.outcome import Outcome, Skipped, StoredFile
+from actors.agents.kit.prose import prose
 from actors.agents.protocol import Task
 from actors.agents.validation.messages import ReportRequest, Validation, shown
 from actors.agents.validation.report import render
@@ -13,6 +14,11 @@ from supervision import Target
 MARKDOWN: Final = "validation.md"
 JSON: Final = "validation.json"
 LABEL: Final = "validation"
+_TOLD: Final = 20
+_INSTRUCTION: Final = (
+    "Say in a few sentences what this validation of a commit came to, what is wrong, and what has "
+    "to be done first."
+)
 
 
 async def report(task: Task, tracker: Target, request: ReportRequest, *, actor: str) -> Validation:
@@ -48,12 +54,25 @@ async def report(task: Task, tracker: Target, request: ReportRequest, *, actor: 
         issues=issues,
         markdown="",
     )
+    draft = draft.model_copy(update={"words": await _words(task, draft)})
     whole = draft.model_copy(update={"markdown": render(draft, request)})
     task.progress("storing the report", 0.8)
     page = await task.artifact(MARKDOWN, whole.markdown.encode("utf-8", "replace"))
     data = await task.artifact(JSON, whole.model_dump_json(indent=2).encode())
     files = (StoredFile(**page), StoredFile(**data))
     return whole.model_copy(update={"artifacts": (*whole.artifacts, *files)})
+
+
+async def _words(task: Task, draft: Validation) -> str:
+    """What a model says about the facts; "" without one."""
+    facts = {
+        "verdict": draft.verdict,
+        "reasons": draft.reasons,
+        "findings": draft.findings[:_TOLD],
+        "criteria": draft.criteria[:_TOLD],
+        "not_checked": draft.skipped[:_TOLD],
+    }
+    return await prose(task, _INSTRUCTION, facts) or ""
 
 
 def _parts(request: ReportRequest) -> list[Outcome]:

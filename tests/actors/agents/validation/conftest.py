@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from actors.agents.endpoint import ModelEndpoint
 from actors.agents.protocol import Task
 from actors.agents.site import Site
 from tests.support.planted import Planted, planted
@@ -20,12 +21,18 @@ class Desk:
     repo: Path
     workspace: Path
     commands: tuple[str, ...] = ()
+    model: ModelEndpoint | None = None
     stored: dict[str, bytes] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
 
     @property
     def site(self) -> Site:
-        return Site(repo=self.repo, workspace=self.workspace, commands=self.commands)
+        return Site(
+            repo=self.repo,
+            workspace=self.workspace,
+            commands=self.commands,
+            model=self.model,
+        )
 
     def task(self, op: str = "0") -> Task:
         async def store(name: str, source: bytes | Path, media_type: str | None) -> dict[str, Any]:
