@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import trio
 
 from actors.agents.poc.agent import PocAgent
 from actors.agents.poc.workflow import poc
@@ -38,12 +37,12 @@ async def test_a_change_becomes_a_branch_that_was_built_tested_and_measured(tmp_
             "baseline": found.base,
             "rounds": 3,
         }
-        with trio.fail_after(120):
-            workflow_id = await site.done("poc", variables=variables)
-            result = await output(site, workflow_id)
-            report = (await artifact(site, workflow_id, "report.md")).decode()
-            patch = await artifact(site, workflow_id, "changes.patch")
-            wheel = await artifact(site, workflow_id, "dist/orchard-0.1.0-py3-none-any.whl")
+        workflow_id = (await site.start("poc", variables=variables)).json()["id"]
+        await site.running.ended(workflow_id, deadline_s=120)
+        result = await output(site, workflow_id)
+        report = (await artifact(site, workflow_id, "report.md")).decode()
+        patch = await artifact(site, workflow_id, "changes.patch")
+        wheel = await artifact(site, workflow_id, "dist/orchard-0.1.0-py3-none-any.whl")
     assert result["verdict"] == "fail", result  # for it is slower than the baseline, whatever else
     assert (result["files"], result["kept"]) == (["orchard/prices.py"], "")
     assert result["branch"] == f"beadflow/{workflow_id}"

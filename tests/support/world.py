@@ -62,14 +62,23 @@ class Running:
         found = await self.ask("results", ListResults(workflow_id=workflow_id))
         return next(r.result_data for r in found.records if r.step == "output")
 
-    async def ended(self, *workflow_ids: str) -> list[WorkflowRecord]:
+    async def ended(
+        self, *workflow_ids: str, deadline_s: float = DEADLINE_S
+    ) -> list[WorkflowRecord]:
         """Wait until these workflows have ended; answers what became of them, in order."""
-        await self.until(lambda seen: set(workflow_ids) <= ended_workflows(seen))
+        await self.until(
+            lambda seen: set(workflow_ids) <= ended_workflows(seen), deadline_s=deadline_s
+        )
         return [await self.get(workflow_id) for workflow_id in workflow_ids]
 
-    async def until(self, satisfied: Callable[[Sequence[LoggedFact]], bool]) -> list[LoggedFact]:
+    async def until(
+        self,
+        satisfied: Callable[[Sequence[LoggedFact]], bool],
+        *,
+        deadline_s: float = DEADLINE_S,
+    ) -> list[LoggedFact]:
         """Wait until the event log satisfies a condition; answers the log up to there."""
-        with trio.fail_after(DEADLINE_S):
+        with trio.fail_after(deadline_s):
             while True:
                 try:
                     return await self._until(satisfied)

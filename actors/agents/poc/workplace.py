@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from actors.agents.kit.checkouts import Checkout, checked_out
+from actors.agents.kit.checkouts import Checkout, allowed_variables, checked_out
 from actors.agents.kit.repository import resolve
 from actors.agents.kit.toolbox import Toolbox
 from actors.agents.kit.worktrees import Sandbox, open_sandbox
@@ -39,10 +39,10 @@ async def trial(
 
 
 def _toolbox(checkout: Checkout, environment: Environment | None, task: Task) -> Toolbox:
-    allowed = {n: os.environ[n] for n in task.site.environment if n in os.environ}
+    allowed = allowed_variables(task.site)
     if environment is None:
-        return checkout.toolbox(**allowed)
-    box = replace(checkout, bins=(environment.bins, *checkout.bins)).toolbox(**allowed)
+        return checkout.running(**allowed)
+    box = replace(checkout, bins=(environment.bins, *checkout.bins)).running(**allowed)
     # A tool that only the server has (pytest, build) runs on the server's Python: it finds what was
     # installed for the project all the same.
     roots = os.pathsep.join((box.env["PYTHONPATH"], str(environment.packages)))
