@@ -58,6 +58,8 @@ PYTEST: Final = Runner(
         "junit_family=xunit1",  # the one with files and lines
         "-o",
         f"cache_dir={SCRATCH}/pytest",
+        "--rootdir=.",
+        "--confcutdir=.",  # those of the user's work tree above are not this commit's
     ),
     nothing=5,
 )

@@ -57,6 +57,10 @@ __all__ = [
 ]
 
 CHECKOUT_S: Final = 300.0
+FENCES: Final = ("pytest.ini", "ruff.toml")
+"""Empty files beside the work trees. The server's directory usually lies in the user's work tree:
+tools that look for settings in all directories above would find those of another commit."""
+
 _NAME_CHARACTERS: Final = 60
 _NO_NAME: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _IDENTITY: Final = re.compile(r"(user|author|committer)\.(name|email)\n(.*)", re.DOTALL)
@@ -275,6 +279,8 @@ def _load(place: Path) -> _Record | None:
 
 def _save(place: Path, record: _Record) -> None:
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in FENCES:
+        (place.parent / name).touch()
     file = _record_of(place)
     fresh = file.with_suffix(".new")
     fresh.write_text(json.dumps(asdict(record)), encoding="utf-8")

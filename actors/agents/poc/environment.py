@@ -93,7 +93,8 @@ async def prepare(
     if record is None or record["print"] != print_:
         await trio.to_thread.run_sync(lambda: shutil.rmtree(path, ignore_errors=True))
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        box = Toolbox(path.parent, env=_installers_variables())
+        # An installer takes settings from the directories above its own; none of these is ours.
+        box = Toolbox(Path(path.anchor), env=_installers_variables())
         missing = await _make(box, path)
         if missing is None and wanted:
             missing = await _install(box, path, wanted, offline=offline)

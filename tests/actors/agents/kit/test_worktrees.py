@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from actors.agents.kit.worktrees import (
+    FENCES,
     Closed,
     Kept,
     Sandbox,
@@ -242,7 +243,7 @@ async def test_two_who_open_a_sandbox_at_once_get_the_same(site: Site) -> None:
 async def test_nothing_is_left_of_a_detached_sandbox_that_was_closed(site: Site) -> None:
     sandbox = await open_sandbox(site, key="wf-1", detached=True)
     await close_sandbox(site, "wf-1")
-    assert list(sandbox.path.parent.iterdir()) == []
+    assert {path.name for path in sandbox.path.parent.iterdir()} == set(FENCES)
 
 
 async def test_a_closed_sandbox_that_is_opened_again_begins_where_it_began(site: Site) -> None:

@@ -1,10 +1,12 @@
 """Build, tests and measurement: what they find in a repository with planted problems."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from actors.agents.kit.outcome import Level
+from actors.agents.kit.worktrees import FENCES
 from actors.agents.poc.messages import (
     Bench,
     BenchmarkRequest,
@@ -51,6 +53,15 @@ async def test_exactly_the_planted_test_fails(
     assert orchard.failing_test.partition("::")[2].encode() in desk.stored["tests.xml"]
 
 
+async def test_settings_and_fixtures_of_the_users_work_tree_do_not_count(desk: Desk) -> None:
+    commit_files(desk.site.repo, "tests", {"test_a.py": "def test_a():\n    pass\n"})
+    inside = replace(desk.site, workspace=desk.site.repo / ".git" / "beadflow" / "workspace")
+    (desk.site.repo / "pytest.ini").write_text("[pytest]\naddopts = --odd\n", encoding="utf-8")
+    (desk.site.repo / "conftest.py").write_text("raise ValueError\n", encoding="utf-8")
+    tested = await desk.agent.test(replace(desk.task(), site=inside), TestRequest())
+    assert (tested.ok, tested.results.passed) == (True, 1)
+
+
 async def test_a_test_that_passes_when_run_again_is_flaky_and_not_failed(desk: Desk) -> None:
     commit_files(desk.site.repo, "tests", {"test_a.py": FLAKY})
     tested = await desk.agent.test(desk.task(), TestRequest(reruns=2))
@@ -90,7 +101,7 @@ async def test_what_a_run_leaves_behind_is_thrown_away(repo_with_command: Desk) 
     desk = repo_with_command
     await desk.agent.test(desk.task(), TestRequest(command=("sh", "-c", "touch left; exit 1")))
     left = {path.name for path in (desk.site.workspace / "worktrees").iterdir()}
-    assert left == {"wf-1", "wf-1.json"}
+    assert left == {"wf-1", "wf-1.json", *FENCES}
     assert git(desk.site.workspace / "worktrees" / "wf-1", "status", "--porcelain") == ""
 
 
