@@ -9,7 +9,6 @@ the user's, and with limits on time, memory and files.
 
 import ast
 import json
-import os
 import re
 import shlex
 import signal
@@ -22,7 +21,7 @@ import trio
 
 from actors.agents.documentation import runner
 from actors.agents.documentation.markdown import Document, Fence
-from actors.agents.kit.checkouts import Checkout
+from actors.agents.kit.checkouts import Checkout, allowed_variables
 from actors.agents.kit.outcome import Finding, Level, Place, Skipped
 from actors.agents.kit.toolbox import Toolbox
 from actors.agents.kit.untrusted import plain
@@ -264,9 +263,9 @@ def _variables(site: Site, argv: list[str]) -> dict[str, str]:
     """What the operator lets programs have that they have named; others have none of it."""
     if argv[0] not in site.commands:
         return {}
-    return {name: os.environ[name] for name in site.environment if name in os.environ}
+    return allowed_variables(site)
 
 
 def _toolbox(bench: Bench, **variables: str) -> Toolbox:
     home = str(bench.checkout.scratch / "home")
-    return bench.checkout.toolbox(HOME=home, NO_COLOR="1", **variables)
+    return bench.checkout.running(HOME=home, NO_COLOR="1", **variables)

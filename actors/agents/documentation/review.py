@@ -81,7 +81,7 @@ class _Work:
         texts = (*self._found.documents, *self._found.unread)
         paths = [path for path in texts if path not in self._own]
         findings, repairs, skipped = await check_spelling(
-            self._checkout.toolbox(), paths, self._config.words
+            self._checkout.reading(), paths, self._config.words
         )
         self._findings += findings
         self._repairs += [repair for repair in repairs if not self._is_code(repair)]
