@@ -108,7 +108,9 @@ async def run_blocks(bench: Bench, documents: Mapping[str, Document]) -> Ran:
 
 async def _cut_off(bench: Bench) -> str:
     """Make the files a repository of their own; answers why that failed, or ""."""
-    await trio.Path(bench.checkout.path / ".git").unlink(missing_ok=True)
+    pointer = trio.Path(bench.checkout.path / ".git")
+    if await pointer.is_file():
+        await pointer.unlink()
     made = await _toolbox(bench).run("git", "init", "--quiet", "--template=", deadline_s=30.0)
     return "" if not isinstance(made, Skipped) and made.ok else plain(made.why)
 
@@ -268,4 +270,10 @@ def _variables(site: Site, argv: list[str]) -> dict[str, str]:
 
 def _toolbox(bench: Bench, **variables: str) -> Toolbox:
     home = str(bench.checkout.scratch / "home")
-    return bench.checkout.running(HOME=home, NO_COLOR="1", **variables)
+    own = {
+        "HOME": home,
+        "NO_COLOR": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPYCACHEPREFIX": "",  # an empty cache would have the standard library compiled
+    }
+    return bench.checkout.running(**own, **variables)

@@ -19,9 +19,13 @@ async def measure(task: Task, request: CoverageRequest) -> Coverage:
         task.progress("reading the code", 0.1)
         found, api = await read_surface(tree, request.packages)
         task.progress("looking for docstrings", 0.8)
-        things = await trio.to_thread.run_sync(counted, api, tree.path)
-        missing = undocumented(things)
-        options_missing = await trio.to_thread.run_sync(_unmentioned, tree, found, api)
+        return await trio.to_thread.run_sync(judge, tree, found, api, request.minimum_percent)
+
+
+def judge(tree: Tree, found: Sources, api: Surface, minimum_percent: float) -> Coverage:
+    """The same, of a tree that has been read."""
+    things = counted(api, tree.path)
+    missing = undocumented(things)
     described = len(things) - len(missing)
     percent = 100.0 * described / len(things) if things else 100.0
     return Coverage(
@@ -30,8 +34,8 @@ async def measure(task: Task, request: CoverageRequest) -> Coverage:
         described=described,
         total=len(things),
         percent=percent,
-        passed=percent >= request.minimum_percent,
-        findings=(*missing, *options_missing),
+        passed=percent >= minimum_percent,
+        findings=(*missing, *_unmentioned(tree, found, api)),
         metrics={"described": described, "public_things": len(things), "percent": percent},
         skipped=api.skipped,
     )

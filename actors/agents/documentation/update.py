@@ -36,7 +36,7 @@ MESSAGE: Final = "Bring the documentation up to date"
 
 
 @dataclass(slots=True)
-class _Edits:
+class Edits:
     """What is to be written, by path; None is removed."""
 
     files: dict[str, str | None] = field(default_factory=dict)
@@ -51,10 +51,10 @@ async def update(task: Task, request: UpdateRequest) -> Updated:
     key = f"{task.idempotency_key}-documents"
     sandbox = await open_sandbox(task.site, key=key, ref=request.ref, branch=branch)
     made = await changes(sandbox)
-    edits = _Edits()
+    edits = Edits()
     if not made.commits:
         edits = await _edits(task, request, sandbox)
-        await trio.to_thread.run_sync(_write, sandbox.path, edits.files)
+        await trio.to_thread.run_sync(write, sandbox.path, edits.files)
         message = "\n".join([MESSAGE, "", *edits.said])
         if await commit(sandbox, message, paths=tuple(edits.files)):
             made = await changes(sandbox)
@@ -94,15 +94,15 @@ async def _stored(task: Task, made: Changes) -> tuple[StoredFile, ...]:
     return (StoredFile(**stored),)
 
 
-async def _edits(task: Task, request: UpdateRequest, sandbox: Sandbox) -> _Edits:
-    edits = _Edits()
+async def _edits(task: Task, request: UpdateRequest, sandbox: Sandbox) -> Edits:
+    edits = Edits()
     async with tree_of(task, await resolve(sandbox.path, "HEAD")) as (tree, _):
         if request.pages is not None:
             task.progress("writing pages", 0.2)
             await _add_pages(request.pages, request.packages, tree, edits)
         task.progress("mending what was found", 0.6)
         for repair in request.repairs:
-            _repair(tree, repair, edits)
+            mend(tree, repair, edits)
         if edits.repairs:
             edits.said.append(f"- {edits.repairs} repairs of spelling and links")
         if request.changelog.strip():
@@ -110,7 +110,7 @@ async def _edits(task: Task, request: UpdateRequest, sandbox: Sandbox) -> _Edits
     return edits
 
 
-async def _add_pages(directory: str, packages: tuple[str, ...], tree: Tree, edits: _Edits) -> None:
+async def _add_pages(directory: str, packages: tuple[str, ...], tree: Tree, edits: Edits) -> None:
     found, api = await read_surface(tree, packages)
     edits.skipped += api.skipped
     if not api.modules:
@@ -132,7 +132,8 @@ async def _add_pages(directory: str, packages: tuple[str, ...], tree: Tree, edit
         edits.said.append(f"- {len(edits.files)} pages of the API reference")
 
 
-def _repair(tree: Tree, repair: Repair, edits: _Edits) -> None:
+def mend(tree: Tree, repair: Repair, edits: Edits) -> None:
+    """Change the one line that a repair names, if it says there what is to be mended."""
     path, number = repair.place.path, repair.place.line
     text = edits.files.get(path) or (tree.exact(path) if path in tree.paths else None)
     lines = (text or "").split("\n")
@@ -150,7 +151,7 @@ def _repair(tree: Tree, repair: Repair, edits: _Edits) -> None:
     edits.repairs += 1
 
 
-def _add_changelog(tree: Tree, addition: str, edits: _Edits) -> None:
+def _add_changelog(tree: Tree, addition: str, edits: Edits) -> None:
     found = changelog.find(tree.paths)
     before = edits.files.get(found) or tree.exact(found) if found else ""
     if before is None:
@@ -164,7 +165,7 @@ def _add_changelog(tree: Tree, addition: str, edits: _Edits) -> None:
         edits.said.append(f"- {path}: what became of the API")
 
 
-def _write(root: Path, files: Mapping[str, str | None]) -> None:
+def write(root: Path, files: Mapping[str, str | None]) -> None:
     """Write files into a work tree, never through a link."""
     for path, text in files.items():
         if any(place.is_symlink() for place in _on_the_way(root, path)):

@@ -1,17 +1,15 @@
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from actors.agents.documentation.config import DocumentationConfig
-from actors.agents.documentation.messages import Check, Review, ReviewRequest
-from actors.agents.documentation.review import review
+from actors.agents.documentation.tree import Tree
+from actors.agents.kit.outcome import Finding
 from actors.agents.protocol import Task
 from actors.agents.site import Site
 from tests.support.planted import Planted, planted
-from tests.support.repos import repository
 
 
 class Shelf(dict[str, bytes]):
@@ -58,21 +56,14 @@ def task(task_in: Callable[[Path], Task], orchard: Planted) -> Task:
     return task_in(orchard.repo)
 
 
-@pytest.fixture
-def reviewed(task_in: Callable[..., Task], tmp_path: Path) -> Callable[..., Any]:
-    """Reviews a repository that has these files."""
-
-    async def made(
-        files: dict[str, str], *checks: Check, site: dict[str, Any] | None = None, **config: Any
-    ) -> Review:
-        repo = tmp_path / "repo"
-        if not repo.exists():
-            repository(repo, files)
-        request = ReviewRequest(checks=checks) if checks else ReviewRequest()
-        return await review(task_in(repo, **(site or {})), request, DocumentationConfig(**config))
-
-    return made
+def tree_in(root: Path, files: dict[str, str]) -> Tree:
+    """Files as a commit would have them, without Git."""
+    for name, text in files.items():
+        place = root / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text, encoding="utf-8")
+    return Tree(path=root, commit="0" * 40, paths=tuple(sorted(files)))
 
 
-def shown(found: Review) -> list[str]:
-    return [f"{finding.place}: {finding.message}" for finding in found.findings]
+def shown(findings: Iterable[Finding]) -> list[str]:
+    return [f"{finding.place}: {finding.message}" for finding in findings]

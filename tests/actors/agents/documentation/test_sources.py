@@ -3,16 +3,12 @@ from pathlib import Path
 import pytest
 
 from actors.agents.documentation.sources import Package, Sources, sources
-from actors.agents.documentation.tree import Tree
 from actors.workflows.definition import ActivityFailure
+from tests.actors.agents.documentation.conftest import tree_in
 
 
 def found(root: Path, files: dict[str, str], *named: str) -> Sources:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    tree = Tree(path=root, commit="0" * 40, paths=tuple(sorted(files)))
-    return sources(tree, named)
+    return sources(tree_in(root, files), named)
 
 
 def test_packages_lie_at_the_root_or_below_src(tmp_path: Path) -> None:

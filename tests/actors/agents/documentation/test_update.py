@@ -13,12 +13,12 @@ from actors.agents.documentation.messages import (
     UpdateRequest,
 )
 from actors.agents.documentation.review import review
-from actors.agents.documentation.update import update
+from actors.agents.documentation.update import Edits, mend, update, write
 from actors.agents.kit.outcome import Place
 from actors.agents.kit.worktrees import open_sandbox
 from actors.agents.protocol import Task
 from actors.workflows.definition import ActivityFailure
-from tests.actors.agents.documentation.conftest import Shelf
+from tests.actors.agents.documentation.conftest import Shelf, tree_in
 from tests.support.planted import planted
 from tests.support.repos import commit, git, repository
 
@@ -160,29 +160,33 @@ async def test_line_ends_stay_and_only_the_line_that_is_named_changes(
         Repair(rule="x", place=Place(path="a.md"), old="one", new="two"),
     ],
 )
-async def test_a_repair_that_fits_nowhere_is_said(
-    task_in: TaskIn, tmp_path: Path, odd: Repair
-) -> None:
-    repo = repository(tmp_path / "repo", {"a.md": "one\n"})
-    made = await update(task_in(repo), UpdateRequest(pages=None, repairs=(odd,)))
-    assert made.commit is None
-    assert made.skipped[0].what.startswith("a repair of ")
+def test_a_repair_that_fits_nowhere_is_said(tmp_path: Path, odd: Repair) -> None:
+    edits = Edits()
+    mend(tree_in(tmp_path, {"a.md": "one\n"}), odd, edits)
+    assert (edits.files, edits.repairs) == ({}, 0)
+    assert edits.skipped[0].what.startswith("a repair of ")
 
 
 @pytest.mark.parametrize("target", ["docs", "docs/api", "docs/api/shop.md"])
-async def test_pages_are_never_written_through_a_link(
-    task_in: TaskIn, tmp_path: Path, target: str
-) -> None:
-    outside = tmp_path / "outside"
+def test_files_are_never_written_through_a_link(tmp_path: Path, target: str) -> None:
+    root, outside = tmp_path / "tree", tmp_path / "outside"
     outside.mkdir()
-    repo = repository(tmp_path / "repo", {"shop/__init__.py": '"""A shop."""\n'})
-    (repo / target).parent.mkdir(parents=True, exist_ok=True)
-    (repo / target).symlink_to(outside / "shop.md" if target.endswith(".md") else outside)
-    commit(repo, {})
+    (root / target).parent.mkdir(parents=True)
+    (root / target).symlink_to(outside / "shop.md" if target.endswith(".md") else outside)
     with pytest.raises(ActivityFailure, match="symbolic link") as caught:
-        await update(task_in(repo), UpdateRequest())
+        write(root, {"docs/api/shop.md": "text"})
     assert caught.value.code == "bad_path"
     assert list(outside.iterdir()) == []
+
+
+async def test_pages_that_would_go_through_a_link_are_refused(
+    task_in: TaskIn, tmp_path: Path
+) -> None:
+    repo = repository(tmp_path / "repo", {"shop/__init__.py": '"""A shop."""\n'})
+    (repo / "docs").symlink_to(tmp_path)
+    commit(repo, {})
+    with pytest.raises(ActivityFailure, match="symbolic link"):
+        await update(task_in(repo), UpdateRequest())
 
 
 @pytest.mark.parametrize("path", ["", "/etc", "../x", "a/../../b", ".git/hooks", "a\\b", "a\nb"])
