@@ -142,6 +142,16 @@ def read_file(root: Path, path: str, skips: Skips, cap_bytes: int = MAX_FILE_BYT
             return None
 
 
+def is_plain(root: Path, path: str) -> bool:
+    """Whether it is a regular file inside `root` and no link; for tools that open it themselves."""
+    target = root / path
+    try:
+        is_file = stat.S_ISREG(target.lstat().st_mode)
+    except (OSError, ValueError):
+        return False
+    return is_file and _is_below(root, target.parent)
+
+
 def _is_below(root: Path, directory: Path) -> bool:
     return directory.resolve().is_relative_to(root.resolve())
 

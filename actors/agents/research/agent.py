@@ -13,6 +13,8 @@ from actors.agents.kit.outcome import StoredFile
 from actors.agents.protocol import Agent, Task
 from actors.agents.research.analyse import analyse
 from actors.agents.research.choice import choose_candidates
+from actors.agents.research.complexity import measure_complexity
+from actors.agents.research.complexity_messages import Complexity, ComplexityRequest
 from actors.agents.research.dependencies import analyse_dependencies
 from actors.agents.research.dependency_messages import Dependencies, DependenciesRequest
 from actors.agents.research.discover import discover
@@ -29,6 +31,8 @@ from actors.agents.research.messages import (
 from actors.agents.research.search import search_code
 from actors.agents.research.search_messages import CodeSearch, CodeSearchRequest
 from actors.agents.research.synthesise import synthesise
+from actors.agents.research.vulnerabilities import find_vulnerabilities
+from actors.agents.research.vulnerability_messages import Vulnerabilities, VulnerabilitiesRequest
 from actors.workflows.definition import activity
 
 
@@ -42,6 +46,11 @@ class ResearchConfig(BaseModel):
         max_length=20,
         description="Directories of installed distributions (site-packages), of the server's "
         "machine, that are read before the project's own",
+    )
+    advisories: Path | None = Field(
+        default=None,
+        description="A directory of advisories in the OSV format; without, `advisories` in the "
+        "server's workspace",
     )
 
 
@@ -76,6 +85,21 @@ class ResearchAgent(Agent):
     async def code_search(self, task: Task, request: CodeSearchRequest) -> CodeSearch:
         """Search the code: lines that fit, the most telling first, and symbols."""
         return await search_code(request, root=task.repo, progress=task.progress)
+
+    @activity(timeout_s=120.0)
+    async def complexity(self, task: Task, request: ComplexityRequest) -> Complexity:
+        """Measure how many ways lead through each function."""
+        return await measure_complexity(request, root=task.repo, progress=task.progress)
+
+    @activity(timeout_s=120.0)
+    async def vulnerabilities(self, task: Task, _: VulnerabilitiesRequest) -> Vulnerabilities:
+        """Hold what the project uses against a directory of advisories."""
+        return await find_vulnerabilities(
+            root=task.repo,
+            advisories=self.config.advisories or task.site.workspace / "advisories",
+            progress=task.progress,
+            sites=self.config.sites,
+        )
 
     @activity(timeout_s=60.0)
     async def discover(self, task: Task, request: DiscoverRequest) -> Discovery:

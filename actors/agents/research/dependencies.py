@@ -41,7 +41,7 @@ _MAX_STATED: Final = 50
 
 
 @dataclass(slots=True, kw_only=True)
-class _Project:
+class Project:
     """What the files say."""
 
     manifests: list[Manifest] = field(default_factory=list)
@@ -72,7 +72,7 @@ async def analyse_dependencies(
     at = now()
     progress("reading manifests", 0.0)
     listing = await list_files(root)
-    project = await trio.to_thread.run_sync(_read, listing)
+    project = await trio.to_thread.run_sync(read_project, listing)
     roots = declared(project.manifests)
     progress("following what they require", 0.2)
     places = await trio.to_thread.run_sync(environments, root, sites)
@@ -94,8 +94,9 @@ async def analyse_dependencies(
     return _answer(project, packages, found, skipped, at)
 
 
-def _read(listing: Listing) -> _Project:
-    project, skips = _Project(), Skips()
+def read_project(listing: Listing) -> Project:
+    """What manifests and lock files say. Blocking; cancelled between two files."""
+    project, skips = Project(), Skips()
     for path in listing.paths:
         trio.from_thread.check_cancelled()
         if is_lock(path):
@@ -154,7 +155,7 @@ def _on_their_lines(
     return found
 
 
-def _skipped(project: _Project, packages: Sequence[Package]) -> list[Skipped]:
+def _skipped(project: Project, packages: Sequence[Package]) -> list[Skipped]:
     found = []
     unseen = [p.name for p in packages if p.shipped and p.reason == NOT_INSTALLED]
     if unseen:
@@ -176,7 +177,7 @@ def _skipped(project: _Project, packages: Sequence[Package]) -> list[Skipped]:
 
 
 def _answer(
-    project: _Project,
+    project: Project,
     packages: tuple[Package, ...],
     findings: tuple[Finding, ...],
     skipped: tuple[Skipped, ...],
@@ -209,7 +210,7 @@ def _answer(
 
 
 def _evidence(
-    project: _Project,
+    project: Project,
     packages: Sequence[Package],
     locks: Sequence[str],
     findings: Sequence[Finding],

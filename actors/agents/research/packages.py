@@ -56,13 +56,11 @@ def refused(
     packages: Iterable[Package], roots: Sequence[Declared], lines: Mapping[tuple[str, str], int]
 ) -> list[Finding]:
     """Licences that the policy denies, or that nobody can judge."""
-    paths = {root.name: root.path for root in reversed(roots)}
     found = []
     for package in packages:
         is_odd = package.verdict is Verdict.UNKNOWN and package.version and package.licence
         if package.verdict is not Verdict.DENIED and not is_odd:
             continue
-        path = paths.get(package.name)
         level = Level.NOTE
         if package.verdict is Verdict.DENIED:
             is_extra = all(scope.startswith("extra ") for scope in package.scopes)
@@ -73,7 +71,15 @@ def refused(
                 rule="licence",
                 level=level,
                 message=f"{package.name} {package.version}: {package.reason}.",
-                place=Place(path=path, line=lines.get((path, package.name))) if path else None,
+                place=placed(package.name, roots, lines),
             )
         )
     return found
+
+
+def placed(
+    name: str, roots: Sequence[Declared], lines: Mapping[tuple[str, str], int]
+) -> Place | None:
+    """Where a distribution is declared; None for one that others bring along."""
+    path = next((root.path for root in roots if root.name == name), None)
+    return Place(path=path, line=lines.get((path, name))) if path is not None else None

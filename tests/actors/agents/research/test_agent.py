@@ -144,9 +144,11 @@ def test_the_agent_offers_its_activities() -> None:
         "analyse",
         "analyse_dependencies",
         "code_search",
+        "complexity",
         "discover",
         "inventory",
         "synthesise",
+        "vulnerabilities",
     )
 
 
