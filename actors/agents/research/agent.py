@@ -4,6 +4,7 @@ It needs no model, and no network beyond the package index that the person's own
 configured to ask.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import trio
@@ -13,6 +14,8 @@ from actors.agents.kit.outcome import StoredFile
 from actors.agents.protocol import Agent, Task
 from actors.agents.research.analyse import analyse
 from actors.agents.research.choice import choose_candidates
+from actors.agents.research.compare import compare
+from actors.agents.research.compare_messages import CompareRequest, Comparison
 from actors.agents.research.complexity import measure_complexity
 from actors.agents.research.complexity_messages import Complexity, ComplexityRequest
 from actors.agents.research.dependencies import analyse_dependencies
@@ -109,18 +112,26 @@ class ResearchAgent(Agent):
         )
 
     @activity(timeout_s=30.0)
+    async def compare(self, task: Task, request: CompareRequest) -> Comparison:
+        """Compare options by criteria and weights, over the evidence given."""
+        made = await trio.to_thread.run_sync(compare, request)
+        facts = made.model_dump_json(exclude={"markdown", "artifacts"}, indent=2)
+        files = {"comparison.md": made.markdown, "comparison.json": facts}
+        return made.model_copy(update={"artifacts": await _stored(task, files)})
+
+    @activity(timeout_s=30.0)
     async def synthesise(self, task: Task, request: SynthesiseRequest) -> ProjectReport | Report:
         """Compare, rank, and write the report."""
         task.progress("comparing", 0.0)
         report = await trio.to_thread.run_sync(synthesise, request)
         task.progress("storing the report", 0.8)
-        return report.model_copy(update={"artifacts": await _stored(task, report)})
+        facts = report.model_dump_json(exclude={"markdown", "artifacts"}, indent=2)
+        files = {"report.md": report.markdown, "report.json": facts}
+        return report.model_copy(update={"artifacts": await _stored(task, files)})
 
 
-async def _stored(task: Task, report: ProjectReport) -> tuple[StoredFile, ...]:
-    """The report as files: for people, and for programs."""
-    facts = report.model_dump_json(exclude={"markdown", "artifacts"}, indent=2)
-    files = {"report.md": report.markdown, "report.json": facts}
+async def _stored(task: Task, files: Mapping[str, str]) -> tuple[StoredFile, ...]:
+    """Stored with the workflow: for people, and for programs."""
     return tuple(
         [
             StoredFile.model_validate(await task.artifact(name, text.encode()))

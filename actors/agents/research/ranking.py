@@ -8,9 +8,12 @@ leaving a single criterion out would change who is first.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
-from actors.agents.research.messages import Cell, Criterion, Ranked
+from actors.agents.research.messages import Ranked
+
+C_co = TypeVar("C_co", bound=str, covariant=True)
+C = TypeVar("C", bound=str)
 
 _ENOUGH_KNOWN: Final = 0.5
 _CLEAR_LEAD: Final = 0.1
@@ -19,18 +22,29 @@ _ALONE: Final = 0.6  # of one candidate it can be said that it will do, not that
 _BLOCKED: Final = 0.2
 
 
+class Scored(Protocol[C_co]):
+    """A cell of a matrix."""
+
+    @property
+    def candidate(self) -> str: ...
+    @property
+    def criterion(self) -> C_co: ...
+    @property
+    def score(self) -> float | None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Generic[C]):
     """Without the criterion `winner` would be first, with `score`."""
 
-    without: Criterion
+    without: C
     winner: str
     score: float
 
 
 def rank(
-    cells: Sequence[Cell],
-    weights: Mapping[Criterion, float],
+    cells: Sequence[Scored[C]],
+    weights: Mapping[C, float],
     blocked: Mapping[str, tuple[str, ...]],
     names: Sequence[str],
 ) -> tuple[Ranked, ...]:
@@ -49,7 +63,7 @@ def rank(
     )
 
 
-def mean(cells: Sequence[Cell], weights: Mapping[Criterion, float]) -> tuple[float | None, float]:
+def mean(cells: Sequence[Scored[C]], weights: Mapping[C, float]) -> tuple[float | None, float]:
     """The weighted mean over known scores, and the share of the weights that is known."""
     known = [(cell.score, weights[cell.criterion]) for cell in cells if cell.score is not None]
     total = sum(weights[cell.criterion] for cell in cells)
@@ -60,16 +74,16 @@ def mean(cells: Sequence[Cell], weights: Mapping[Criterion, float]) -> tuple[flo
 
 
 def changes(
-    cells: Sequence[Cell],
-    weights: Mapping[Criterion, float],
+    cells: Sequence[Scored[C]],
+    weights: Mapping[C, float],
     blocked: Mapping[str, tuple[str, ...]],
     names: Sequence[str],
-) -> tuple[Change, ...]:
+) -> tuple[Change[C], ...]:
     """The criteria without which another candidate would be first."""
     first = rank(cells, weights, blocked, names)[0].candidate
     found = []
     for criterion in dict.fromkeys(cell.criterion for cell in cells):
-        others = [cell for cell in cells if cell.criterion is not criterion]
+        others = [cell for cell in cells if cell.criterion != criterion]
         winner = rank(others, weights, blocked, names)[0]
         if others and winner.candidate != first and winner.score is not None:
             found.append(Change(without=criterion, winner=winner.candidate, score=winner.score))

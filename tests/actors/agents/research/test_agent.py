@@ -144,6 +144,7 @@ def test_the_agent_offers_its_activities() -> None:
         "analyse",
         "analyse_dependencies",
         "code_search",
+        "compare",
         "complexity",
         "discover",
         "inventory",
