@@ -12,7 +12,7 @@ from typing import Any, Final
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from actors.agents.research.untrusted import plain
+from actors.agents.kit.untrusted import plain
 
 MAX_BYTES: Final = 1 << 20
 _ECOSYSTEM: Final = "pypi"

@@ -8,9 +8,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from actors.agents.kit.files import Listing, Skips, list_files, read_file
+from actors.agents.kit.untrusted import plain
 from actors.agents.research.evidence import Ledger
 from actors.agents.research.facts import Activity, Analysis, Evidence, Gap, Manifest
-from actors.agents.research.files import Listing, Skips, list_files, read_file
 from actors.agents.research.history import read_activity
 from actors.agents.research.imports import ImportTable, imported_modules
 from actors.agents.research.languages import (
@@ -25,7 +26,6 @@ from actors.agents.research.messages import AnalyseRequest
 from actors.agents.research.practices import practices
 from actors.agents.research.scan import SCAN_S, Progress, scan
 from actors.agents.research.statements import counted, day
-from actors.agents.research.untrusted import plain
 from actors.clock import Clock, system_clock
 
 

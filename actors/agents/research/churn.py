@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from actors.agents.kit.files import git
 from actors.agents.kit.outcome import Skipped
-from actors.agents.research.files import git
-from actors.agents.research.untrusted import plain
+from actors.agents.kit.untrusted import plain
 
 _DEADLINE_S: Final = 20.0
 _CAP_BYTES: Final = 8 << 20

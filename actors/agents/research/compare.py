@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Final
 
+from actors.agents.kit.untrusted import escaped, plain
 from actors.agents.research.compare_messages import (
     CompareRequest,
     Comparison,
@@ -17,7 +18,6 @@ from actors.agents.research.compare_messages import (
 )
 from actors.agents.research.messages import Claim, Ranked
 from actors.agents.research.ranking import changes, confidence, is_tie, rank
-from actors.agents.research.untrusted import escaped, plain
 
 _UNKNOWN: Final = "unknown"
 

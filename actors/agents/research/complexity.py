@@ -11,14 +11,14 @@ from typing import Final
 
 import trio
 
+from actors.agents.kit.files import is_plain, list_files
 from actors.agents.kit.outcome import Evidence, Finding, Level, Place, Skipped
 from actors.agents.kit.toolbox import Toolbox
+from actors.agents.kit.untrusted import plain
 from actors.agents.research.complexity_messages import Complexity, ComplexityRequest, Function
-from actors.agents.kit.files import is_plain, list_files
 from actors.agents.research.languages import is_program, language_of
 from actors.agents.research.scan import Progress
 from actors.agents.research.statements import counted
-from actors.agents.research.untrusted import plain
 
 _DEADLINE_S: Final = 90.0
 _CAP_BYTES: Final = 32 << 20

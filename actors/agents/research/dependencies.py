@@ -14,7 +14,9 @@ from typing import Any, Final
 import trio
 from packaging.utils import canonicalize_name
 
+from actors.agents.kit.files import Listing, Skips, list_files, read_file
 from actors.agents.kit.outcome import Evidence, Finding, Level, Skipped
+from actors.agents.kit.untrusted import plain
 from actors.agents.research.conflicts import conflicts
 from actors.agents.research.dependency_messages import (
     Dependencies,
@@ -23,7 +25,6 @@ from actors.agents.research.dependency_messages import (
 )
 from actors.agents.research.deptry import Known, run_deptry
 from actors.agents.research.facts import Manifest
-from actors.agents.research.files import Listing, Skips, list_files, read_file
 from actors.agents.research.graph import Declared, declared, graph
 from actors.agents.research.installed import environments, provided
 from actors.agents.research.licences import stated_licence
@@ -32,7 +33,6 @@ from actors.agents.research.manifests import MAX_MANIFESTS, read_manifest, reade
 from actors.agents.research.packages import NOT_INSTALLED, packages_of, refused
 from actors.agents.research.scan import Progress
 from actors.agents.research.statements import counted
-from actors.agents.research.untrusted import plain
 from actors.clock import Clock, system_clock
 
 _LOCK_CAP_BYTES: Final = 16 << 20

@@ -14,12 +14,12 @@ from typing import Any, Final
 
 from packaging.utils import canonicalize_name
 
+from actors.agents.kit.files import Skips, read_file
 from actors.agents.kit.outcome import Finding, Level, Place, Skipped
 from actors.agents.kit.toolbox import Toolbox
-from actors.agents.research.files import Skips, read_file
+from actors.agents.kit.untrusted import plain
 from actors.agents.research.graph import Node
 from actors.agents.research.manifests import is_development
-from actors.agents.research.untrusted import plain
 
 _DEADLINE_S: Final = 60.0
 _MISSING: Final = "DEP001"

@@ -11,8 +11,8 @@ from pathlib import PurePosixPath
 from typing import Any, Final, Literal
 
 from actors.agents.kit.outcome import Place
+from actors.agents.kit.untrusted import plain
 from actors.agents.research.inventory_messages import EntryPoint
-from actors.agents.research.untrusted import plain
 
 Kind = Literal["command", "plug-in", "module", "npm command", "cargo binary", "go program"]
 Found = tuple[Kind, str, str, str]

@@ -7,8 +7,8 @@ what was entered. So every citation exists, and evidence gathered apart can be n
 from collections.abc import Iterable
 from datetime import datetime
 
+from actors.agents.kit.untrusted import plain
 from actors.agents.research.facts import Evidence
-from actors.agents.research.untrusted import plain
 
 _STATEMENT_CHARACTERS = 600
 

@@ -23,8 +23,8 @@ import requests
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as UrllibTimeoutError
 
+from actors.agents.kit.untrusted import plain, without_credentials
 from actors.agents.research.indexes import Indexes
-from actors.agents.research.untrusted import plain, without_credentials
 from actors.breakers import Breakers
 from actors.clock import system_clock
 from actors.errors import CircuitOpen

@@ -13,11 +13,11 @@ from packaging.metadata import RawMetadata, parse_email
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from actors.agents.kit.untrusted import plain
 from actors.agents.research.facts import Manifest
 from actors.agents.research.installed import Copy, Environment, find_installed
 from actors.agents.research.licences import stated_licence
 from actors.agents.research.locks import Locked
-from actors.agents.research.untrusted import plain
 
 MAX_NODES: Final = 1_000
 _NOT_SHIPPED: Final = frozenset({"dev", "build"})

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from actors.agents.kit.files import git
+from actors.agents.kit.untrusted import plain
 from actors.agents.research.facts import Activity, Gap
-from actors.agents.research.files import git
-from actors.agents.research.untrusted import plain
 
 _DEADLINE_S: Final = 10.0
 _CAP_BYTES: Final = 2 << 20

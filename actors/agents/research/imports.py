@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Final
 
+from actors.agents.kit.files import Skips
+from actors.agents.kit.untrusted import plain
 from actors.agents.research.facts import Import
-from actors.agents.research.files import Skips
 from actors.agents.research.practices import is_test
-from actors.agents.research.untrusted import plain
 
 MAX_SOURCE_BYTES: Final = 256 << 10
 _MAX_PLACES: Final = 5

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from actors.agents.research.untrusted import plain, without_credentials
+from actors.agents.kit.untrusted import plain, without_credentials
 from actors.agents.tools import run_tool
 
 PYPI: Final = PYPI_SIMPLE_ENDPOINT.rstrip("/")

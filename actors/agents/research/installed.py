@@ -14,8 +14,8 @@ from typing import Final
 from packaging.metadata import parse_email
 from packaging.utils import canonicalize_name
 
+from actors.agents.kit.untrusted import plain
 from actors.agents.research.facts import Contents
-from actors.agents.research.untrusted import plain
 from actors.agents.research.wheel import METADATA_CAP_BYTES, contents
 
 OWN_ENVIRONMENT: Final = "beadflow's own environment"

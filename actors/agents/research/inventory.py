@@ -10,10 +10,11 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from actors.agents.kit.files import Listing, Skips, list_files, read_file
 from actors.agents.kit.outcome import Evidence, Skipped
+from actors.agents.kit.untrusted import plain
 from actors.agents.research.churn import Churn, read_churn
 from actors.agents.research.entries import entry_points, is_entry_file
-from actors.agents.research.files import Listing, Skips, list_files, read_file
 from actors.agents.research.inventory_messages import (
     EntryPoint,
     Hotspot,
@@ -33,7 +34,6 @@ from actors.agents.research.practices import practices
 from actors.agents.research.reminders import reminders
 from actors.agents.research.scan import SCAN_S, Progress, scan
 from actors.agents.research.statements import counted
-from actors.agents.research.untrusted import plain
 from actors.clock import Clock, system_clock
 
 LOCKS: Final = frozenset(

@@ -13,7 +13,7 @@ from typing import Any, Final
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from actors.agents.research.untrusted import plain
+from actors.agents.kit.untrusted import plain
 
 MAX_LOCKED: Final = 5_000
 _PINNED: Final = re.compile(r"([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==([^\s;\\#]+)")

@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from pypi_simple import ACCEPT_JSON_PREFERRED, DistributionPackage, UnparsableFilenameError
 from pypi_simple.filenames import parse_filename
 
+from actors.agents.kit.untrusted import without_credentials
 from actors.agents.research.facts import PACKAGE_INDEX, Artefacts, Contents, Metadata, Releases
 from actors.agents.research.fetch import PAGE_CAP_BYTES, RETRIES, Absent, Fetcher, Unreachable
 from actors.agents.research.indexes import Indexes
@@ -27,7 +28,6 @@ from actors.agents.research.page import (
     read_page,
     releases,
 )
-from actors.agents.research.untrusted import without_credentials
 from actors.agents.research.wheel import METADATA_CAP_BYTES, look_into
 from actors.breakers import Breakers
 from actors.retrying import Retries

@@ -15,8 +15,8 @@ from typing import Any, Final
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from actors.agents.kit.untrusted import plain
 from actors.agents.research.facts import Dependency, Manifest
-from actors.agents.research.untrusted import plain
 
 MAX_MANIFESTS: Final = 50
 _MAX_DEPENDENCIES: Final = 200

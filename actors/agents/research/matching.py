@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from actors.agents.research.files import Skips, read_file
+from actors.agents.kit.files import Skips, read_file
 from actors.agents.research.languages import is_binary
 
 PER_FILE: Final = 100

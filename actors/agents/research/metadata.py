@@ -12,9 +12,9 @@ from packaging.metadata import RawMetadata, parse_email
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from actors.agents.kit.untrusted import plain
 from actors.agents.research.facts import Metadata
 from actors.agents.research.licences import stated_licence
-from actors.agents.research.untrusted import plain
 from actors.agents.research.words import found, question_words, words_of
 
 _STATUS: Final = re.compile(r"Development Status :: ([1-7])")

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from actors.agents.kit.outcome import Finding, Level, Place, Skipped
+from actors.agents.kit.untrusted import plain
 from actors.agents.research.dependency_messages import LicencePolicy, Package, Verdict
 from actors.agents.research.graph import Declared, Node
 from actors.agents.research.policy import judge_licence
-from actors.agents.research.untrusted import plain
 
 NOT_INSTALLED: Final = "it is not installed"
 

@@ -16,9 +16,9 @@ from packaging.version import InvalidVersion, Version
 from pypi_simple import DistributionPackage, UnsupportedRepoVersionError
 from pypi_simple import ProjectPage as ParsedPage
 
+from actors.agents.kit.untrusted import plain
 from actors.agents.research.facts import Artefacts, PythonBound, Releases
 from actors.agents.research.fetch import Body, Unreachable
-from actors.agents.research.untrusted import plain
 
 _JSON: Final = "application/vnd.pypi.simple.v1+json"
 _HTML: Final = frozenset({"application/vnd.pypi.simple.v1+html", "text/html"})

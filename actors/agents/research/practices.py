@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
+from actors.agents.kit.untrusted import plain
 from actors.agents.research.facts import Practices
-from actors.agents.research.untrusted import plain
 
 _TEST: Final = re.compile(
     r"(?i)(?:.*/)?(?:test_[^/]*|[^/]*_test|[^/]*\.(?:test|spec)|conftest|[^/]*tests?)\.[a-z]+"

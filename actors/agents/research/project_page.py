@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from actors.agents.kit.outcome import Finding
+from actors.agents.kit.untrusted import code, escaped
 from actors.agents.research.dependency_messages import Dependencies, Package
 from actors.agents.research.inventory_messages import Inventory
 from actors.agents.research.messages import ProjectReport
 from actors.agents.research.project import FINDING, said
-from actors.agents.research.untrusted import code, escaped
 
 _ROWS: Final = 40
 _LINES: Final = 10

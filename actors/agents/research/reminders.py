@@ -4,8 +4,8 @@ import re
 from typing import Final
 
 from actors.agents.kit.outcome import Place
+from actors.agents.kit.untrusted import plain
 from actors.agents.research.inventory_messages import Reminder
-from actors.agents.research.untrusted import plain
 
 _LINE_BYTES: Final = 500  # a longer line is no comment somebody wrote
 # The word stands where the comment begins: "# TODO: x", "// FIXME(ann) x", "<!-- XXX x".

@@ -8,12 +8,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from actors.agents.kit.untrusted import code, escaped
 from actors.agents.research.facts import Candidate, Gap
 from actors.agents.research.messages import LABELS, Cell, Claim, ProjectReport
 from actors.agents.research.project import FINDING
 from actors.agents.research.project_page import chapters
 from actors.agents.research.statements import counted, day
-from actors.agents.research.untrusted import code, escaped
 
 _WIDE: Final = 6  # with more candidates the matrix is turned round
 _QUESTION_CHARACTERS: Final = 2_000

@@ -5,7 +5,7 @@ from typing import Final
 
 import trio
 
-from actors.agents.research.files import Listing
+from actors.agents.kit.files import Listing
 
 Progress = Callable[[str, float | None], None]
 

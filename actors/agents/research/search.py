@@ -8,8 +8,9 @@ from typing import Final
 
 import trio
 
+from actors.agents.kit.files import Skips, list_files, read_file
 from actors.agents.kit.outcome import Evidence, Place
-from actors.agents.research.files import Skips, list_files, read_file
+from actors.agents.kit.untrusted import plain
 from actors.agents.research.languages import is_program, language_of
 from actors.agents.research.lines import Line, Lines, find_lines
 from actors.agents.research.practices import is_test
@@ -23,7 +24,6 @@ from actors.agents.research.search_messages import (
 )
 from actors.agents.research.statements import counted
 from actors.agents.research.symbols import MISSING, symbols_of
-from actors.agents.research.untrusted import plain
 from actors.agents.research.words import question_words
 from actors.workflows.definition import ActivityFailure
 

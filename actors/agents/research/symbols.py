@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from actors.agents.kit.outcome import Place, Skipped
+from actors.agents.kit.untrusted import plain
 from actors.agents.research.imports import MAX_SOURCE_BYTES, parsing
 from actors.agents.research.search_messages import Symbol
-from actors.agents.research.untrusted import plain
 
 MISSING: Final = Skipped(
     what="symbols", why="griffe is not installed", install="install beadflow[documentation]"

@@ -7,6 +7,7 @@ anything up, and every claim cites the evidence it rests on.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from actors.agents.kit.untrusted import plain
 from actors.agents.research.evidence import Ledger
 from actors.agents.research.facts import PACKAGE_INDEX, Candidate, Gap
 from actors.agents.research.messages import (
@@ -34,7 +35,6 @@ from actors.agents.research.report import render
 from actors.agents.research.scene import Scene, blockers, criteria_for
 from actors.agents.research.scores import judge
 from actors.agents.research.statements import counted
-from actors.agents.research.untrusted import plain
 from actors.agents.research.usage import standard_alternatives, state_use, use_of
 
 _SUMMARY_CHARACTERS: Final = 400

@@ -8,10 +8,10 @@ from typing import Final
 
 import trio
 
+from actors.agents.kit.files import Skips, list_files, read_file
 from actors.agents.kit.outcome import Evidence, Finding, Level, Skipped
 from actors.agents.research.advisories import MAX_BYTES, Advisory, read_advisories
 from actors.agents.research.dependencies import read_project
-from actors.agents.research.files import Skips, list_files, read_file
 from actors.agents.research.graph import Node, declared, graph
 from actors.agents.research.installed import environments
 from actors.agents.research.packages import placed

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final, Literal
 
+from actors.agents.kit.untrusted import plain
 from actors.agents.research.facts import Contents
 from actors.agents.research.fetch import Body, Fetcher, Unreachable
-from actors.agents.research.untrusted import plain
 
 ARTEFACT_CAP_BYTES: Final = 2 << 20
 METADATA_CAP_BYTES: Final = 1 << 20

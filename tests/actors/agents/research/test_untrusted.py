@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from actors.agents.research.untrusted import code, escaped, plain, without_credentials
+from actors.agents.kit.untrusted import code, escaped, plain, without_credentials
 
 NASTY = st.text(alphabet=st.sampled_from("a1 _*`[]()<>#|!\\&~:/.\n\t\x00\x1b\u202e@-+"))
 
