@@ -6,11 +6,14 @@ configured to ask.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final
 
 import trio
 from pydantic import BaseModel, ConfigDict, Field
 
+from actors.agents.kit.followups import Opened, open_followups
 from actors.agents.kit.outcome import StoredFile
+from actors.agents.kit.prose import prose
 from actors.agents.protocol import Agent, Task
 from actors.agents.research.analyse import analyse
 from actors.agents.research.choice import choose_candidates
@@ -31,12 +34,20 @@ from actors.agents.research.messages import (
     Report,
     SynthesiseRequest,
 )
+from actors.agents.research.project import follow_ups, said
+from actors.agents.research.report import render
 from actors.agents.research.search import search_code
 from actors.agents.research.search_messages import CodeSearch, CodeSearchRequest
 from actors.agents.research.synthesise import synthesise
 from actors.agents.research.vulnerabilities import find_vulnerabilities
 from actors.agents.research.vulnerability_messages import Vulnerabilities, VulnerabilitiesRequest
-from actors.workflows.definition import activity
+from actors.workflows.definition import RetryPolicy, activity
+
+_AGAIN: Final = RetryPolicy(attempts=3, initial_s=1.0)
+_INSTRUCTION: Final = (
+    "Say in one or two paragraphs what the research found: what is recommended and why, and what "
+    "in the project has to be looked at."
+)
 
 
 class ResearchConfig(BaseModel):
@@ -62,6 +73,9 @@ class ResearchAgent(Agent):
 
     agent_type = "research"
     Config = ResearchConfig
+
+    async def configure(self, config: BaseModel) -> None:
+        """Take effect with the next task."""
 
     @activity(timeout_s=90.0)
     async def analyse(self, task: Task, request: AnalyseRequest) -> Analysis:
@@ -111,7 +125,7 @@ class ResearchAgent(Agent):
             request, root=task.repo, progress=task.progress, breakers=task.breakers
         )
 
-    @activity(timeout_s=30.0)
+    @activity(timeout_s=60.0, retry=_AGAIN)
     async def compare(self, task: Task, request: CompareRequest) -> Comparison:
         """Compare options by criteria and weights, over the evidence given."""
         made = await trio.to_thread.run_sync(compare, request)
@@ -119,15 +133,46 @@ class ResearchAgent(Agent):
         files = {"comparison.md": made.markdown, "comparison.json": facts}
         return made.model_copy(update={"artifacts": await _stored(task, files)})
 
-    @activity(timeout_s=30.0)
+    @activity(timeout_s=150.0, retry=_AGAIN)
     async def synthesise(self, task: Task, request: SynthesiseRequest) -> ProjectReport | Report:
         """Compare, rank, and write the report."""
         task.progress("comparing", 0.0)
         report = await trio.to_thread.run_sync(synthesise, request)
+        words = await prose(task, _INSTRUCTION, _facts(report))
+        issues = await self._follow_ups(task, request, report)
+        report = report.model_copy(update={"prose": words, "issues": issues})
+        report = report.model_copy(update={"markdown": render(report)})
         task.progress("storing the report", 0.8)
         facts = report.model_dump_json(exclude={"markdown", "artifacts"}, indent=2)
         files = {"report.md": report.markdown, "report.json": facts}
         return report.model_copy(update={"artifacts": await _stored(task, files)})
+
+    async def _follow_ups(
+        self, task: Task, request: SynthesiseRequest, report: ProjectReport
+    ) -> tuple[Opened, ...]:
+        wanted = follow_ups(report) if request.follow_ups else ()
+        if not wanted:
+            return ()
+        task.progress("opening follow-up issues", 0.6)
+        return await open_followups(
+            self.system.named("tracker"),
+            task,
+            wanted,
+            actor=self.agent_id,
+            origin=request.issue_id,
+            labels=(self.agent_type,),
+        )
+
+
+def _facts(report: ProjectReport) -> dict[str, Any]:
+    """What a model may tell of: a little of all, because it is cut off."""
+    return {
+        "question": report.question,
+        "recommendation": report.recommendation,
+        "reasons": [claim.text for claim in report.reasons],
+        "findings": [said(finding) for finding in report.findings],
+        "open questions": report.open_questions,
+    }
 
 
 async def _stored(task: Task, files: Mapping[str, str]) -> tuple[StoredFile, ...]:

@@ -18,10 +18,13 @@ from pydantic import (
     model_validator,
 )
 
+from actors.agents.kit.followups import Opened
 from actors.agents.kit.outcome import Finding, Skipped, StoredFile
 from actors.agents.research.dependency_messages import Dependencies, LicencePolicy
 from actors.agents.research.facts import Analysis, Candidate, Discovery, Evidence, Gap, Model
 from actors.agents.research.inventory_messages import Inventory
+from actors.agents.research.search_messages import CodeSearch
+from actors.agents.research.vulnerability_messages import Vulnerabilities
 
 MAX_CANDIDATES: Final = 20
 MAX_NAME_CHARACTERS: Final = 100
@@ -142,6 +145,9 @@ class ResearchRequest(Model):
         default=LicencePolicy(),
         description="Which licences the dependencies may have; without, the project's own decides",
     )
+    follow_ups: bool = Field(
+        default=False, description="Open an issue for each error found in the project"
+    )
 
     @model_validator(mode="after")
     def _something_counts(self) -> Self:
@@ -212,6 +218,10 @@ class SynthesiseRequest(Model):
     as_of: AwareDatetime
     inventory: Inventory | None = None
     dependencies: Dependencies | None = None
+    vulnerabilities: Vulnerabilities | None = None
+    search: CodeSearch | None = None
+    issue_id: str = Field(default="", description="What follow-up issues are discovered from")
+    follow_ups: bool = Field(default=False, description="Open issues for errors")
 
 
 class Report(Model):
@@ -245,14 +255,21 @@ class ProjectReport(Report):
     No field has a default, so that what older runs have recorded is not taken for one of these.
 
     Attributes:
-        inventory: None in a run that had begun before there were inventories.
+        inventory: None, as the three after it, in a run that had begun before there were any.
+        search: lines of code that have to do with the question.
         findings: what is wrong with the project itself, the worst first.
         skipped: what was not looked at, and what to install for it.
         artifacts: the same report as files.
+        issues: those that were opened, or had been, for errors.
+        prose: a few words of a model about the report; None without a model.
     """
 
     inventory: Inventory | None
     dependencies: Dependencies | None
+    vulnerabilities: Vulnerabilities | None
+    search: CodeSearch | None
     findings: tuple[Finding, ...]
     skipped: tuple[Skipped, ...]
     artifacts: tuple[StoredFile, ...]
+    issues: tuple[Opened, ...]
+    prose: str | None

@@ -7,13 +7,15 @@ cited as all others are.
 from datetime import datetime
 from typing import Final
 
+from actors.agents.kit.followups import FollowUp
 from actors.agents.kit.outcome import Finding, Level, Outcome, Skipped
 from actors.agents.research.choice import declared_names
 from actors.agents.research.evidence import Ledger
-from actors.agents.research.messages import SynthesiseRequest
+from actors.agents.research.messages import ProjectReport, SynthesiseRequest
 from actors.agents.research.statements import counted
 
 FINDING: Final = "finding"
+CODE: Final = "code"
 NOT_COMPARED: Final = "nothing was compared"
 
 _MAX_DECLARED: Final = 10
@@ -21,7 +23,7 @@ _MAX_DECLARED: Final = 10
 
 def parts(request: SynthesiseRequest) -> tuple[tuple[Outcome, datetime], ...]:
     """The parts of the project that were looked at, and when."""
-    found = (request.inventory, request.dependencies)
+    found = (request.inventory, request.dependencies, request.vulnerabilities)
     return tuple((part, part.retrieved_at) for part in found if part is not None)
 
 
@@ -43,6 +45,10 @@ def state_project(request: SynthesiseRequest, ledger: Ledger) -> None:
                 at=at,
                 statement=said(finding),
             )
+    for entry in request.search.evidence if request.search is not None else ():
+        ledger.enter(
+            "repository", CODE, source=entry.source, at=request.as_of, statement=entry.statement
+        )
 
 
 def said(finding: Finding) -> str:
@@ -58,7 +64,21 @@ def findings(request: SynthesiseRequest) -> tuple[Finding, ...]:
 
 
 def skipped(request: SynthesiseRequest) -> tuple[Skipped, ...]:
-    return tuple(entry for part, _ in parts(request) for entry in part.skipped)
+    searched = request.search.skipped if request.search is not None else ()
+    return (*(entry for part, _ in parts(request) for entry in part.skipped), *searched)
+
+
+def follow_ups(report: ProjectReport) -> tuple[FollowUp, ...]:
+    """An issue for each error: the same title whenever it is found again."""
+    return tuple(
+        FollowUp(
+            title=f"{finding.rule}: {finding.message}",
+            description=f"Found by {finding.tool}"
+            + (f" in {finding.place}." if finding.place is not None else "."),
+        )
+        for finding in report.findings
+        if finding.level is Level.ERROR
+    )
 
 
 def without_candidates(request: SynthesiseRequest) -> str:

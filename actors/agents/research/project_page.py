@@ -8,7 +8,10 @@ from actors.agents.kit.untrusted import code, escaped
 from actors.agents.research.dependency_messages import Dependencies, Package
 from actors.agents.research.inventory_messages import Inventory
 from actors.agents.research.messages import ProjectReport
-from actors.agents.research.project import FINDING, said
+from actors.agents.research.project import CODE, FINDING, said
+
+APART: Final = frozenset({FINDING, CODE})
+"""Topics of evidence that have a chapter of their own."""
 
 _ROWS: Final = 40
 _LINES: Final = 10
@@ -21,7 +24,11 @@ def chapters(report: ProjectReport) -> Iterator[str]:
         yield from _inventory(report.inventory)
     if report.dependencies is not None and report.dependencies.packages:
         yield from _dependencies(report.dependencies)
+    if report.search is not None and report.search.hits:
+        yield from _search(report)
     yield from _skipped(report)
+    if report.issues:
+        yield from _issues(report)
 
 
 def _findings(report: ProjectReport) -> Iterator[str]:
@@ -84,6 +91,27 @@ def _row(package: Package) -> str:
         package.verdict.value,
     )
     return f"| {' | '.join(escaped(cell) for cell in cells)} |"
+
+
+def _search(report: ProjectReport) -> Iterator[str]:
+    """The lines that fit best, and their evidence in the same order."""
+    search = report.search
+    cited = [e.id for e in report.evidence if e.topic == CODE]
+    yield "## In the code"
+    yield ""
+    for hit, evidence in zip(search.hits[:_LINES] if search else (), cited, strict=False):
+        inside = f" in {code(hit.inside)}" if hit.inside else ""
+        yield f"- {code(str(hit.place))}{inside}: {code(hit.text.strip())} [{evidence}]"
+    yield ""
+
+
+def _issues(report: ProjectReport) -> Iterator[str]:
+    yield "## Issues"
+    yield ""
+    for issue in report.issues:
+        when = "opened" if issue.is_new else "open already"
+        yield f"- {escaped(issue.issue_id)} ({when}): {escaped(issue.title)}"
+    yield ""
 
 
 def _skipped(report: ProjectReport) -> Iterator[str]:

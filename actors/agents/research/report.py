@@ -11,8 +11,7 @@ from typing import Final
 from actors.agents.kit.untrusted import code, escaped
 from actors.agents.research.facts import Candidate, Gap
 from actors.agents.research.messages import LABELS, Cell, Claim, ProjectReport
-from actors.agents.research.project import FINDING
-from actors.agents.research.project_page import chapters
+from actors.agents.research.project_page import APART, chapters
 from actors.agents.research.statements import counted, day
 
 _WIDE: Final = 6  # with more candidates the matrix is turned round
@@ -52,6 +51,9 @@ def _head(report: ProjectReport) -> Iterator[str]:
     for claim in report.reasons:
         yield f"- {escaped(claim.text, _LINE_CHARACTERS)}{cites(claim.evidence)}"
     if report.reasons:
+        yield ""
+    if report.prose is not None:  # escaped already, as it comes
+        yield f"In the words of a language model, of these facts:\n\n{report.prose}"
         yield ""
     yield f"Confidence: {escaped(report.confidence_reason, _LINE_CHARACTERS)}."
     yield ""
@@ -162,7 +164,7 @@ def _reason(cell: Cell) -> str:
 def _repository(report: ProjectReport) -> Iterator[str]:
     yield "## The project"
     yield ""
-    shown = [e for e in report.evidence if e.subject == "repository" and e.topic != FINDING]
+    shown = [e for e in report.evidence if e.subject == "repository" and e.topic not in APART]
     for evidence in shown:
         yield f"- {escaped(evidence.statement, _LINE_CHARACTERS)}{cites([evidence.id])}"
     for evidence in report.evidence:

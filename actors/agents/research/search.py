@@ -9,7 +9,7 @@ from typing import Final
 import trio
 
 from actors.agents.kit.files import Skips, list_files, read_file
-from actors.agents.kit.outcome import Evidence, Place
+from actors.agents.kit.outcome import Evidence, Place, Skipped
 from actors.agents.kit.untrusted import plain
 from actors.agents.research.languages import is_program, language_of
 from actors.agents.research.lines import Line, Lines, find_lines
@@ -25,8 +25,12 @@ from actors.agents.research.search_messages import (
 from actors.agents.research.statements import counted
 from actors.agents.research.symbols import MISSING, symbols_of
 from actors.agents.research.words import question_words
-from actors.workflows.definition import ActivityFailure
 
+_NO_WORDS: Final = Skipped(
+    what="the search",
+    why="no word of the query tells anything",
+    install="ask with kind=text for it as it is written",
+)
 _PARSED: Final = 100  # files that are looked into for symbols
 _PER_FILE: Final = 5
 _TEXT_CHARACTERS: Final = 300
@@ -45,16 +49,18 @@ async def search_code(request: CodeSearchRequest, *, root: Path, progress: Progr
         progress: told before each part.
 
     Raises:
-        ActivityFailure: "bad_pattern", or "no_words" when no word of the query means anything.
+        ActivityFailure: "bad_pattern".
 
     Cancellation ends the search.
     """
     progress("listing files", 0.0)
     listing = await list_files(root)
     paths = [path for path in listing.paths if _is_wanted(path, request.paths)]
-    patterns = _patterns(request)
+    patterns = question_words(request.query) if _is_words(request) else (request.query,)
     progress("searching", 0.2)
-    found = await find_lines(root, paths, patterns, is_regex=request.kind is Kind.REGEX)
+    found = Lines(tool="beadflow", lines=(), skipped=(_NO_WORDS,))
+    if patterns:
+        found = await find_lines(root, paths, patterns, is_regex=request.kind is Kind.REGEX)
     progress("looking for symbols", 0.7)
     return await trio.to_thread.run_sync(_answer, request, root, found, patterns)
 
@@ -63,23 +69,14 @@ def _is_wanted(path: str, wanted: Sequence[str]) -> bool:
     return not wanted or any(fnmatch.fnmatchcase(path, pattern) for pattern in wanted)
 
 
-def _patterns(request: CodeSearchRequest) -> tuple[str, ...]:
-    if request.kind is not Kind.WORDS:
-        return (request.query,)
-    words = question_words(request.query)
-    if not words:
-        raise ActivityFailure(
-            "no_words",
-            "no word of the query tells anything: ask with kind=text for it as it is written",
-            retryable=False,
-        )
-    return words
+def _is_words(request: CodeSearchRequest) -> bool:
+    return request.kind is Kind.WORDS
 
 
 def _answer(
     request: CodeSearchRequest, root: Path, found: Lines, patterns: Sequence[str]
 ) -> CodeSearch:
-    words = patterns if request.kind is Kind.WORDS else ()
+    words = patterns if _is_words(request) else ()
     texts = sorted({one.lower() for line in found.lines for one in line.found})
     skipped = list(found.skipped)
     try:
@@ -123,7 +120,7 @@ Scored = tuple[float, Line, str | None, tuple[str, ...]]
 def _scored(
     lines: Sequence[Line], symbols: Mapping[str, Sequence[Symbol]], words: Sequence[str]
 ) -> list[Scored]:
-    """The lines, the most telling first: where something is defined, and in code, not in tests."""
+    """The lines, the most telling first: where something is defined, in code before tests."""
     in_file: dict[str, set[str]] = defaultdict(set)
     for line in lines:
         in_file[line.path].update(one.lower() for one in line.found)
@@ -135,7 +132,8 @@ def _scored(
         if words:
             score += _IN_FILE * len(in_file[line.path]) / len(words)
         inside = _inside(line, symbols.get(line.path, ()))
-        if inside is not None and inside.place.line == line.number:
+        begins = inside is not None and inside.place.line == line.number
+        if inside is not None and begins and not is_test(line.path):
             score += _DEFINED[inside.kind] * _is_named(inside, line.found)
         scored.append((round(score, 3), line, inside.name if inside else None, here))
     return sorted(scored, key=lambda one: (-one[0], one[1].path, one[1].number))

@@ -1,11 +1,13 @@
 """What a search in the code is asked for, and what it answers."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from actors.agents.kit.outcome import Model, Outcome, Place
+
+QUERY_CHARACTERS: Final = 500
 
 
 class Kind(StrEnum):
@@ -21,7 +23,7 @@ class CodeSearchRequest(Model):
 
     query: str = Field(
         min_length=1,
-        max_length=500,
+        max_length=QUERY_CHARACTERS,
         pattern=r"^[^\x00\r\n]+$",
         description="Words, a text, or a regular expression",
     )

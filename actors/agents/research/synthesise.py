@@ -116,9 +116,15 @@ def synthesise(request: SynthesiseRequest) -> ProjectReport:
         dependencies=(
             request.dependencies and request.dependencies.model_copy(update={"evidence": ()})
         ),
+        vulnerabilities=(
+            request.vulnerabilities and request.vulnerabilities.model_copy(update={"evidence": ()})
+        ),
+        search=request.search and request.search.model_copy(update={"evidence": ()}),
         findings=findings(request),
         skipped=skipped(request),
         artifacts=(),
+        issues=(),
+        prose=None,
     )
     return report.model_copy(update={"markdown": render(report)})
 

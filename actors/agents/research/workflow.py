@@ -12,6 +12,8 @@ from actors.agents.research.messages import (
     ResearchRequest,
     SynthesiseRequest,
 )
+from actors.agents.research.search_messages import QUERY_CHARACTERS, CodeSearchRequest
+from actors.agents.research.vulnerability_messages import VulnerabilitiesRequest
 from actors.workflows.context import Context
 from actors.workflows.definition import workflow
 
@@ -24,11 +26,17 @@ async def research(ctx: Context, request: ResearchRequest) -> ProjectReport | Re
         ResearchAgent.analyse,
         AnalyseRequest(question=request.question, candidates=request.candidates),
     )
-    inventory = dependencies = None
+    inventory = dependencies = vulnerabilities = search = None
     if is_whole:
         inventory = await ctx.activity(ResearchAgent.inventory, InventoryRequest())
         dependencies = await ctx.activity(
             ResearchAgent.analyse_dependencies, DependenciesRequest(policy=request.policy)
+        )
+        vulnerabilities = await ctx.activity(
+            ResearchAgent.vulnerabilities, VulnerabilitiesRequest()
+        )
+        search = await ctx.activity(
+            ResearchAgent.code_search, CodeSearchRequest(query=one_line(request.question))
         )
     discovery = nothing_discovered(analysis)
     if analysis.candidates:
@@ -46,6 +54,10 @@ async def research(ctx: Context, request: ResearchRequest) -> ProjectReport | Re
             as_of=discovery.retrieved_at,
             inventory=inventory,
             dependencies=dependencies,
+            vulnerabilities=vulnerabilities,
+            search=search,
+            issue_id=ctx.issue_id,
+            follow_ups=request.follow_ups,
         ),
     )
 
@@ -55,3 +67,8 @@ def nothing_discovered(analysis: Analysis) -> Discovery:
     return Discovery(
         retrieved_at=analysis.retrieved_at, indexes=(), candidates=(), evidence=(), gaps=()
     )
+
+
+def one_line(question: str) -> str:
+    """A question as it may be searched for."""
+    return " ".join(question.replace("\0", " ").split())[:QUERY_CHARACTERS] or "?"

@@ -158,6 +158,6 @@ def test_the_workflow_refuses_variables_it_does_not_know() -> None:
     assert definition is not None
     assert definition.agent_type == "research"
     with pytest.raises(
-        ValidationError, match="it knows: candidates, policy, query, question, weights"
+        ValidationError, match="it knows: candidates, follow_ups, policy, query, question"
     ):
         definition.parse({"question": "Which one?", "module": "os"})
