@@ -47,7 +47,13 @@ class Project:
     manifests: list[Manifest] = field(default_factory=list)
     locked: list[Locked] = field(default_factory=list)
     lines: dict[tuple[str, str], int] = field(default_factory=dict)
+    name: str = ""
     own_licence: str | None = None
+
+    @property
+    def roots(self) -> tuple[Declared, ...]:
+        """What is declared; an extra that names others of the project's own adds nothing."""
+        return tuple(entry for entry in declared(self.manifests) if entry.name != self.name)
 
 
 async def analyse_dependencies(
@@ -73,7 +79,7 @@ async def analyse_dependencies(
     progress("reading manifests", 0.0)
     listing = await list_files(root)
     project = await trio.to_thread.run_sync(read_project, listing)
-    roots = declared(project.manifests)
+    roots = project.roots
     progress("following what they require", 0.2)
     places = await trio.to_thread.run_sync(environments, root, sites)
     nodes = await trio.to_thread.run_sync(graph, roots, project.locked, places)
@@ -109,7 +115,7 @@ def read_project(listing: Listing) -> Project:
                 project.manifests.append(manifest)
                 project.lines |= _lines(manifest, data)
                 if path == "pyproject.toml":
-                    project.own_licence = _own_licence(data)
+                    project.name, project.own_licence = _own(data)
     return project
 
 
@@ -127,7 +133,8 @@ def _lines(manifest: Manifest, data: bytes) -> dict[tuple[str, str], int]:
     return found
 
 
-def _own_licence(data: bytes) -> str | None:
+def _own(data: bytes) -> tuple[str, str | None]:
+    """The project's own name and licence."""
     try:
         project: Any = tomllib.loads(data.decode("utf-8-sig")).get("project", {})
         stated = project.get("license")
@@ -135,9 +142,10 @@ def _own_licence(data: bytes) -> str | None:
         text = stated.get("text") if isinstance(stated, dict) else None
         classifiers = [str(line) for line in project.get("classifiers", [])]
         licence = stated_licence(expression, text, classifiers)
+        name = canonicalize_name(str(project.get("name", "")))
     except (ValueError, TypeError, AttributeError, RecursionError):
-        return None
-    return plain(licence, 200) if licence else None
+        return "", None
+    return name, plain(licence, 200) if licence else None
 
 
 def _on_their_lines(

@@ -32,6 +32,10 @@ _LEVELS: Final = {
     "DEP004": Level.WARNING,
     "DEP005": Level.NOTE,
 }
+_SAID: Final = {
+    "DEP004": "is imported, but declared for development only",
+    "DEP005": "is declared, but part of the standard library",
+}
 _WHAT: Final = "unused and missing dependencies"
 
 
@@ -78,11 +82,11 @@ async def run_deptry(root: Path, known: Known) -> tuple[Finding, ...] | Skipped:
     except ValueError:
         return Skipped(what=_WHAT, why=plain(_reason(given.why, given.stderr)))
     own = canonicalize_name(str(_table(pyproject, "project").get("name", "")))
-    found = (
-        _finding(problem, known)
+    found = {
+        _finding(problem, known)  # once, although a distribution may be declared several times
         for problem in problems
         if canonicalize_name(problem["module"]) != own  # an extra may name others of the project's
-    )
+    }
     return tuple(sorted(found, key=lambda f: (f.rule, str(f.place), f.message)))
 
 
@@ -106,6 +110,8 @@ def _finding(problem: Mapping[str, Any], known: Known) -> Finding:
         line = known.lines.get((path, name))
         if scope.startswith("extra "):  # it may be run as a command
             level = Level.NOTE
+    elif rule in _SAID:
+        message = f"{named} {_SAID[rule]}."
     return Finding(
         tool="deptry",
         rule=rule,

@@ -22,6 +22,10 @@ MAX_MANIFESTS: Final = 50
 _MAX_DEPENDENCIES: Final = 200
 _REQUIREMENTS: Final = re.compile(r"(?i)(?:.*[-_.])?requirements(?:[-_.].*)?\.(?:txt|in)")
 _DEVELOPMENT: Final = re.compile(r"(?i)dev|test|lint|doc|typ(?:e|ing)|ci|bench")
+_DEVELOPMENT_EXTRA: Final = re.compile(
+    r"(?i)(?:dev|develop|development|tests?|testing|lint|linting|docs?|types?|typing|ci|qa|checks?"
+    r"|bench|benchmarks?)(?:[-_.].*)?"
+)  # "documentation" may well be something that a program does
 _GO_REQUIRE: Final = re.compile(
     r"^\s*(?:require\s+)?([\w.~-]+\.[\w.~-]+/\S+|[\w.-]+\.\w+)\s+v(\S+)"
 )
@@ -41,7 +45,7 @@ Read = tuple[list[Dependency], str | None]
 
 def is_development(extra: str) -> bool:
     """Whether an extra of this name is for those who work on the project."""
-    return bool(_DEVELOPMENT.match(extra))
+    return bool(_DEVELOPMENT_EXTRA.fullmatch(extra))
 
 
 def reader_for(path: str) -> tuple[str, Callable[[str, str], Read]] | None:

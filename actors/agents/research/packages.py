@@ -63,8 +63,8 @@ def refused(
             continue
         level = Level.NOTE
         if package.verdict is Verdict.DENIED:
-            is_extra = all(scope.startswith("extra ") for scope in package.scopes)
-            level = Level.WARNING if package.scopes and is_extra else Level.ERROR
+            is_chosen = bool(package.scopes) and "runtime" not in package.scopes
+            level = Level.WARNING if is_chosen else Level.ERROR  # nobody has to take an extra
         found.append(
             Finding(
                 tool="beadflow",

@@ -28,12 +28,11 @@ def parts(request: SynthesiseRequest) -> tuple[tuple[Outcome, datetime], ...]:
 
 
 def state_project(request: SynthesiseRequest, ledger: Ledger) -> None:
-    """Enters what was seen of the project, and each finding."""
-    analysed = {entry.statement for entry in ledger.entries}
+    """Enters what was seen of the project, and each finding; the analysis has the languages."""
     for part, at in parts(request):
         found = {finding.message for finding in part.findings}
         for entry in part.evidence:
-            if entry.statement not in found | analysed:
+            if entry.statement not in found and entry.source != request.analysis.listed_by:
                 ledger.enter(
                     "repository", "whole", source=entry.source, at=at, statement=entry.statement
                 )

@@ -12,7 +12,7 @@ from actors.agents.kit.files import Skips, list_files, read_file
 from actors.agents.kit.outcome import Evidence, Finding, Level, Skipped
 from actors.agents.research.advisories import MAX_BYTES, Advisory, read_advisories
 from actors.agents.research.dependencies import read_project
-from actors.agents.research.graph import Node, declared, graph
+from actors.agents.research.graph import Node, graph
 from actors.agents.research.installed import environments
 from actors.agents.research.packages import placed
 from actors.agents.research.scan import Progress
@@ -47,7 +47,7 @@ async def find_vulnerabilities(
     progress("following what is declared", 0.0)
     listing = await list_files(root)
     project = await trio.to_thread.run_sync(read_project, listing)
-    roots = declared(project.manifests)
+    roots = project.roots
     places = await trio.to_thread.run_sync(environments, root, sites)
     nodes = await trio.to_thread.run_sync(graph, roots, project.locked, places)
     progress("reading advisories", 0.3)

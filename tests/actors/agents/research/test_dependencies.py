@@ -109,6 +109,39 @@ async def test_an_extra_that_is_not_imported_is_only_noted(project: Path) -> Non
     )
 
 
+async def test_a_licence_that_only_an_extra_brings_is_a_warning(
+    project: Path, tmp_path: Path
+) -> None:
+    site = tmp_path / "site"
+    installed(site, "gamma", "1", "License-Expression: GPL-3.0-only")
+    extras = (
+        '[project.optional-dependencies]\ndocumentation = ["gamma"]\nlint = ["gamma"]\n'
+        'all = ["app[documentation]"]\n'
+    )
+    manifest(project, '["alpha"]', extras)
+    found = await analysed(project, site)
+    assert [(f.rule, f.level) for f in found.findings] == [
+        ("DEP002", Level.NOTE),
+        ("licence", Level.WARNING),
+    ]
+    packages = {package.name: package.scopes for package in found.packages}
+    assert packages == {"alpha": ("runtime",), "gamma": ("extra documentation", "dev")}
+
+
+async def test_what_is_imported_but_declared_for_development_is_found(project: Path) -> None:
+    manifest(project, "[]", '[project.optional-dependencies]\ndev = ["alpha"]\n')
+    found = await analysed(project)
+    assert [f.message for f in found.findings] == [
+        "alpha is imported, but declared for development only."
+    ]
+
+
+async def test_what_is_declared_twice_and_not_imported_is_found_once(project: Path) -> None:
+    extras = '[project.optional-dependencies]\none = ["gamma"]\ntwo = ["gamma"]\n'
+    manifest(project, '["alpha"]', extras)
+    assert [f.rule for f in (await analysed(project)).findings] == ["DEP002"]
+
+
 async def test_an_installed_version_that_the_manifest_does_not_allow_is_found(
     project: Path, tmp_path: Path
 ) -> None:

@@ -120,9 +120,15 @@ def test_only_comments_that_begin_with_the_word_are_reminders() -> None:
         b"# TODO: first\nx = 'TODO: no'\n// FIXME(ann) second\n<!-- XXX third -->\n"
         b"# see the TODO list\n/* HACK: fourth */\n#" + b" " * 600 + b"TODO far\n"
     )
-    assert [(note.word, note.text, note.place.line) for note in reminders("a.py", data)] == [
+    assert [(note.word, note.text, note.place.line) for note in reminders("a.c", data)] == [
         ("TODO", "first", 1),
         ("FIXME", "ann) second", 3),
         ("XXX", "third", 4),
         ("HACK", "fourth", 6),
     ]
+
+
+def test_in_python_a_text_that_looks_like_a_comment_is_none() -> None:
+    data = b'x = "# TODO: no"\ny = 1  # TODO: yes\n'
+    assert [(note.text, note.place.line) for note in reminders("a.py", data)] == [("yes", 2)]
+    assert len(reminders("a.py", b"(\n# TODO: broken\n")) == 1
