@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from actors.errors import ValidationError
 
 PATH: Final = "/chat/completions"
+TIMEOUT_S: Final = 300.0
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
@@ -38,7 +39,7 @@ class ModelEndpoint:
     key_variable: str = ""
     input_price: float = 0.0
     output_price: float = 0.0
-    timeout_s: float = 300.0
+    timeout_s: float = TIMEOUT_S
 
     def __post_init__(self) -> None:
         parts = check_url(self.url, "llm_url")

@@ -1,0 +1,1 @@
+"""The llm agent: has a language model answer, with the repository at hand."""
