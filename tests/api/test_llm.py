@@ -1,8 +1,8 @@
 """The llm agent through the API: a whole running system, and a model's service on a real socket."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,11 @@ import pytest
 from actors.agents.llm import dialogue
 from actors.agents.llm.agent import LlmAgent
 from actors.agents.llm.workflow import llm
-from actors.tree import World
-from api.app import create_app
-from cli.running import Place, doors_of
-from supervision import System
 from tests.api.asgi import send_json
+from tests.api.built_in import built_in, output
 from tests.api.site import WORKFLOWS, Site
 from tests.support.chat_server import ChatServer, calls, chat_server, error, text
 from tests.support.planted import Planted, planted
-from tests.support.world import running_system
 
 QUESTION = "What does this package do?"
 
@@ -35,17 +31,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Planted:
     return planted(tmp_path_factory.mktemp("planted"))
 
 
-@asynccontextmanager
-async def asking(repo: Path, data_dir: Path, **more: Any) -> AsyncIterator[Site]:
-    def behind(system: System, world: World) -> Any:
-        place = Place(data=world.data, repo=repo)
-        return doors_of(system, place, world.stores.presence, world.breakers)
-
-    async with running_system(
-        repo, workflows=[llm], agents=[LlmAgent], agent_types=[LlmAgent], data_dir=data_dir, **more
-    ) as running:
-        entrance = behind(running.system, running.world)
-        yield Site(running=running, doors=entrance, app=create_app(entrance))
+def asking(repo: Path, data_dir: Path, **more: Any) -> AbstractAsyncContextManager[Site]:
+    return built_in(repo, workflows=[llm], agents=[LlmAgent], data_dir=data_dir, **more)
 
 
 async def get(site: Site, path: str) -> Any:
@@ -67,20 +54,19 @@ async def test_a_question_about_a_repository_is_answered_over_http(
         variables = {"prompt": QUESTION, "json_schema": schema}
         workflow_id = await site.done("llm", variables=variables)
         found = await get(site, f"{WORKFLOWS}/{workflow_id}")
-        results = (await get(site, f"{WORKFLOWS}/{workflow_id}/results"))["data"]
+        answered = await output(site, workflow_id)
         artifacts = (await get(site, f"{WORKFLOWS}/{workflow_id}/artifacts"))["data"]
     assert found["status"] == "completed"
-    output = next(each["result_data"] for each in results if each["step"] == "output")
-    assert output["data"] == {"answer": "It is planted."}
-    assert output["usage"]["input_tokens"] == 300
-    assert output["metrics"]["cost_usd"] == pytest.approx(0.00036)
-    assert [evidence["source"] for evidence in output["evidence"]] == [
+    assert answered["data"] == {"answer": "It is planted."}
+    assert answered["usage"]["input_tokens"] == 300
+    assert answered["metrics"]["cost_usd"] == pytest.approx(0.00036)
+    assert [evidence["source"] for evidence in answered["evidence"]] == [
         'list_files({"pattern": "*.toml"})',
         'read_file({"path": "pyproject.toml"})',
     ]
     assert "name = " in chat.asked[2].last["content"]
     assert {each["name"]: each["sha256"] for each in artifacts} == {
-        each["name"]: each["sha256"] for each in output["artifacts"]
+        each["name"]: each["sha256"] for each in answered["artifacts"]
     }
     assert {each["name"] for each in artifacts} == {"answer.json", "transcript.json"}
 
@@ -96,9 +82,9 @@ async def test_a_busy_service_is_waited_for_with_a_durable_timer(
         workflow_id = await site.done("llm", variables={"prompt": QUESTION})
         found = await get(site, f"{WORKFLOWS}/{workflow_id}")
         history = (await get(site, f"{WORKFLOWS}/{workflow_id}/history"))["data"]
-        output = await site.running.output(workflow_id)
+        answered = await output(site, workflow_id)
     assert found["status"] == "completed"
-    assert (output["text"], output["turns"], output["usage"]["input_tokens"]) == (
+    assert (answered["text"], answered["turns"], answered["usage"]["input_tokens"]) == (
         *("They talk.", 2, 200),
     )
     assert len(chat.asked) == 3
