@@ -21,6 +21,7 @@ from pydantic import ValidationError as ModelError
 
 from actors.agents.command.messages import Turn
 from actors.agents.kit.outcome import Model
+from actors.agents.kit.usage import Usage
 
 NAMESPACE: Final = uuid.UUID("5b0f2a52-9a57-5f0e-8d3c-0d6a6f3f3c11")
 """Ids of sessions are made in it; it must not change, or older ones are not found again."""
@@ -49,6 +50,8 @@ class Record(Model):
         base: id of the commit at which its work began.
         key: of the turn that was begun last.
         answer: how that one ended; None while it goes on.
+        spent: on that one's present attempt, as far as it is known.
+        lost: on its attempts that were cut off.
     """
 
     name: str
@@ -58,11 +61,20 @@ class Record(Model):
     base: str = ""
     key: str = ""
     answer: Turn | None = None
+    spent: Usage = Usage()
+    lost: Usage = Usage()
     past: tuple[Past, ...] = ()
 
     def next_id(self) -> str:
         """What a session that begins now is to be called: the same after a crash."""
         return str(uuid.uuid5(NAMESPACE, f"{self.name}/{self.starts + 1}"))
+
+    def begun(self, key: str, *, base: str) -> "Record":
+        """An attempt of a turn begins. What one before has cost is not forgotten."""
+        is_again = self.key == key and self.answer is None
+        lost = self.lost + self.spent if is_again else Usage()
+        changed = {"key": key, "answer": None, "base": base, "spent": Usage(), "lost": lost}
+        return self.model_copy(update=changed)
 
     def ended(self, prompt: str, turn: Turn) -> "Record":
         past = Past(

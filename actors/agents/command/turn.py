@@ -7,7 +7,8 @@ given, so that the same turn asked again after a crash gets the same answer.
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ from actors.agents.command.checklist import head, look
 from actors.agents.command.config import CommandConfig
 from actors.agents.command.conversation import Conversation, Finish, Patience, Stop
 from actors.agents.command.dialects import DIALECTS
-from actors.agents.command.events import Doing, Ended, Event, Said
+from actors.agents.command.events import Doing, Ended, Event, Said, Spent
 from actors.agents.command.events import Session as Named
 from actors.agents.command.hearing import Heard
 from actors.agents.command.isolation import without_network
@@ -27,6 +28,7 @@ from actors.agents.command.sessions import Record, Session, open_session
 from actors.agents.command.spending import Entry, Spending
 from actors.agents.command.verdict import Verdict, judge
 from actors.agents.guarded import guarded
+from actors.agents.kit.beating import beating
 from actors.agents.kit.outcome import Finding, Level, StoredFile
 from actors.agents.kit.usage import Usage
 from actors.agents.kit.worktrees import Sandbox, commit, open_sandbox
@@ -37,10 +39,8 @@ from actors.errors import ValidationError
 from actors.workflows.definition import ActivityFailure
 from storage.payload import plain_text
 
-BEAT_S: Final = 5.0
-"""Signs of life while a program runs, whether it says anything or not."""
-
 _NOTE_S: Final = 1.0
+_SAVE_S: Final = 5.0
 _MESSAGES: Final = 200
 _MESSAGE_CHARACTERS: Final = 2_000
 _WARN_SHARE: Final = 0.8
@@ -73,17 +73,8 @@ class Turns:
             why = f"{error}; {error.hint}"
             raise ActivityFailure("not_allowed", why, retryable=False) from error
         told: dict[str, str] = {}
-        answer: Turn | ActivityFailure
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_beat, task, told)
-            try:
-                answer = await self._take(task, request, name, preset, told)
-            except ActivityFailure as failure:
-                answer = failure
-            nursery.cancel_scope.cancel()
-        if isinstance(answer, ActivityFailure):
-            raise answer
-        return answer
+        taking = partial(self._take, task, request, name, preset, told)
+        return await beating(task, taking, lambda: told)
 
     def _preset(self, request: TurnRequest) -> tuple[str, Preset]:
         if request.command:
@@ -113,9 +104,7 @@ class Turns:
             )
             at = await head(sandbox)
             known = session.record if session.record.preset == name else _anew(session.record, name)
-            known = known.model_copy(
-                update={"key": task.idempotency_key, "answer": None, "base": known.base or at}
-            )
+            known = known.begun(task.idempotency_key, base=known.base or at)
             run = _Run(task, self.config, request, name, preset, session, sandbox, told)
             turn = await run.take(known)
             await self._account(task, turn)
@@ -161,6 +150,8 @@ class _Run:
     told: dict[str, str]
     _noted_at: float = -_NOTE_S
     _logged: int = 0
+    _saved_at: float = -_SAVE_S
+    _heard: Heard = field(default_factory=lambda: Heard(DIALECTS["lines"]))
 
     async def take(self, known: Record) -> Turn:
         prompt = self.request.prompt
@@ -188,7 +179,7 @@ class _Run:
         argv, stdin = self.preset.words(
             prompt=prompt, session=session_id, resumes=resumes, options=self.request.options
         )
-        heard = Heard(DIALECTS[self.preset.dialect], plain=self.preset.plain)
+        heard = self._heard = Heard(DIALECTS[self.preset.dialect], plain=self.preset.plain)
         self.task.progress(f"{self.preset.program} {'goes on' if resumes else 'begins'}")
         async with guarded(
             await self._argv(argv),
@@ -236,9 +227,17 @@ class _Run:
                     self.task.progress(plain_text(what), fraction)
             case Said(text=text, is_part=False) if text.strip():
                 self._log(text)
+            case Spent() if trio.current_time() - self._saved_at >= _SAVE_S:
+                await self._save_spent()
             case Ended(code=code):
                 how = f"ends with {code}" if code else "says that it is done"
                 self.task.progress(plain_text(f"{self.preset.program} {how}"))
+
+    async def _save_spent(self) -> None:
+        """So that a crash does not make it free."""
+        self._saved_at = trio.current_time()
+        spent = self._priced(self._heard.usage)
+        await self.session.save(self.session.record.model_copy(update={"spent": spent}))
 
     def _log(self, text: str) -> None:
         """What it says, in the workflow's log; all of it is in the transcript."""
@@ -247,7 +246,7 @@ class _Run:
             self.task.log(plain_text(text.strip()[:_MESSAGE_CHARACTERS]))
 
     async def _turn(self, finish: Finish, heard: Heard, verdict: Verdict, *, resumed: bool) -> Turn:
-        usage = self._priced(heard.usage)
+        usage = self._priced(heard.usage) + self.session.record.lost
         if self.request.commit_message and verdict.status is Status.DONE:
             await commit(self.sandbox, self.request.commit_message)
         checks: tuple[Check, ...] = ()
@@ -352,9 +351,3 @@ def _believed(checks: tuple[Check, ...]) -> Verdict:
         return Verdict(Status.DONE)
     why = "; ".join(f"{check.name}: {check.why}" for check in against)
     return Verdict(Status.NEEDS_ATTENTION, f"not_{against[0].name}", why)
-
-
-async def _beat(task: Task, told: dict[str, str]) -> None:
-    while True:
-        task.heartbeat(told)
-        await trio.sleep(BEAT_S)

@@ -26,6 +26,11 @@ async def noted(desk: Desk, text: str) -> None:
         await trio.lowlevel.checkpoint()
 
 
+def record(desk: Desk) -> str:
+    (found,) = desk.site.workspace.glob("command/*/record.json")
+    return found.read_text()
+
+
 async def test_work_that_is_committed_is_done(desk: Desk) -> None:
     desk.cli.plays([*begun(), said("I will."), *committed(), *ended()])
     turn = await desk.take()
@@ -149,17 +154,20 @@ async def test_a_turn_asked_for_again_is_not_taken_again(desk: Desk) -> None:
 
 async def test_a_turn_that_was_cut_off_goes_on_with_its_session(desk: Desk, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    desk.cli.plays([*begun("kept"), {"hang": str(mark)}], [*begun("kept"), *committed(), *ended()])
+    half = [*begun("kept"), said("One.", "kept"), {"hang": str(mark)}]
+    desk.cli.plays(half, [*begun("kept"), *committed(), *ended()])
     async with trio.open_nursery() as nursery:
         nursery.start_soon(desk.take)
         pid = await pid_in(mark)
-        while "kept" not in str(desk.pulse.said):
+        await noted(desk, "One.")
+        while '"input_tokens":10' not in record(desk):
             await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
     assert await gone(pid)
     turn = await desk.take()
     assert (turn.status, turn.resumed) == (Status.DONE, True)
     assert desk.cli.calls[1]["argv"][-2:] == ["--resume", "kept"]
+    assert turn.usage.tokens == 125 + 15
 
 
 async def test_one_turn_at_a_time_of_a_session(desk: Desk, tmp_path: Path) -> None:
