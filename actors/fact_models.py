@@ -188,6 +188,17 @@ class StepProgress(Step):
     fraction: float | None = Field(ge=0, le=1)
 
 
+class UsageRecorded(Step):
+    agent_id: str
+    agent_type: str
+    attempt: int
+    input_tokens: int = Field(ge=0)
+    output_tokens: int = Field(ge=0)
+    cache_read_tokens: int = Field(ge=0)
+    cache_write_tokens: int = Field(ge=0)
+    cost_usd: float | None = Field(default=None, ge=0)
+
+
 class StepRetried(Step):
     attempt: int
     agent_id: str | None = None
@@ -329,6 +340,7 @@ MODELS: Final[Mapping[str, type[Data]]] = {
     facts.STEP_SCHEDULED: StepScheduled,
     facts.STEP_STARTED: StepStarted,
     facts.STEP_PROGRESS: StepProgress,
+    facts.USAGE_RECORDED: UsageRecorded,
     facts.STEP_RETRIED: StepRetried,
     facts.STEP_COMPLETED: StepCompleted,
     facts.STEP_FAILED: StepFailed,

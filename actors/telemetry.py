@@ -5,9 +5,11 @@ prometheus_client's instruments may be called from any thread and cost less than
 system has a registry of its own.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import cache
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -23,6 +25,8 @@ AGENT_TASK_BUCKETS_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 CACHE_OUTCOMES = frozenset({"hit", "miss", "dropped", "failed"})
 """What a look into the cache may come to; whatever else is counted of it is why a copy went."""
+
+_TOKENS = ("input", "output", "cache_read", "cache_write")
 
 _ENDED_AS = {
     facts.WORKFLOW_COMPLETED: "completed",
@@ -73,6 +77,18 @@ class Meters:
             "Start to end of a step done by an agent",
             ["agent_type", "task"],
             buckets=AGENT_TASK_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.agent_tokens = Counter(
+            "workflow_system_agent_tokens",
+            "Tokens that models have read and written for agents",
+            ["agent_type", "kind"],
+            registry=self.registry,
+        )
+        self.agent_cost = Counter(
+            "workflow_system_agent_cost_usd",
+            "What the work of models for agents has cost, where that is known",
+            ["agent_type"],
             registry=self.registry,
         )
         self.database_connections = Gauge(
@@ -244,6 +260,8 @@ class Telemetry(Actor):
         self._ends = cache(meters.workflows_completed.labels)
         self._durations = cache(meters.workflow_duration.labels)
         self._task_durations = cache(meters.agent_task_duration.labels)
+        self._tokens = cache(meters.agent_tokens.labels)
+        self._costs = cache(meters.agent_cost.labels)
         self._started: dict[str, tuple[str, str, datetime]] = {}
 
     async def on_receive(self, message: object) -> object:
@@ -267,8 +285,17 @@ class Telemetry(Actor):
             case facts.STEP_COMPLETED if "agent_type" in fact.data:
                 labels = fact.data["agent_type"], fact.data["activity"]
                 self._task_durations(*labels).observe(fact.data["seconds"])
+            case facts.USAGE_RECORDED:
+                self._count_usage(fact.data)
             case _ if fact.type in _ENDED_AS:
                 self._count_end(workflow_id, fact)
+
+    def _count_usage(self, data: Mapping[str, Any]) -> None:
+        agent_type = data["agent_type"]
+        for kind in _TOKENS:
+            self._tokens(agent_type, kind).inc(data[f"{kind}_tokens"])
+        if "cost_usd" in data:
+            self._costs(agent_type).inc(data["cost_usd"])
 
     def _count_end(self, workflow_id: str, fact: LoggedFact) -> None:
         status = _ENDED_AS[fact.type]

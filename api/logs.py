@@ -133,6 +133,8 @@ def _of_operation(fact: LoggedFact) -> str:
     match fact.type:
         case facts.STEP_PROGRESS:
             return f"{data['activity']}: {data['message']}"
+        case facts.USAGE_RECORDED:
+            return f"step {step} used {_used(data)}"
         case facts.STEP_SCHEDULED:
             return f"step {step} waits for a {data['agent_type']} agent"
         case facts.STEP_STARTED:
@@ -192,6 +194,12 @@ def _next(data: Mapping[str, Any]) -> str:
 def _reason(data: Mapping[str, Any]) -> str:
     reason = data.get("reason")
     return f": {reason}" if reason else ""
+
+
+def _used(data: Mapping[str, Any]) -> str:
+    tokens = sum(number for name, number in data.items() if name.endswith("_tokens"))
+    cost = f", {data['cost_usd']:.4f} USD" if "cost_usd" in data else ""
+    return f"{tokens:,} tokens{cost}"
 
 
 def _seconds(data: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 Everything else in this distribution is the system itself and may change.
 """
 
+from actors.agents.kit.usage import Usage
 from actors.agents.protocol import Agent, Task
 from actors.agents.report import AgentHealth, AgentMetrics
 from actors.workflows.activities import ActivityInfo, activity_info
@@ -42,6 +43,7 @@ __all__ = [
     "Selected",
     "Task",
     "Transaction",
+    "Usage",
     "activity",
     "activity_info",
     "workflow",

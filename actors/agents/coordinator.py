@@ -37,6 +37,7 @@ from actors.agents.messages import (
     TaskForgotten,
     TaskNote,
     TaskReady,
+    TaskUsed,
     TaskWithdrawn,
 )
 from actors.agents.moving import Moving
@@ -285,6 +286,8 @@ class AgentCoordinator(Actor):
                 self._handout.beat(message)
             case TaskNote():
                 self._notes.pass_on(message)
+            case TaskUsed():
+                self._notes.used(message)
             case FactsLogged():
                 self._follow(message)
             case AgentUp():

@@ -1,5 +1,6 @@
 """What agents and their coordinator say to each other, and what others may ask of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -233,6 +234,20 @@ class TaskNote:
     fraction: float | None = None
     level: str = "info"
     progress: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskUsed:
+    """Told to the coordinator: what a model's work for a task has come to.
+
+    Args:
+        usage: tokens by kind, and the cost where it is known.
+    """
+
+    agent_id: str
+    agent_type: str
+    order: TaskOrder
+    usage: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

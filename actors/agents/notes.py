@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors import facts
-from actors.agents.messages import TaskNote, TaskOrder
+from actors.agents.messages import TaskNote, TaskOrder, TaskUsed
 from actors.bus import log_line, tell_bus
 from actors.clock import Clock, rfc3339
 from actors.facts import Fact
@@ -38,6 +38,16 @@ class Notes:
             at=rfc3339(self.clock()),
         )
         tell_bus(self.bus, line)
+
+    def used(self, message: TaskUsed) -> None:
+        """What a model's work for a step has come to."""
+        self.step(
+            facts.USAGE_RECORDED,
+            message.agent_id,
+            message.order,
+            agent_type=message.agent_type,
+            **message.usage,
+        )
 
     def step(self, kind: str, agent_id: str, order: TaskOrder, **more: Any) -> None:
         """A note about one attempt of a step."""

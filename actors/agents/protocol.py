@@ -18,6 +18,7 @@ import trio
 from pydantic import BaseModel
 
 from actors.agents.attempt import Attempt, Pulse
+from actors.agents.kit.usage import Usage
 from actors.agents.messages import (
     AgentBeat,
     AgentReport,
@@ -31,6 +32,7 @@ from actors.agents.messages import (
     TaskFailed,
     TaskNote,
     TaskOrder,
+    TaskUsed,
 )
 from actors.agents.report import AgentHealth, AgentMetrics, NoConfig, Tally, examine
 from actors.agents.site import Site
@@ -74,6 +76,7 @@ class Task:
     _pulse: Pulse = field(default_factory=Pulse)
     _store: StoreFile | None = None
     _breakers: Breakers = field(default_factory=Breakers)
+    _use: Callable[[Usage], None] = lambda _: None
 
     @property
     def repo(self) -> Path:
@@ -133,6 +136,13 @@ class Task:
     def log(self, message: str, level: str = "info") -> None:
         """Put a line into the workflow's log. Never blocks and never raises."""
         self._note(message, None, level, False)
+
+    def used(self, usage: Usage) -> None:
+        """Say what a model's work has come to, once for each piece. Never blocks and never raises.
+
+        It is counted in the metrics and kept as an event.
+        """
+        self._use(usage)
 
     async def artifact(
         self, name: str, source: bytes | Path, media_type: str | None = None
@@ -426,8 +436,17 @@ class Agent(Actor):
             results = self.system.named("results")
             return asdict((await ask(results, message, deadline_s=STORE_S)).reference)
 
+        def use(usage: Usage) -> None:
+            fact = TaskUsed(
+                agent_id=self.agent_id,
+                agent_type=self.agent_type,
+                order=order,
+                usage=usage.model_dump(exclude_none=True),
+            )
+            hint(self._coordinator, fact)
+
         names = (order.workflow_id, order.op, order.attempt)
-        return Task(*names, self.site, note, attempt.pulse, store, self.breakers)
+        return Task(*names, self.site, note, attempt.pulse, store, self.breakers, use)
 
     async def _report(self, answer: TaskDone | TaskFailed) -> None:
         """Hand in the outcome. A coordinator that restarts hands the task out again instead."""

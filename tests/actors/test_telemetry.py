@@ -37,6 +37,7 @@ def value(meters: Meters, name: str, **labels: str) -> float | None:
     return meters.registry.get_sample_value(PREFIX + name, labels)
 
 
+KINDS = ("input", "output", "cache_read", "cache_write")
 STARTED = fact(facts.WORKFLOW_STARTED, type="flow", version=1)
 ASSIGNED = fact(facts.AGENT_ASSIGNED, agent_id="a-1", agent_type="a")
 
@@ -55,6 +56,18 @@ async def test_the_time_of_a_workflow_is_that_of_the_agent_it_was_given() -> Non
     meters = await counted(STARTED, ASSIGNED, failed)
     assert value(meters, "workflow_duration_seconds_sum", type="flow", agent="a-1") == 2.0
     assert value(meters, "workflows_completed_total", type="flow", status="failed") == 1
+
+
+async def test_what_models_have_used_is_counted_by_agent_and_kind() -> None:
+    used = {f"{kind}_tokens": number for number, kind in enumerate(KINDS, 1)}
+    step = {"step": "1", "activity": "turn", "agent_id": "a-1", "agent_type": "a", "attempt": 1}
+    meters = await counted(
+        fact(facts.USAGE_RECORDED, **step, **used, cost_usd=0.25),
+        fact(facts.USAGE_RECORDED, **step, **used),
+    )
+    for number, kind in enumerate(KINDS, 1):
+        assert value(meters, "agent_tokens_total", agent_type="a", kind=kind) == 2 * number
+    assert value(meters, "agent_cost_usd_total", agent_type="a") == 0.25
 
 
 async def test_an_end_whose_start_was_not_seen_is_counted_without_a_time() -> None:

@@ -27,6 +27,12 @@ def logged(kind: str, data: dict[str, Any]) -> LoggedFact:
         (facts.LOG, {"level": "warning", "message": "careful"}, "warning", "careful"),
         (facts.STEP_PROGRESS, {**STEP, "message": "half"}, "info", "add: half"),
         (
+            facts.USAGE_RECORDED,
+            {**STEP, "input_tokens": 1000, "output_tokens": 5, "cost_usd": 0.25},
+            "info",
+            "step 3 add used 1,005 tokens, 0.2500 USD",
+        ),
+        (
             facts.STEP_SCHEDULED,
             {**STEP, "agent_type": "poc"},
             "info",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from actors import event_filter, fact_models, facts
+from actors.agents.kit.usage import Usage
 from actors.agents.registration_messages import (
     ActivateAgent,
     DrainAgent,
@@ -69,6 +70,7 @@ class Clerk(Agent):
     async def work(self, task: Task) -> str:
         task.progress("half", 0.5)
         task.log("a line")
+        task.used(Usage(input_tokens=3, cost_usd=0.5))
         if task.attempt == 1:
             raise ConnectionError("away")
         return "done"

@@ -278,6 +278,7 @@ class _Run:
             head=await head(self.sandbox),
         )
         self.task.log(turn.summary)
+        self.task.used(usage)
         return turn
 
     def _priced(self, usage: Usage) -> Usage:
