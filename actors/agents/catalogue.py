@@ -7,7 +7,7 @@ It never names code. What the models of users' classes raise ends here.
 import hashlib
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -238,7 +238,7 @@ def _record(agent_class: type[Agent], agents: tuple[str, ...]) -> AgentTypeRecor
         activities=tuple(
             _activity(agent_class.activities[name]) for name in agent_class.capabilities()
         ),
-        config=_schema(TypeAdapter(agent_class.Config)),
+        config=_schema(lambda: TypeAdapter(agent_class.Config)),
         max_workload=agent_class.max_workload,
         agents=agents,
     )
@@ -250,15 +250,15 @@ def _activity(definition: ActivityDefinition) -> dict[str, Any]:
         "name": definition.name,
         "description": (inspect.getdoc(definition.function) or "").partition("\n\n")[0],
         "timeout_s": definition.timeout_s,
-        "input": _schema(definition.input) if takes else None,
-        "output": _schema(definition.output, mode="serialization"),
+        "input": _schema(lambda: definition.input) if takes else None,
+        "output": _schema(lambda: definition.output, mode="serialization"),
     }
 
 
-def _schema(adapter: TypeAdapter[Any], mode: Any = "validation") -> dict[str, Any]:
-    """A JSON schema; {} of what JSON has no words for."""
+def _schema(adapter: Callable[[], TypeAdapter[Any]], mode: Any = "validation") -> dict[str, Any]:
+    """A JSON schema; {} of what JSON, or pydantic, has no words for."""
     try:
-        return adapter.json_schema(mode=mode)
+        return adapter().json_schema(mode=mode)
     except PydanticUserError:
         return {}
 
