@@ -29,6 +29,7 @@ class Server:
     repo: Path
     config: Path | None = None
     data_dir: Path | None = None
+    program: Path = BEADFLOW
 
     def __post_init__(self) -> None:
         self.process: subprocess.Popen[str] | None = None
@@ -50,7 +51,7 @@ class Server:
             self.stop()
 
     def start(self) -> None:
-        command = [str(BEADFLOW), "-o", "json", "up", "--port", "0", "--metrics-port", "0"]
+        command = [str(self.program), "-o", "json", "up", "--port", "0", "--metrics-port", "0"]
         command += ["--repo", str(self.repo)]
         if self.config is not None:
             command += ["--config", str(self.config)]
