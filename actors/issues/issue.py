@@ -67,7 +67,7 @@ def new_issue(
         "updated_at": created_at,
     }
     row = set_labels(row, labels)
-    row = set_work(row, work or {}, created_at) | {"updated_at": created_at}
+    row = _with_work(row, work or {})
     check(row)
     return row
 
@@ -176,14 +176,17 @@ def describe(row: Row, title: str | None, priority: int | None, at: str) -> Row:
 
 def set_work(row: Row, fields: Mapping[str, str | None], at: str) -> Row:
     """Set what beadflow notes about the work behind the issue; other tools' metadata stays."""
+    after = _with_work(row, fields)
+    return row if after is row else touched(after, at)
+
+
+def _with_work(row: Row, fields: Mapping[str, str | None]) -> Row:
     metadata = row.get("metadata") or {}
     if not isinstance(metadata, dict):
         raise Conflict(f"the metadata of issue {row['id']} is not an object; nothing can be added")
     before = work_of(row)
     after = {k: v for k, v in {**before, **fields}.items() if v is not None}
-    if after == before:
-        return row
-    return touched(row | {"metadata": {**metadata, WORK_KEY: after}}, at)
+    return row if after == before else row | {"metadata": {**metadata, WORK_KEY: after}}
 
 
 def work_of(row: Row) -> dict[str, Any]:
