@@ -1,7 +1,7 @@
 """The tools that review Python, and their words as findings.
 
-They read the code and never run it. What of a project's configuration is code (plug-ins of mypy) is
-a reason not to run a tool.
+They read the code and never run it, and write nothing. What of a project's configuration would have
+them do so (plug-ins and reports of mypy) is a reason not to run a tool.
 """
 
 import json
@@ -40,11 +40,15 @@ class Linter:
         argv: its name and arguments; the files follow.
         read: turns its output into findings.
         whole: whether it must see all files at once.
+        chooses: whether the project's configuration says what it looks at, and no files follow.
+        leaves: files that it does not look at, as a pattern of the project's.
     """
 
     argv: tuple[str, ...]
     read: Read
     whole: bool = False
+    chooses: bool = False
+    leaves: re.Pattern[str] | None = None
 
     @property
     def name(self) -> str:
@@ -66,9 +70,7 @@ async def lint(
 ) -> list[Finding] | Skipped:
     """Run a tool over files, and give all that it found in them."""
     found: list[Finding] = []
-    step = len(files) if linter.whole else AT_ONCE
-    for start in range(0, len(files), max(step, 1)):
-        names = [f"./{name}" for name in files[start : start + step]]
+    for names in _portions(linter, files):
         ran = await place.reading().run(
             *linter.argv,
             *names,
@@ -85,6 +87,18 @@ async def lint(
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return Skipped(what=linter.name, why="its output cannot be read", install="update it")
     return [_below(finding, place.path) for finding in found]
+
+
+def _portions(linter: Linter, files: Sequence[str]) -> Iterator[list[str]]:
+    """What follows on each command line. A name that begins with a dash is no option."""
+    if linter.chooses:
+        yield []
+        return
+    leaves = linter.leaves
+    names = [f"./{name}" for name in files if leaves is None or not leaves.search(name)]
+    step = len(names) if linter.whole else AT_ONCE
+    for start in range(0, len(names), max(step, 1)):
+        yield names[start : start + step]
 
 
 def _refused(ran: ToolResult | Skipped) -> Skipped | None:
@@ -144,6 +158,8 @@ def _mypy(place: Checkout, *, plugins: bool) -> Linter | Skipped:
     if found is None:
         return Skipped(what="mypy", why="the project has no configuration of it")
     name, configured = found
+    if any(str(key).endswith("_report") or key == "install_types" for key in configured):
+        return Skipped(what="mypy", why="its configuration has it write files or install packages")
     if configured.get("plugins") and not plugins:
         return Skipped(
             what="mypy",
@@ -160,7 +176,20 @@ def _mypy(place: Checkout, *, plugins: bool) -> Linter | Skipped:
         "--no-incremental",
         "--cache-dir=/dev/null",
     )
-    return Linter(("mypy", *options, "--"), read_mypy, whole=True)
+    chooses = any(configured.get(name) for name in ("files", "packages", "modules"))
+    argv = ("mypy", *options, *(() if chooses else ("--",)))
+    return Linter(argv, read_mypy, whole=True, chooses=chooses, leaves=_excluded(configured))
+
+
+def _excluded(configured: dict[str, Any]) -> re.Pattern[str] | None:
+    """What the project has mypy leave out: a pattern or several, any of them."""
+    said = configured.get("exclude") or ""
+    patterns = map(str, said if isinstance(said, list) else [said])
+    whole = "|".join(f"(?:{text})" for text in patterns if text.strip())
+    try:
+        return re.compile(whole) if whole else None
+    except re.error:
+        return None
 
 
 def read_mypy(text: str) -> Iterator[Finding]:

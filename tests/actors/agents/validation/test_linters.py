@@ -74,6 +74,38 @@ def test_the_file_that_was_looked_at_is_the_one_that_mypy_takes(tmp_path: Path) 
     assert "--config-file=mypy.ini" in mypy.argv
 
 
+@pytest.mark.parametrize("key", ["linecount_report", "html_report", "install_types"])
+def test_mypy_is_left_out_where_it_would_write(tmp_path: Path, key: str) -> None:
+    where = place(tmp_path, mypy__ini=f"[mypy]\n{key} = /tmp/x\n")
+    for plugins in (False, True):
+        mypy = found(where, plugins=plugins)["mypy"]
+        assert isinstance(mypy, Skipped)
+        assert mypy.why == "its configuration has it write files or install packages"
+
+
+async def test_mypy_looks_at_what_the_project_has_it_look_at(tmp_path: Path) -> None:
+    where = place(
+        tmp_path,
+        pyproject__toml='[tool.mypy]\nfiles = ["a.py"]\n',
+        a__py="x: int = ''\n",
+        b__py="y: int = ''\n",
+    )
+    mypy = found(where)["mypy"]
+    assert isinstance(mypy, Linter)
+    answer = await lint(mypy, where, ["a.py", "b.py"], deadline_s=60)
+    assert isinstance(answer, list)
+    assert [finding.place.path for finding in answer if finding.place] == ["a.py"]
+
+
+@pytest.mark.parametrize("said", ['"^b"', '["^c", "^b"]', '"["'])
+def test_mypy_leaves_out_what_the_project_has_it_leave_out(tmp_path: Path, said: str) -> None:
+    where = place(tmp_path, pyproject__toml=f"[tool.mypy]\nexclude = {said}\n")
+    mypy = found(where)["mypy"]
+    assert isinstance(mypy, Linter)
+    left = [name for name in ("a.py", "b.py") if mypy.leaves and mypy.leaves.search(name)]
+    assert left == ([] if said == '"["' else ["b.py"])
+
+
 def test_a_configuration_that_is_a_link_is_none(tmp_path: Path) -> None:
     where = place(tmp_path)
     (tmp_path / "evil.ini").write_text("[mypy]\nplugins = evil\n")
