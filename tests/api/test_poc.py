@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from actors.agents.command.agent import CommandAgent
+from actors.agents.command.workflow import command
 from actors.agents.poc.agent import PocAgent
 from actors.agents.poc.workflow import poc
 from tests.api.built_in import artifact, built_in, output
@@ -55,10 +57,61 @@ async def test_a_change_becomes_a_branch_that_was_built_tested_and_measured(tmp_
     assert git(found.repo, "status", "--porcelain", "--untracked-files=no") == before
 
 
+async def test_what_a_command_changes_in_the_work_tree_is_committed_and_tested(
+    tmp_path: Path,
+) -> None:
+    found = planted(tmp_path, failing_test=False)
+    script = "echo '# Apples' > docs/apples.md; echo done"
+    variables = {
+        "title": "Write about apples",
+        "command": ["sh", "-c", script],
+        "install": False,
+        "build": False,
+        "benchmark": False,
+    }
+    async with built_in(
+        found.repo,
+        workflows=[poc, command],
+        agents=[PocAgent, CommandAgent],
+        agent_commands=["sh"],
+    ) as site:
+        workflow_id = (await site.start("poc", variables=variables)).json()["id"]
+        await site.running.ended(workflow_id, deadline_s=120)
+        result = await output(site, workflow_id)
+    assert (result["verdict"], result["files"]) == ("pass", ["docs/apples.md"])
+    assert git(found.repo, "log", "--format=%s", f"main..{result['branch']}").splitlines() == [
+        "Write about apples"
+    ]
+
+
+async def test_work_that_a_command_did_not_finish_needs_a_human(repo: Path) -> None:
+    steps = {"build": False, "test": False, "benchmark": False}
+    async with built_in(
+        repo,
+        workflows=[poc, command],
+        agents=[PocAgent, CommandAgent],
+        agent_commands=["sh"],
+    ) as site:
+        variables = {"command": ["sh", "-c", "exit 3"], **steps}
+        workflow_id = await site.done("poc", variables=variables)
+        result = await output(site, workflow_id)
+        report = (await artifact(site, workflow_id, "report.md")).decode()
+    assert result["verdict"] == "needs_human"
+    assert "Not finished: " in report
+
+
+async def test_a_command_that_the_operator_does_not_allow_ends_the_workflow(repo: Path) -> None:
+    async with built_in(repo, workflows=[poc, command], agents=[PocAgent, CommandAgent]) as site:
+        workflow_id = await site.done("poc", variables={"command": ["sh", "-c", "true"]})
+        found = (await site.call("GET", f"/api/v1/workflows/{workflow_id}")).json()
+    assert found["status"] == "failed"
+
+
 @pytest.mark.parametrize(
     "variables",
     [
         {"no_such": 1},
+        {"command": ["a"], "preset": "b"},
         {"benches": [{"script": "a.py", "function": "a:b"}]},
         {"benches": [{"function": "import os"}]},
         {"rounds": 0},

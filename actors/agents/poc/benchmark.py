@@ -34,7 +34,6 @@ from actors.agents.poc.workplace import commit_of, sandbox_of, trial
 from actors.agents.protocol import Task
 from actors.workflows.definition import ActivityFailure
 
-RUN_S: Final = 300.0
 FOUND: Final = 20
 """So many benchmarks of a project are run without being named."""
 
@@ -53,7 +52,7 @@ class _Side:
 Measured = Comparison | Skipped | Finding
 
 
-async def benchmark(task: Task, request: BenchmarkRequest) -> Benchmarked:
+async def benchmark(task: Task, request: BenchmarkRequest, *, deadline_s: float) -> Benchmarked:
     """Time each benchmark at both commits, and say which difference is more than noise."""
     for bench in request.benches:
         _check(task, bench)
@@ -75,7 +74,7 @@ async def benchmark(task: Task, request: BenchmarkRequest) -> Benchmarked:
                 summary=f"Nothing measured: {why}.", ok=None, base=base, head=head, skipped=nothing
             )
         await trio.to_thread.run_sync(partial(_same_benchmarks, benches, *sides))
-        measured = [await _measure(task, bench, sides, request) for bench in benches]
+        measured = [await _measure(task, one, sides, request, deadline_s) for one in benches]
     return await _outcome(task, base, head, measured)
 
 
@@ -109,7 +108,11 @@ def _check(task: Task, bench: Bench) -> None:
 
 
 async def _measure(
-    task: Task, bench: Bench, sides: Sequence[_Side], request: BenchmarkRequest
+    task: Task,
+    bench: Bench,
+    sides: Sequence[_Side],
+    request: BenchmarkRequest,
+    deadline_s: float,
 ) -> Measured:
     """Time one benchmark on both sides, in an order that is random and the same each time."""
     taken: tuple[list[float], list[float]] = ([], [])
@@ -117,7 +120,7 @@ async def _measure(
     for number in range(request.rounds + 1):
         task.progress(f"{bench}: round {number} of {request.rounds}", number / request.rounds)
         for which in order.sample((0, 1), k=2):
-            seconds = await beating(task, partial(_time, bench, sides[which]))
+            seconds = await beating(task, partial(_time, bench, sides[which], deadline_s))
             if isinstance(seconds, str):
                 return _not_measured(bench, seconds, sides[which])
             if number:  # the first round only warms up
@@ -125,13 +128,13 @@ async def _measure(
     return noise.compare(str(bench), *taken, tolerance=request.tolerance)
 
 
-async def _time(bench: Bench, side: _Side) -> float | str:
+async def _time(bench: Bench, side: _Side, deadline_s: float) -> float | str:
     """The seconds of one run, or why there are none."""
     kind, what = _words(bench)
     answer = side.checkout.scratch / "seconds.json"
     answer.unlink(missing_ok=True)
     ran = await side.box.run(
-        *("python", "-c", _source(), str(answer), kind, *what), deadline_s=RUN_S
+        *("python", "-c", _source(), str(answer), kind, *what), deadline_s=deadline_s
     )
     if isinstance(ran, Skipped):
         return str(ran)

@@ -5,6 +5,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from email.message import Message
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -22,14 +23,13 @@ from actors.agents.poc.workplace import commit_of, sandbox_of, trial
 from actors.agents.protocol import Task
 from actors.agents.tools import ToolResult
 
-BUILD_S: Final = 900.0
 _LOG_BYTES: Final = 4 << 20
 _TAIL: Final = 300
 _NOT_THERE: Final = re.compile(r"ERROR (Missing dependencies:\s+\S.*|Backend .* is not available)")
 _MODULE_BYTES: Final = 4 << 20
 
 
-async def build(task: Task, request: BuildRequest) -> Built:
+async def build(task: Task, request: BuildRequest, *, deadline_s: float) -> Built:
     """Build what a request names, by its command or as such projects are built."""
     if request.command:
         task.site.check(request.command)
@@ -41,7 +41,7 @@ async def build(task: Task, request: BuildRequest) -> Built:
             nothing = Skipped(what="build", why="there is nothing that is known to be built")
             return Built(summary="Nothing to build.", ok=None, commit=commit, skipped=(nothing,))
         task.progress(f"building with {builder.name}", 0.1)
-        ran = await beating(task, lambda: _run(builder, box, checkout))
+        ran = await beating(task, partial(_run, builder, box, checkout, deadline_s))
         if isinstance(ran, Skipped):
             return Built(summary=f"{ran}.", ok=None, commit=commit, skipped=(ran,))
         task.progress("keeping what was built", 0.8)
@@ -54,14 +54,16 @@ async def _builder(request: BuildRequest, checkout: Checkout) -> Builder | None:
     return await trio.to_thread.run_sync(detect, checkout.path)
 
 
-async def _run(builder: Builder, box: Toolbox, checkout: Checkout) -> ToolResult | Skipped:
+async def _run(
+    builder: Builder, box: Toolbox, checkout: Checkout, deadline_s: float
+) -> ToolResult | Skipped:
     def filled(text: str) -> str:
         return text.replace(SCRATCH, str(checkout.scratch))
 
     env = {**box.env, **{name: filled(value) for name, value in builder.env}}
     tools = Toolbox(box.cwd, box.bins, env)
     program, *args = map(filled, builder.argv)
-    ran = await tools.run(program, *args, deadline_s=BUILD_S, output_cap_bytes=_LOG_BYTES)
+    ran = await tools.run(program, *args, deadline_s=deadline_s, output_cap_bytes=_LOG_BYTES)
     if isinstance(ran, Skipped) or ran.ok or builder is not PYTHON:
         return ran
     missing = _NOT_THERE.search(_said(ran))

@@ -5,7 +5,7 @@ that the steps of a workflow work on the same branch.
 """
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -163,7 +163,7 @@ class Bench(Model):
     command: Argv = ()
 
     @model_validator(mode="after")
-    def _is_one(self) -> "Bench":
+    def _is_one(self) -> Self:
         if sum(map(bool, (self.function, self.script, self.command))) != 1:
             raise ValueError("a benchmark has one of function, script and command")
         return self
@@ -235,6 +235,7 @@ class PackageRequest(Model):
 
     Attributes:
         title: of the report.
+        prepared, implemented, built, tested, benchmarked: what the steps before came to.
         unfinished: why what was to be changed is not; "" when it is.
         close: whether the work tree and its environment go. The branch stays; the work tree stays,
             too, when something in it is not committed.
@@ -242,6 +243,7 @@ class PackageRequest(Model):
 
     key: Key = ""
     title: str = Field(default="Proof of concept", max_length=300)
+    prepared: SandboxReady | None = None
     implemented: Implemented | None = None
     built: Built | None = None
     tested: Tested | None = None
@@ -273,7 +275,8 @@ class PocRequest(Model):
     Attributes:
         title: what is tried.
         patch, files, template: what is changed, in this order.
-        prompt: what the command agent is asked to do, in the same work tree.
+        prompt, preset, command: what the command agent is asked to do, in the same work tree;
+            each as its workflow takes it.
         baseline: what speed is compared with; "" is where the branch begins.
     """
 
@@ -283,7 +286,9 @@ class PocRequest(Model):
     patch: str = ""
     files: dict[str, str] = Field(default_factory=dict)
     template: Template | None = None
-    prompt: str = ""
+    prompt: str = Field(default="", max_length=200_000)
+    preset: str | None = Field(default=None, max_length=100)
+    command: Argv = ()
     install: bool = True
     build: bool = True
     build_command: Argv = ()
@@ -296,3 +301,9 @@ class PocRequest(Model):
     rounds: int = Field(default=10, ge=3, le=100)
     tolerance: float = Field(default=0.05, ge=0.0, le=10.0)
     close: bool = True
+
+    @model_validator(mode="after")
+    def _commands_one_way(self) -> Self:
+        if self.command and self.preset:
+            raise ValueError("give a preset or a command, not both")
+        return self

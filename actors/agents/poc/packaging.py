@@ -1,11 +1,12 @@
 """Puts the result together, and tidies up what can be made again."""
 
 from actors.agents.kit.outcome import Finding, Level, StoredFile
+from actors.agents.kit.prose import prose
 from actors.agents.kit.repository import ask
-from actors.agents.kit.worktrees import Kept, Sandbox, changes, close_sandbox
+from actors.agents.kit.worktrees import Changes, Kept, Sandbox, changes, close_sandbox
 from actors.agents.poc import environment
 from actors.agents.poc.messages import Packaged, PackageRequest
-from actors.agents.poc.report import page, summary_of, verdict_of
+from actors.agents.poc.report import page, steps_of, summary_of, verdict_of
 from actors.agents.poc.workplace import sandbox_of
 from actors.agents.protocol import Task
 
@@ -17,7 +18,8 @@ async def package(task: Task, request: PackageRequest) -> Packaged:
     made = await changes(sandbox)
     commit = await ask(sandbox.path, "rev-parse", "HEAD")
     verdict = verdict_of(request)
-    text = page(request, verdict, sandbox, made, commit)
+    words = await _words(task, request, made)
+    text = page(request, sandbox, made, commit, words)
     stored = [
         await task.artifact("changes.patch", made.patch, "text/x-diff"),
         await task.artifact("report.md", text.encode(), "text/markdown"),
@@ -42,6 +44,16 @@ async def package(task: Task, request: PackageRequest) -> Packaged:
             "deletions": float(made.deletions),
         },
     )
+
+
+async def _words(task: Task, request: PackageRequest, made: Changes) -> str | None:
+    facts = {
+        "title": request.title,
+        "steps": {name: step.summary for name, step in steps_of(request).items() if step},
+        "unfinished": request.unfinished,
+        "diffstat": made.diffstat,
+    }
+    return await prose(task, "Say what was tried here, and what came of it.", facts)
 
 
 async def _close(task: Task, request: PackageRequest, sandbox: Sandbox) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from actors.agents.kit.outcome import Outcome
 from actors.agents.kit.untrusted import code, escaped
 from actors.agents.kit.worktrees import Changes, Sandbox
-from actors.agents.poc.messages import Benchmarked, Built, PackageRequest, Tested, Verdict
+from actors.agents.poc.messages import Benchmarked, PackageRequest, Verdict
 
 _FILES = 100
 _WORDS = {
@@ -26,38 +26,43 @@ def verdict_of(request: PackageRequest) -> Verdict:
 
 def summary_of(request: PackageRequest, verdict: Verdict, sandbox: Sandbox) -> str:
     """The whole in a sentence or two."""
-    done = [one.summary for one in _steps(request).values() if one is not None]
+    done = [one.summary for one in steps_of(request).values() if one is not None]
     return " ".join((f"{_WORDS[verdict]}: {sandbox.branch or 'on no branch'}.", *done))
 
 
 def page(
-    request: PackageRequest, verdict: Verdict, sandbox: Sandbox, changes: Changes, commit: str
+    request: PackageRequest, sandbox: Sandbox, changes: Changes, commit: str, words: str | None
 ) -> str:
-    """The report, as Markdown."""
-    return "\n".join(_lines(request, verdict, sandbox, changes, commit)) + "\n"
+    """The report, as Markdown; `words` are a model's, fit to be shown."""
+    return "\n".join(_lines(request, sandbox, changes, commit, words)) + "\n"
 
 
 def _lines(
-    request: PackageRequest, verdict: Verdict, sandbox: Sandbox, changes: Changes, commit: str
+    request: PackageRequest, sandbox: Sandbox, changes: Changes, commit: str, words: str | None
 ) -> Iterator[str]:
     yield f"# {escaped(request.title)}"
     yield ""
-    yield f"**{_WORDS[verdict]}.** Branch {code(sandbox.branch or 'none')} at {code(commit[:12])},"
-    yield f"begun at {code(sandbox.base[:12])}; {changes.commits} commits."
+    branch, tip, base = map(code, (sandbox.branch or "none", commit[:12], sandbox.base[:12]))
+    yield f"**{_WORDS[verdict_of(request)]}.** Branch {branch} at {tip},"
+    yield f"begun at {base}; {changes.commits} commits."
     if request.unfinished:
         yield ""
         yield f"Not finished: {escaped(request.unfinished)}"
+    if words:
+        yield ""
+        yield words
     yield ""
     yield "| Step | Result |"
     yield "| --- | --- |"
-    for name, step in _steps(request).items():
+    for name, step in steps_of(request).items():
         yield f"| {name} | {escaped(step.summary) if step is not None else 'not asked for'} |"
     yield from _changed(changes)
     yield from _measured(request.benchmarked)
     yield from _found(request)
 
 
-def _steps(request: PackageRequest) -> dict[str, Outcome | None]:
+def steps_of(request: PackageRequest) -> dict[str, Outcome | None]:
+    """What each step came to; None for those that nobody asked for."""
     return {
         "Change": request.implemented,
         "Build": request.built,
@@ -97,12 +102,7 @@ def _measured(benchmarked: Benchmarked | None) -> Iterator[str]:
 
 
 def _found(request: PackageRequest) -> Iterator[str]:
-    steps: tuple[Built | Tested | Benchmarked | None, ...] = (
-        request.built,
-        request.tested,
-        request.benchmarked,
-    )
-    done = [step for step in steps if step is not None]
+    done = [step for step in (request.prepared, *steps_of(request).values()) if step is not None]
     findings = [finding for step in done for finding in step.findings]
     skipped = [one for step in done for one in step.skipped]
     if findings:

@@ -17,14 +17,13 @@ from actors.agents.poc.messages import Tested, TestRequest
 from actors.agents.poc.workplace import commit_of, sandbox_of, trial
 from actors.agents.protocol import Task
 
-TESTS_S: Final = 1_800.0
 AGAIN: Final = 50
 """So many failing tests are run again by name; with more, all tests are."""
 
 _ANY_REPORT: Final = (REPORT, "junit*.xml", "*/junit*.xml", "TEST-*.xml", "*/TEST-*.xml")
 
 
-async def test(task: Task, request: TestRequest) -> Tested:
+async def test(task: Task, request: TestRequest, *, deadline_s: float) -> Tested:
     """Run the tests that a request names, by its command or as such projects run them."""
     if request.command:
         task.site.check(request.command)
@@ -37,7 +36,7 @@ async def test(task: Task, request: TestRequest) -> Tested:
             return Tested(summary="No tests.", ok=None, commit=commit, skipped=(nothing,))
 
         async def run_all(suite: Runner) -> Run | Skipped:
-            work = partial(run_suite, suite, box, checkout.scratch, deadline_s=TESTS_S)
+            work = partial(run_suite, suite, box, checkout.scratch, deadline_s=deadline_s)
             return await beating(task, work)
 
         task.progress(f"testing with {runner.name}", 0.1)

@@ -1,5 +1,7 @@
 """The workflow `poc`: sandbox, change, build, tests, measurement, result."""
 
+from actors.agents.command.messages import CommandReport, CommandRequest, Status
+from actors.agents.command.workflow import command
 from actors.agents.poc.agent import PocAgent
 from actors.agents.poc.messages import (
     BenchmarkRequest,
@@ -33,7 +35,9 @@ async def poc(ctx: Context, request: PocRequest) -> Packaged:
                 template=request.template,
             ),
         )
-    unfinished = await _prompted(ctx, request, sandbox.key) if request.prompt else ""
+    unfinished = ""
+    if request.prompt or request.command:
+        unfinished = await _commanded(ctx, request, sandbox.key)
     built = tested = benchmarked = None
     if request.build:
         built = await ctx.activity(PocAgent.build, BuildRequest(command=request.build_command))
@@ -55,6 +59,7 @@ async def poc(ctx: Context, request: PocRequest) -> Packaged:
         PocAgent.package_result,
         PackageRequest(
             title=request.title,
+            prepared=sandbox,
             implemented=implemented,
             built=built,
             tested=tested,
@@ -65,10 +70,16 @@ async def poc(ctx: Context, request: PocRequest) -> Packaged:
     )
 
 
-async def _prompted(ctx: Context, request: PocRequest, key: str) -> str:
+async def _commanded(ctx: Context, request: PocRequest, key: str) -> str:
     """Have the command agent change the same work tree; answers why it is not done, if so."""
-    variables = {"prompt": request.prompt, "sandbox": key, "commit_message": request.title}
-    report = await ctx.child("command", variables)
-    if report["status"] == "done":
-        return ""
-    return str(report.get("why") or report["status"])
+    report: CommandReport = await ctx.child(
+        command,
+        CommandRequest(
+            prompt=request.prompt,
+            preset=request.preset,
+            command=request.command,
+            sandbox=key,
+            commit_message=request.title,
+        ),
+    )
+    return "" if report.status is Status.DONE else report.why or report.summary

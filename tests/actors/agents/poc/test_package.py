@@ -1,19 +1,23 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from actors.agents.poc.messages import (
     Benchmarked,
+    BenchmarkRequest,
+    BuildRequest,
     Built,
     ImplementRequest,
     PackageRequest,
     SandboxRequest,
     Tested,
+    TestRequest,
     Verdict,
 )
 from actors.agents.poc.report import verdict_of
 from tests.actors.agents.poc.conftest import Desk, commit_files
-from tests.support.hostile import git
+from tests.support.hostile import git, hostile
 
 
 def built(*, ok: bool | None) -> Built:
@@ -96,3 +100,27 @@ async def test_a_sandbox_is_kept_where_that_is_asked_for(desk: Desk) -> None:
     root = await changed(desk)
     done = await desk.agent.package_result(desk.task("2"), PackageRequest(close=False))
     assert (done.kept, root.exists()) == ("it was to be kept", True)
+
+
+async def test_what_was_not_installed_is_in_the_report(desk: Desk) -> None:
+    commit_files(desk.site.repo, "first", {"setup.py": ""})
+    ready = await desk.agent.sandbox(desk.task("0"), SandboxRequest())
+    await desk.agent.package_result(desk.task("1"), PackageRequest(prepared=ready))
+    report = desk.stored["report.md"].decode()
+    assert "## Skipped\n\n- dependencies skipped, because they were not asked for\n" in report
+
+
+async def test_nothing_that_a_hostile_repository_names_is_run(
+    tmp_path: Path, desk_at: Callable[[Path], Desk]
+) -> None:
+    made = hostile(tmp_path)
+    desk = desk_at(made.repo)
+    await desk.agent.sandbox(desk.task("0"), SandboxRequest())
+    await desk.agent.implement(desk.task("1"), ImplementRequest(files={"a.f": "x\n", "b.m": "y\n"}))
+    await desk.agent.build(desk.task("2"), BuildRequest())
+    await desk.agent.test(desk.task("3"), TestRequest())
+    await desk.agent.benchmark(desk.task("4"), BenchmarkRequest())
+    done = await desk.agent.package_result(desk.task("5"), PackageRequest())
+    assert (done.files, done.kept) == (("a.f", "b.m"), "")
+    assert made.sung() == set()
+    assert [path.name for path in made.secret.parent.iterdir()] == ["secret.txt"]
