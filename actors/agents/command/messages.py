@@ -1,37 +1,23 @@
 """What the command agent is asked, and what it answers. Every model is JSON both ways."""
 
-import shlex
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
 from pydantic import (
     AwareDatetime,
-    BeforeValidator,
     Field,
     StringConstraints,
-    WithJsonSchema,
     model_validator,
 )
 
-from actors.agents.command.presets import Name, Word
+from actors.agents.command.presets import Name
+from actors.agents.kit.argv import Argv, Word
 from actors.agents.kit.outcome import Model, Outcome
 from actors.agents.kit.usage import Budget, Usage
 
 MAX_PROMPT_CHARACTERS: Final = 200_000
 MAX_TURNS: Final = 50
 
-
-def _argv(value: object) -> object:
-    """A command as a list of words, or as one string with a shell's quotes; no shell reads it."""
-    return shlex.split(value) if isinstance(value, str) else value
-
-
-Argv = Annotated[
-    tuple[Word, ...],
-    BeforeValidator(_argv),
-    Field(max_length=500),
-    WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]}),
-]
 Prompt = Annotated[str, StringConstraints(max_length=MAX_PROMPT_CHARACTERS, pattern=r"^[^\x00]*$")]
 Options = Annotated[dict[Name, Word], Field(max_length=100)]
 

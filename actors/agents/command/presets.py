@@ -13,10 +13,10 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from actors.agents.kit.argv import Word
 from actors.agents.kit.outcome import Model
 from actors.errors import ValidationError
 
-Word = Annotated[str, StringConstraints(max_length=4_000, pattern=r"^[^\x00]*$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
 

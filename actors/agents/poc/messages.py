@@ -9,12 +9,12 @@ from typing import Annotated, Self
 
 from pydantic import Field, JsonValue, model_validator
 
+from actors.agents.kit.argv import Argv
 from actors.agents.kit.junit import Results
 from actors.agents.kit.outcome import Model, Outcome
 
 Key = Annotated[str, Field(max_length=300)]
 Ref = Annotated[str, Field(max_length=250)]
-Argv = Annotated[tuple[str, ...], Field(max_length=200)]
 FUNCTION = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
 
 

@@ -1,11 +1,11 @@
 """What the validation agent is asked and what it answers. Every model is JSON both ways."""
 
-import shlex
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
+from actors.agents.kit.argv import Argv
 from actors.agents.kit.followups import Opened
 from actors.agents.kit.junit import Results
 from actors.agents.kit.outcome import Finding, Model, Outcome, StoredFile
@@ -13,18 +13,6 @@ from actors.agents.kit.outcome import Finding, Model, Outcome, StoredFile
 CRITERIA_CHARACTERS: Final = 64 * 1024
 REF_CHARACTERS: Final = 250
 
-
-def _words(value: object) -> object:
-    """A command may be one line; its words are told apart as a shell does, and no shell runs it."""
-    return shlex.split(value) if isinstance(value, str) else value
-
-
-Argv = Annotated[
-    tuple[str, ...],
-    BeforeValidator(_words),
-    Field(max_length=200),
-    WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]}),
-]
 Ref = Annotated[str, Field(min_length=1, max_length=REF_CHARACTERS)]
 Percent = Annotated[float, Field(ge=0.0, le=100.0, allow_inf_nan=False)]
 
