@@ -59,7 +59,7 @@ class DocumentationAgent(Agent):
         """Commit new pages, repairs and a changelog on a branch, and store the patch."""
         return await update(task, request)
 
-    @activity(timeout_s=60.0)
+    @activity(timeout_s=120.0)
     async def report(self, task: Task, request: ReportRequest) -> DocumentationReport:
         """Judge what the others came to, and store the report."""
         return await report(task, request)

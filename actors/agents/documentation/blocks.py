@@ -3,8 +3,7 @@
 Python blocks of a document run one after the other in one process, as a reader would type them.
 Of console blocks those lines run that begin with `$ ` and name a program that the operator lets
 agents run, or Python with code of the project; never through a shell. All of it happens in a copy
-of the commit's files that is a repository of its own, so that what runs Git there does not reach
-the user's, and with limits on time, memory and files.
+of the commit's files, with limits on time, memory and files.
 """
 
 import ast
@@ -90,9 +89,6 @@ async def run_blocks(bench: Bench, documents: Mapping[str, Document]) -> Ran:
     ran = Ran()
     home = bench.checkout.scratch / "home"
     home.mkdir(exist_ok=True)
-    if why := await _cut_off(bench):
-        ran.skip("code blocks", why)
-        return ran
     for number, (path, document) in enumerate(documents.items()):
         fences = [fence for fence in document.fences if is_run(fence)]
         if fences:
@@ -104,15 +100,6 @@ async def run_blocks(bench: Bench, documents: Mapping[str, Document]) -> Ran:
             if fence.language in _CONSOLE:
                 await _run_console(bench, path, fence, ran)
     return ran
-
-
-async def _cut_off(bench: Bench) -> str:
-    """Make the files a repository of their own; answers why that failed, or ""."""
-    pointer = trio.Path(bench.checkout.path / ".git")
-    if await pointer.is_file():
-        await pointer.unlink()
-    made = await _toolbox(bench).run("git", "init", "--quiet", "--template=", deadline_s=30.0)
-    return "" if not isinstance(made, Skipped) and made.ok else plain(made.why)
 
 
 def check_syntax(documents: Mapping[str, Document]) -> list[Finding]:

@@ -27,7 +27,7 @@ from actors.agents.kit.untrusted import plain
 from actors.agents.protocol import Task
 
 RULE: Final = "breaking-change"
-MAX_CHANGES: Final = 1_000
+MAX_CHANGES: Final = 500
 _EXPLAINED: Final = re.compile(r"- `(?P<what>.*?)`: \*(?P<kind>.*?)\*(?P<values>.*)", re.DOTALL)
 _NOT_BREAKING: Final = frozenset({"ATTRIBUTE_CHANGED_VALUE"})
 _REMOVED: Final = "OBJECT_REMOVED"

@@ -32,7 +32,7 @@ def undocumented(things: list[Thing]) -> list[Finding]:
             tool="beadflow",
             rule=RULE,
             level=Level.WARNING,
-            message=f"{thing.kind} {thing.path} has no docstring",
+            message=f"{_called(thing)} {thing.path} has no docstring",
             place=thing.place,
         )
         for thing in things
@@ -53,6 +53,10 @@ def unmentioned(options: list[Option], texts: list[str]) -> Iterator[Finding]:
             message=f"no document speaks of the {option.kind} {option.names[-1]}",
             place=option.place,
         )
+
+
+def _called(thing: Thing) -> str:
+    return "property" if "property" in thing.labels else str(thing.kind)
 
 
 def _counts(thing: Thing, root: Path) -> bool:

@@ -3,7 +3,7 @@
 import trio
 
 from actors.agents.documentation.coverage import counted, undocumented, unmentioned
-from actors.agents.documentation.messages import Coverage, CoverageRequest
+from actors.agents.documentation.messages import MAX_FINDINGS, Coverage, CoverageRequest
 from actors.agents.documentation.pages import installed
 from actors.agents.documentation.programs import options
 from actors.agents.documentation.sources import Sources
@@ -27,6 +27,7 @@ def judge(tree: Tree, found: Sources, api: Surface, minimum_percent: float) -> C
     things = counted(api, tree.path)
     missing = undocumented(things)
     described = len(things) - len(missing)
+    findings = [*missing, *_unmentioned(tree, found, api)]
     percent = 100.0 * described / len(things) if things else 100.0
     return Coverage(
         summary=f"{described} of {len(things)} public things are described ({percent:.1f} %).",
@@ -35,8 +36,13 @@ def judge(tree: Tree, found: Sources, api: Surface, minimum_percent: float) -> C
         total=len(things),
         percent=percent,
         passed=percent >= minimum_percent,
-        findings=(*missing, *_unmentioned(tree, found, api)),
-        metrics={"described": described, "public_things": len(things), "percent": percent},
+        findings=tuple(findings[:MAX_FINDINGS]),
+        metrics={
+            "described": described,
+            "public_things": len(things),
+            "percent": percent,
+            "undocumented": len(findings),
+        },
         skipped=api.skipped,
     )
 

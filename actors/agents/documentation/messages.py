@@ -14,6 +14,8 @@ from actors.agents.kit.outcome import Model, Outcome, Place
 
 PAGES: Final = "docs/api"
 MAX_REPAIRS: Final = 1_000
+MAX_FINDINGS: Final = 1_000
+"""Of one activity: what a step comes to has to fit into the history. Metrics count all."""
 
 
 def relative_path(text: str) -> str:
@@ -239,6 +241,7 @@ class DocumentationReport(Outcome):
         passed: enough is described, and no link, anchor or code block is broken.
         commit: that was looked at.
         update: what was changed; None when only a report was asked for.
+        words: of a model, where one is configured; Markdown that shows as text.
     """
 
     passed: bool
@@ -247,4 +250,5 @@ class DocumentationReport(Outcome):
     breaking: tuple[Change, ...] = ()
     added: tuple[Change, ...] = ()
     update: Updated | None = None
+    words: str = ""
     markdown: str

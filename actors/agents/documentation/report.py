@@ -1,6 +1,7 @@
 """Puts together what the steps of the workflow came to, as one report in Markdown."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from actors.agents.documentation.messages import (
     ApiChanges,
@@ -9,15 +10,22 @@ from actors.agents.documentation.messages import (
     Updated,
 )
 from actors.agents.kit.outcome import Finding, Level, StoredFile
+from actors.agents.kit.prose import prose
 from actors.agents.kit.untrusted import escaped
 from actors.agents.protocol import Task
 
-MAX_SHOWN = 200
+MAX_SHOWN: Final = 200
+MAX_TOLD: Final = 50
+_INSTRUCTION: Final = (
+    "Say what state this project's documentation is in, what should be mended first, and what users"
+    " of its API have to know about the changes."
+)
 
 
 async def report(task: Task, request: ReportRequest) -> DocumentationReport:
     """Judge the outcomes and store the report."""
-    text = markdown(request)
+    words = await _words(task, request)
+    text = markdown(request, words)
     stored = await task.artifact("documentation/report.md", text.encode(), "text/markdown")
     parts = request.parts
     changes = request.changes
@@ -29,6 +37,7 @@ async def report(task: Task, request: ReportRequest) -> DocumentationReport:
         breaking=changes.breaking if changes else (),
         added=changes.added if changes else (),
         update=request.update,
+        words=words,
         findings=tuple(finding for part in parts for finding in part.findings),
         artifacts=(
             *(file for part in parts for file in part.artifacts),
@@ -46,8 +55,20 @@ def passed(request: ReportRequest) -> bool:
     return request.coverage.passed and not broken
 
 
-def markdown(request: ReportRequest) -> str:
-    return "\n".join(_lines(request)) + "\n"
+def markdown(request: ReportRequest, words: str) -> str:
+    """The report; `words` come before what was found."""
+    return "\n".join(_lines(request, words)) + "\n"
+
+
+async def _words(task: Task, request: ReportRequest) -> str:
+    """What a model says about the facts; "" without one."""
+    facts = {
+        "summary": _summary(request),
+        "coverage": request.coverage.summary,
+        "findings": [finding for part in request.parts for finding in part.findings][:MAX_TOLD],
+        "changes_of_the_api": request.changes.changelog if request.changes else "",
+    }
+    return await prose(task, _INSTRUCTION, facts) or ""
 
 
 def _summary(request: ReportRequest) -> str:
@@ -62,8 +83,10 @@ def _summary(request: ReportRequest) -> str:
     return said + "."
 
 
-def _lines(request: ReportRequest) -> Iterator[str]:
+def _lines(request: ReportRequest, words: str) -> Iterator[str]:
     yield from ("# Documentation", "", _summary(request), "")
+    if words:
+        yield from (words, "")
     yield from (f"Commit `{request.generated.commit}`.", "")
     yield from ("## API reference", "", request.generated.summary, "")
     yield from ("## Coverage", "", request.coverage.summary, "")

@@ -8,7 +8,14 @@ from actors.agents.documentation.blocks import Bench, check_syntax, run_blocks
 from actors.agents.documentation.config import DocumentationConfig
 from actors.agents.documentation.links import check_links
 from actors.agents.documentation.markdown import MISSING, Document, parse
-from actors.agents.documentation.messages import MAX_REPAIRS, Check, Repair, Review, ReviewRequest
+from actors.agents.documentation.messages import (
+    MAX_FINDINGS,
+    MAX_REPAIRS,
+    Check,
+    Repair,
+    Review,
+    ReviewRequest,
+)
 from actors.agents.documentation.pages import is_ours
 from actors.agents.documentation.sources import Sources, sources
 from actors.agents.documentation.spelling import check_spelling
@@ -16,8 +23,6 @@ from actors.agents.documentation.tree import Tree, tree_of
 from actors.agents.kit.checkouts import Checkout
 from actors.agents.kit.outcome import Finding, Skipped
 from actors.agents.protocol import Task
-
-MAX_FINDINGS = 2_000
 
 
 async def review(task: Task, request: ReviewRequest, config: DocumentationConfig) -> Review:

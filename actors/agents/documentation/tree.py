@@ -1,9 +1,13 @@
 """The files of a commit, as this agent looks at them: regular files only, of a bounded size.
 
-They lie in a work tree of the attempt's own, so that what was found names a commit, and so that
+They lie in a directory of the attempt's own, so that what was found names a commit, and so that
 code that is tried changes nothing of the user's. Links in it are removed at once: none leads out.
+It is a repository of its own, not a work tree of the user's: griffe asks Git about what it reads,
+and so may code that is run, and would be led to the user's branches and to programs that the
+configuration of their repository names.
 """
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,8 +19,10 @@ import trio
 from actors.agents.kit.checkouts import Checkout, checked_out
 from actors.agents.kit.repository import complete, read
 from actors.agents.protocol import Task
+from actors.agents.tools import run_tool
 
 MAX_BYTES: Final = 2 << 20
+_INIT_S: Final = 30.0
 _REGULAR: Final = frozenset({b"100644", b"100755"})
 
 
@@ -65,7 +71,16 @@ async def tree_of(task: Task, ref: str) -> AsyncIterator[tuple[Tree, Checkout]]:
     async with checked_out(task.site, key=task.idempotency_key, ref=ref) as checkout:
         listed = complete(await read(checkout.path, "ls-files", "-z", "--stage"))
         tree = await trio.to_thread.run_sync(_tree, checkout, listed.stdout)
+        await _cut_off(checkout.path)
         yield tree, checkout
+
+
+async def _cut_off(root: Path) -> None:
+    """Make it a repository of its own, in which nothing is configured."""
+    await trio.Path(root / ".git").unlink()
+    clean = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+    argv = ["git", "init", "--quiet", "--template=", "--initial-branch=main"]
+    complete(await run_tool(argv, cwd=root, deadline_s=_INIT_S, env=clean))
 
 
 def _tree(checkout: Checkout, listing: bytes) -> Tree:

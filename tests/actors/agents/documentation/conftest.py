@@ -1,5 +1,5 @@
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from actors.agents.documentation.tree import Tree
 from actors.agents.kit.outcome import Finding
 from actors.agents.protocol import Task
 from actors.agents.site import Site
+from tests.support.chat_server import ChatServer, chat_server
 from tests.support.planted import Planted, planted
 
 
@@ -33,6 +34,12 @@ class Shelf(dict[str, bytes]):
 def orchard(tmp_path_factory: pytest.TempPathFactory) -> Planted:
     """The planted repository; no test changes it."""
     return planted(tmp_path_factory.mktemp("planted"))
+
+
+@pytest.fixture
+def chat() -> Iterator[ChatServer]:
+    with chat_server() as server:
+        yield server
 
 
 @pytest.fixture

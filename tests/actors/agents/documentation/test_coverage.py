@@ -68,7 +68,7 @@ def test_methods_and_properties_are_counted(tmp_path: Path) -> None:
     assert messages(tmp_path, {"a/__init__.py": code}) == [
         "class a.A has no docstring",
         "function a.A.b has no docstring",
-        "attribute a.A.c has no docstring",
+        "property a.A.c has no docstring",
     ]
 
 
