@@ -85,6 +85,8 @@ class Metrics(BaseModel):
     tasks_failed: int
     seconds: float
     current: int
+    tokens: int
+    cost_usd: float
 
 
 class AgentStatus(Agent):

@@ -437,6 +437,7 @@ class Agent(Actor):
             return asdict((await ask(results, message, deadline_s=STORE_S)).reference)
 
         def use(usage: Usage) -> None:
+            self._tally.used += usage
             fact = TaskUsed(
                 agent_id=self.agent_id,
                 agent_type=self.agent_type,

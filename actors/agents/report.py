@@ -13,6 +13,7 @@ import trio
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from actors.agents.kit.usage import Usage
 from actors.workflows.activities import failure_of
 from actors.workflows.containment import contained
 from storage import payload
@@ -55,12 +56,16 @@ class AgentMetrics:
         tasks_failed: attempts that did not; those that were called off are neither.
         seconds: spent on both, all added up.
         current: attempts in progress.
+        tokens: of models that it had work.
+        cost_usd: what that has cost, as far as it is known.
     """
 
     tasks_done: int = 0
     tasks_failed: int = 0
     seconds: float = 0.0
     current: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
 
 
 @dataclass(slots=True)
@@ -70,6 +75,7 @@ class Tally:
     done: int = 0
     failed: int = 0
     seconds: float = 0.0
+    used: Usage = field(default_factory=Usage)
 
     def count(self, seconds: float, *, succeeded: bool) -> None:
         self.done += succeeded
@@ -82,6 +88,8 @@ class Tally:
             tasks_failed=self.failed,
             seconds=round(self.seconds, 6),
             current=current,
+            tokens=self.used.tokens,
+            cost_usd=self.used.cost_usd or 0.0,
         )
 
 

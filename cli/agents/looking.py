@@ -123,7 +123,10 @@ def _metrics(found: object) -> str:
     if not isinstance(found, dict):
         return ""
     done, failed = (records.text(found, name) for name in ("tasks_done", "tasks_failed"))
-    return f"{done} done, {failed} failed, {records.number(found, 'seconds') or 0.0:.1f} s"
+    said = f"{done} done, {failed} failed, {records.number(found, 'seconds') or 0.0:.1f} s"
+    tokens = int(records.number(found, "tokens") or 0)
+    cost = f", {records.number(found, 'cost_usd') or 0.0:.4f} USD" if tokens else ""
+    return f"{said}, {tokens:,} tokens{cost}" if tokens else said
 
 
 def _described(kind: Mapping[str, Any]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The llm agent through the API: a whole running system, and a model's service on a real socket."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 from actors.agents.llm import dialogue
 from actors.agents.llm.agent import LlmAgent
 from actors.agents.llm.workflow import llm
+from actors.facts import USAGE_RECORDED, LoggedFact
 from tests.api.asgi import send_json
 from tests.api.built_in import built_in, output
 from tests.api.site import WORKFLOWS, Site
@@ -35,6 +36,10 @@ def asking(repo: Path, data_dir: Path, **more: Any) -> AbstractAsyncContextManag
     return built_in(repo, workflows=[llm], agents=[LlmAgent], data_dir=data_dir, **more)
 
 
+def uses(seen: Sequence[LoggedFact]) -> list[LoggedFact]:
+    return [fact for fact in seen if fact.type == USAGE_RECORDED]
+
+
 async def get(site: Site, path: str) -> Any:
     answer = await site.call("GET", path)
     assert answer.status == 200, answer.body
@@ -56,7 +61,11 @@ async def test_a_question_about_a_repository_is_answered_over_http(
         found = await get(site, f"{WORKFLOWS}/{workflow_id}")
         answered = await output(site, workflow_id)
         artifacts = (await get(site, f"{WORKFLOWS}/{workflow_id}/artifacts"))["data"]
+        status = await get(site, "/api/v1/agents/llm-1/status")
+        log = await site.running.until(lambda seen: len(uses(seen)) == 3)
     assert found["status"] == "completed"
+    assert (status["metrics"]["tokens"], status["metrics"]["cost_usd"]) == (330, 0.00036)
+    assert [fact.data["input_tokens"] for fact in uses(log)] == [100, 100, 100]
     assert answered["data"] == {"answer": "It is planted."}
     assert answered["usage"]["input_tokens"] == 300
     assert answered["metrics"]["cost_usd"] == pytest.approx(0.00036)

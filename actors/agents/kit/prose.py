@@ -62,6 +62,8 @@ async def prose(task: Task, instruction: str, facts: Any) -> str | None:
     except ChatFailure as error:
         task.log(f"the report has no words from a model: {error.message}", "warning")
         return None
+    if reply is not None:
+        task.used(reply.usage)
     if reply is None or reply.finish is not Finish.STOP:
         task.log("the report has no words from a model: it did not finish", "warning")
         return None

@@ -128,6 +128,7 @@ class Dialogue:
 
     async def _take(self, reply: Reply) -> None:
         state = self.state
+        self.task.used(reply.usage)
         await self._become(
             state.model_copy(
                 update={

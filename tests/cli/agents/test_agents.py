@@ -172,6 +172,21 @@ def test_the_status_of_an_agent_shows_how_it_is(beadflow: Run, at: FakeServer) -
     assert ran.json["data"]["health"]["message"] == "no ink"
 
 
+def test_what_models_have_cost_an_agent_is_shown(beadflow: Run, at: FakeServer) -> None:
+    metrics: dict[str, Any] = {
+        "tasks_done": 7,
+        "tasks_failed": 1,
+        "seconds": 12.34,
+        "tokens": 12345,
+        "cost_usd": 0.25,
+    }
+    at.answers[f"GET {ONE}/status"] = Answer({**agent(), **STATE, "metrics": metrics})
+    assert (
+        "7 done, 1 failed, 12.3 s, 12,345 tokens, 0.2500 USD"
+        in beadflow("agent", "status", "fred").out
+    )
+
+
 def test_an_agent_that_does_not_answer_says_why(beadflow: Run, at: FakeServer) -> None:
     silent = {**STATE, "health": None, "metrics": None, "silence": "it is being restarted"}
     at.answers[f"GET {ONE}/status"] = Answer({**agent(), **silent})
