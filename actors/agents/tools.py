@@ -7,6 +7,8 @@ status `missing` and never an exception, so that an agent can say what it skippe
 
 What this does not do: a descendant that starts a session of its own leaves the group and is not
 killed; the call still returns, because the pipes are read only a short while after the tool's exit.
+Code that nobody has vetted is better run with `limits`: under a guard, which such a descendant does
+not escape either.
 """
 
 import contextlib
@@ -16,6 +18,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +26,8 @@ from types import MappingProxyType
 from typing import Final
 
 import trio
+
+from actors.agents.guarded import NotStarted, Program, Rlimits, guarded
 
 ALLOWED_VARIABLES: Final = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ")
 OUTPUT_CAP_BYTES: Final = 1 << 20
@@ -119,6 +124,7 @@ async def run_tool(
     deadline_s: float,
     output_cap_bytes: int = OUTPUT_CAP_BYTES,
     env: Mapping[str, str] = MappingProxyType({}),
+    limits: Rlimits | None = None,
 ) -> ToolResult:
     """Runs `argv` in `cwd` and returns once the tool and its process group are gone.
 
@@ -128,6 +134,8 @@ async def run_tool(
         deadline_s: Wall time after which the group is killed and the status is `timed_out`.
         output_cap_bytes: Kept of stdout and of stderr each; the rest is read and dropped.
         env: Variables added to the allow-listed ones (they win).
+        limits: What each of its processes may take; it then runs under a guard, which takes some 20
+            ms to start, and ends also what has left the group or outlives this process.
 
     Cancellation kills the group and waits for the tool to be reaped, at most five seconds.
     """
@@ -137,6 +145,10 @@ async def run_tool(
     found = shutil.which(argv[0], path=variables.get("PATH"))
     if found is None:
         return ToolResult(tool=tool, status=ToolStatus.MISSING)
+    if limits is not None:
+        out, err = _Output(output_cap_bytes, bytearray()), _Output(output_cap_bytes, bytearray())
+        program = guarded([found, *argv[1:]], cwd=cwd, env=variables, limits=limits, term_s=0.0)
+        return await _run_guarded(tool, program, deadline_s, out, err)
     try:
         process = await trio.lowlevel.open_process(
             [found, *argv[1:]],
@@ -165,6 +177,41 @@ async def run_tool(
         tool=tool,
         status=status,
         returncode=process.returncode,
+        stdout=bytes(out.data),
+        stderr=bytes(err.data),
+        truncated=out.truncated or err.truncated,
+    )
+
+
+async def _run_guarded(
+    tool: str,
+    start: AbstractAsyncContextManager[Program],
+    deadline_s: float,
+    out: _Output,
+    err: _Output,
+) -> ToolResult:
+    returncode, failure = None, ""
+    try:
+        async with start as program:
+            with trio.move_on_after(deadline_s):
+                await program.stdin.aclose()
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(out.drain, program.stdout)
+                    nursery.start_soon(err.drain, program.stderr)
+                    try:
+                        returncode = await program.ended()
+                    except NotStarted as error:
+                        failure = str(error)
+                    nursery.cancel_scope.deadline = trio.current_time() + _DRAIN_S
+    except OSError as error:
+        failure = str(error)
+    if failure:
+        return ToolResult(tool=tool, status=ToolStatus.MISSING, stderr=failure.encode())
+    status = ToolStatus.FAILED if returncode else ToolStatus.OK
+    return ToolResult(
+        tool=tool,
+        status=ToolStatus.TIMED_OUT if returncode is None else status,
+        returncode=returncode,
         stdout=bytes(out.data),
         stderr=bytes(err.data),
         truncated=out.truncated or err.truncated,

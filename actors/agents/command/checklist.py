@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from actors.agents.command.messages import Check, Work
+from actors.agents.guarded import Rlimits
 from actors.agents.kit.worktrees import Sandbox, ask, is_dirty
-from actors.agents.tools import ToolStatus, run_tool
+from actors.agents.tools import ToolResult, ToolStatus, run_tool
 
 TESTS_S: Final = 1800.0
 _WORDS: Final = 400
@@ -17,7 +18,13 @@ _FILES: Final = 10
 
 
 async def look(
-    work: Work, sandbox: Sandbox, base: str, env: Mapping[str, str], *, tests_s: float = TESTS_S
+    work: Work,
+    sandbox: Sandbox,
+    base: str,
+    *,
+    env: Mapping[str, str],
+    limits: Rlimits,
+    tests_s: float = TESTS_S,
 ) -> tuple[Check, ...]:
     """Look at everything.
 
@@ -26,12 +33,17 @@ async def look(
         sandbox: where it was done.
         base: the commit at which it began.
         env: variables for the tests.
+        limits: what their processes may take.
         tests_s: how long they may take.
     """
     checks = [await _clean(sandbox), await _on_branch(sandbox)]
     if work.wants_commits:
         checks.append(await _commits(sandbox, base))
-    checks.append(await _tests(work, sandbox, env, tests_s))
+    if not work.tests:
+        checks.append(Check(name="tests", passed=None, why="no command for them was given"))
+        return tuple(checks)
+    ran = await run_tool(work.tests, cwd=sandbox.path, deadline_s=tests_s, env=env, limits=limits)
+    checks.append(_tests(work, ran))
     return tuple(checks)
 
 
@@ -63,13 +75,10 @@ async def _commits(sandbox: Sandbox, base: str) -> Check:
     return Check(name="commits", passed=count > 0, why=why)
 
 
-async def _tests(work: Work, sandbox: Sandbox, env: Mapping[str, str], tests_s: float) -> Check:
-    if not work.tests:
-        return Check(name="tests", passed=None, why="no command for them was given")
-    result = await run_tool(work.tests, cwd=sandbox.path, deadline_s=tests_s, env=env)
-    if result.ok:
+def _tests(work: Work, ran: ToolResult) -> Check:
+    if ran.ok:
         return Check(name="tests", passed=True, why=f"{' '.join(work.tests)} succeeded"[:_WORDS])
-    tail = " ".join(result.text.split())[-_WORDS // 2 :]
-    why = result.why if result.status is not ToolStatus.FAILED or result.stderr else ""
-    said = why or f"{result.tool} exited with {result.returncode}: {tail}"
+    tail = " ".join(ran.text.split())[-_WORDS // 2 :]
+    why = ran.why if ran.status is not ToolStatus.FAILED or ran.stderr else ""
+    said = why or f"{ran.tool} exited with {ran.returncode}: {tail}"
     return Check(name="tests", passed=False, why=said[:_WORDS])

@@ -69,6 +69,10 @@ class Record(Model):
         """What a session that begins now is to be called: the same after a crash."""
         return str(uuid.uuid5(NAMESPACE, f"{self.name}/{self.starts + 1}"))
 
+    def was_cut_off(self, key: str) -> bool:
+        """Whether an attempt of this turn has begun, and the program will know of it."""
+        return self.key == key and self.answer is None and bool(self.session)
+
     def begun(self, key: str, *, base: str) -> "Record":
         """An attempt of a turn begins. What one before has cost is not forgotten."""
         is_again = self.key == key and self.answer is None

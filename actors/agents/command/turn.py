@@ -29,7 +29,7 @@ from actors.agents.command.spending import Entry, Spending
 from actors.agents.command.verdict import Verdict, judge
 from actors.agents.guarded import guarded
 from actors.agents.kit.beating import beating
-from actors.agents.kit.outcome import Finding, Level, StoredFile
+from actors.agents.kit.outcome import Finding, Level, Skipped, StoredFile
 from actors.agents.kit.usage import Usage
 from actors.agents.kit.worktrees import Sandbox, commit, open_sandbox
 from actors.agents.protocol import Task
@@ -38,7 +38,11 @@ from actors.clock import Clock, system_clock
 from actors.errors import ValidationError
 from actors.workflows.definition import ActivityFailure
 from storage.payload import plain_text
+from supervision import Refused
 
+_CUT_OFF: Final = (
+    "You were cut off in the middle of this. See how far it is, and go on with it:\n\n"
+)
 _NOTE_S: Final = 1.0
 _SAVE_S: Final = 5.0
 _MESSAGES: Final = 200
@@ -104,6 +108,8 @@ class Turns:
             )
             at = await head(sandbox)
             known = session.record if session.record.preset == name else _anew(session.record, name)
+            if known.was_cut_off(task.idempotency_key):
+                request = request.model_copy(update={"prompt": _CUT_OFF + request.prompt})
             known = known.begun(task.idempotency_key, base=known.base or at)
             run = _Run(task, self.config, request, name, preset, session, sandbox, told)
             turn = await run.take(known)
@@ -254,13 +260,19 @@ class _Run:
         if verdict.status is Status.DONE:
             self.task.progress("looking whether it is done")
             checks = await look(
-                self.request, self.sandbox, base, _environment(self.task, self.preset)
+                self.request,
+                self.sandbox,
+                base,
+                env=_environment(self.task, self.preset),
+                limits=self.config.limits.rlimits(),
             )
             verdict = _believed(checks)
+        artifacts, skipped = await self._keep(finish)
         turn = Turn(
             findings=self._findings(finish),
             summary=f"{self.preset.program}: {verdict.why or 'done'} ({usage})",
-            artifacts=await self._keep(finish),
+            artifacts=artifacts,
+            skipped=skipped,
             metrics={**usage.metrics(), "frames": heard.frames, "tools": heard.tools.total()},
             status=verdict.status,
             code=verdict.code,
@@ -294,12 +306,16 @@ class _Run:
         )
         return (finding,)
 
-    async def _keep(self, finish: Finish) -> tuple[StoredFile, ...]:
+    async def _keep(self, finish: Finish) -> tuple[tuple[StoredFile, ...], tuple[Skipped, ...]]:
+        """Store the transcript. The work is done, and does not fail for want of room for it."""
         if not finish.transcript:
-            return ()
+            return (), ()
         name = f"turn-{self.request.number}/transcript.jsonl"
-        stored = await self.task.artifact(name, finish.transcript, "application/x-ndjson")
-        return (StoredFile(**stored),)
+        try:
+            stored = await self.task.artifact(name, finish.transcript, "application/x-ndjson")
+        except Refused as error:
+            return (), (Skipped(what=name, why=f"it could not be stored: {error}"),)
+        return (StoredFile(**stored),), ()
 
 
 def find_program(program: str, cwd: Path) -> str | None:

@@ -13,8 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from actors.agents.guarded import Rlimits
 from actors.agents.kit.outcome import Skipped
-from actors.agents.tools import ToolResult, ToolStatus, run_tool
+from actors.agents.tools import OUTPUT_CAP_BYTES, ToolResult, ToolStatus, run_tool
 
 EXTRAS: Final = MappingProxyType(
     {
@@ -44,11 +45,14 @@ class Toolbox:
         cwd: where they run.
         bins: directories that are looked in first, e.g. those of a virtual environment.
         env: variables for all of them, beside the allow-listed ones.
+        limits: what their processes may take; they then run under a guard, as code that nobody has
+            vetted should.
     """
 
     cwd: Path
     bins: tuple[Path, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    limits: Rlimits | None = None
 
     def find(self, tool: str) -> str | None:
         """The path of a tool; None where there is none. What is a path itself begins at `cwd`."""
@@ -64,7 +68,7 @@ class Toolbox:
         *args: str,
         deadline_s: float = 60.0,
         ok: Sequence[int] = (0,),
-        **more: int,
+        output_cap_bytes: int = OUTPUT_CAP_BYTES,
     ) -> ToolResult | Skipped:
         """Run a tool and give what it left behind, or say why it was not run.
 
@@ -74,7 +78,7 @@ class Toolbox:
             deadline_s: after so many seconds its group is killed.
             ok: the statuses with which it has done its work; linters end with 1 when they find
                 something. With another, and when it came to no end, the result's `ok` is False.
-            more: `output_cap_bytes`, as of `run_tool`.
+            output_cap_bytes: kept of stdout and of stderr each.
         """
         path = self.find(tool)
         if path is None:
@@ -85,7 +89,8 @@ class Toolbox:
             cwd=self.cwd,
             deadline_s=deadline_s,
             env={"PATH": bins, **self.env},
-            **more,
+            output_cap_bytes=output_cap_bytes,
+            limits=self.limits,
         )
         if result.status is ToolStatus.MISSING:
             return Skipped(what=tool, why=result.why, install=install_hint(tool))

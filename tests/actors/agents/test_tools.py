@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from actors.agents.guarded import Rlimits
 from actors.agents.tools import ToolStatus, run_tool
 from tests.support.processes import gone
 
@@ -115,3 +116,35 @@ async def test_cancellation_kills_the_tool(tmp_path: Path) -> None:
             await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
     assert await gone(int(mark.read_text()))
+
+
+async def test_under_limits_a_descendant_in_its_own_session_ends_too(tmp_path: Path) -> None:
+    program = (
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],"
+        " start_new_session=True)\n"
+        "print(child.pid); print('x' * 100, file=sys.stderr); sys.exit(3)"
+    )
+    result = await run_tool(
+        python(program), cwd=tmp_path, deadline_s=600, output_cap_bytes=50, limits=Rlimits()
+    )
+    assert (result.status, result.returncode, result.truncated) == (ToolStatus.FAILED, 3, True)
+    assert await gone(int(result.text))
+
+
+async def test_under_limits_a_deadline_and_what_cannot_start_are_results_too(
+    tmp_path: Path,
+) -> None:
+    limits = Rlimits(memory_bytes=1 << 40)
+    hangs = await run_tool(
+        python("import time; time.sleep(600)"), cwd=tmp_path, deadline_s=0.2, limits=limits
+    )
+    assert (hangs.status, hangs.returncode) == (ToolStatus.TIMED_OUT, None)
+    broken = tmp_path / "broken"
+    broken.write_text("#!/no/such/interpreter\n")
+    broken.chmod(0o755)
+    missing = await run_tool([str(broken)], cwd=tmp_path, deadline_s=30, limits=limits)
+    assert missing.status is ToolStatus.MISSING
+    assert "No such file" in missing.why
+    nowhere = await run_tool(["true"], cwd=tmp_path / "none", deadline_s=30, limits=limits)
+    assert nowhere.status is ToolStatus.MISSING

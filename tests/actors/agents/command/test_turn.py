@@ -167,6 +167,8 @@ async def test_a_turn_that_was_cut_off_goes_on_with_its_session(desk: Desk, tmp_
     turn = await desk.take()
     assert (turn.status, turn.resumed) == (Status.DONE, True)
     assert desk.cli.calls[1]["argv"][-2:] == ["--resume", "kept"]
+    assert desk.cli.calls[1]["prompt"].startswith("You were cut off in the middle of this.")
+    assert desk.cli.calls[1]["prompt"].endswith("\n\nDo it.")
     assert turn.usage.tokens == 125 + 15
 
 
