@@ -9,7 +9,7 @@ the built-in one.
 import os
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from pydantic import BaseModel
 
 from actors.agents.research.agent import ResearchAgent
 from actors.agents.research.workflow import research
+from actors.facts import GATE_OPENED, LoggedFact
+from actors.issues.verbs import AnswerGate
 from actors.workflows import document
 from actors.workflows.definition import Definitions
 from actors.workflows.history import Kind
@@ -128,6 +130,13 @@ async def golden_signals(ctx: Context) -> list[Any]:
     """Signals of two names, one typed."""
     first = await ctx.signal("order", Order)
     return [first.count, await ctx.signal("note"), await ctx.signal("note")]
+
+
+@workflow
+async def golden_gates(ctx: Context) -> list[bool]:
+    """Two gates, one with a time."""
+    first = await ctx.gate("Begin?", timeout_s=3600.0)
+    return [first.approved, (await ctx.gate("Go on?", description="So far so good.")).approved]
 
 
 @workflow
@@ -257,6 +266,7 @@ WORKFLOWS = (
     golden_gather,
     golden_first,
     golden_signals,
+    golden_gates,
     golden_timers,
     golden_children,
     golden_child,
@@ -285,6 +295,17 @@ async def _signal(running: Running, workflow_id: str) -> None:
     await engine.signal(running, workflow_id, "note", "one")
     await engine.signal(running, workflow_id, "order", {"item": "bead", "count": 3})
     await engine.signal(running, workflow_id, "note", "two")
+
+
+async def _answer(running: Running, workflow_id: str) -> None:
+    for number, approved in enumerate((True, False), start=1):
+
+        def opened(seen: Sequence[LoggedFact]) -> list[str]:
+            return [fact.issue_id or "" for fact in seen if fact.type == GATE_OPENED]
+
+        seen = await running.until(lambda seen, least=number: len(opened(seen)) >= least)
+        answer = AnswerGate(issue_id=opened(seen)[-1], actor="ann", approved=approved)
+        await running.ask("tracker", answer)
 
 
 async def _letters(running: Running, workflow_id: str) -> None:
@@ -318,6 +339,7 @@ VARIABLES: dict[str, dict[str, Any]] = {
 NUDGES: dict[str, Nudge] = {
     "golden_first": _race,
     "golden_signals": _signal,
+    "golden_gates": _answer,
     "golden_runs": _letters,
     "golden_cancelled": _cancel,
     "golden_waiting": _leave,
