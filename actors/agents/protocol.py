@@ -40,7 +40,7 @@ from actors.breakers import Breaker, Breakers
 from actors.coordination.results.messages import StoreArtifact
 from actors.errors import AgentError
 from actors.hints import hint
-from actors.workflows.activities import check_result, encode_result, failure_of
+from actors.workflows.activities import check_result, checked_input, encode_result, failure_of
 from actors.workflows.containment import contained
 from actors.workflows.definition import ActivityDefinition, ActivityFailure, belongs_to
 from actors.workflows.history import idempotency_key
@@ -373,7 +373,7 @@ class Agent(Actor):
             AgentError: this agent has no such activity.
             ActivityFailure: it took too long ("start_to_close_timeout") or gave no sign of life
                 ("heartbeat_timeout"), or what it raised itself.
-            pydantic.ValidationError: the input is not what the activity takes.
+                The input is not what the activity takes ("input_of_wrong_type").
         """
         order = attempt.order
         definition = self.activities.get(order.activity)
@@ -386,7 +386,7 @@ class Agent(Actor):
             )
         arguments = [self._task(attempt)]
         if definition.input_type is not None:
-            arguments.append(definition.input.validate_python(order.input))
+            arguments.append(checked_input(definition, order.input))
         try:
             with trio.move_on_after(order.timeout_s) as scope, attempt.silence, contained():
                 if definition.is_async:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import trio
 from pydantic import PydanticUserError, TypeAdapter
+from pydantic import ValidationError as InputError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from actors.errors import WorkflowError
@@ -44,6 +45,25 @@ def encode_result(value: object, what: str, **facts: object) -> str:
             retryable=False,
         )
     return text
+
+
+def checked_input(definition: ActivityDefinition, given: Any) -> Any:
+    """An input as its activity takes it.
+
+    Raises:
+        ActivityFailure: it is something else ("input_of_wrong_type"). Final, since every attempt
+            gets the same.
+    """
+    try:
+        return definition.input.validate_python(given)
+    except InputError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        what = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+        raise ActivityFailure(
+            "input_of_wrong_type",
+            f"the input of activity {definition.name!r} does not fit: {what}",
+            retryable=False,
+        ) from error
 
 
 def check_result(definition: ActivityDefinition, text: str) -> str:

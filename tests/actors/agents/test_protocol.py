@@ -250,7 +250,7 @@ async def test_a_task_knows_who_it_is() -> None:
         ("exit", "SystemExit", True),
         ("group", "OSError", True),
         ("no json", "result_not_json", False),
-        (3, "ValidationError", True),
+        (3, "input_of_wrong_type", False),
     ],
 )
 async def test_whatever_an_activity_raises_is_an_outcome_and_no_crash(
