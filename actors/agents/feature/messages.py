@@ -6,8 +6,9 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from actors.agents.documentation.messages import PAGES, RelativePath
+from actors.agents.kit.argv import Argv
 from actors.agents.kit.outcome import Model, Outcome
-from actors.agents.poc.messages import Argv, Key, Ref, Template
+from actors.agents.poc.messages import Key, Ref, Template
 from actors.agents.research.messages import CandidateNames, Question
 from actors.agents.validation.messages import CRITERIA_CHARACTERS, Percent, Verdict
 from actors.workflows.gates import Decision
