@@ -62,6 +62,9 @@ class Wanted:
             "issue_id": self.issue,
             "agent_id": self.agent,
         }
+        for name in ("issue", "agent"):
+            if getattr(self, name) == "":
+                raise problem.usage(f"--{name} is empty", hint="leave it out for those of all")
         return {name: value for name, value in given.items() if value}
 
 

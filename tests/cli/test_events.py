@@ -100,3 +100,10 @@ def test_what_the_server_refuses_is_said(beadflow: Run, at: FakeServer) -> None:
     ran = beadflow("events", "--watch", "--after", "1", "--topic", "x")
     assert ran.code == 2
     assert "no type" in ran.err
+
+
+@pytest.mark.parametrize("option", ["--issue", "--agent"])
+def test_an_empty_name_does_not_mean_all(beadflow: Run, at: FakeServer, option: str) -> None:
+    ran = beadflow("events", option, "")
+    assert (ran.code, at.seen) == (2, [])
+    assert "leave it out" in ran.err

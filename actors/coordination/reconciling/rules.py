@@ -227,14 +227,18 @@ _REASON_CHARACTERS: Final = 900
 def _reopened(workflow_id: str, ran: Ran, told: Told, house: House) -> Iterator[Found]:
     if told.status == "closed":
         return
-    again = "`beadflow workflow retry`" if ran.status == "failed" else "`beadflow workflow start`"
+    again = (
+        "`beadflow workflow retry` runs it again"
+        if ran.status == "failed"
+        else "`beadflow workflow start` starts another"
+    )
     text = (
         f"The workflow {workflow_id} is {ran.shown}, and opening its issue does not run it:"
-        f" {again} does."
+        f" {again}."
     )
     says = () if told.says(text) else (_comment(told.issue_id, text, house.at, workflow_id),)
     what = f"the issue is {told.status}, its workflow {ran.shown}"
-    yield Found(code="issue_reopened", what=what, how=f"{again} runs it again", says=says)
+    yield Found(code="issue_reopened", what=what, how=again, says=says)
 
 
 def _renamed(workflow_id: str, mapped: Mapped, told: Told, house: House) -> Iterator[Found]:

@@ -206,7 +206,7 @@ async def test_opening_the_issue_of_a_workflow_that_failed_runs_nothing_and_says
         await running.ask("tracker", reopen)
         said = (
             f"The workflow {record.id} is failed, and opening its issue does not run it:"
-            " `beadflow workflow retry` does."
+            " `beadflow workflow retry` runs it again."
         )
         with trio.fail_after(20):
             while comments(await issue_of(running, record.id))[-1] != ("beadflow", said):
