@@ -7,7 +7,8 @@ from pydantic import Field
 from actors.agents.command.presets import PRESETS, Name, Preset
 from actors.agents.guarded import Rlimits
 from actors.agents.kit.outcome import Model
-from actors.agents.kit.usage import Budget, Price
+from actors.agents.kit.spending import AgentBudget
+from actors.agents.kit.usage import Price
 from actors.errors import ValidationError
 
 Seconds = Annotated[float, Field(gt=0.0, le=86_400.0, allow_inf_nan=False)]
@@ -30,16 +31,6 @@ class Limits(Model):
 
     def rlimits(self) -> Rlimits:
         return Rlimits(**self.model_dump())
-
-
-class AgentBudget(Budget):
-    """What an agent may spend in all of its workflows.
-
-    Attributes:
-        window_s: within so many seconds, back from now; 0 is since it was first started.
-    """
-
-    window_s: float = Field(default=86_400.0, ge=0.0, le=366 * 86_400.0)
 
 
 class CommandConfig(Model):

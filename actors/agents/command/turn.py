@@ -25,11 +25,11 @@ from actors.agents.command.isolation import without_network
 from actors.agents.command.messages import Check, Status, Turn, TurnRequest
 from actors.agents.command.presets import PRESETS, Preset, plain_command
 from actors.agents.command.sessions import Record, Session, open_session
-from actors.agents.command.spending import Entry, Spending
 from actors.agents.command.verdict import Verdict, judge
 from actors.agents.guarded import guarded
 from actors.agents.kit.beating import beating
 from actors.agents.kit.outcome import Finding, Level, Skipped, StoredFile
+from actors.agents.kit.spending import Entry, Spending
 from actors.agents.kit.usage import Usage
 from actors.agents.kit.worktrees import Sandbox, commit, open_sandbox
 from actors.agents.protocol import Task
@@ -119,7 +119,7 @@ class Turns:
 
     async def _over_budget(self, task: Task, name: str) -> Turn | None:
         budget = self.config.budget
-        account = Spending(task.site.workspace, self.agent_id)
+        account = Spending(task.site.workspace / "command", self.agent_id)
         spent = await trio.to_thread.run_sync(account.total, self.clock(), budget.window_s)
         why = budget.used_up(spent)
         if why:
@@ -133,7 +133,7 @@ class Turns:
         return None
 
     async def _account(self, task: Task, turn: Turn) -> None:
-        account = Spending(task.site.workspace, self.agent_id)
+        account = Spending(task.site.workspace / "command", self.agent_id)
         entry = Entry(at=self.clock(), key=task.idempotency_key, usage=turn.usage)
         await trio.to_thread.run_sync(account.add, entry, self.config.budget.window_s)
 

@@ -7,6 +7,8 @@ cost and what it may look at is said by the settings and its configuration, neve
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import PurePath
+from typing import Final
 
 import trio
 from pydantic import BaseModel
@@ -14,11 +16,13 @@ from pydantic import BaseModel
 from actors.agents.kit.chat.client import chat_client
 from actors.agents.kit.chat.messages import ChatMessage
 from actors.agents.kit.files import list_files
+from actors.agents.kit.spending import Spending
 from actors.agents.llm.address import endpoint_of
 from actors.agents.llm.dialogue import Dialogue, Terms
 from actors.agents.llm.form import Form
 from actors.agents.llm.ledger import Conversation, Ledger, conversation_id
 from actors.agents.llm.messages import Answer, AnswerRequest, LlmConfig, ToolName
+from actors.agents.llm.purse import Purse
 from actors.agents.llm.question import digest, opening
 from actors.agents.llm.report import report
 from actors.agents.llm.tools import Repository
@@ -27,6 +31,8 @@ from actors.agents.report import AgentHealth
 from actors.breakers import State
 from actors.clock import system_clock
 from actors.workflows.definition import ActivityFailure, activity
+
+ROOM: Final = PurePath("llm", "conversations")
 
 
 class LlmAgent(Agent):
@@ -37,7 +43,7 @@ class LlmAgent(Agent):
 
     async def initialize(self) -> None:
         """Forget old conversations."""
-        ledger = Ledger(self.site.workspace / "llm")
+        ledger = Ledger(self.site.workspace / ROOM)
         await trio.to_thread.run_sync(ledger.sweep, system_clock().timestamp())
 
     async def configure(self, config: BaseModel) -> None:
@@ -63,15 +69,21 @@ class LlmAgent(Agent):
         """
         config: LlmConfig = self.config
         endpoint = endpoint_of(config, task.site)
-        book = _Book(Ledger(task.site.workspace / "llm"), task, request)
+        book = _Book(Ledger(task.site.workspace / ROOM), task, request)
         terms = _terms(config, request)
         repository = Repository(await list_files(task.repo))
         begin = partial(opening, request, repository, terms.form, config.system)
         state = await trio.to_thread.run_sync(book.open, begin)
         async with chat_client(endpoint, task.breakers) as client:
-            dialogue = Dialogue(task, client, terms, repository, state, book.keep)
+            dialogue = Dialogue(
+                task, client, terms, repository, state, book.keep, self._purse(task)
+            )
             ending = await dialogue.run()
         return await report(task, dialogue.state, ending, book.id)
+
+    def _purse(self, task: Task) -> Purse:
+        directory = task.site.workspace / "llm"
+        return Purse(self.agent_id, self.config.budget, Spending(directory, self.agent_id))
 
 
 @dataclass(slots=True)
@@ -124,7 +136,7 @@ def _terms(config: LlmConfig, request: AnswerRequest) -> Terms:
     schema = request.json_schema
     return Terms(
         tools=tuple(name for name in ToolName if name in tools),
-        budgets=(config.budget, request.budget),
+        budgets=(config.answer_budget, request.budget),
         max_turns=config.max_turns,
         max_tokens=min(config.max_tokens, request.max_tokens or config.max_tokens),
         temperature=config.temperature if request.temperature is None else request.temperature,

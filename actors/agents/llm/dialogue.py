@@ -18,6 +18,7 @@ from actors.agents.kit.usage import Budget
 from actors.agents.llm.form import Form
 from actors.agents.llm.ledger import Conversation
 from actors.agents.llm.messages import Status, ToolName
+from actors.agents.llm.purse import Purse
 from actors.agents.llm.tools import Repository, offers, shown, use
 from actors.agents.protocol import Task
 from actors.workflows.definition import ActivityFailure
@@ -66,6 +67,7 @@ class Dialogue:
 
     Args:
         keep: called with each new state, which is then safe.
+        purse: pays for each turn; no turn begins when it is empty.
     """
 
     task: Task
@@ -74,6 +76,7 @@ class Dialogue:
     repository: Repository
     state: Conversation
     keep: Callable[[Conversation], Awaitable[None]]
+    purse: Purse
     _heard: int = field(default=0, init=False)
     _told_at: float = field(default=0.0, init=False)
 
@@ -101,6 +104,8 @@ class Dialogue:
         for budget in terms.budgets:
             if why := budget.used_up(state.spent):
                 return Ending(status=Status.OUT_OF_BUDGET, why=why)
+        if why := await self.purse.used_up():
+            return Ending(status=Status.OUT_OF_BUDGET, why=why)
         if state.turns >= terms.max_turns:
             return Ending(status=Status.OUT_OF_TURNS, why=f"after {state.turns} turns")
         try:
@@ -129,6 +134,7 @@ class Dialogue:
     async def _take(self, reply: Reply) -> None:
         state = self.state
         self.task.used(reply.usage)
+        await self.purse.pay(f"{self.task.id}#{state.spent.tokens}", reply.usage)
         await self._become(
             state.model_copy(
                 update={

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from actors.agents.endpoint import check_url, check_variable
 from actors.agents.kit.outcome import Model, Outcome
 from actors.agents.kit.schema import check_schema
+from actors.agents.kit.spending import AgentBudget
 from actors.agents.kit.usage import Budget, Usage
 from actors.errors import ValidationError
 from storage import payload
@@ -35,7 +36,7 @@ class AnswerRequest(Model):
         tools: what the model may do; None leaves it to the agent's configuration.
         json_schema: the form that the answer must have, as JSON.
         max_tokens: of one answer; not more than the agent's.
-        budget: beside the agent's.
+        budget: of this question, beside the agent's.
         conversation: what an answer that was to be continued later has named.
     """
 
@@ -116,7 +117,8 @@ class LlmConfig(BaseModel):
         answer_format: how a service is told of a schema; "none" says it in words only.
         max_turns: how often the model is asked for one answer.
         max_tokens: of one turn.
-        budget: of one question, with all its turns.
+        answer_budget: of one question, with all its turns.
+        budget: of all questions, within a time.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -133,7 +135,8 @@ class LlmConfig(BaseModel):
     max_turns: int = Field(default=12, ge=1, le=MOST_TURNS)
     max_tokens: int = Field(default=8192, ge=1)
     temperature: float | None = Field(default=None, ge=0.0, le=2.0)
-    budget: Budget = Budget(tokens=500_000)
+    answer_budget: Budget = Budget(tokens=500_000)
+    budget: AgentBudget = AgentBudget()
 
     @field_validator("url")
     @classmethod

@@ -10,6 +10,7 @@ from pydantic import ValidationError as ModelError
 from actors.agents.endpoint import ModelEndpoint
 from actors.agents.kit.usage import Budget, Usage
 from actors.agents.llm.address import endpoint_of
+from actors.agents.llm.agent import ROOM
 from actors.agents.llm.ledger import Ledger
 from actors.agents.llm.messages import AnswerRequest, LlmConfig, Status
 from actors.agents.site import Site
@@ -199,6 +200,7 @@ async def test_a_model_that_only_calls_tools_comes_to_its_last_turn(
 @pytest.mark.parametrize(
     ("config", "more", "why"),
     [
+        ({"answer_budget": {"tokens": 200}}, {}, "220 of 200 tokens are spent"),
         ({"budget": {"tokens": 200}}, {}, "220 of 200 tokens are spent"),
         ({}, {"budget": Budget(usd=0.0002)}, "0.0002 of 0.0002 USD are spent"),
     ],
@@ -211,6 +213,18 @@ async def test_a_budget_that_is_used_up_stops_the_next_turn(
     answer = await bench.ask(**more)
     assert (answer.status, len(chat.asked)) == (Status.OUT_OF_BUDGET, 2)
     assert why in answer.summary
+
+
+async def test_the_agent_s_budget_is_for_all_questions_and_outlives_it(
+    bench: Bench, chat: ChatServer
+) -> None:
+    bench.config = {"budget": {"tokens": 300}}
+    chat.says(text("1"), text("2"), text("3"), text("4"))
+    found = [await bench.ask(task=bench.task(op=str(number))) for number in range(4)]
+    assert [answer.status for answer in found] == [*[Status.ANSWERED] * 3, Status.OUT_OF_BUDGET]
+    assert "agent llm-1" in found[3].summary
+    bench.config = {"budget": {"tokens": 300, "window_s": 1e-9}}
+    assert (await bench.ask(task=bench.task(op="5"))).text == "4"
 
 
 @pytest.mark.parametrize(
@@ -251,7 +265,7 @@ async def test_a_kept_conversation_that_is_damaged_is_begun_anew(
 ) -> None:
     chat.says(text("once"), text("again"))
     first = await bench.ask()
-    (kept,) = (bench.workspace / "llm").glob("*.json")
+    (kept,) = (bench.workspace / ROOM).glob("*.json")
     assert kept.stat().st_mode & 0o777 == 0o600
     kept.write_text('{"messages": [')
     assert (first.text, (await bench.ask()).text) == ("once", "again")
@@ -420,8 +434,8 @@ def test_a_question_that_cannot_be_is_refused(request_: dict[str, Any]) -> None:
 async def test_old_conversations_are_forgotten(bench: Bench, chat: ChatServer) -> None:
     chat.says(text("x"))
     await bench.ask()
-    ledger = Ledger(bench.workspace / "llm")
-    (kept,) = (bench.workspace / "llm").glob("*.json")
+    ledger = Ledger(bench.workspace / ROOM)
+    (kept,) = (bench.workspace / ROOM).glob("*.json")
     dated = kept.stat().st_mtime
     assert ledger.sweep(dated + 7 * 86400 - 1) == 0
     assert ledger.sweep(dated + 7 * 86400 + 1) == 1

@@ -1,4 +1,4 @@
-"""What an agent's turns have cost so far, over all workflows and restarts: one line a turn."""
+"""What a model's turns have cost an agent so far, over all workflows and restarts: a line each."""
 
 import json
 import os
@@ -6,13 +6,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 from pydantic import ValidationError as ModelError
 
 from actors.agents.kit.outcome import Model
-from actors.agents.kit.usage import Usage
+from actors.agents.kit.usage import Budget, Usage
 
 _COMPACT_BYTES: Final = 1 << 20
+
+
+class AgentBudget(Budget):
+    """What an agent may spend in all of its workflows.
+
+    Attributes:
+        window_s: within so many seconds, back from now; 0 is since it was first started.
+    """
+
+    window_s: float = Field(default=86_400.0, ge=0.0, le=366 * 86_400.0)
 
 
 class Entry(Model):
@@ -27,12 +37,12 @@ class Spending:
     """One agent's account.
 
     Args:
-        workspace: where it is kept.
+        directory: where it is kept; need not be there yet.
         agent_id: whose it is.
     """
 
-    def __init__(self, workspace: Path, agent_id: str) -> None:
-        self._file = workspace / "command" / f"spending-{agent_id}.jsonl"
+    def __init__(self, directory: Path, agent_id: str) -> None:
+        self._file = directory / f"spending-{agent_id}.jsonl"
 
     def total(self, now: datetime, window_s: float) -> Usage:
         """What was spent within a time; 0 is ever. Reads a file."""

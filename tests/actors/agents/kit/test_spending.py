@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.agents.command import spending
-from actors.agents.command.spending import Entry, Spending
+from actors.agents.kit import spending
+from actors.agents.kit.spending import Entry, Spending
 from actors.agents.kit.usage import Usage
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -35,7 +35,7 @@ def test_only_what_was_spent_within_the_window_counts(tmp_path: Path) -> None:
 def test_a_line_that_a_crash_has_cut_off_is_passed_over(tmp_path: Path) -> None:
     account = Spending(tmp_path, "command-1")
     account.add(entry("a"), 0.0)
-    (file,) = (tmp_path / "command").iterdir()
+    (file,) = tmp_path.iterdir()
     with file.open("a") as torn:
         torn.write('{"at": "2026-')
     account.add(entry("b"), 0.0)
@@ -50,6 +50,6 @@ def test_an_account_that_grew_long_is_made_short(
     account = Spending(tmp_path, "command-1")
     for one in (entry("a", days_ago=2), entry("b"), entry("c")):
         account.add(one, window_s)
-    (file,) = (tmp_path / "command").iterdir()
+    (file,) = tmp_path.iterdir()
     assert len(file.read_text().split()) == 2
     assert account.total(NOW, 0.0).tokens == total
