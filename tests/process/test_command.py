@@ -86,6 +86,7 @@ def test_work_goes_on_after_a_limit_and_two_kills_of_the_server(
     server.stop()
     assert (report["status"], report["text"], report["session"]) == ("done", "Well done.", "s-3")
     assert [check["passed"] for check in report["checklist"]] == [True] * 4
+    assert not list(server.repo.glob(".git/beadflow/workspace/worktrees/*/work.txt"))
     assert (report["turns"], report["usage"]["cost_usd"]) == (2, 0.5)
     assert branch.stdout == "Work\n"
     assert [call["argv"][-2:] for call in cli.calls[1:]] == [
@@ -121,5 +122,5 @@ def test_it_is_used_over_http_and_from_the_command_line(server: Server, cli: Fak
         described = server.get("/api/v1/agents/types")
     assert "written" in done.stdout
     (known,) = (each for each in described["data"] if each["agent_type"] == "command")
-    assert known["capabilities"] == ["turn"]
+    assert known["capabilities"] == ["close", "turn"]
     assert "presets" in known["config"]["properties"]

@@ -3,15 +3,19 @@
 import trio
 
 from actors.agents.command.config import CommandConfig
-from actors.agents.command.messages import Turn, TurnRequest
+from actors.agents.command.messages import CloseRequest, Closing, Turn, TurnRequest
 from actors.agents.command.presets import PRESETS
 from actors.agents.command.turn import Turns, find_program
+from actors.agents.kit.worktrees import Kept, close_sandbox
 from actors.agents.protocol import Agent, Task
 from actors.agents.report import AgentHealth
-from actors.workflows.definition import activity
+from actors.workflows.definition import RetryPolicy, activity
 
 TURN_S = 25 * 3600.0
 """More than the longest turn and its tests, which have ends of their own."""
+
+RETRY = RetryPolicy(attempts=3, initial_s=5.0, non_retryable=("ValidationError",))
+"""Of what goes wrong around a program; how a program did is an answer and no failure."""
 
 
 class CommandAgent(Agent):
@@ -21,10 +25,19 @@ class CommandAgent(Agent):
     max_workload = 2
     Config = CommandConfig
 
-    @activity(timeout_s=TURN_S, heartbeat_timeout_s=60.0)
+    @activity(timeout_s=TURN_S, heartbeat_timeout_s=60.0, retry=RETRY)
     async def turn(self, task: Task, request: TurnRequest) -> Turn:
         """Tell a program what to do in a work tree, and look at what it has done."""
         return await Turns(self.config, self.agent_id).take(task, request)
+
+    @activity(timeout_s=300.0, retry=RETRY)
+    async def close(self, task: Task, request: CloseRequest) -> Closing:
+        """Remove a work tree in which nothing would be lost; its branch stays."""
+        match await close_sandbox(task.site, request.sandbox):
+            case Kept(why=why):
+                return Closing(summary=f"the work tree is kept: {why}", kept=why)
+            case _:
+                return Closing(summary="the work tree is removed, its branch stays")
 
     async def configure(self, config: CommandConfig) -> None:  # type: ignore[override] # its Config
         """Go on with another configuration, from the next turn on."""

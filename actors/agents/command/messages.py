@@ -132,6 +132,26 @@ BROKEN_OFF: Final = frozenset(
 )
 
 
+class CloseRequest(Model):
+    """Asks for a work tree to be removed.
+
+    Attributes:
+        sandbox: its key.
+    """
+
+    sandbox: str = Field(min_length=1, max_length=300)
+
+
+class Closing(Outcome):
+    """Whether it is gone; its branch stays in any case.
+
+    Attributes:
+        kept: why it is not; "" when it is.
+    """
+
+    kept: str = ""
+
+
 class CommandRequest(Work):
     """The workflow's variables.
 

@@ -9,6 +9,9 @@ from actors.agents.command.messages import CommandRequest, Status, Turn
 from actors.agents.kit.usage import Usage
 
 GO_ON: Final = "Go on where you stopped."
+WARN_SHARE: Final = 0.8
+"""Of a budget; people are told when so much of it is spent."""
+
 _FIRST_WAIT_S: Final = 300.0
 _LONGEST_WAIT_S: Final = 3600.0
 _LONGEST_LIMIT_S: Final = 8 * 86_400.0

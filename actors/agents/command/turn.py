@@ -23,6 +23,7 @@ from actors.agents.command.events import Session as Named
 from actors.agents.command.hearing import Heard
 from actors.agents.command.isolation import without_network
 from actors.agents.command.messages import Check, Status, Turn, TurnRequest
+from actors.agents.command.plan import WARN_SHARE
 from actors.agents.command.presets import PRESETS, Preset, plain_command
 from actors.agents.command.sessions import Record, Session, open_session
 from actors.agents.command.verdict import Verdict, judge
@@ -47,7 +48,6 @@ _NOTE_S: Final = 1.0
 _SAVE_S: Final = 5.0
 _MESSAGES: Final = 200
 _MESSAGE_CHARACTERS: Final = 2_000
-_WARN_SHARE: Final = 0.8
 
 
 @dataclass(slots=True)
@@ -127,7 +127,7 @@ class Turns:
             return Turn(
                 summary=why, status=Status.OVER_BUDGET, code="agent_budget", why=why, preset=name
             )
-        if budget.share(spent) >= _WARN_SHARE:
+        if budget.share(spent) >= WARN_SHARE:
             left = f"{budget.share(spent):.0%} of the budget of agent {self.agent_id}"
             task.log(f"{left} is used up", level="warning")
         return None

@@ -2,13 +2,17 @@
 
 from actors.agents.command.agent import CommandAgent
 from actors.agents.command.messages import (
+    CloseRequest,
+    Closing,
     CommandReport,
     CommandRequest,
+    Status,
     Turn,
     TurnRequest,
     Work,
 )
-from actors.agents.command.plan import Another, End, plan, spent
+from actors.agents.command.plan import WARN_SHARE, Another, End, plan, spent
+from actors.agents.kit.outcome import Skipped
 from actors.workflows.context import Context
 from actors.workflows.definition import workflow
 
@@ -27,8 +31,13 @@ async def command(ctx: Context, request: CommandRequest) -> CommandReport:
             await ctx.sleep(following.after_s)
         asked = _turn(ctx, request, following.prompt, len(turns) + 1)
         turns.append(await ctx.activity(CommandAgent.turn, asked))
+        _warn(ctx, request, turns)
         following = plan(request, turns, ctx.now())
-    return _report(turns, following, waited_s)
+    report = _report(turns, following, waited_s)
+    if report.status is not Status.DONE or request.sandbox:
+        return report  # somebody has to look at it, or works in it, too
+    closing = await ctx.activity(CommandAgent.close, CloseRequest(sandbox=asked.session))
+    return report.model_copy(update={"skipped": (*report.skipped, *_kept(closing))})
 
 
 def _turn(ctx: Context, request: CommandRequest, prompt: str, number: int) -> TurnRequest:
@@ -41,6 +50,17 @@ def _turn(ctx: Context, request: CommandRequest, prompt: str, number: int) -> Tu
     )
 
 
+def _warn(ctx: Context, request: CommandRequest, turns: list[Turn]) -> None:
+    """Say once that most of the budget is spent."""
+    before, after = (request.budget.share(spent(some)) for some in (turns[:-1], turns))
+    if before < WARN_SHARE <= after:
+        ctx.log(f"{after:.0%} of the workflow's budget is spent", level="warning")
+
+
+def _kept(closing: Closing) -> tuple[Skipped, ...]:
+    return (Skipped(what="removing the work tree", why=closing.kept),) if closing.kept else ()
+
+
 def _report(turns: list[Turn], end: End, waited_s: float) -> CommandReport:
     last, usage = turns[-1], spent(turns)
     count = f"{len(turns)} turn" + "s" * (len(turns) > 1)
@@ -49,6 +69,7 @@ def _report(turns: list[Turn], end: End, waited_s: float) -> CommandReport:
     return CommandReport(
         summary=f"{end.status.value} after {count}{where}, {usage}{said}",
         findings=tuple(finding for turn in turns for finding in turn.findings),
+        skipped=tuple(skipped for turn in turns for skipped in turn.skipped),
         artifacts=tuple(file for turn in turns for file in turn.artifacts),
         metrics={**usage.metrics(), "turns": len(turns), "waited_seconds": waited_s},
         status=end.status,
