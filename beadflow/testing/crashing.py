@@ -101,9 +101,9 @@ async def _asked(home: House, agent_id: str) -> bool:
 
 async def what_it_did_when_it_crashed_is_done_again(subject: Subject) -> None:
     """Its activity had ended, and nobody had heard of it: it runs again under the same key."""
-    async with house(subject) as home:
-        agent_id = await home.registered()
-        for name, given in subject.examples.items():
+    for name, given in subject.examples.items():
+        async with house(subject) as home:  # one each: restarts of an agent are used up
+            agent_id = await home.registered()
             home.diary.unsaid = 1
             record = await home.ended(await home.begin(name, given))
             expect(
