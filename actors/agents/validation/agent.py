@@ -34,7 +34,9 @@ from supervision import ask
 
 SILENT_S: Final = 12 * BEAT_S
 LONG_S: Final = 7200.0
-_AGAIN: Final = RetryPolicy(attempts=3, initial_s=1.0)
+_AGAIN: Final = RetryPolicy(
+    attempts=3, initial_s=1.0, non_retryable=("Conflict", "NotFound", "ValidationError")
+)
 _ASK_S: Final = 10.0
 
 
