@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import trio
 
 from actors.agents.command.agent import CommandAgent
 from actors.agents.command.workflow import command
@@ -10,6 +11,7 @@ from actors.agents.poc.agent import PocAgent
 from actors.agents.poc.workflow import poc
 from tests.api.built_in import artifact, built_in, output
 from tests.api.problems import refused
+from tests.api.site import WORKFLOWS
 from tests.support.hostile import git
 from tests.support.planted import planted
 
@@ -52,6 +54,10 @@ async def test_a_change_becomes_a_branch_that_was_built_tested_and_measured(tmp_
     assert b"+    return apples // 10\n" in patch
     assert wheel[:2] == b"PK"
     assert "| Tests | 5 passed. |" in report
+    assert {(one["tool"], one["rule"]) for one in result["findings"]} == {
+        ("benchmark", "regression")
+    }
+    assert result["markdown"] == report
     assert "times as long as before" in report
     assert git(found.repo, "worktree", "list").count("\n") == 1
     assert git(found.repo, "status", "--porcelain", "--untracked-files=no") == before
@@ -107,6 +113,23 @@ async def test_a_command_that_the_operator_does_not_allow_ends_the_workflow(repo
     assert found["status"] == "failed"
 
 
+async def test_a_workflow_that_is_cancelled_in_its_tests_leaves_nothing_behind(repo: Path) -> None:
+    mark = repo.parent / "mark"
+    script = f"echo $$ > {mark}; exec sleep 600"
+    steps = {"build": False, "benchmark": False}
+    variables = {"test_command": ["sh", "-c", script], **steps}
+    async with built_in(repo, workflows=[poc], agents=[PocAgent], agent_commands=["sh"]) as site:
+        workflow_id = (await site.start("poc", variables=variables)).json()["id"]
+        with trio.fail_after(60):
+            while not (mark.exists() and mark.read_text(encoding="utf-8")):
+                await trio.lowlevel.checkpoint()
+        await site.call("DELETE", f"{WORKFLOWS}/{workflow_id}")
+        (ended,) = await site.running.ended(workflow_id)
+    assert ended.status == "cancelled"
+    assert not Path(f"/proc/{mark.read_text(encoding='utf-8').strip()}").exists()
+    assert git(repo, "worktree", "list").count("\n") == 1
+
+
 @pytest.mark.parametrize(
     "variables",
     [
@@ -144,3 +167,4 @@ async def test_what_cannot_be_done_fails_with_a_code(
         workflow_id = await site.done("poc", variables=variables)
         found = (await site.call("GET", f"/api/v1/workflows/{workflow_id}")).json()
     assert (found["status"], found["error"]["code"]) == ("failed", code)
+    assert git(repo, "worktree", "list").count("\n") == 1

@@ -89,9 +89,9 @@ async def _outcome(
     if not ran.ok:
         found.append(_finding("build-failed", Level.ERROR, plain(log[-_TAIL:] or ran.why)))
     names = tuple(file.name for file in made)
-    words = f"builds {', '.join(names)}" if names else "ends well" if ran.ok else "fails"
+    words = f"made {', '.join(names)}" if names else "ended well" if ran.ok else "failed"
     return Built(
-        summary=f"{builder.name} {words}.",
+        summary=f"{builder.name.capitalize()} {words}.",
         ok=ran.ok and not any(one.level is Level.ERROR for one in found),
         commit=commit,
         distributions=names,

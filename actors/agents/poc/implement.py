@@ -36,10 +36,12 @@ async def implement(task: Task, request: ImplementRequest) -> Implemented:
         done = await commit(sandbox, _message(task, request)) or ""
     tip = await ask(sandbox.path, "rev-parse", "HEAD")
     files = await _files_of(sandbox, done) if done else ()
-    where = sandbox.branch or "no branch"
-    changed = f"changed {len(files)} files on {where}" if done else f"nothing changed on {where}"
+    count = f"{len(files)} file" + "s" * (len(files) != 1)
     return Implemented(
-        summary=f"{changed}.", commit=tip, files=files, metrics={"files": float(len(files))}
+        summary=f"Changed {count}." if done else "Nothing changed.",
+        commit=tip,
+        files=files,
+        metrics={"files": float(len(files))},
     )
 
 
@@ -53,7 +55,13 @@ async def _change(task: Task, sandbox: Sandbox, request: ImplementRequest) -> No
         await _write(sandbox, request.files)
     if request.patch:
         task.progress("applying the patch", 0.5)
-        await apply_patch(sandbox, request.patch.encode("utf-8", "surrogateescape"))
+        await apply_patch(sandbox, _as_bytes(request.patch))
+
+
+def _as_bytes(patch: str) -> bytes:
+    """A shell's `$(git diff)` has lost the newlines at the end, which belong to the last change."""
+    whole = patch if patch.endswith("\n") else f"{patch}\n\n"
+    return whole.encode("utf-8", "surrogateescape")
 
 
 async def _write(sandbox: Sandbox, files: Mapping[str, str]) -> None:

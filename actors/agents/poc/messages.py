@@ -253,11 +253,12 @@ class PackageRequest(Model):
 
 
 class Packaged(Outcome):
-    """The result.
+    """The result; its findings and what was skipped are those of all steps.
 
     Attributes:
         commit: the tip of the branch.
         kept: why the work tree still stands; "" when it is gone.
+        markdown: the report.
     """
 
     verdict: Verdict
@@ -267,6 +268,7 @@ class Packaged(Outcome):
     diffstat: str = ""
     files: tuple[str, ...] = ()
     kept: str = ""
+    markdown: str = ""
 
 
 class PocRequest(Model):

@@ -18,6 +18,8 @@ async def package(task: Task, request: PackageRequest) -> Packaged:
     made = await changes(sandbox)
     commit = await ask(sandbox.path, "rev-parse", "HEAD")
     verdict = verdict_of(request)
+    steps = [step for step in steps_of(request).values() if step is not None]
+    left = _uncommitted() if made.is_dirty else ()
     words = await _words(task, request, made)
     text = page(request, sandbox, made, commit, words)
     stored = [
@@ -35,7 +37,9 @@ async def package(task: Task, request: PackageRequest) -> Packaged:
         diffstat=made.diffstat,
         files=made.files,
         kept=kept,
-        findings=_uncommitted() if made.is_dirty else (),
+        markdown=text,
+        findings=tuple(finding for step in steps for finding in step.findings) + left,
+        skipped=tuple(one for step in steps for one in step.skipped),
         artifacts=tuple(StoredFile.model_validate(one) for one in stored),
         metrics={
             "commits": float(made.commits),

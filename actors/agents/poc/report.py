@@ -27,7 +27,8 @@ def verdict_of(request: PackageRequest) -> Verdict:
 def summary_of(request: PackageRequest, verdict: Verdict, sandbox: Sandbox) -> str:
     """The whole in a sentence or two."""
     done = [one.summary for one in steps_of(request).values() if one is not None]
-    return " ".join((f"{_WORDS[verdict]}: {sandbox.branch or 'on no branch'}.", *done))
+    why = (f"Not finished: {request.unfinished}",) if request.unfinished else ()
+    return " ".join((f"{_WORDS[verdict]}: {sandbox.branch or 'on no branch'}.", *why, *done))
 
 
 def page(
@@ -64,6 +65,7 @@ def _lines(
 def steps_of(request: PackageRequest) -> dict[str, Outcome | None]:
     """What each step came to; None for those that nobody asked for."""
     return {
+        "Work tree": request.prepared,
         "Change": request.implemented,
         "Build": request.built,
         "Tests": request.tested,
@@ -102,7 +104,7 @@ def _measured(benchmarked: Benchmarked | None) -> Iterator[str]:
 
 
 def _found(request: PackageRequest) -> Iterator[str]:
-    done = [step for step in (request.prepared, *steps_of(request).values()) if step is not None]
+    done = [step for step in steps_of(request).values() if step is not None]
     findings = [finding for step in done for finding in step.findings]
     skipped = [one for step in done for one in step.skipped]
     if findings:

@@ -10,63 +10,69 @@ from actors.agents.poc.messages import (
     Packaged,
     PackageRequest,
     PocRequest,
+    SandboxReady,
     SandboxRequest,
     TestRequest,
 )
 from actors.workflows.context import Context
 from actors.workflows.definition import workflow
+from actors.workflows.execution import CancelledError
+from actors.workflows.steps import ActivityError
+from actors.workflows.waits import ChildError
 
 
 @workflow(name="poc", agent_type="poc")
 async def poc(ctx: Context, request: PocRequest) -> Packaged:
     """Try something out on a branch of its own, and say whether it works."""
-    sandbox = await ctx.activity(
+    prepared = await ctx.activity(
         PocAgent.sandbox,
         SandboxRequest(ref=request.ref, branch=request.branch, install=request.install),
     )
-    implemented = None
-    if request.patch or request.files or request.template:
-        implemented = await ctx.activity(
-            PocAgent.implement,
-            ImplementRequest(
-                message=request.title,
-                patch=request.patch,
-                files=request.files,
-                template=request.template,
-            ),
-        )
+    try:
+        tried = await _try(ctx, request, prepared)
+    except (ActivityError, ChildError, CancelledError) as error:
+        tidy = PackageRequest(title=request.title, prepared=prepared, unfinished=str(error))
+        await ctx.activity(PocAgent.package_result, tidy)
+        raise
+    return await ctx.activity(PocAgent.package_result, tried)
+
+
+async def _try(ctx: Context, request: PocRequest, prepared: SandboxReady) -> PackageRequest:
+    """Change, build, test and measure, as far as that is asked for."""
+    implemented = built = tested = benchmarked = None
     unfinished = ""
+    if request.patch or request.files or request.template:
+        change = ImplementRequest(
+            message=request.title,
+            patch=request.patch,
+            files=request.files,
+            template=request.template,
+        )
+        implemented = await ctx.activity(PocAgent.implement, change)
     if request.prompt or request.command:
-        unfinished = await _commanded(ctx, request, sandbox.key)
-    built = tested = benchmarked = None
+        unfinished = await _commanded(ctx, request, prepared.key)
     if request.build:
         built = await ctx.activity(PocAgent.build, BuildRequest(command=request.build_command))
     if request.test:
-        tested = await ctx.activity(
-            PocAgent.test, TestRequest(command=request.test_command, reruns=request.reruns)
-        )
+        suite = TestRequest(command=request.test_command, reruns=request.reruns)
+        tested = await ctx.activity(PocAgent.test, suite)
     if request.benchmark:
-        benchmarked = await ctx.activity(
-            PocAgent.benchmark,
-            BenchmarkRequest(
-                baseline=request.baseline,
-                benches=request.benches,
-                rounds=request.rounds,
-                tolerance=request.tolerance,
-            ),
+        speed = BenchmarkRequest(
+            baseline=request.baseline,
+            benches=request.benches,
+            rounds=request.rounds,
+            tolerance=request.tolerance,
         )
-    return await ctx.activity(
-        PocAgent.package_result,
-        PackageRequest(
-            title=request.title,
-            prepared=sandbox,
-            implemented=implemented,
-            built=built,
-            tested=tested,
-            benchmarked=benchmarked,
-            unfinished=unfinished,
-            close=request.close,
-        ),
+        benchmarked = await ctx.activity(PocAgent.benchmark, speed)
+    return PackageRequest(
+        title=request.title,
+        prepared=prepared,
+        implemented=implemented,
+        built=built,
+        tested=tested,
+        benchmarked=benchmarked,
+        unfinished=unfinished,
+        close=request.close,
     )
 
 

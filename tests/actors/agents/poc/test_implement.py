@@ -58,6 +58,15 @@ async def test_a_step_that_runs_again_commits_nothing_twice(desk: Desk) -> None:
     assert git(desk.site.repo, "rev-list", "--count", "main..beadflow/wf-1").strip() == "1"
 
 
+async def test_a_patch_may_have_lost_its_last_newlines(desk: Desk) -> None:
+    """As a shell's `$(git diff)` has."""
+    commit_files(desk.site.repo, "first", {"a.txt": "one\n\n"})
+    await opened(desk)
+    patch = PATCH.replace("@@ -1 +1 @@", "@@ -1,2 +1,2 @@")
+    done = await desk.agent.implement(desk.task(), ImplementRequest(patch=patch.rstrip("\n")))
+    assert done.files == ("a.txt",)
+
+
 async def test_a_step_that_broke_off_before_its_commit_goes_on(desk: Desk) -> None:
     commit_files(desk.site.repo, "first", {"a.txt": "one\n"})
     root = await opened(desk)
