@@ -22,6 +22,7 @@ from actors.agents.documentation import runner
 from actors.agents.documentation.markdown import Document, Fence
 from actors.agents.kit.checkouts import Checkout, allowed_variables
 from actors.agents.kit.outcome import Finding, Level, Place, Skipped
+from actors.agents.kit.parsing import parsing
 from actors.agents.kit.toolbox import Toolbox
 from actors.agents.kit.untrusted import plain
 from actors.agents.protocol import Task
@@ -110,7 +111,8 @@ def check_syntax(documents: Mapping[str, Document]) -> list[Finding]:
             if fence.language not in _PYTHON or fence.code.lstrip().startswith(">>>"):
                 continue
             try:
-                ast.parse(fence.code)
+                with parsing():
+                    ast.parse(fence.code)
             except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
                 line = getattr(error, "lineno", 1) or 1
                 ran.fail(path, fence.line + line - 1, runner.said(error))

@@ -15,9 +15,9 @@ from typing import Final
 from actors.agents.documentation.sources import NO_API
 from actors.agents.documentation.surface import Kind, Surface, Thing
 from actors.agents.kit.outcome import Place
+from actors.agents.kit.parsing import MAX_SOURCE_BYTES, parsing
 
 _OPTION_CALLS: Final = frozenset({"add_argument", "option", "Option", "argument", "Argument"})
-_MAX_SOURCE_BYTES: Final = 1 << 20
 _SETTINGS: Final = ("Settings", "Config", "Configuration")
 
 
@@ -62,9 +62,10 @@ def parsed(root: Path, path: str) -> ast.Module | None:
     """The syntax tree of a file; None when it has none."""
     file = root / path
     try:
-        if file.stat().st_size > _MAX_SOURCE_BYTES:
+        if file.stat().st_size > MAX_SOURCE_BYTES:
             return None
-        return ast.parse(file.read_bytes(), filename=path)
+        with parsing():
+            return ast.parse(file.read_bytes(), filename=path)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

@@ -16,6 +16,8 @@ import trio
 from actors.agents.documentation.sources import Package, Sources, sources
 from actors.agents.documentation.tree import Tree
 from actors.agents.kit.outcome import Place, Skipped
+from actors.agents.kit.parsing import MAX_SOURCE_BYTES, parsing
+from actors.agents.kit.untrusted import plain
 
 TOOL: Final = "griffe"
 MISSING: Final = Skipped(
@@ -129,11 +131,12 @@ def load(root: Path, packages: tuple[Package, ...]) -> tuple[list[Any], list[Ski
         return [], [MISSING]
     logging.getLogger(TOOL).setLevel(logging.CRITICAL)  # it warns of every odd docstring
     found: list[Any] = []
-    skipped = []
+    skipped: list[Skipped] = []
     for place in dict.fromkeys(package.root for package in packages):
         directory = root / place
         for path in directory.glob("*.pth"):
             path.unlink()  # they lead out of the tree
+        skipped += _without_large(root, packages, place)
         loader = griffe.GriffeLoader(
             search_paths=[directory], allow_inspection=False, docstring_parser="auto"
         )
@@ -141,7 +144,8 @@ def load(root: Path, packages: tuple[Package, ...]) -> tuple[list[Any], list[Ski
             if package.root != place:
                 continue
             try:
-                found.append(loader.load(package.name, try_relative_path=False))
+                with parsing():
+                    found.append(loader.load(package.name, try_relative_path=False))
             except (griffe.GriffeError, ImportError, SyntaxError, ValueError, OSError) as error:
                 skipped.append(_unread(package, str(error)))
             except (RecursionError, MemoryError):
@@ -150,8 +154,20 @@ def load(root: Path, packages: tuple[Package, ...]) -> tuple[list[Any], list[Ski
     return found, skipped
 
 
+def _without_large(root: Path, packages: tuple[Package, ...], place: str) -> Iterator[Skipped]:
+    """Remove what is too large to parse from the tree, which is ours."""
+    for package in packages:
+        if package.root != place:
+            continue
+        for file in (root / package.path).rglob("*.py*"):
+            if file.is_file() and file.stat().st_size > MAX_SOURCE_BYTES:
+                file.unlink()
+                why = f"it has more than {MAX_SOURCE_BYTES >> 10} KiB"
+                yield Skipped(what=plain(file.relative_to(root).as_posix()), why=why)
+
+
 def _unread(package: Package, why: str) -> Skipped:
-    return Skipped(what=package.path, why=f"it cannot be read: {' '.join(why.split())[:200]}")
+    return Skipped(what=package.path, why=f"it cannot be read: {plain(why, 200)}")
 
 
 def _modules(module: Any) -> Iterator[Any]:

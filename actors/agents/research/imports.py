@@ -7,33 +7,19 @@ half a second per MiB) and everything else in this process would wait.
 
 import ast
 import sys
-import threading
-import warnings
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Final
 
 from actors.agents.kit.files import Skips
+from actors.agents.kit.parsing import MAX_SOURCE_BYTES, parsing
 from actors.agents.kit.untrusted import plain
 from actors.agents.research.facts import Import
 from actors.agents.research.practices import is_test
 
-MAX_SOURCE_BYTES: Final = 256 << 10
 _MAX_PLACES: Final = 5
 _MAX_MODULES: Final = 300
-# The warnings filter is one for all threads: two parses that restored it in turn would mix it up.
-# Parsing holds the interpreter anyway, so that the lock costs nothing.
-_PARSING: Final = threading.Lock()
-
-
-@contextmanager
-def parsing() -> Iterator[None]:
-    """Around whatever parses Python: invalid escapes of a project are not our news."""
-    with _PARSING, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def imported_modules(source: bytes, path: str, skips: Skips) -> dict[str, int]:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from actors.agents.kit.outcome import Place, Skipped
+from actors.agents.kit.parsing import MAX_SOURCE_BYTES, parsing
 from actors.agents.kit.untrusted import plain
-from actors.agents.research.imports import MAX_SOURCE_BYTES, parsing
 from actors.agents.research.search_messages import Symbol
 
 MISSING: Final = Skipped(

@@ -7,6 +7,7 @@ from actors.agents.documentation.measure import judge, measure
 from actors.agents.documentation.messages import Coverage, CoverageRequest
 from actors.agents.documentation.sources import sources
 from actors.agents.documentation.surface import surface
+from actors.agents.kit.parsing import MAX_SOURCE_BYTES
 from actors.agents.protocol import Task
 from tests.actors.agents.documentation.conftest import tree_in
 from tests.support.planted import Planted
@@ -113,3 +114,17 @@ def test_without_griffe_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "griffe", None)
     (skipped,) = judged(tmp_path, {"a/__init__.py": ENTITLED}).skipped
     assert skipped.install == "install beadflow[documentation]"
+
+
+def test_what_the_compiler_has_to_say_about_code_is_not_our_news(tmp_path: Path) -> None:
+    code = f'{ENTITLED}import os\nA = "\\d" is 1\nos.environ["A"]\n'
+    assert messages(tmp_path, {"a/__init__.py": code}) == ["no document speaks of the variable A"]
+
+
+def test_a_module_that_is_too_large_to_parse_is_said(tmp_path: Path) -> None:
+    files = {"a/__init__.py": ENTITLED, "a/b.py": ENTITLED + "#" * MAX_SOURCE_BYTES}
+    found = judged(tmp_path, files)
+    assert (found.total, str(found.skipped[0])) == (
+        1,
+        "a/b.py skipped, because it has more than 256 KiB",
+    )
