@@ -34,7 +34,8 @@ def find(paths: Iterable[str]) -> str | None:
 
 def merged(text: str, addition: str) -> str:
     """A changelog with what is not in it yet under its unreleased changes."""
-    lines = text.splitlines()
+    end_of_line = "\r\n" if "\r\n" in text else "\n"
+    lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
     start = _unreleased(lines)
     end = next((n for n in range(start, len(lines)) if _RELEASE.match(lines[n])), len(lines))
     region = lines[start:end]
@@ -45,7 +46,8 @@ def merged(text: str, addition: str) -> str:
     while region and not region[-1].strip():
         region.pop()
     rest = lines[end:]
-    return "\n".join([*lines[:start], *region, *([""] if rest else []), *rest]) + "\n"
+    whole = [*lines[:start], *region, *([""] if rest else []), *rest]
+    return end_of_line.join([*whole, ""])
 
 
 def _unreleased(lines: list[str]) -> int:

@@ -1,8 +1,10 @@
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from actors.agents.documentation.blocks import Bench, Ran, check_syntax, run_blocks
 from actors.agents.documentation.config import DocumentationConfig
@@ -191,3 +193,26 @@ async def test_a_command_of_the_project_runs_its_code_when_it_is_named(run: Run)
     assert await found_in(run, files, commands=("shop",)) == [
         "README.md:4: `shop apples`: python exited with 1: bad apples"
     ]
+
+
+async def test_a_review_that_is_cancelled_leaves_neither_code_running_nor_files(
+    task_in: Callable[..., Task], tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    block = (
+        "import os, time\n"
+        f"with open({str(pipe)!r}, 'w') as pipe: print(os.getpid(), file=pipe)\n"
+        "while True: time.sleep(60)"
+    )
+    repo = repository(tmp_path / "repo", readme(block))
+    task = task_in(repo)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(review, task, ReviewRequest(), DocumentationConfig())
+        process = int(await trio.to_thread.run_sync(pipe.read_text))
+        os.kill(process, 0)
+        nursery.cancel_scope.cancel()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+    assert git(repo, "worktree", "list").count("\n") == 0
+    assert not list((task.site.workspace / "scratch").iterdir())

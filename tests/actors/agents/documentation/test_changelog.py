@@ -33,3 +33,13 @@ def test_what_it_says_already_is_not_said_again() -> None:
 def test_a_changelog_is_known_by_its_name_at_the_root() -> None:
     assert find(["docs/CHANGELOG.md", "README.md"]) is None
     assert find(["README.md", "Changes.md"]) == "Changes.md"
+
+
+def test_line_ends_stay_as_they_are() -> None:
+    text = "# Log\r\n\r\n## 1.0\r\n\r\n- A.\r\n"
+    once = merged(text, ADDED)
+    assert once.startswith(
+        "# Log\r\n\r\n## Unreleased\r\n\r\n### Added\r\n\r\n- `a.b()`: Do it.\r\n"
+    )
+    assert once.count("\r\n") == once.count("\n")
+    assert merged(once, ADDED) == once
