@@ -1,9 +1,8 @@
 """The files of a repository that count, and how one of them is read.
 
 In a Git repository those that Git tracks (where nothing is tracked yet, those it does not ignore);
-elsewhere a bounded walk. The repository is not trusted: Git runs with its hooks, monitors, external
-programs and transports switched off, no symbolic link is followed, nothing but a regular file is
-opened, and numbers and sizes are capped.
+elsewhere a bounded walk. The repository is not trusted: Git runs as `repository.py` has it, no
+symbolic link is followed, nothing but a regular file is opened, and numbers and sizes are capped.
 """
 
 import os
@@ -16,7 +15,9 @@ from typing import Final, Literal
 
 import trio
 
-from actors.agents.tools import ToolResult, run_tool
+from actors.agents.kit.repository import read
+from actors.agents.tools import ToolResult, ToolStatus
+from actors.workflows.definition import ActivityFailure
 
 MAX_FILES: Final = 20_000
 MAX_FILE_BYTES: Final = 1 << 20
@@ -37,30 +38,6 @@ _UNWALKED: Final = frozenset(
     }
     | {".tox", ".nox", ".mypy_cache", ".ruff_cache", ".pytest_cache", "dist", "build"}
 )
-
-GIT: Final = (
-    "git",
-    "--no-pager",
-    "-c",
-    "core.hooksPath=/dev/null",
-    "-c",
-    "core.fsmonitor=",
-    "-c",
-    "core.attributesFile=/dev/null",
-    "-c",
-    "log.showSignature=false",
-    "-c",
-    "protocol.allow=never",
-)
-GIT_ENVIRONMENT: Final = {
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_ALLOW_PROTOCOL": "",
-    "LC_ALL": "C",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +62,12 @@ class Skips:
 
 
 async def git(root: Path, *arguments: str, deadline_s: float, cap_bytes: int) -> ToolResult:
-    """Runs one reading Git command in the repository, hardened against what is configured in it."""
-    return await run_tool(
-        [*GIT, *arguments],
-        cwd=root,
-        deadline_s=deadline_s,
-        output_cap_bytes=cap_bytes,
-        env=GIT_ENVIRONMENT,
-    )
+    """Runs one reading Git command in the repository; where there is none, a result that failed."""
+    try:
+        return await read(root, *arguments, deadline_s=deadline_s, cap_bytes=cap_bytes)
+    except ActivityFailure as failure:
+        said = failure.message.encode("utf-8", "replace")
+        return ToolResult(tool="git", status=ToolStatus.FAILED, stderr=said)
 
 
 async def list_files(root: Path, *, max_files: int = MAX_FILES) -> Listing:

@@ -53,7 +53,7 @@ async def test_only_the_files_asked_for_are_measured(tangled: Path) -> None:
 
 async def test_a_link_out_of_the_tree_is_not_measured(tangled: Path) -> None:
     outside = tangled.parent / "outside.py"
-    outside.write_text("def hidden(): pass\n")
+    outside.write_text("def hidden():\n    return 1\n")
     (tangled / "link.py").symlink_to(outside)
     git(tangled, "add", ".")
     assert "hidden" not in {one.name for one in (await measured(tangled)).functions}
