@@ -59,6 +59,11 @@ class ModelEndpoint:
         return urlsplit(self.url).hostname or ""
 
     @property
+    def service(self) -> str:
+        """What its circuit is called."""
+        return f"llm:{urlsplit(self.url).netloc.lower()}"
+
+    @property
     def is_local(self) -> bool:
         return self.host in _LOOPBACK
 

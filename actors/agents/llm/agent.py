@@ -55,7 +55,7 @@ class LlmAgent(Agent):
             endpoint = endpoint_of(self.config, self.site)
         except ActivityFailure as error:
             return AgentHealth(healthy=error.code == "no_model", message=error.message)
-        circuit = self.breakers.of(f"llm:{endpoint.host}").state()
+        circuit = self.breakers.of(endpoint.service).state()
         details = {"model": endpoint.model, "url": endpoint.url, "circuit": circuit.state.value}
         if circuit.state is State.OPEN:
             return AgentHealth(healthy=False, message=circuit.last_error, details=details)

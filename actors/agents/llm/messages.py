@@ -84,6 +84,7 @@ class Answer(Outcome):
 
     Attributes:
         text: its last words; the whole of them is the artifact `answer.md`.
+        markdown: the same to be shown, with what it relies on and what it took.
         data: the JSON of the answer, where a schema was given and it fits.
         model: who answered, as the service says.
         turns: how often the model was asked.
@@ -95,6 +96,7 @@ class Answer(Outcome):
 
     status: Status
     text: str = ""
+    markdown: str = ""
     data: Any = None
     model: str = ""
     turns: int = 0

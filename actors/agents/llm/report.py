@@ -6,7 +6,7 @@ from typing import Final
 
 from actors.agents.kit.chat.messages import ChatMessage, Role, ToolCall
 from actors.agents.kit.outcome import Evidence, StoredFile
-from actors.agents.kit.untrusted import plain
+from actors.agents.kit.untrusted import code, escaped, plain
 from actors.agents.llm.dialogue import Ending
 from actors.agents.llm.ledger import Conversation
 from actors.agents.llm.messages import Answer, Status
@@ -35,6 +35,7 @@ async def report(task: Task, state: Conversation, ending: Ending, conversation: 
         evidence=_evidence(state),
         status=ending.status,
         text=text[:TEXT_CHARACTERS],
+        markdown=_markdown(state, ending, text[:TEXT_CHARACTERS]),
         data=ending.data if is_small else None,
         model=state.model,
         turns=state.turns,
@@ -66,8 +67,21 @@ def _last_words(state: Conversation) -> str:
 def _summary(state: Conversation, ending: Ending, text: str) -> str:
     if ending.status is not Status.ANSWERED:
         return plain(f"No answer ({ending.status.value.replace('_', ' ')}): {ending.why}")
+    return f"{plain(text)} ({_took(state)})"
+
+
+def _markdown(state: Conversation, ending: Ending, text: str) -> str:
+    if ending.status is not Status.ANSWERED:
+        return f"{escaped(_summary(state, ending, text))}\n"
+    words = text if ending.data is None else f"```json\n{json.dumps(ending.data, indent=2)}\n```"
+    looks = "\n".join(f"- {code(evidence.source)}" for evidence in _evidence(state))
+    parts = (words, "---", looks and f"It has looked at:\n\n{looks}", escaped(_took(state)))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _took(state: Conversation) -> str:
     turns = "1 turn" if state.turns == 1 else f"{state.turns} turns"
-    return f"{plain(text)} ({turns}, {state.spent})"
+    return f"{state.model or 'the model'}: {turns}, {state.spent}"
 
 
 def _evidence(state: Conversation) -> tuple[Evidence, ...]:

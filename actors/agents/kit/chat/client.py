@@ -74,9 +74,8 @@ class ChatClient:
         clock: Clock,
     ) -> None:
         self.endpoint = endpoint
-        self.service = f"llm:{endpoint.host}"
         self._http = http
-        self._breaker = breakers.of(self.service)
+        self._breaker = breakers.of(endpoint.service)
         self._key = key
         self._retries = retries
         self._chance = chance

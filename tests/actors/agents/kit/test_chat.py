@@ -356,7 +356,7 @@ async def test_a_service_that_keeps_failing_is_left_alone(chat: ChatServer) -> N
     assert caught.value.retry_after_s is not None
     assert len(chat.asked) == 5
     (state,) = breakers.states()
-    assert state.service == "llm:127.0.0.1"
+    assert state.service == chat.url.removesuffix("/v1").replace("http://", "llm:")
 
 
 async def test_refusals_do_not_count_against_the_service(chat: ChatServer) -> None:

@@ -38,7 +38,8 @@ async def test_a_question_is_answered_stored_and_accounted_for(
     chat.says(text("They ", "talk."))
     answer = await bench.ask()
     assert (answer.status, answer.text, answer.turns) == (Status.ANSWERED, "They talk.", 1)
-    assert answer.summary == "They talk. (1 turn, 110 tokens, 0.0001 USD)"
+    assert answer.summary == "They talk. (parrot-1: 1 turn, 110 tokens, 0.0001 USD)"
+    assert answer.markdown == "They talk.\n\n---\n\nparrot-1: 1 turn, 110 tokens, 0.0001 USD\n"
     assert answer.usage == Usage(input_tokens=100, output_tokens=10, cost_usd=0.00012)
     assert answer.metrics["turns"] == 1
     assert answer.metrics["output_tokens"] == 10
@@ -70,6 +71,7 @@ async def test_the_model_looks_at_the_repository_with_its_tools(
         'search({"text": "talk"})',
         'read_file({"path": "src/parrot.py"})',
     ]
+    assert '\n- `search({"text": "talk"})`\n' in answer.markdown
     assert answer.usage.tokens == 330
     assert 'read_file({"path": "src/parrot.py"})' in bench.lines
 
@@ -331,7 +333,7 @@ async def test_its_health_names_the_model_and_the_circuit(bench: Bench, chat: Ch
     health = await agent.health_check()
     assert health.healthy
     assert health.details == {"model": "parrot", "url": chat.url, "circuit": "closed"}
-    breaker = agent.breakers.of("llm:127.0.0.1")
+    breaker = agent.breakers.of(chat.endpoint().service)
     for _ in range(5):
         with pytest.raises(OSError, match="away"), breaker.guarding("/"):
             raise OSError("away")
