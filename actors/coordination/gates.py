@@ -224,6 +224,8 @@ class Gates(Actor):
             answer = Answer(approved=False, by=AUTHOR, why=str(error), at=fact.at)
             await self._tell(fact.workflow_id, fact.data["signal"], "", answer, fact.at)
             return
+        if gates.answer_of(made.row) is None:
+            self._keep(made)  # the workflow's end may be the next event, before the gate's own
         owner = await self._owner(fact)
         if owner:
             edge = AddDependency(issue_id=owner, depends_on_id=made.id, actor=AUTHOR)

@@ -14,6 +14,7 @@ from typing import Any, Final
 from actors.errors import NotFound
 from actors.issues import issue
 from actors.issues.verbs import GateAnswered
+from storage import payload
 from storage.issues import instants
 from storage.issues.jsonl import Row
 
@@ -87,12 +88,17 @@ def _noted(answer: object) -> Answer | None:
         return None
     return Answer(
         approved=answer.get("approved") is True,
-        by=str(answer.get("by") or ""),
-        why=str(answer.get("why") or ""),
-        at=str(answer.get("at") or ""),
+        by=_text(answer.get("by")),
+        why=_text(answer.get("why")),
+        at=_text(answer.get("at")),
         timed_out=answer.get("timed_out") is True,
         withdrawn=answer.get("withdrawn") is True,
     )
+
+
+def _text(value: object) -> str:
+    """A text of metadata, which other programs may have written: anything, of any length."""
+    return payload.short_text(value) if isinstance(value, str) else ""
 
 
 def _by_reason(reason: str, by: str, at: str) -> Answer:
@@ -104,7 +110,7 @@ def _by_reason(reason: str, by: str, at: str) -> Answer:
         said = said[len(word) :].lstrip(" :.,;-")
     elif said == issue.DEFAULT_REASON:
         said = ""
-    return Answer(approved=approved, by=by, why=said, at=at)
+    return Answer(approved=approved, by=by, why=payload.short_text(said), at=at)
 
 
 def answered(row: Row, answer: Answer) -> Row:
@@ -175,5 +181,5 @@ def told(before: Row, after: Row) -> dict[str, Any]:
         return {}
     note = note_of(row)
     names = ("workflow_id", "step", "expires_at")
-    known: dict[str, Any] = {name: note[name] for name in names if name in note}
+    known: dict[str, Any] = {name: text for name in names if (text := _text(note.get(name)))}
     return {**known, "title": row.get("title") or "", **({"answer": said} if said else {})}

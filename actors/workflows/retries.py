@@ -15,7 +15,7 @@ from actors.workflows.document import event_of
 from actors.workflows.events import ABANDON, add_event, relatives
 from actors.workflows.history import CLOSED, HistoryEvent, Kind, NewEvent, Status
 from actors.workflows.loading import origin_in
-from actors.workflows.messages import RetryInstance
+from actors.workflows.messages import GATE_SIGNAL, RetryInstance
 from actors.workflows.requests import closed, existing
 from actors.workflows.voiding import TOLD, Voided, in_force, voided
 from actors.writer import Handler
@@ -166,7 +166,9 @@ def _deliver_again(
 ) -> None:
     """Let the signals wait again that were consumed where nothing counts any more."""
     for event in in_force(events):
-        if event.kind is Kind.SIGNAL_CONSUMED and (found.undone or found.covers(event.op)):
+        if event.kind is not Kind.SIGNAL_CONSUMED or event.name.startswith(GATE_SIGNAL):
+            continue  # a gate is asked for anew
+        if found.undone or found.covers(event.op):
             queries.restore_message(connection, workflow_id, event.op, event.seq)
 
 

@@ -25,7 +25,17 @@ from actors.issues.verbs import (
     ReopenIssue,
     UpdateIssue,
 )
-from beadflow import CancelledError, Context, Decision, workflow
+from actors.workflows.history import Kind
+from beadflow import (
+    ActivityError,
+    ActivityFailure,
+    CancelledError,
+    Context,
+    Decision,
+    RetryPolicy,
+    activity,
+    workflow,
+)
 from storage.issues import jsonl
 from storage.issues.file import PUBLISHED
 from supervision import ActorDeadError, ActorRestarting
@@ -84,6 +94,22 @@ async def again(ctx: Context) -> list[Any]:
 @workflow
 async def careless(ctx: Context) -> None:
     await ctx.gate(" ")
+
+
+@activity(retry=RetryPolicy(attempts=1))
+async def stumble() -> None:
+    raise ActivityFailure("stumbled", "over a stone")
+
+
+@workflow
+async def backing(ctx: Context) -> bool:
+    """Fails because of a step before its gate, once somebody has said to go on."""
+    try:
+        await ctx.activity(stumble)
+    except ActivityError as error:
+        if (await ctx.gate("In spite of that?")).approved:
+            raise ValueError("no") from error
+    return False
 
 
 ALL = [gated, hurried, twice, careful, raced, nested, again, careless]
@@ -282,6 +308,68 @@ def _edit(path: Path, issue_id: str, reason: str) -> None:
     at = "2099-01-01T00:00:00Z"
     row |= {"status": "closed", "closed_at": at, "close_reason": reason, "updated_at": at}
     path.write_text("".join(jsonl.encode_text(row) + "\n" for row in rows))
+
+
+ODD: list[Any] = [
+    "no object",
+    {"workflow_id": {"a": 1}, "signal": 7, "step": ["x"], "answer": {"approved": "yes"}},
+    {"workflow_id": "w" * 100_000, "answer": {"why": "y" * 100_000, "by": 5, "at": "never"}},
+    {"answer": [1], "expires_at": "never", "signal": "beadflow.gate:1/1@x"},
+]
+
+
+@pytest.mark.parametrize("note", ODD)
+async def test_what_others_note_of_a_gate_does_no_harm(repo: Path, note: Any) -> None:
+    async with running_system(repo, workflows=ALL) as running:
+        started = await running.start("gated")
+        gate = await opened(running, started.id)
+        await running.ask("publisher", Flush())
+        text = (repo / PUBLISHED).read_text()
+        row: dict[str, Any] = {
+            "id": f"{gate.id}x",
+            "title": "Odd",
+            "status": "open",
+            "priority": 2,
+            "issue_type": "gate",
+            "created_at": "2026-01-01T00:00:00Z",
+            "updated_at": "2026-01-01T00:00:00Z",
+            "metadata": {"beadflow": {"gate": note}},
+        }
+        (repo / PUBLISHED).write_text(f"{text}{jsonl.encode_text(row)}\n")
+        await running.ask("publisher", Flush())
+        there = await running.until(
+            lambda seen: any(f.issue_id == row["id"] and f.type.startswith("gate") for f in seen)
+        )
+        assert all(len(str(fact.data)) < 20_000 for fact in there)
+        await answer(running, gate.id)
+        await running.ended(started.id)
+
+
+async def test_a_gate_of_a_workflow_that_ends_at_once_is_withdrawn(repo: Path) -> None:
+    async with running_system(repo, workflows=ALL) as running:
+        started = await running.start("gated")
+        await engine.recorded(running, started.id, Kind.GATE_REQUESTED)
+        await engine.terminate(running, started.id)
+        (gate,) = [
+            fact
+            for fact in await running.until(
+                lambda seen: bool(_gates(seen, facts.GATE_WITHDRAWN, started.id))
+            )
+            if fact.type == facts.GATE_WITHDRAWN
+        ]
+        assert (await issue(running, gate.issue_id or "")).close_reason == gates.WITHDRAWN
+
+
+async def test_a_retry_that_goes_back_behind_a_gate_asks_again(repo: Path) -> None:
+    async with running_system(repo, workflows=[backing]) as running:
+        started = await running.start("backing")
+        await answer(running, (await opened(running, started.id)).id)
+        await running.until(lambda seen: bool(_gates(seen, facts.WORKFLOW_FAILED, started.id)))
+        await engine.retry(running, started.id)
+        second = await opened(running, started.id, 2)
+        await answer(running, second.id, approved=False)
+        await running.until(lambda seen: bool(_gates(seen, facts.WORKFLOW_COMPLETED, started.id)))
+        assert await running.output(started.id) is False
 
 
 async def test_nobody_else_can_send_what_answers_a_gate(repo: Path) -> None:
