@@ -9,6 +9,7 @@ nobody has answered in time is rejected by the road that every answer takes, so 
 import hashlib
 import json
 import sqlite3
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,6 +70,11 @@ FOLLOWED: Final = (
     facts.STEP_CANCELLED,
     *_ENDS,
 )
+
+_FOLLOWED: Final = frozenset(FOLLOWED)
+
+HEARD: Final = 5000
+"""Events kept that the bus told of, and events that are looked at again after a crash."""
 
 STEP: Final = 20_000
 """Events of the log looked at in one query."""
@@ -131,7 +137,11 @@ class Gates(Actor):
         self._pool = pool
         self._clock = clock
         self._position = 0
+        self._noted = 0
         self._open: dict[str, _Open] = {}
+        self._heard: deque[LoggedFact] = deque()
+        self._heard_to: int | None = None
+        self._missed = True  # something may be in the log that is not among what was heard
         self._told = trio.Event()
         self._changed = trio.Event()
 
@@ -141,35 +151,58 @@ class Gates(Actor):
 
     async def on_receive(self, message: object) -> object:
         match message:
-            case FactsLogged():
-                self._told.set()
+            case FactsLogged(facts=found):
+                self._take(found)
             case _:
                 return await super().on_receive(message)
         return None
 
     # What has happened, in order.
 
+    def _take(self, found: Sequence[LoggedFact]) -> None:
+        """Keep what was told of gates and of ends; the log is read only for what was not heard."""
+        if self._heard_to != found[0].seq - 1 or len(self._heard) >= HEARD:
+            self._heard.clear()
+            self._missed = True
+        else:
+            self._heard.extend(fact for fact in found if fact.type in _FOLLOWED)
+        self._heard_to = found[-1].seq
+        if self._missed or self._heard:
+            self._told.set()
+
     async def _pump(self) -> None:
         rows = await self._fetch(LOOKED_AT, (SOURCE,))
-        self._position = rows[0]["position"] if rows else 0
+        self._position = self._noted = rows[0]["position"] if rows else 0
         await self._look_at_all()
         while True:
-            await self._catch_up()
-            with trio.move_on_after(LOOK_S):
+            if self._missed:
+                self._missed = False  # before the look: what is missed meanwhile is another matter
+                await self._catch_up()
+            while self._heard:
+                fact = self._heard.popleft()
+                if fact.seq > self._position:
+                    await self._follow(fact)
+                    self._position = fact.seq
+            self._note()
+            with trio.move_on_after(LOOK_S) as patience:
                 await self._told.wait()
+            self._missed |= patience.cancelled_caught
             self._told = trio.Event()
 
     async def _catch_up(self) -> None:
         until = (await self._fetch(LAST_EVENT, ()))[0][0] or 0
         self._position = min(self._position, until)
-        began = self._position
         while self._position < until:
             last = min(until, self._position + STEP)
             wanted = (self._position, last, _NAMES)
             for row in await self._fetch(queries.EVENTS_OF_TYPES, wanted):
                 await self._follow(logged_fact(row))
             self._position = last
-        if self._position != began:
+
+    def _note(self) -> None:
+        """Say how far it has got, where reading that much again would take a while."""
+        if self._position - self._noted >= HEARD:
+            self._noted = self._position
             hint(self._coordination, NoteLooked(source=SOURCE, position=self._position))
 
     async def _follow(self, fact: LoggedFact) -> None:
