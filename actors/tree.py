@@ -26,7 +26,7 @@ from actors.coordination import assigning, leasing, registering
 from actors.coordination import bulk as coordination_bulk
 from actors.coordination import store as coordination_store
 from actors.coordination.cache import CacheManager, SharedCache
-from actors.coordination.gates import FOLLOWED, Gates
+from actors.coordination.gates import Gates
 from actors.coordination.intents import Intents
 from actors.coordination.manager import WorkflowManager
 from actors.coordination.reconciler import Reconciler
@@ -355,7 +355,7 @@ class _Parts:
 
     @property
     def _followers(self) -> tuple[str, ...]:
-        followers = ("telemetry", "coordinator", "reconciler")
+        followers = ("telemetry", "coordinator", "reconciler", "gates")
         return followers if self._shared is None else (*followers, "manager")
 
     def event_bus(self) -> EventBus:
@@ -365,10 +365,7 @@ class _Parts:
             reader=stores.coordination.inline,
             outboxes=(workflow_outbox(stores.tempolite.inline), issue_outbox(stores.beads.inline)),
             followers=tuple(map(self._name, self._followers)),
-            listeners=(
-                (self._name("intents"), EventFilter(topics=(WORKFLOW_UPDATED,))),
-                (self._name("gates"), EventFilter(topics=FOLLOWED)),
-            ),
+            listeners=((self._name("intents"), EventFilter(topics=(WORKFLOW_UPDATED,))),),
             meters=self._world.meters,
         )
 

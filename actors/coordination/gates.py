@@ -62,16 +62,16 @@ AUTHOR: Final = "beadflow"
 _ENDS: Final = (facts.WORKFLOW_COMPLETED, facts.WORKFLOW_CANCELLED, facts.WORKFLOW_TERMINATED)
 """After these nothing waits any more. One that failed or was set aside may be taken up again."""
 
-FOLLOWED: Final = (
-    facts.GATE_REQUESTED,
-    facts.GATE_OPENED,
-    facts.GATE_ANSWERED,
-    facts.GATE_WITHDRAWN,
-    facts.STEP_CANCELLED,
-    *_ENDS,
+FOLLOWED: Final = frozenset(
+    {
+        facts.GATE_REQUESTED,
+        facts.GATE_OPENED,
+        facts.GATE_ANSWERED,
+        facts.GATE_WITHDRAWN,
+        facts.STEP_CANCELLED,
+        *_ENDS,
+    }
 )
-
-_FOLLOWED: Final = frozenset(FOLLOWED)
 
 HEARD: Final = 5000
 """Events kept that the bus told of, and events that are looked at again after a crash."""
@@ -165,7 +165,7 @@ class Gates(Actor):
             self._heard.clear()
             self._missed = True
         else:
-            self._heard.extend(fact for fact in found if fact.type in _FOLLOWED)
+            self._heard.extend(fact for fact in found if fact.type in FOLLOWED)
         self._heard_to = found[-1].seq
         if self._missed or self._heard:
             self._told.set()
@@ -411,7 +411,7 @@ class Gates(Actor):
             hint(self._dispatcher, Launch(workflow_id=one))
 
 
-_NAMES: Final = json.dumps(FOLLOWED)
+_NAMES: Final = json.dumps(sorted(FOLLOWED))
 
 
 def _decision(answer: Answer, issue_id: str, at: str) -> Decision:
