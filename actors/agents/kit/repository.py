@@ -60,6 +60,7 @@ _FLAGS: Final[Mapping[str, str]] = MappingProxyType(
         "protocol.allow": "never",
         "protocol.ext.allow": "never",
         "submodule.recurse": "false",
+        "worktree.useRelativePaths": "false",
     }
 )
 _MERGE: Final = "git merge-file -L ours -L base -L theirs --marker-size=%L %A %O %B"

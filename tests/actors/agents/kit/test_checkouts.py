@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from actors.agents.kit.checkouts import checked_out
+from actors.agents.kit.worktrees import FENCES
 from actors.agents.site import Site
 from tests.support.world import git_repository
 
@@ -24,7 +25,7 @@ def git(repo: Path, *args: str) -> None:
 
 
 def left(site: Site) -> list[Path]:
-    return [path for path in site.workspace.glob("*/*") if path.suffix != ".json"]
+    return [path for path in site.workspace.glob("*/*") if path.name not in FENCES]
 
 
 async def test_the_files_of_the_commit_are_there_and_the_users_own_are_not(site: Site) -> None:

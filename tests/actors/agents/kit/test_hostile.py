@@ -101,6 +101,25 @@ async def test_no_step_of_a_sandbox_sets_a_canary_off(world: Hostile) -> None:
     assert world.sung() == set()
 
 
+async def test_a_setting_of_one_work_tree_alone_is_overridden_too(world: Hostile) -> None:
+    hostile.git(world.repo, "config", "extensions.worktreeConfig", "true")
+    song = hostile.git(world.repo, "config", "core.fsmonitor").strip()
+    hostile.git(world.repo, "config", "--worktree", "filter.w.smudge", song)
+    (world.repo / ".git" / "info" / "attributes").write_text("*.txt filter=w\n", encoding="utf-8")
+    await open_sandbox(site_of(world), key="wf-1")
+    await read(site_of(world), "status", "--porcelain")
+    assert world.sung() == set()
+
+
+async def test_a_repository_does_not_lead_to_a_work_tree_elsewhere(world: Hostile) -> None:
+    hostile.git(world.repo, "config", "core.worktree", str(world.secret.parent))
+    listed = await read(site_of(world), "status", "--porcelain", "--untracked-files=all")
+    assert b"secret.txt" not in listed.stdout
+    sandbox = await open_sandbox(site_of(world), key="wf-1")
+    assert (sandbox.path / "plain.txt").exists()
+    assert [path.name for path in world.secret.parent.iterdir()] == ["secret.txt"]
+
+
 async def test_a_merge_is_made_without_the_repositorys_driver(world: Hostile) -> None:
     sandbox = await open_sandbox(site_of(world), key="wf-1", ref="HEAD")
     older = await read(sandbox.path, "diff", "--full-index", "HEAD~1", "HEAD", "--", "a.m")

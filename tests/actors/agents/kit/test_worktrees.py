@@ -253,3 +253,40 @@ async def test_a_closed_sandbox_that_is_opened_again_begins_where_it_began(site:
     await close_sandbox(site, "wf-1")
     assert await open_sandbox(site, key="wf-1") == sandbox
     assert (await changes(sandbox)).files == ("new.txt",)
+
+
+@pytest.mark.parametrize("how", ["no .git", "another repository"])
+async def test_files_that_are_no_work_tree_any_more_are_left_alone(site: Site, how: str) -> None:
+    sandbox = await open_sandbox(site, key="wf-1")
+    (sandbox.path / "new.txt").write_text("work\n", encoding="utf-8")
+    (sandbox.path / ".git").unlink()
+    if how == "another repository":
+        git(sandbox.path, "init", "-q")
+    for attempt in (open_sandbox(site, key="wf-1"), commit(sandbox, "Add new")):
+        with pytest.raises(ActivityFailure) as caught:
+            await attempt
+        assert caught.value.code == "no_sandbox"
+    assert isinstance(await close_sandbox(site, "wf-1"), Kept)
+    assert (sandbox.path / "new.txt").exists()
+
+
+async def test_a_sandbox_that_is_half_removed_is_made_again(site: Site) -> None:
+    """As a crash leaves it while it is closed."""
+    sandbox = await open_sandbox(site, key="wf-1")
+    record = sandbox.path.with_name("wf-1.json")
+    text = record.read_text(encoding="utf-8")
+    record.write_text(text.replace('"made": true', '"made": false'), encoding="utf-8")
+    (sandbox.path / ".git").unlink()
+    assert await open_sandbox(site, key="wf-1") == sandbox
+    assert git(sandbox.path, "status", "--porcelain") == ""
+
+
+async def test_a_directory_behind_a_link_is_the_same_directory(repo: Path, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    site = Site(repo=repo, workspace=tmp_path / "link" / "workspace")
+    sandbox = await open_sandbox(site, key="wf-1")
+    shutil.rmtree(sandbox.path)
+    assert await open_sandbox(site, key="wf-1") == sandbox
+    assert await close_sandbox(site, "wf-1") == Closed()
+    assert git(repo, "worktree", "list").count("\n") == 0
