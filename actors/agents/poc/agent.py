@@ -34,7 +34,7 @@ from actors.workflows.definition import RetryPolicy, activity
 
 SILENT_S: Final = 12 * BEAT_S
 LONG_S: Final = 7_200.0
-_AGAIN: Final = RetryPolicy(attempts=3, initial_s=1.0)
+_AGAIN: Final = RetryPolicy(attempts=3, initial_s=1.0, non_retryable=("ValidationError",))
 
 
 class PocConfig(BaseModel):

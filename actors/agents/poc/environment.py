@@ -13,7 +13,6 @@ import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -63,10 +62,7 @@ def environment_of(site: Site, name: str) -> Environment | None:
     """The environment that was prepared under a name; None when there is none."""
     path = _place(site, name)
     record = _load(path)
-    if record is None:
-        return None
-    skipped = tuple(Skipped.model_validate(one) for one in record["skipped"])
-    return Environment(path=path, installed=tuple(record["installed"]), skipped=skipped)
+    return None if record is None else _environment(path, record)
 
 
 def is_python(root: Path) -> bool:
@@ -87,28 +83,14 @@ async def prepare(
         offline: install only what the installer has in its cache.
     """
     wanted = await trio.to_thread.run_sync(requirements, root) if install else ()
-    print_ = sha256(json.dumps([sys.executable, sys.version, offline, wanted]).encode()).hexdigest()
+    terms = json.dumps([sys.executable, sys.version, install, offline, wanted])
     path = _place(site, name)
     record = _load(path)
-    if record is None or record["print"] != print_:
-        await trio.to_thread.run_sync(lambda: shutil.rmtree(path, ignore_errors=True))
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # An installer takes settings from the directories above its own; none of these is ours.
-        box = Toolbox(Path(path.anchor), env=_installers_variables())
-        missing = await _make(box, path)
-        if missing is None and wanted:
-            missing = await _install(box, path, wanted, offline=offline)
-        elif missing is None and not install:
-            missing = Skipped(what="dependencies", why="they were not asked for")
-        done = [] if missing else list(wanted)
-        skipped = [missing.model_dump()] if missing else []
-        text = json.dumps({"print": print_, "installed": done, "skipped": skipped})
-        path.mkdir(exist_ok=True)
-        (path / "beadflow.json").write_text(text, encoding="utf-8")
-    found = environment_of(site, name)
-    if found is None:
-        raise FileNotFoundError(path)
-    return found
+    if record is None or record["terms"] != terms:
+        done, missing = await _prepare_anew(path, wanted, install=install, offline=offline)
+        record = {"terms": terms, "installed": done, "skipped": missing}
+        await trio.to_thread.run_sync(_save, path, record)
+    return _environment(path, record)
 
 
 async def remove(site: Site, name: str) -> None:
@@ -188,19 +170,46 @@ def _load(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def _save(path: Path, record: Mapping[str, Any]) -> None:
+    path.mkdir(exist_ok=True)
+    (path / "beadflow.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+def _environment(path: Path, record: Mapping[str, Any]) -> Environment:
+    skipped = tuple(Skipped.model_validate(one) for one in record["skipped"])
+    return Environment(path=path, installed=tuple(record["installed"]), skipped=skipped)
+
+
+async def _prepare_anew(
+    path: Path, wanted: Sequence[str], *, install: bool, offline: bool
+) -> tuple[list[str], list[dict[str, str]]]:
+    """Make an environment; answers what was installed, and what was not."""
+    await trio.to_thread.run_sync(lambda: shutil.rmtree(path, ignore_errors=True))
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # An installer takes settings from the directories above its own; none of these is ours.
+    box = Toolbox(Path(path.anchor), env=_installers_variables())
+    missing = await _make(box, path, with_pip=bool(wanted))
+    if missing is None and wanted:
+        missing = await _install(box, path, wanted, offline=offline)
+    elif missing is None and not install:
+        missing = Skipped(what="dependencies", why="they were not asked for")
+    return ([], [missing.model_dump()]) if missing else (list(wanted), [])
+
+
 def _installers_variables() -> dict[str, str]:
     """The settings of the user's installers, which name the index; none of the project's."""
     own = {name: value for name, value in os.environ.items() if _USER.fullmatch(name)}
     return {**own, "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
 
 
-async def _make(box: Toolbox, path: Path) -> Skipped | None:
+async def _make(box: Toolbox, path: Path, *, with_pip: bool) -> Skipped | None:
     """Make an empty environment of the server's own Python; uv is the quicker one at it."""
     made = await box.run(
         "uv", "venv", "--quiet", "--python", sys.executable, str(path), deadline_s=MAKE_S
     )
     if isinstance(made, Skipped) or not made.ok:
-        made = await box.run(sys.executable, "-m", "venv", str(path), deadline_s=MAKE_S)
+        options = [] if with_pip else ["--without-pip"]  # making one with it takes seconds
+        made = await box.run(sys.executable, "-m", "venv", *options, str(path), deadline_s=MAKE_S)
     return _unless_done(made, "virtual environment")
 
 

@@ -5,10 +5,13 @@ from pathlib import Path
 import pytest
 
 from actors.agents.catalogue import parse
+from actors.agents.kit.outcome import Skipped
+from actors.agents.kit.toolbox import Toolbox
 from actors.agents.poc import environment
 from actors.agents.poc.agent import PocAgent
 from actors.agents.poc.messages import SandboxRequest
 from actors.agents.site import Site
+from actors.agents.tools import ToolResult, ToolStatus
 from actors.errors import ValidationError
 from tests.actors.agents.poc.conftest import Desk
 from tests.support.planted import Planted
@@ -80,7 +83,7 @@ async def test_one_that_no_longer_fits_or_is_half_made_is_made_anew(
     site = Site(repo=repo, workspace=tmp_path / "workspace")
     root = tmp_path / "root"
     root.mkdir()
-    for record in ("{", json.dumps({"print": "other", "installed": [], "skipped": []})):
+    for record in ("{", json.dumps({"terms": "other", "installed": [], "skipped": []})):
         made = await environment.prepare(site, "a", root, install=False, offline=True)
         (made.path / "mark").write_text("", encoding="utf-8")
         (made.path / "beadflow.json").write_text(record, encoding="utf-8")
@@ -103,3 +106,41 @@ def test_a_setting_that_the_agent_does_not_know_is_refused() -> None:
 
     with pytest.raises(ValidationError, match=r"config\.more"):
         parse(PocAgent, {"more": 1})
+
+
+@pytest.fixture
+def without_uv(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = Toolbox.find
+    monkeypatch.setattr(Toolbox, "find", lambda s, tool: None if tool == "uv" else find(s, tool))
+
+
+@pytest.mark.usefixtures("without_uv")
+async def test_without_uv_the_environment_is_made_by_python(tmp_path: Path, repo: Path) -> None:
+    site = Site(repo=repo, workspace=tmp_path / "workspace")
+    made = await environment.prepare(site, "a", tmp_path, install=False, offline=True)
+    assert (made.bins / "python").exists()
+
+
+@pytest.mark.usefixtures("without_uv")
+async def test_without_uv_what_is_declared_is_installed_by_pip(
+    tmp_path: Path, repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By words alone: pip's own start would take seconds."""
+    asked: list[tuple[str, ...]] = []
+
+    async def run(_: Toolbox, tool: str, *args: str, **more: float) -> ToolResult | Skipped:
+        if tool == "uv":
+            return Skipped(what=tool, why="it is not installed")
+        asked.append(args)
+        return ToolResult(tool=tool, status=ToolStatus.OK)
+
+    monkeypatch.setattr(Toolbox, "run", run)
+    site = Site(repo=repo, workspace=tmp_path / "workspace")
+    (tmp_path / "requirements.txt").write_text("attrs\n", encoding="utf-8")
+    made = await environment.prepare(site, "a", tmp_path, install=True, offline=True)
+    assert made.installed == ("attrs", "pytest", "build")
+    assert [args[:3] for args in asked] == [
+        ("-m", "venv", str(made.path)),
+        ("-m", "pip", "install"),
+    ]
+    assert asked[1][3:] == ("--quiet", "--no-index", "--", "attrs", "pytest", "build")

@@ -64,7 +64,7 @@ async def test_settings_and_fixtures_of_the_users_work_tree_do_not_count(desk: D
 
 async def test_a_test_that_passes_when_run_again_is_flaky_and_not_failed(desk: Desk) -> None:
     commit_files(desk.site.repo, "tests", {"test_a.py": FLAKY})
-    tested = await desk.agent.test(desk.task(), TestRequest(reruns=2))
+    tested = await desk.agent.test(desk.task(), TestRequest(reruns=1))
     assert tested.flaky == ("test_a.py::test_fails_the_first_time",)
     assert [case.id for case in tested.results.failures] == ["test_a.py::test_fails_always"]
     levels = {finding.rule: finding.level for finding in tested.findings}
