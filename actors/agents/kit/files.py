@@ -1,4 +1,4 @@
-"""The files of a repository that count, and how one of them is read.
+"""The files of a repository that count; how one of them is read is in `reading.py`.
 
 In a Git repository those that Git tracks (where nothing is tracked yet, those it does not ignore);
 elsewhere a bounded walk. The repository is not trusted: Git runs as `repository.py` has it, no
@@ -6,21 +6,21 @@ symbolic link is followed, nothing but a regular file is opened, and numbers and
 """
 
 import os
-import stat
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 import trio
 
+from actors.agents.kit.reading import MAX_FILE_BYTES, Skips, is_plain, read_file
 from actors.agents.kit.repository import read
 from actors.agents.tools import ToolResult, ToolStatus
 from actors.workflows.definition import ActivityFailure
 
+__all__ = ["MAX_FILE_BYTES", "Listing", "Skips", "git", "is_plain", "list_files", "read_file"]
+
 MAX_FILES: Final = 20_000
-MAX_FILE_BYTES: Final = 1 << 20
 _LIST_DEADLINE_S: Final = 15.0
 _LIST_CAP_BYTES: Final = 8 << 20
 _MAX_DIRECTORIES: Final = 20_000
@@ -51,16 +51,6 @@ class Listing:
     left_out: int = 0  # beyond the cap
 
 
-@dataclass(slots=True)
-class Skips:
-    """Counts the files that were not read, by reason."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def add(self, reason: str) -> None:
-        self.counts[reason] += 1
-
-
 async def git(root: Path, *arguments: str, deadline_s: float, cap_bytes: int) -> ToolResult:
     """Runs one reading Git command in the repository; where there is none, a result that failed."""
     try:
@@ -88,47 +78,6 @@ async def list_files(root: Path, *, max_files: int = MAX_FILES) -> Listing:
         by="git ls-files",
         left_out=max(0, len(paths) - max_files),
     )
-
-
-def read_file(root: Path, path: str, skips: Skips, cap_bytes: int = MAX_FILE_BYTES) -> bytes | None:
-    """The bytes of a regular file inside `root`, or None with the reason counted."""
-    target = root / path
-    try:
-        if not _is_below(root, target.parent):
-            skips.add("outside the repository")
-            return None
-        # Not blocked by a FIFO, and not led away by a link that has just taken the file's place.
-        descriptor = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError):
-        skips.add("symbolic link" if target.is_symlink() else "unreadable")
-        return None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            skips.add("not a file")
-            return None
-        if status.st_size > cap_bytes:
-            skips.add("too large")
-            return None
-        try:
-            return file.read(cap_bytes)
-        except OSError:
-            skips.add("unreadable")
-            return None
-
-
-def is_plain(root: Path, path: str) -> bool:
-    """Whether it is a regular file inside `root` and no link; for tools that open it themselves."""
-    target = root / path
-    try:
-        is_file = stat.S_ISREG(target.lstat().st_mode)
-    except (OSError, ValueError):
-        return False
-    return is_file and _is_below(root, target.parent)
-
-
-def _is_below(root: Path, directory: Path) -> bool:
-    return directory.resolve().is_relative_to(root.resolve())
 
 
 async def _ls_files(root: Path, *options: str) -> ToolResult:

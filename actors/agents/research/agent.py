@@ -6,11 +6,12 @@ configured to ask.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import trio
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from actors.agents.kit.beating import BEAT_S, beating
 from actors.agents.kit.followups import Opened, open_followups
 from actors.agents.kit.outcome import StoredFile
 from actors.agents.kit.prose import prose
@@ -43,6 +44,7 @@ from actors.agents.research.vulnerabilities import find_vulnerabilities
 from actors.agents.research.vulnerability_messages import Vulnerabilities, VulnerabilitiesRequest
 from actors.workflows.definition import RetryPolicy, activity
 
+_SILENT_S: Final = 12 * BEAT_S
 _AGAIN: Final = RetryPolicy(attempts=3, initial_s=1.0)
 _INSTRUCTION: Final = (
     "Say in one or two paragraphs what the research found: what is recommended and why, and what "
@@ -50,18 +52,27 @@ _INSTRUCTION: Final = (
 )
 
 
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("a directory is named by its whole path")
+    return path
+
+
+Absolute = Annotated[Path, AfterValidator(_absolute)]
+
+
 class ResearchConfig(BaseModel):
     """What a research agent can be set up with."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sites: tuple[Path, ...] = Field(
+    sites: tuple[Absolute, ...] = Field(
         default=(),
         max_length=20,
         description="Directories of installed distributions (site-packages), of the server's "
         "machine, that are read before the project's own",
     )
-    advisories: Path | None = Field(
+    advisories: Absolute | None = Field(
         default=None,
         description="A directory of advisories in the OSV format; without, `advisories` in the "
         "server's workspace",
@@ -91,31 +102,38 @@ class ResearchAgent(Agent):
         """Take stock: languages, where programs begin, what changes often, what waits."""
         return await take_inventory(request, root=task.repo, progress=task.progress)
 
-    @activity(timeout_s=120.0)
+    @activity(timeout_s=300.0, heartbeat_timeout_s=_SILENT_S, retry=_AGAIN)
     async def analyse_dependencies(self, task: Task, request: DependenciesRequest) -> Dependencies:
         """Analyse what the project depends on: graph, unused, missing, conflicts, licences."""
-        return await analyse_dependencies(
-            request, root=task.repo, progress=task.progress, sites=self.config.sites
+        root, progress, sites = task.repo, task.progress, self.config.sites
+        return await beating(
+            task, lambda: analyse_dependencies(request, root=root, progress=progress, sites=sites)
         )
 
-    @activity(timeout_s=90.0)
+    @activity(timeout_s=300.0, heartbeat_timeout_s=_SILENT_S, retry=_AGAIN)
     async def code_search(self, task: Task, request: CodeSearchRequest) -> CodeSearch:
         """Search the code: lines that fit, the most telling first, and symbols."""
-        return await search_code(request, root=task.repo, progress=task.progress)
+        root, progress = task.repo, task.progress
+        return await beating(task, lambda: search_code(request, root=root, progress=progress))
 
-    @activity(timeout_s=120.0)
+    @activity(timeout_s=300.0, heartbeat_timeout_s=_SILENT_S, retry=_AGAIN)
     async def complexity(self, task: Task, request: ComplexityRequest) -> Complexity:
         """Measure how many ways lead through each function."""
-        return await measure_complexity(request, root=task.repo, progress=task.progress)
+        root, progress = task.repo, task.progress
+        return await beating(
+            task, lambda: measure_complexity(request, root=root, progress=progress)
+        )
 
-    @activity(timeout_s=120.0)
+    @activity(timeout_s=300.0, heartbeat_timeout_s=_SILENT_S, retry=_AGAIN)
     async def vulnerabilities(self, task: Task, _: VulnerabilitiesRequest) -> Vulnerabilities:
         """Hold what the project uses against a directory of advisories."""
-        return await find_vulnerabilities(
-            root=task.repo,
-            advisories=self.config.advisories or task.site.workspace / "advisories",
-            progress=task.progress,
-            sites=self.config.sites,
+        book = self.config.advisories or task.site.workspace / "advisories"
+        root, progress, sites = task.repo, task.progress, self.config.sites
+        return await beating(
+            task,
+            lambda: find_vulnerabilities(
+                root=root, advisories=book, progress=progress, sites=sites
+            ),
         )
 
     @activity(timeout_s=60.0)

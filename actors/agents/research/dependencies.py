@@ -37,6 +37,7 @@ from actors.clock import Clock, system_clock
 
 _LOCK_CAP_BYTES: Final = 16 << 20
 _MAX_NAMED: Final = 10
+_MAX_FINDINGS: Final = 200
 _MAX_STATED: Final = 50
 
 
@@ -96,8 +97,10 @@ async def analyse_dependencies(
         *_on_their_lines(conflicts(roots, nodes), roots, project.lines),
         *refused(packages, roots, project.lines),
     )
-    skipped = (*undone, *missing, *_skipped(project, packages))
-    return _answer(project, packages, found, skipped, at)
+    further = len(found) - _MAX_FINDINGS
+    more = (Skipped(what=f"{further} findings", why="there are too many"),) if further > 0 else ()
+    skipped = (*undone, *missing, *more, *_skipped(project, packages))
+    return _answer(project, packages, found[:_MAX_FINDINGS], skipped, at)
 
 
 def read_project(listing: Listing) -> Project:

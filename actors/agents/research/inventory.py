@@ -5,8 +5,10 @@ time) is skipped and said.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -14,7 +16,7 @@ from actors.agents.kit.files import Listing, Skips, list_files, read_file
 from actors.agents.kit.outcome import Evidence, Skipped
 from actors.agents.kit.untrusted import plain
 from actors.agents.research.churn import Churn, read_churn
-from actors.agents.research.entries import entry_points, is_entry_file
+from actors.agents.research.entries import MAX_ENTRIES, entry_points, is_entry_file
 from actors.agents.research.inventory_messages import (
     EntryPoint,
     Hotspot,
@@ -40,6 +42,7 @@ LOCKS: Final = frozenset(
     {"uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pylock.toml", "requirements.lock"}
     | {"package-lock.json", "yarn.lock", "pnpm-lock.yaml", "Cargo.lock", "go.sum"}
 )
+_MAX_LISTED: Final = 100
 _MAX_REMINDERS: Final = 10_000
 
 
@@ -130,14 +133,20 @@ def _inventory(
         skipped=_skipped(listing, stock, churn),
         retrieved_at=at,
         languages=spoken,
-        manifests=tuple(plain(path) for path in listing.paths if reader_for(path)),
-        locks=tuple(plain(p) for p in listing.paths if PurePosixPath(p).name in LOCKS),
-        entry_points=tuple(stock.entries),
+        manifests=tuple(plain(path) for path in listing.paths if reader_for(path))[:_MAX_LISTED],
+        locks=tuple(plain(p) for p in listing.paths if PurePosixPath(p).name in LOCKS)[
+            :_MAX_LISTED
+        ],
+        entry_points=tuple(stock.entries[:MAX_ENTRIES]),
         practices=practices(listing.paths),
         hotspots=hot[: request.shown],
         reminders=tuple(stock.reminders[: request.shown]),
     )
     return made.model_copy(update={"evidence": _evidence(made, listing, request.days)})
+
+
+def _listed(paths: Iterable[str]) -> tuple[str, ...]:
+    return tuple(plain(path) for path in islice(paths, _MAX_LISTED))
 
 
 def _hotspots(churn: Churn, length: dict[str, int]) -> tuple[Hotspot, ...]:

@@ -37,8 +37,8 @@ class CodeSearchRequest(Model):
         max_length=50,
         description="Only files whose path one of these fits, e.g. src/*.py; * also fits /",
     )
-    hits: int = Field(default=20, ge=1, le=200, description="How many are answered")
-    context: int = Field(default=2, ge=0, le=10, description="Lines before and after each")
+    hits: int = Field(default=20, ge=1, le=100, description="How many are answered")
+    context: int = Field(default=2, ge=0, le=5, description="Lines before and after each")
 
 
 class Symbol(Model):

@@ -3,9 +3,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError as ModelError
 
 from actors.agents.protocol import Task
-from actors.agents.research.agent import ResearchAgent
+from actors.agents.research.agent import ResearchAgent, ResearchConfig
 from actors.agents.research.dependency_messages import DependenciesRequest
 from actors.agents.research.facts import Analysis
 from actors.agents.research.inventory_messages import InventoryRequest
@@ -161,3 +162,33 @@ def test_the_workflow_refuses_variables_it_does_not_know() -> None:
         ValidationError, match="it knows: candidates, follow_ups, policy, query, question"
     ):
         definition.parse({"question": "Which one?", "module": "os"})
+
+
+async def test_a_model_that_is_configured_has_a_few_words_in_the_report(
+    agent: ResearchAgent, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def prose(task: Task, instruction: str, facts: Any) -> str:
+        assert facts["question"] == "Which message broker?"
+        return "Some words."
+
+    monkeypatch.setattr("actors.agents.research.agent.prose", prose)
+    question = "Which message broker?"
+    analysis = await analysed(agent, task, question)
+    request = SynthesiseRequest(
+        question=question,
+        discovery=nothing_discovered(analysis),
+        analysis=analysis,
+        as_of=analysis.retrieved_at,
+    )
+    report = await agent.synthesise(task, request)
+    assert isinstance(report, ProjectReport)
+    assert report.prose == "Some words."
+    assert "of these facts:\n\nSome words.\n" in report.markdown
+
+
+@pytest.mark.parametrize("field", ["sites", "advisories"])
+def test_a_directory_in_the_configuration_is_named_by_its_whole_path(field: str) -> None:
+    given = "here" if field == "advisories" else ["here"]
+    with pytest.raises(ModelError, match="whole path"):
+        ResearchConfig.model_validate({field: given})
+    assert ResearchConfig().sites == ()

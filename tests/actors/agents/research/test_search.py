@@ -163,7 +163,7 @@ async def test_odd_code_and_binary_files_are_searched_and_harm_nothing(orchard: 
     (orchard / "src" / "app" / "latin.py").write_bytes(b"crate = '\xff'\n")
     (orchard / "picture.png").write_bytes(b"\0crate")
     git(orchard, "add", ".")
-    found = await searched(orchard, "crate", hits=200)
+    found = await searched(orchard, "crate", hits=100)
     paths = {hit.place.path for hit in found.hits}
     assert {"src/app/broken.py", "src/app/latin.py"} < paths
     assert "picture.png" not in paths
