@@ -15,7 +15,9 @@ from actors.agents.kit.beating import BEAT_S, beating
 from actors.agents.kit.followups import Opened, open_followups
 from actors.agents.kit.outcome import StoredFile
 from actors.agents.kit.prose import prose
+from actors.agents.kit.toolbox import Toolbox, install_hint
 from actors.agents.protocol import Agent, Task
+from actors.agents.report import AgentHealth
 from actors.agents.research.analyse import analyse
 from actors.agents.research.choice import choose_candidates
 from actors.agents.research.compare import compare
@@ -44,6 +46,7 @@ from actors.agents.research.vulnerabilities import find_vulnerabilities
 from actors.agents.research.vulnerability_messages import Vulnerabilities, VulnerabilitiesRequest
 from actors.workflows.definition import RetryPolicy, activity
 
+_TOOLS: Final = ("git", "rg", "deptry", "lizard")
 _SILENT_S: Final = 12 * BEAT_S
 _AGAIN: Final = RetryPolicy(attempts=3, initial_s=1.0)
 _INSTRUCTION: Final = (
@@ -87,6 +90,10 @@ class ResearchAgent(Agent):
 
     async def configure(self, config: BaseModel) -> None:
         """Take effect with the next task."""
+
+    async def health_check(self) -> AgentHealth:
+        """Which tools it has; not healthy where a directory of its configuration is not there."""
+        return await trio.to_thread.run_sync(_health, self.config, Toolbox(self.site.repo))
 
     @activity(timeout_s=90.0)
     async def analyse(self, task: Task, request: AnalyseRequest) -> Analysis:
@@ -180,6 +187,17 @@ class ResearchAgent(Agent):
             origin=request.issue_id,
             labels=(self.agent_type,),
         )
+
+
+def _health(config: ResearchConfig, toolbox: Toolbox) -> AgentHealth:
+    tools = {tool: toolbox.find(tool) for tool in _TOOLS}
+    details = {tool: "installed" if path else install_hint(tool) for tool, path in tools.items()}
+    named = (*config.sites, *((config.advisories,) if config.advisories else ()))
+    gone = [str(place) for place in named if not place.is_dir()]
+    if gone:
+        message = f"there is no such directory: {', '.join(gone)}"
+        return AgentHealth(healthy=False, message=message, details=details)
+    return AgentHealth(details=details)
 
 
 def _facts(report: ProjectReport) -> dict[str, Any]:

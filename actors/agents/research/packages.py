@@ -1,5 +1,6 @@
 """What is known of each distribution, and the verdict on its licence. Pure."""
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -7,7 +8,7 @@ from actors.agents.kit.outcome import Finding, Level, Place, Skipped
 from actors.agents.kit.untrusted import plain
 from actors.agents.research.dependency_messages import LicencePolicy, Package, Verdict
 from actors.agents.research.graph import Declared, Node
-from actors.agents.research.policy import judge_licence
+from actors.agents.research.policy import judge_licence, unknown_names
 
 NOT_INSTALLED: Final = "it is not installed"
 
@@ -18,8 +19,17 @@ def packages_of(
     policy: LicencePolicy,
     own: str | None,
 ) -> tuple[tuple[Package, ...], tuple[Skipped, ...]]:
-    """Each distribution with its verdict, and what could not be done for want of a library."""
+    """Each distribution with its verdict, and what of the policy could not be applied."""
     missing: tuple[Skipped, ...] = ()
+    with contextlib.suppress(ImportError):  # said below
+        missing = tuple(
+            Skipped(
+                what=f"{plain(name)} of the policy",
+                why="it is no SPDX identifier",
+                install="see https://spdx.org/licenses",
+            )
+            for name in unknown_names(policy)
+        )
     packages = []
     for name, node in sorted(nodes.items()):
         licence = node.licence

@@ -5,6 +5,8 @@ both. What is stated in other words is matched against the names in common use (
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from actors.agents.research.dependency_messages import LicencePolicy, Verdict
@@ -42,6 +44,51 @@ def judge_licence(licence: str | None, policy: LicencePolicy, own: str | None) -
     return _by_own(licence, own)
 
 
+@dataclass(frozen=True, slots=True)
+class Spdx:
+    """Reads SPDX expressions; `parser` is the library's."""
+
+    parser: Any
+    error: type[Exception]
+
+    def tree(self, text: str) -> Any | None:
+        """The expression; None where it is none, or names a licence that there is not."""
+        try:
+            return self.parser.parse(text, validate=True)
+        except self.error:
+            return None
+
+    def canonical(self, name: str) -> str:
+        """As expressions have it: "GPL-3.0" is an older name of "GPL-3.0-only"."""
+        tree = self.tree(name)
+        return name.lower() if tree is None else str(tree).lower()
+
+
+@cache
+def spdx() -> Spdx:
+    """The one reader: making it takes 30 ms.
+
+    Raises:
+        ImportError: `license_expression` is not installed.
+    """
+    from license_expression import (  # type: ignore[import-untyped] # noqa: PLC0415 - an extra
+        ExpressionError,
+        get_spdx_licensing,
+    )
+
+    return Spdx(get_spdx_licensing(), ExpressionError)
+
+
+def unknown_names(policy: LicencePolicy) -> tuple[str, ...]:
+    """Names of the policy that are no SPDX identifiers: a typo would deny nothing.
+
+    Raises:
+        ImportError: there is a list, and `license_expression` is not installed.
+    """
+    named = dict.fromkeys((*policy.allow, *policy.deny))
+    return tuple(name for name in named if spdx().tree(name) is None)
+
+
 def _by_own(licence: str, own: str | None) -> Judged:
     grade = permissiveness(licence)
     if grade is None:
@@ -64,26 +111,12 @@ def _by_own(licence: str, own: str | None) -> Judged:
 
 
 def _by_list(licence: str, policy: LicencePolicy) -> Judged:
-    from license_expression import (  # type: ignore[import-untyped] # noqa: PLC0415 - an extra
-        ExpressionError,
-        get_spdx_licensing,
-    )
-
-    licensing = get_spdx_licensing()
-
-    def canonical(name: str) -> str:  # "GPL-3.0" is an older name of "GPL-3.0-only"
-        try:
-            return str(licensing.parse(name)).lower()
-        except ExpressionError:
-            return name.lower()
-
-    spdx = _NAMES.get(licence.lower(), licence)
-    try:
-        tree = licensing.parse(spdx, validate=True)
-    except ExpressionError:
+    named = _NAMES.get(licence.lower(), licence)
+    tree = spdx().tree(named)
+    if tree is None:
         return Verdict.UNKNOWN, f"{licence} is no SPDX expression"
-    denied = {canonical(name) for name in policy.deny}
-    allowed = {canonical(name) for name in policy.allow}
+    denied = {spdx().canonical(name) for name in policy.deny}
+    allowed = {spdx().canonical(name) for name in policy.allow}
 
     def is_denied(names: set[str]) -> bool:
         return bool(names & denied)
@@ -92,10 +125,10 @@ def _by_list(licence: str, policy: LicencePolicy) -> Judged:
         return not allowed or bool(names & allowed)
 
     if not _holds(tree, lambda names: not is_denied(names)):
-        return Verdict.DENIED, f"{spdx} is denied"
+        return Verdict.DENIED, f"{named} is denied"
     if not _holds(tree, lambda names: not is_denied(names) and is_listed(names)):
-        return Verdict.DENIED, f"{spdx} is not among those allowed"
-    return Verdict.ALLOWED, f"{spdx} is {'allowed' if allowed else 'not denied'}"
+        return Verdict.DENIED, f"{named} is not among those allowed"
+    return Verdict.ALLOWED, f"{named} is {'allowed' if allowed else 'not denied'}"
 
 
 def _holds(tree: Any, permits: Callable[[set[str]], bool]) -> bool:

@@ -192,3 +192,18 @@ def test_a_directory_in_the_configuration_is_named_by_its_whole_path(field: str)
     with pytest.raises(ModelError, match="whole path"):
         ResearchConfig.model_validate({field: given})
     assert ResearchConfig().sites == ()
+
+
+async def test_it_says_which_tools_it_has(agent: ResearchAgent) -> None:
+    health = await agent.health_check()
+    assert (health.healthy, health.details["deptry"]) == (True, "installed")
+    assert health.details["rg"] in {"installed", "install ripgrep"}
+
+
+async def test_it_is_not_healthy_without_a_directory_that_it_was_given(
+    agent: ResearchAgent, tmp_path: Path
+) -> None:
+    agent.config = ResearchConfig(sites=(tmp_path,), advisories=tmp_path / "gone")
+    health = await agent.health_check()
+    assert not health.healthy
+    assert health.message.endswith("gone")

@@ -229,3 +229,27 @@ async def test_dependencies_of_other_languages_are_said_not_to_be_analysed(proje
     git(project, "add", ".")
     found = await analysed(project)
     assert "dependencies of npm skipped" in " ".join(map(str, found.skipped))
+
+
+async def test_a_list_that_cannot_be_applied_is_said_to_be_one(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site"
+    installed(site, "alpha", "1", "License-Expression: MIT", modules=("alpha",))
+    found = await analysed(project, site, policy=LicencePolicy(deny=("GLP-3.0",)))
+    assert "GLP-3.0 of the policy skipped" in str(found.skipped[0])
+
+    def spdx() -> None:
+        raise ImportError("license_expression")
+
+    monkeypatch.setattr("actors.agents.research.policy.spdx", spdx)
+    found = await analysed(project, site, policy=LicencePolicy(deny=("GPL-3.0-only",)))
+    assert found.packages[0].verdict is Verdict.UNKNOWN
+    assert found.skipped[0].install == "install beadflow[research]"
+
+
+async def test_this_project_has_no_errors_in_its_own_dependencies() -> None:
+    root = Path(__file__).parents[4]
+    found = await analysed(root)
+    assert [str(f) for f in found.findings if f.level is Level.ERROR] == []
+    assert {"trio", "pykka", "pydantic"} < {package.name for package in found.packages}

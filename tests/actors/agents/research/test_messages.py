@@ -30,6 +30,9 @@ def test_candidates_are_a_list_or_one_string_and_each_counts_once() -> None:
         ({"weights": {"typed": -1}}, "greater than or equal to 0"),
         ({"weights": {"typed": float("nan")}}, "finite"),
         ({"question": ""}, "at least 3"),
+        ({"policy": {"allow": [""]}}, "at least 1"),
+        ({"policy": {"permit": ["MIT"]}}, "Extra inputs"),
+        ({"policy": "MIT"}, "dictionary"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_with_the_reason(

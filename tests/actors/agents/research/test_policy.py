@@ -1,7 +1,7 @@
 import pytest
 
 from actors.agents.research.dependency_messages import LicencePolicy, Verdict
-from actors.agents.research.policy import judge_licence
+from actors.agents.research.policy import judge_licence, unknown_names
 
 ALLOWED, DENIED, UNKNOWN = Verdict.ALLOWED, Verdict.DENIED, Verdict.UNKNOWN
 
@@ -54,3 +54,9 @@ def test_a_list_is_applied_to_the_expression(
     licence: str, allow: tuple[str, ...], deny: tuple[str, ...], verdict: Verdict
 ) -> None:
     assert judge_licence(licence, LicencePolicy(allow=allow, deny=deny), "MIT")[0] is verdict
+
+
+def test_a_name_that_is_no_identifier_is_told() -> None:
+    policy = LicencePolicy(allow=("MIT", "GPL-3.0", "GPL 3"), deny=("Apache2",))
+    assert unknown_names(policy) == ("GPL 3", "Apache2")
+    assert unknown_names(LicencePolicy()) == ()
