@@ -42,15 +42,19 @@ class Advisory:
 
     def affects(self, version: str) -> bool:
         """Whether it is about this version."""
-        if version in self.versions:
+        wanted = _parsed(version)
+        if version in self.versions or wanted is None:
+            return version in self.versions
+        if any(_parsed(listed) == wanted for listed in self.versions):
             return True
-        try:
-            wanted = Version(version)
-            if any(Version(listed) == wanted for listed in self.versions):
-                return True
-            return any(_is_within(wanted, events) for events in self.ranges)
-        except InvalidVersion:
-            return False
+        return any(_is_within(wanted, events) for events in self.ranges)
+
+
+def _parsed(version: str) -> Version | None:
+    try:
+        return Version(version)
+    except InvalidVersion:  # of times before PEP 440
+        return None
 
 
 def _is_within(version: Version, events: Events) -> bool:

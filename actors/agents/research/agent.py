@@ -101,7 +101,9 @@ class ResearchAgent(Agent):
         analysis = await analyse(request, root=task.repo, progress=task.progress)
         if analysis.candidates:
             return analysis
-        candidates = await choose_candidates(request.question, analysis, task.repo)
+        candidates = await choose_candidates(
+            request.question, analysis, task.repo, self.config.sites
+        )
         return analysis.model_copy(update={"candidates": candidates})
 
     @activity(timeout_s=90.0)
@@ -147,7 +149,11 @@ class ResearchAgent(Agent):
     async def discover(self, task: Task, request: DiscoverRequest) -> Discovery:
         """Look the candidates up in the configured index and in what is installed."""
         return await discover(
-            request, root=task.repo, progress=task.progress, breakers=task.breakers
+            request,
+            root=task.repo,
+            progress=task.progress,
+            breakers=task.breakers,
+            sites=self.config.sites,
         )
 
     @activity(timeout_s=60.0, retry=_AGAIN)

@@ -4,7 +4,7 @@ A dependency matches when a word of the question is in its name or, where the pr
 has it installed, in its summary. There is no search of an index: candidates are given by name.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,10 +20,10 @@ _MAX_LOOKED_UP: Final = 200
 
 
 async def choose_candidates(
-    question: str, analysis: Analysis, root: Path | None
+    question: str, analysis: Analysis, root: Path | None, sites: Sequence[Path] = ()
 ) -> tuple[str, ...]:
     """Names of declared dependencies that have to do with the question; empty when none has."""
-    places = await trio.to_thread.run_sync(environments, root)
+    places = await trio.to_thread.run_sync(environments, root, sites)
 
     def summary(name: str) -> str:
         copy = find_installed(name, places)

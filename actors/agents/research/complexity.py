@@ -2,7 +2,6 @@
 
 import csv
 import fnmatch
-import io
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,9 +86,7 @@ async def _lizard(root: Path, paths: Sequence[str]) -> str | Skipped:
 def read_table(text: str) -> list[Function]:
     """Reads `lizard --csv`, the most complex first; a row that is cut off is left out."""
     found = []
-    for row in csv.reader(io.StringIO(text)):
-        if len(row) != _COLUMNS:
-            continue
+    for row in filter(_is_whole, map(_row, text.split("\n"))):
         lines, complexity, _, parameters, _, _, path, name, _, start, end = row
         try:
             first = int(start)
@@ -108,6 +105,17 @@ def read_table(text: str) -> list[Function]:
             continue
         found.append(function)
     return sorted(found, key=lambda one: (-one.complexity, one.place.path, one.place.line or 0))
+
+
+def _row(line: str) -> list[str]:
+    try:
+        return next(csv.reader([line.replace("\r", " ")]), [])
+    except csv.Error:  # a field that is too long
+        return []
+
+
+def _is_whole(row: Sequence[str]) -> bool:
+    return len(row) == _COLUMNS
 
 
 def _answer(

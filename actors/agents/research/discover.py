@@ -6,7 +6,7 @@ error, so that a report can be made with no network at all.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -60,6 +60,7 @@ async def discover(
     environ: Mapping[str, str] = os.environ,
     limits: Limits = Limits(),
     breakers: Breakers | None = None,
+    sites: Sequence[Path] = (),
 ) -> Discovery:
     """Looks every candidate up.
 
@@ -71,12 +72,13 @@ async def discover(
         environ: Where `PIP_*` and `UV_*` settings are read from.
         limits: Deadlines and concurrency.
         breakers: The circuits of the indexes; without them this call has some of its own.
+        sites: Directories of installed distributions, which come before the project's own.
 
     Cancellation leaves at most a few reads behind that end by their own deadline.
     """
     at = now()
     indexes = await configured_indexes(environ)
-    places = await trio.to_thread.run_sync(environments, root)
+    places = await trio.to_thread.run_sync(environments, root, sites)
     found = _Found()
     breakers = breakers or Breakers()
     slots = trio.Semaphore(limits.at_once)

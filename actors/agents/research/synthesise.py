@@ -110,7 +110,7 @@ def synthesise(request: SynthesiseRequest) -> ProjectReport:
         discovery=candidates,
         repository=analysis.model_copy(update={"evidence": (), "gaps": ()}),
         evidence=ledger.entries,
-        gaps=(*request.discovery.gaps, *analysis.gaps, *(_unknown() if names else ())),
+        gaps=(*request.discovery.gaps, *analysis.gaps, *(_unknown(request) if names else ())),
         markdown="",
         inventory=request.inventory and request.inventory.model_copy(update={"evidence": ()}),
         dependencies=(
@@ -129,8 +129,11 @@ def synthesise(request: SynthesiseRequest) -> ProjectReport:
     return report.model_copy(update={"markdown": render(report)})
 
 
-def _unknown() -> tuple[Gap, ...]:
-    return tuple(Gap(subject="every candidate", what=w, why=why) for w, why in _ALWAYS_UNKNOWN)
+def _unknown(request: SynthesiseRequest) -> tuple[Gap, ...]:
+    said = dict(_ALWAYS_UNKNOWN)
+    if request.vulnerabilities is not None and request.vulnerabilities.advisories:
+        said["known vulnerabilities"] = "only what the project uses is held against advisories"
+    return tuple(Gap(subject="every candidate", what=what, why=why) for what, why in said.items())
 
 
 def _summary(recommendation: str, trust: float, project: str) -> str:

@@ -118,6 +118,8 @@ def between(*events: tuple[str, str]) -> list[dict[str, Any]]:
             True,
         ),
         ("odd", {"versions": ["1.0"]}, False),
+        ("odd", {"versions": ["odd"]}, True),
+        ("1.5", {"versions": ["odd"], "ranges": between(("introduced", "1"))}, True),
         ("1", {"ranges": [{"type": "GIT", "events": [{"introduced": "0"}]}]}, False),
     ],
 )
