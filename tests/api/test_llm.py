@@ -15,7 +15,7 @@ from actors.facts import USAGE_RECORDED, LoggedFact
 from tests.api.asgi import send_json
 from tests.api.built_in import built_in, output
 from tests.api.site import WORKFLOWS, Site
-from tests.support.chat_server import ChatServer, calls, chat_server, error, text
+from tests.support.chat_server import ChatServer, calls, chat_server, error, hang, text
 from tests.support.planted import Planted, planted
 
 QUESTION = "What does this package do?"
@@ -98,6 +98,21 @@ async def test_a_busy_service_is_waited_for_with_a_durable_timer(
     )
     assert len(chat.asked) == 3
     assert "timer_fired" in [event["kind"] for event in history]
+
+
+async def test_a_workflow_that_is_cancelled_stops_listening(
+    repository: Planted, tmp_path: Path, chat: ChatServer
+) -> None:
+    chat.says(hang("Well, "), text("too late"))
+    async with asking(repository.repo, tmp_path, model=chat.endpoint()) as site:
+        started = await site.start("llm", variables={"prompt": QUESTION})
+        workflow_id = started.json()["id"]
+        await site.running.until(lambda seen: any(f.type == "step_progress" for f in seen))
+        answer = await send_json(site.app, f"{WORKFLOWS}/{workflow_id}/cancel", {})
+        assert answer.status < 300, answer.body
+        (ended,) = await site.running.ended(workflow_id)
+    assert ended.status == "cancelled"
+    assert len(chat.asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ async def prose(task: Task, instruction: str, facts: Any) -> str | None:
     endpoint = task.site.model
     if endpoint is None:
         return None
-    given = json.dumps(to_jsonable_python(facts), ensure_ascii=True)[:FACTS_CHARACTERS]
+    given = json.dumps(to_jsonable_python(facts, fallback=str))[:FACTS_CHARACTERS]
     request = ChatRequest(
         messages=(
             ChatMessage(role=Role.SYSTEM, content=_SYSTEM),

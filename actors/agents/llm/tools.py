@@ -112,6 +112,7 @@ class Repository:
         Raises:
             LookupError: there is no such file, or it is none that can be read.
         """
+        path = path.removeprefix("./")
         if path not in self.listing.paths:
             raise LookupError(f"there is no file {path[:200]!r}; list_files names them")
         if _KEPT_BACK.search(path):

@@ -26,6 +26,7 @@ from actors.agents.kit.chat.failures import (
     wait_of,
 )
 from actors.agents.kit.chat.messages import ChatRequest, Reply
+from actors.agents.kit.untrusted import plain
 from actors.agents.kit.usage import Price, Usage
 from actors.breakers import Breakers
 from actors.clock import Clock, system_clock
@@ -135,6 +136,9 @@ class ChatClient:
             raise unreachable(TimeoutError(f"no answer within {timeout_s:g} s")) from error
         except (httpx2.HTTPError, httpx2.StreamError) as error:
             raise unreachable(error) from error
+        except (httpx2.InvalidURL, UnicodeError) as error:
+            why = f"the model cannot be asked: {plain(str(error))}"
+            raise ChatFailure("model_refused", why) from error
         return reply.model_copy(update={"usage": _priced(self.endpoint, reply.usage)})
 
     async def _once(self, request: ChatRequest, on_text: Callable[[str], None]) -> Reply:
@@ -253,6 +257,16 @@ def key_of(endpoint: ModelEndpoint, environ: Mapping[str, str]) -> str:
     return key
 
 
+def _opened(endpoint: ModelEndpoint, silence_s: float) -> httpx2.AsyncClient:
+    timeout = httpx2.Timeout(silence_s, connect=CONNECT_S)
+    try:
+        # A proxy of the environment cannot reach this machine's loopback.
+        return httpx2.AsyncClient(timeout=timeout, trust_env=not endpoint.is_local)
+    except (OSError, ValueError, ImportError, httpx2.InvalidURL) as error:
+        why = f"the environment's proxy or certificates cannot be used: {plain(str(error))}"
+        raise ChatFailure("model_unreachable", why) from error
+
+
 @asynccontextmanager
 async def chat_client(
     endpoint: ModelEndpoint,
@@ -276,12 +290,10 @@ async def chat_client(
         clock: what a `Retry-After` that names a moment is compared with.
 
     Raises:
-        ChatFailure: the key is not there.
+        ChatFailure: the key is not there, or the environment's proxy cannot be used.
     """
     key = key_of(endpoint, environ)
-    timeout = httpx2.Timeout(silence_s, connect=CONNECT_S)
-    # A proxy of the environment cannot reach this machine's loopback.
-    async with httpx2.AsyncClient(timeout=timeout, trust_env=not endpoint.is_local) as http:
+    async with _opened(endpoint, silence_s) as http:
         yield ChatClient(
             http,
             endpoint,

@@ -5,9 +5,11 @@ calls without an index, content in parts. It does not bear with an answer that j
 """
 
 import json
+import re
+from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from pydantic import ValidationError as ModelError
 
 from actors.agents.kit.chat.failures import Complaint, refused, senseless
@@ -27,6 +29,9 @@ MOST_CHARACTERS: Final = 4_000_000
 MOST_CALLS: Final = 64
 
 _LETTERS_PER_TOKEN: Final = 4
+_MOST_TOKENS: Final = 10**12
+_THOUGHTS: Final = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
+"""What some models think aloud before they answer, and their services leave in the answer."""
 _FINISHES: Final = {
     "function_call": Finish.TOOL_CALLS,
     "tool_calls": Finish.TOOL_CALLS,
@@ -83,7 +88,7 @@ class _Function(_Lenient):
 class _Call(_Lenient):
     index: int | None = None
     id: str | None = None
-    function: _Function = Field(default_factory=_Function)
+    function: _Function | None = None
 
 
 class _Said(_Lenient):
@@ -94,7 +99,7 @@ class _Said(_Lenient):
     @property
     def text(self) -> str:
         if isinstance(self.content, list):
-            return "".join(str(part.get("text", "")) for part in self.content)
+            return "".join(str(part.get("text") or "") for part in self.content)
         return self.content or self.refusal or ""
 
 
@@ -104,23 +109,23 @@ class _Choice(_Lenient):
     finish_reason: str | None = None
 
 
-class _Details(_Lenient):
-    cached_tokens: int | None = None
-
-
-class _Counted(_Lenient):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
-
-
 class _Piece(_Lenient):
     """An answer, or a piece of one."""
 
-    choices: list[_Choice] = Field(default_factory=list)
-    usage: _Counted | None = None
+    choices: list[_Choice] | None = None
+    usage: Any = None
     model: str | None = None
     error: Any = None
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """A tool call as far as it has come."""
+
+    index: int | None
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
 
 
 class Gathering:
@@ -128,9 +133,9 @@ class Gathering:
 
     def __init__(self) -> None:
         self._text: list[str] = []
-        self._calls: list[_Call] = []
+        self._calls: list[_Wanted] = []
         self._finish: str | None = None
-        self._counted: _Counted | None = None
+        self._counted: Any = None
         self._model = ""
         self._size = 0
 
@@ -166,20 +171,21 @@ class Gathering:
 
     def _call(self, piece: _Call) -> None:
         """Pieces of a call have its index; the first one alone has its id and its name."""
-        arguments = piece.function.arguments
+        said = piece.function or _Function()
+        arguments = said.arguments
         text = arguments if isinstance(arguments, str) else _dumped(arguments)
         self._size += len(text)
         known = next(
             (c for c in self._calls if c.index is not None and c.index == piece.index), None
         )
-        if known is None and piece.index is None and not piece.id and not piece.function.name:
+        if known is None and piece.index is None and not piece.id and not said.name:
             known = self._calls[-1] if self._calls else None
         if known is None:
-            known = _Call(index=piece.index, function=_Function(arguments=""))
+            known = _Wanted(index=piece.index)
             self._calls.append(known)
-        known.id = known.id or piece.id
-        known.function.name = known.function.name or piece.function.name
-        known.function.arguments = f"{known.function.arguments}{text}"
+        known.id = known.id or piece.id or ""
+        known.name = known.name or said.name or ""
+        known.arguments += text
 
     @property
     def is_whole(self) -> bool:
@@ -195,14 +201,10 @@ class Gathering:
         if not self.is_whole:
             raise senseless("it broke off")
         calls = tuple(
-            ToolCall(
-                id=call.id or f"call_{number}",
-                name=call.function.name or "",
-                arguments=str(call.function.arguments or ""),
-            )
+            ToolCall(id=call.id or f"call_{number}", name=call.name, arguments=call.arguments)
             for number, call in enumerate(self._calls)
         )
-        text = "".join(self._text)
+        text = _THOUGHTS.sub("", "".join(self._text))
         finish = _FINISHES.get(self._finish or "", Finish.STOP)
         if calls and finish is Finish.STOP:  # some services say "stop" then
             finish = Finish.TOOL_CALLS
@@ -216,21 +218,26 @@ class Gathering:
         )
 
     def _usage(self) -> Usage | None:
-        """What the service has counted; None where it does not count."""
-        counted = self._counted
-        if counted is None or counted.prompt_tokens is None or counted.completion_tokens is None:
+        """What the service has counted; None where it does not count, or not in numbers."""
+        counted = self._counted if isinstance(self._counted, dict) else {}
+        asked, said = _count(counted.get("prompt_tokens")), _count(counted.get("completion_tokens"))
+        if asked is None or said is None:
             return None
-        details = counted.prompt_tokens_details
-        cached = min(counted.prompt_tokens, (details and details.cached_tokens) or 0)
-        return Usage(
-            input_tokens=max(0, counted.prompt_tokens - max(0, cached)),
-            output_tokens=max(0, counted.completion_tokens),
-            cache_read_tokens=max(0, cached),
-        )
+        details = counted.get("prompt_tokens_details")
+        known = _count(details.get("cached_tokens")) if isinstance(details, dict) else None
+        cached = min(asked, known or 0)
+        return Usage(input_tokens=asked - cached, output_tokens=said, cache_read_tokens=cached)
 
     def _guess(self, request: ChatRequest) -> Usage:
         asked = sum(len(message.content) for message in request.messages)
         return Usage(input_tokens=_tokens(asked), output_tokens=_tokens(self._size))
+
+
+def _count(value: Any) -> int | None:
+    """A number of tokens; None of what cannot be one."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return int(value) if 0 <= value <= _MOST_TOKENS else None
 
 
 def _tokens(letters: int) -> int:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.agents.endpoint import ModelEndpoint
 from actors.agents.kit.chat.client import chat_client
@@ -21,6 +23,7 @@ from actors.agents.kit.chat.messages import (
     ToolCall,
     ToolOffer,
 )
+from actors.agents.kit.chat.wire import Gathering
 from actors.breakers import Breakers
 from actors.retrying import Retries
 from tests.support.chat_server import (
@@ -440,6 +443,95 @@ async def test_without_its_key_a_model_is_not_asked(
 
 async def test_text_that_is_no_unicode_is_no_answer(chat: ChatServer) -> None:
     assert (await failure(chat, text("a\ud800b"))).code == "bad_reply"
+
+
+@pytest.mark.parametrize(
+    "usage", [7, [], {"prompt_tokens": "many"}, {"prompt_tokens": -1, "completion_tokens": 1e999}]
+)
+async def test_counts_that_are_none_do_not_spoil_an_answer(chat: ChatServer, usage: Any) -> None:
+    chat.says(text("x", usage=usage))
+    assert not (await ask(chat)).is_counted
+
+
+async def test_what_a_model_thinks_aloud_is_no_part_of_its_answer(chat: ChatServer) -> None:
+    chat.says(text("<think>", "\nhm </think", ">\n\n4", " <think>"))
+    assert (await ask(chat)).message.content == "4 <think>"
+
+
+async def test_an_environment_that_cannot_be_used_is_told(
+    chat: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "gopher://:hunter2@proxy")
+    endpoint = ModelEndpoint(url="https://h.example/v1", model="m")
+    with pytest.raises(ChatFailure) as caught:
+        await ask(chat, endpoint=endpoint)
+    assert (caught.value.code, caught.value.retryable) == ("model_unreachable", False)
+    assert "hunter2" not in caught.value.message
+
+
+async def test_a_name_that_can_be_no_host_is_told(chat: ChatServer) -> None:
+    endpoint = ModelEndpoint(url=f"http://{'a' * 70}..b/v1", model="m")
+    with pytest.raises(ChatFailure):
+        await ask(chat, endpoint=endpoint)
+
+
+async def test_nobody_at_any_of_a_name_s_addresses_is_told(chat: ChatServer) -> None:
+    endpoint = ModelEndpoint(url="http://localhost:9/v1", model="m")
+    with pytest.raises(ChatFailure) as caught:
+        await ask(chat, endpoint=endpoint)
+    assert caught.value.code == "model_unreachable"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    *("choices", "delta", "message", "content", "tool_calls", "function", "usage"),
+                    *("finish_reason", "index", "id", "name", "arguments", "error", "text"),
+                    *("prompt_tokens", "completion_tokens", "prompt_tokens_details", "model"),
+                ]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(pieces=st.lists(JSON, min_size=1, max_size=4))
+def test_whatever_a_service_says_is_an_answer_or_none(pieces: list[Any]) -> None:
+    gathering = Gathering()
+    try:
+        for piece in pieces:
+            gathering.add(json.dumps(piece))
+        assert isinstance(gathering.reply(HELLO), Reply)
+    except ChatFailure:
+        pass
+
+
+@given(
+    arguments=st.lists(st.text(alphabet='{}":a', max_size=6), min_size=1, max_size=5),
+    index=st.none() | st.just(0),
+)
+def test_a_call_s_pieces_are_joined_however_they_are_cut(
+    arguments: list[str], index: int | None
+) -> None:
+    gathering = Gathering()
+    for number, piece in enumerate(arguments):
+        call: dict[str, Any] = {"function": {"arguments": piece}}
+        if index is not None:
+            call["index"] = index
+        if not number:
+            call |= {"id": "c", "function": {"name": "look", "arguments": piece}}
+        gathering.add(json.dumps({"choices": [{"delta": {"tool_calls": [call]}}]}))
+    gathering.add(json.dumps({"choices": [{"delta": {}, "finish_reason": "tool_calls"}]}))
+    assert gathering.reply(HELLO).message.tool_calls == (
+        ToolCall(id="c", name="look", arguments="".join(arguments)),
+    )
 
 
 async def test_an_answer_without_an_end_is_given_up(
