@@ -41,6 +41,7 @@ class CommandConfig(Model):
         presets: more presets, or others of the same names.
         turn_s: a turn that takes longer is ended.
         idle_s: a program that says nothing for so long is ended.
+        tool_s: the same while a tool of its own works, of which it says nothing until it has ended.
         after_result_s: a program that has said that it is done has so long to end.
         term_s: one that is to end is asked to, and killed after so long.
         output_bytes: one that writes more in a turn is ended.
@@ -55,6 +56,7 @@ class CommandConfig(Model):
     presets: dict[Name, Preset] = Field(default_factory=dict, max_length=50)
     turn_s: Seconds = 3600.0
     idle_s: Seconds = 600.0
+    tool_s: Seconds = 1800.0
     after_result_s: Seconds = 30.0
     term_s: float = Field(default=2.0, ge=0.0, le=60.0)
     output_bytes: int = Field(default=64 << 20, ge=1_000, le=1 << 34)

@@ -11,7 +11,7 @@ from typing import Final
 
 import trio
 
-from actors.agents.command.events import Event
+from actors.agents.command.events import Doing, Event
 from actors.agents.command.hearing import Heard
 from actors.agents.guarded import NotStarted, Program
 from storage.payload import plain_text
@@ -40,6 +40,7 @@ class Patience:
 
     turn_s: float
     idle_s: float
+    tool_s: float
     after_result_s: float
     output_bytes: int
     transcript_bytes: int
@@ -76,6 +77,7 @@ class Conversation:
     hear: Callable[[Event], Awaitable[None]]
     _begun: float = field(default_factory=trio.current_time)
     _last: float = field(default_factory=trio.current_time)
+    _is_at_tool: bool = False
     _result_at: float | None = None
     _scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     _bytes: int = 0
@@ -157,7 +159,10 @@ class Conversation:
             del self._complaint[:-_STDERR_BYTES]
 
     async def _take(self, line: bytearray) -> None:
-        for event in self.heard.take(bytes(line)):
+        events = self.heard.take(bytes(line))
+        self._is_at_tool = any(isinstance(event, Doing) for event in events)
+        self._set_deadline()
+        for event in events:
             await self.hear(event)
         if self.heard.ended is not None and self._result_at is None:
             self._result_at = trio.current_time()
@@ -178,7 +183,8 @@ class Conversation:
             self._set_deadline()
 
     def _set_deadline(self) -> None:
-        ends = [self._begun + self.patience.turn_s, self._last + self.patience.idle_s]
+        quiet_s = self.patience.tool_s if self._is_at_tool else self.patience.idle_s
+        ends = [self._begun + self.patience.turn_s, self._last + quiet_s]
         if self._result_at is not None:
             ends.append(self._result_at + self.patience.after_result_s)
         self._scope.deadline = min(ends)

@@ -112,8 +112,11 @@ class Turns:
                 request = request.model_copy(update={"prompt": _CUT_OFF + request.prompt})
             known = known.begun(task.idempotency_key, base=known.base or at)
             run = _Run(task, self.config, request, name, preset, session, sandbox, told)
-            turn = await run.take(known)
-            await self._account(task, turn)
+            try:
+                turn = await run.take(known)
+            finally:
+                with trio.CancelScope(shield=True):  # a turn that is called off has its cost, too
+                    await self._account(task, run.spent)
             await session.save(session.record.ended(request.prompt, turn))
             return turn
 
@@ -132,9 +135,9 @@ class Turns:
             task.log(f"{left} is used up", level="warning")
         return None
 
-    async def _account(self, task: Task, turn: Turn) -> None:
+    async def _account(self, task: Task, usage: Usage) -> None:
         account = Spending(task.site.workspace / "command", self.agent_id)
-        entry = Entry(at=self.clock(), key=task.idempotency_key, usage=turn.usage)
+        entry = Entry(at=self.clock(), key=task.idempotency_key, usage=usage)
         await trio.to_thread.run_sync(account.add, entry, self.config.budget.window_s)
 
 
@@ -215,6 +218,7 @@ class _Run:
         return Patience(
             turn_s=self.config.turn_s,
             idle_s=self.config.idle_s,
+            tool_s=max(self.config.tool_s, self.config.idle_s),
             after_result_s=self.config.after_result_s,
             output_bytes=self.config.output_bytes,
             transcript_bytes=self.config.transcript_bytes,
@@ -252,7 +256,7 @@ class _Run:
             self.task.log(plain_text(text.strip()[:_MESSAGE_CHARACTERS]))
 
     async def _turn(self, finish: Finish, heard: Heard, verdict: Verdict, *, resumed: bool) -> Turn:
-        usage = self._priced(heard.usage) + self.session.record.lost
+        usage = self.spent
         if self.request.commit_message and verdict.status is Status.DONE:
             await commit(self.sandbox, self.request.commit_message)
         checks: tuple[Check, ...] = ()
@@ -292,6 +296,11 @@ class _Run:
         self.task.log(turn.summary)
         self.task.used(usage)
         return turn
+
+    @property
+    def spent(self) -> Usage:
+        """What the turn has cost so far, with its attempts that were cut off."""
+        return self._priced(self._heard.usage) + self.session.record.lost
 
     def _priced(self, usage: Usage) -> Usage:
         price = self.config.prices.get(self.name)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 from trio.testing import MockClock
 
 from actors.agents.command.messages import Status
@@ -227,6 +228,42 @@ async def test_one_that_hangs_is_ended(
     assert (answers[0].status, answers[0].code) == (Status.FAILED, code)
     assert answers[0].may_go_on is (code == "idle")
     assert answers[0].usage.tokens == 15
+
+
+async def test_one_whose_tool_works_may_be_silent_for_longer(
+    desk: Desk, tmp_path: Path, mock_clock: MockClock
+) -> None:
+    mark = tmp_path / "mark"
+    tool = {"type": "tool_use", "name": "Bash", "input": {"command": "make test"}}
+    frame = {"type": "assistant", "message": {"content": [tool]}}
+    desk.cli.plays([*begun(), {"say": frame}, {"hang": str(mark)}])
+    answers = []
+
+    async def take() -> None:
+        answers.append(await desk.take({"idle_s": 100, "tool_s": 500}))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take)
+        await noted(desk, "Bash make test")
+        await pid_in(mark)
+        mock_clock.jump(499)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not answers
+        mock_clock.jump(2)
+    assert answers[0].code == "idle"
+
+
+async def test_what_a_cancelled_turn_has_cost_counts(desk: Desk, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    desk.cli.plays([*begun(), said("One."), {"hang": str(mark)}], [*begun(), *ended()])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(desk.take)
+        await noted(desk, "One.")
+        nursery.cancel_scope.cancel()
+    turn = await desk.take({"budget": {"tokens": 15}}, op="1")
+    assert (turn.status, turn.why.endswith("15 of 15 tokens are spent")) == (
+        Status.OVER_BUDGET, True
+    )  # fmt: skip
 
 
 async def test_children_that_hold_its_output_end_with_it(desk: Desk, tmp_path: Path) -> None:
