@@ -131,6 +131,7 @@ class Batches:
         bounds: of one transaction.
         now: the clock that handlers are timed with.
         groups: for types of which many may come at once: what does the same for several of them.
+        before_commit: called when all is written.
     """
 
     def __init__(  # noqa: PLR0917
@@ -141,8 +142,10 @@ class Batches:
         bounds: Bounds,
         now: Clock = perf_counter,
         groups: Mapping[type, Group] | None = None,
+        before_commit: Callable[[sqlite3.Connection], None] = lambda _: None,
     ) -> None:
         self._groups = groups or {}
+        self._before_commit = before_commit
         self._handlers = {kind: (operation_name(kind), run) for kind, run in handlers.items()}
         self._database = database
         self._observe = observe
@@ -171,6 +174,7 @@ class Batches:
                 commands = [lost.instead if c is lost.command else c for c in commands]
             else:
                 break
+        self._before_commit(conn)
         conn.execute("COMMIT")
         for operation, seconds, number in times:
             self._observe(self._database, operation, seconds, number)

@@ -143,6 +143,9 @@ class Witness:
     def opened(self, connection: sqlite3.Connection) -> None:
         """The writer has a connection, and begins nothing with it before this returns."""
 
+    def committing(self, connection: sqlite3.Connection) -> None:
+        """A transaction is about to be committed. What is raised is the transaction's failure."""
+
     def settled(self) -> None:
         """A transaction has ended, in whichever way; nobody was answered yet."""
 
@@ -241,7 +244,13 @@ class DatabaseWriter(BlockingActor):
         if self.system.inline:
             self._now = _timeless  # a simulation must not depend on how fast this machine is
         self._batches = Batches(
-            self._handlers, self._database, self._observe, self._bounds, self._now, self._groups
+            self._handlers,
+            self._database,
+            self._observe,
+            self._bounds,
+            self._now,
+            self._groups,
+            self._witness.committing,
         )
         if self._find_lost() is not None:
             return

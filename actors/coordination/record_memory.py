@@ -13,15 +13,15 @@ starts and by a writer that opens its database.
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Any, Final
+from typing import Final
 
 from actors.coordination.messages import WorkflowRecord
 from actors.writer import Witness
 from storage import payload
-from storage.changes import tell_changes
+from storage.changes import changed, note_changes
 
 RECORD_BYTES: Final = 1024
 """What a record takes in memory beside its texts, roughly."""
@@ -140,17 +140,19 @@ class RecordMemory:
 
     # for who writes
 
-    def changes(self, database: str, workflow_id: str) -> None:
-        """A row of this workflow changes in a transaction that is not at its end."""
+    def changes(self, database: str, workflow_ids: Iterable[str]) -> None:
+        """Rows of these workflows change in a transaction that is about to be committed."""
+        dropped = 0
         with self._lock:
-            self._changes += 1
-            self._changed[workflow_id] = self._changes
-            self._changed.move_to_end(workflow_id)
-            if len(self._changed) > self._known_changes:
-                _, self._all_changed = self._changed.popitem(last=False)
-            self._changing.setdefault(database, set()).add(workflow_id)
-            was_kept = self._drop(workflow_id)
-        if was_kept:
+            for workflow_id in workflow_ids:
+                self._changes += 1
+                self._changed[workflow_id] = self._changes
+                self._changed.move_to_end(workflow_id)
+                if len(self._changed) > self._known_changes:
+                    _, self._all_changed = self._changed.popitem(last=False)
+                self._changing.setdefault(database, set()).add(workflow_id)
+                dropped += self._drop(workflow_id)
+        for _ in range(dropped):
             self._count("memory", "changed")
 
     def settled(self, database: str) -> None:
@@ -183,12 +185,12 @@ class MemoryWitness(Witness):
 
     def opened(self, connection: sqlite3.Connection) -> None:
         """What the former connection did last may not have been told."""
-        tell_changes(connection, self._triggers, self._changes)
+        note_changes(connection, self._triggers)
         self._memory.clear()
         self._memory.settled(self._database)
 
+    def committing(self, connection: sqlite3.Connection) -> None:
+        self._memory.changes(self._database, changed(connection))
+
     def settled(self) -> None:
         self._memory.settled(self._database)
-
-    def _changes(self, workflow_id: Any) -> None:
-        self._memory.changes(self._database, str(workflow_id))

@@ -49,7 +49,7 @@ class Memory(RecordMemory):
         return found and found.status
 
     def change(self, workflow_id: str, database: str = "coordination") -> None:
-        self.changes(database, workflow_id)
+        self.changes(database, [workflow_id])
         self.settled(database)
 
 
@@ -89,7 +89,7 @@ def test_what_was_read_before_a_change_is_not_kept_after_it() -> None:
 def test_while_a_transaction_changes_it_nothing_is_kept(database: str) -> None:
     memory = Memory()
     version = memory.begin("w")
-    memory.changes(database, "w")
+    memory.changes(database, ["w"])
     assert memory.begin("w") is None
     assert version is not None
     assert not memory.is_current("w", version)
@@ -187,8 +187,9 @@ def database() -> sqlite3.Connection:
 
 
 TRIGGER = """
-    CREATE TEMP TRIGGER changes AFTER UPDATE OF status ON main.instances
-    WHEN new.status IS NOT old.status BEGIN SELECT workflow_changes(new.workflow_id); END;
+    CREATE TEMP TRIGGER status_changes AFTER UPDATE OF status ON main.instances
+    WHEN new.status IS NOT old.status
+    BEGIN INSERT OR IGNORE INTO changes VALUES (new.workflow_id); END;
 """
 
 
@@ -200,8 +201,10 @@ def test_a_writer_tells_of_rows_before_they_are_committed() -> None:
     memory.keep("w")
     conn.execute("BEGIN")
     conn.execute("UPDATE instances SET input = 'other'")
+    witness.committing(conn)
     assert memory.status("w") == "active"
     conn.execute("UPDATE instances SET status = 'paused'")
+    witness.committing(conn)
     assert memory.status("w") is None
     assert memory.begin("w") is None
     conn.execute("COMMIT")
@@ -209,11 +212,27 @@ def test_a_writer_tells_of_rows_before_they_are_committed() -> None:
     assert memory.begin("w") is not None
 
 
+def test_what_a_writer_takes_back_is_no_change() -> None:
+    memory, conn = Memory(), database()
+    witness = MemoryWitness(memory, "tempolite", TRIGGER)
+    witness.opened(conn)
+    conn.execute("INSERT INTO instances VALUES ('w', 'running', '')")
+    memory.keep("w")
+    conn.execute("BEGIN")
+    conn.execute("UPDATE instances SET status = 'paused'")
+    conn.execute("ROLLBACK")
+    conn.execute("BEGIN")
+    witness.committing(conn)
+    conn.execute("COMMIT")
+    witness.settled()
+    assert memory.status("w") == "active"
+
+
 def test_a_writer_that_comes_back_makes_all_copies_worthless() -> None:
     """Its predecessor may have committed a change and died before it could tell."""
     memory = Memory()
     memory.keep("v")
-    memory.changes("tempolite", "w")
+    memory.changes("tempolite", ["w"])
     MemoryWitness(memory, "tempolite", TRIGGER).opened(database())
     assert memory.status("v") is None
     assert memory.begin("w") is not None
@@ -227,10 +246,10 @@ def test_threads_never_see_a_copy_that_is_older_than_an_acknowledged_change(seed
 
     def write() -> None:
         for number in range(1, 3000):
-            memory.changes("tempolite", "w")
+            memory.changes("tempolite", ["w"])
             if chance.random() < 0.1:
                 memory.settled("tempolite")  # taken back
-                memory.changes("tempolite", "w")
+                memory.changes("tempolite", ["w"])
             truth[0] = number
             memory.settled("tempolite")
             acknowledged[0] = number
