@@ -112,7 +112,7 @@ def _answer(gate_id: str, verb: str, body: dict[str, str], where: Where, out: Ou
     path = f"{_address(gate_id)}/{verb}"
     with desk.writing(where) as at:
         found = at.send("POST", path, body)
-    _show(out, f"gate.{verb}", found)
+    _show(out, f"gate.{verb}", found if out.json else {**found, "description": ""})
     return ExitCode.OK
 
 

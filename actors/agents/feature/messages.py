@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from actors.agents.documentation.messages import PAGES, RelativePath
 from actors.agents.kit.argv import Argv
 from actors.agents.kit.outcome import Model, Outcome
-from actors.agents.poc.messages import Key, Ref, Template
+from actors.agents.poc.messages import Key, PocRequest, Ref, Template
 from actors.agents.research.messages import CandidateNames, Question
 from actors.agents.validation.messages import CRITERIA_CHARACTERS, Percent, Verdict
 from actors.workflows.gates import Decision
@@ -25,7 +25,8 @@ class FeatureRequest(Model):
         title: what the feature is: it heads the gate, the commit and the reports.
         question: what research is to find out first; without one, the title.
         candidates: libraries that are compared; see the workflow `research`.
-        patch, files, template, prompt: what is changed; as in the workflow `poc`; at least one.
+        patch, files, template, prompt, preset, command: what is changed, as in the workflow `poc`;
+            something has to be.
         ref: where the branch begins.
         branch: None is `beadflow/<workflow>`.
         decide_within_s: seconds after which a gate that nobody has answered is rejected.
@@ -41,7 +42,9 @@ class FeatureRequest(Model):
     patch: str = ""
     files: dict[str, str] = Field(default_factory=dict)
     template: Template | None = None
-    prompt: str = ""
+    prompt: str = Field(default="", max_length=200_000)
+    preset: str | None = Field(default=None, max_length=100)
+    command: Argv = ()
     ref: Ref = "HEAD"
     branch: Ref | None = None
     decide_within_s: Seconds | None = None
@@ -56,9 +59,15 @@ class FeatureRequest(Model):
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
-        if not (self.patch or self.files or self.template or self.prompt):
-            raise ValueError("say what is to be changed: patch, files, template or prompt")
+        if not (self.patch or self.files or self.template or self.prompt or self.command):
+            raise ValueError("say what is to be changed: patch, files, template, prompt or command")
+        self.trial()  # what it does not take is refused now, and not after a person was asked
         return self
+
+    def trial(self) -> PocRequest:
+        """What is asked of the proof of concept."""
+        same = FeatureRequest.model_fields.keys() & PocRequest.model_fields.keys()
+        return PocRequest(**{name: getattr(self, name) for name in same})
 
 
 class Stage(StrEnum):

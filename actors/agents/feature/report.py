@@ -2,15 +2,24 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from actors.agents.documentation.messages import DocumentationReport
 from actors.agents.feature.messages import Feature, FeatureRequest, Stage
 from actors.agents.kit.outcome import Outcome
-from actors.agents.kit.untrusted import code, escaped
+from actors.agents.kit.untrusted import code, escaped, plain
 from actors.agents.poc.messages import Packaged
 from actors.agents.research.messages import ProjectReport, Report
 from actors.agents.validation.messages import Validation
 from actors.workflows.gates import Decision
+
+SHOWN: Final = 20
+"""Names of files that a proposal lists."""
+
+SHOWN_CHARACTERS: Final = 20_000
+"""Of a patch, or of what somebody is asked to do."""
+
+OWN: Final = "a branch of its own"
 
 
 @dataclass(slots=True)
@@ -45,9 +54,34 @@ class Course:
         return "" if self.tried is None else self.tried.commit
 
 
-def proposal(found: ProjectReport | Report) -> str:
-    """What a person reads before anything is built."""
-    return found.markdown
+def proposal(request: FeatureRequest, found: ProjectReport | Report) -> str:
+    """What a person reads before anything is built: what is to be done, and what is known."""
+    lines = "\n".join(f"- {line}" for line in _wanted(request))
+    return f"## What is to be done\n\n{lines}\n\n{found.markdown}"
+
+
+def _wanted(request: FeatureRequest) -> Iterator[str]:
+    if request.patch:
+        yield "a patch is applied:" + _block(request.patch)
+    if request.files:
+        names = sorted(request.files)
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        yield f"files are written: {', '.join(code(name) for name in names[:SHOWN])}{more}"
+    if request.template is not None:
+        yield f"the template {code(request.template.name)} is filled in"
+    who = code(request.preset) if request.preset else "the command agent"
+    if request.prompt:
+        yield f"{who} is asked:" + _block(request.prompt)
+    if request.command:
+        yield f"this is run: {code(' '.join(request.command))}"
+    yield f"from {code(request.ref)}, on {code(request.branch) if request.branch else OWN}"
+
+
+def _block(text: str) -> str:
+    """A text as it is, inside a list: indented, so that nothing in it ends the block."""
+    lines = text[:SHOWN_CHARACTERS].replace("\0", "").splitlines()
+    more = ["…"] if len(text) > SHOWN_CHARACTERS else []
+    return "\n\n" + "\n".join(f"      {line}" for line in (*lines, *more)) + "\n"
 
 
 def report(request: FeatureRequest, course: Course) -> Feature:
@@ -55,7 +89,7 @@ def report(request: FeatureRequest, course: Course) -> Feature:
     tried, judged, written = course.tried, course.judged, course.written
     lines = list(_lines(course))
     return Feature(
-        summary=f"{_verdict(course)}: {lines[-1]}",
+        summary=_summary(course, lines[-1]),
         findings=tuple(one for part in course.outcomes for one in part.findings),
         artifacts=tuple(one for part in course.outcomes for one in part.artifacts),
         skipped=tuple(one for part in course.outcomes for one in part.skipped),
@@ -77,6 +111,14 @@ def _verdict(course: Course) -> str:
     if course.decisions and not course.decisions[-1].approved:
         return "Not wanted"
     return "Not done"
+
+
+def _summary(course: Course, last: str) -> str:
+    if course.tried is None or course.written is None:
+        return f"{_verdict(course)}: {last}"
+    more = "" if course.written.passed else ", about which there is more to mend"
+    branch = plain(course.tried.branch, 250)
+    return f"Done: {branch} builds, its tests pass, and its documents tell of it{more}."
 
 
 def _lines(course: Course) -> Iterator[str]:

@@ -11,7 +11,7 @@ from actors.agents.documentation.messages import DocumentationReport, Documentat
 from actors.agents.documentation.workflow import documentation
 from actors.agents.feature.messages import Feature, FeatureRequest
 from actors.agents.feature.report import Course, proposal, report
-from actors.agents.poc.messages import Packaged, PocRequest
+from actors.agents.poc.messages import Packaged
 from actors.agents.poc.messages import Verdict as Tried
 from actors.agents.poc.workflow import poc
 from actors.agents.research.messages import ProjectReport, Report, ResearchRequest
@@ -33,7 +33,9 @@ async def feature(ctx: Context, request: FeatureRequest) -> Feature:
     """
     course = Course()
     course.found = found = await _look_into(ctx, request)
-    if not await _is_wanted(ctx, request, course, f"Build it? {request.title}", proposal(found)):
+    if not await _is_wanted(
+        ctx, request, course, f"Build it? {request.title}", proposal(request, found)
+    ):
         return report(request, course)
     course.tried = tried = await _try_out(ctx, request)
     if tried.verdict is Tried.FAIL:
@@ -68,22 +70,7 @@ async def _is_wanted(
 
 
 async def _try_out(ctx: Context, request: FeatureRequest) -> Packaged:
-    return await poc(
-        ctx,
-        PocRequest(
-            title=request.title,
-            ref=request.ref,
-            branch=request.branch,
-            patch=request.patch,
-            files=request.files,
-            template=request.template,
-            prompt=request.prompt,
-            install=request.install,
-            build_command=request.build_command,
-            test_command=request.test_command,
-            benchmark=request.benchmark,
-        ),
-    )
+    return await poc(ctx, request.trial())
 
 
 async def _validate(ctx: Context, request: FeatureRequest, tried: Packaged) -> Validation:

@@ -123,7 +123,8 @@ async def test_a_feature_ends_as_a_branch_that_builds_passes_and_is_documented(
         workflow_id = (await site.start(files=FILES)).json()["id"]
         gate = await site.gate(workflow_id)
         assert gate["title"] == "Build it? Sell pears, too"
-        assert "orchard" in gate["description"]
+        assert "`orchard/pears.py`, `tests/test_pears.py`" in gate["description"]
+        assert "quincelib is imported, but not declared" in gate["description"]
         await site.answer(gate, "approve")
         came_to = await site.came_to(workflow_id)
         assert came_to["done"], came_to["markdown"]
@@ -187,11 +188,15 @@ async def test_a_person_is_asked_again_where_no_program_can_tell(
     assert [decision["approved"] for decision in came_to["decisions"]] == [True, False]
 
 
-async def test_a_feature_that_changes_nothing_is_refused(orchard: Planted, tmp_path: Path) -> None:
+async def test_what_cannot_be_built_is_refused_before_anybody_is_asked(
+    orchard: Planted, tmp_path: Path
+) -> None:
     async with server(orchard.repo, tmp_path) as site:
-        refused = await site.start()
-    assert refused.status == 422
-    assert "say what is to be changed" in refused.json()["detail"]
+        nothing = await site.start()
+        both = await site.start(command=["make"], preset="claude")
+    assert (nothing.status, both.status) == (422, 422)
+    assert "say what is to be changed" in nothing.json()["detail"]
+    assert "not both" in both.json()["detail"]
 
 
 def test_the_workflow_says_to_whom_it_goes() -> None:
