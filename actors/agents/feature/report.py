@@ -10,7 +10,7 @@ from actors.agents.kit.outcome import Outcome
 from actors.agents.kit.untrusted import code, escaped, plain
 from actors.agents.poc.messages import Packaged
 from actors.agents.research.messages import ProjectReport, Report
-from actors.agents.validation.messages import Validation
+from actors.agents.validation.messages import Validation, Verdict
 from actors.workflows.gates import Decision
 
 SHOWN: Final = 20
@@ -114,11 +114,14 @@ def _verdict(course: Course) -> str:
 
 
 def _summary(course: Course, last: str) -> str:
-    if course.tried is None or course.written is None:
+    if course.tried is None or course.judged is None or course.written is None:
         return f"{_verdict(course)}: {last}"
+    how = "has passed validation"
+    if course.judged.verdict is not Verdict.PASS:
+        how = f"was accepted by {plain(course.decisions[-1].by, 200) or 'somebody'}"
     more = "" if course.written.passed else ", about which there is more to mend"
     branch = plain(course.tried.branch, 250)
-    return f"Done: {branch} builds, its tests pass, and its documents tell of it{more}."
+    return f"Done: {branch} {how}, and its documents tell of it{more}."
 
 
 def _lines(course: Course) -> Iterator[str]:

@@ -33,9 +33,8 @@ async def feature(ctx: Context, request: FeatureRequest) -> Feature:
     """
     course = Course()
     course.found = found = await _look_into(ctx, request)
-    if not await _is_wanted(
-        ctx, request, course, f"Build it? {request.title}", proposal(request, found)
-    ):
+    proposed = proposal(request, found)
+    if not await _is_wanted(ctx, request, course, f"Build it? {request.title}", proposed):
         return report(request, course)
     course.tried = tried = await _try_out(ctx, request)
     if tried.verdict is Tried.FAIL:

@@ -129,6 +129,7 @@ async def test_a_feature_ends_as_a_branch_that_builds_passes_and_is_documented(
         came_to = await site.came_to(workflow_id)
         assert came_to["done"], came_to["markdown"]
         branch = came_to["branch"]
+        assert came_to["summary"].startswith(f"Done: {branch} has passed validation, and its doc")
         assert (came_to["stage"], came_to["verdict"]) == ("documentation", "pass")
         assert git(orchard.repo, "rev-parse", branch).strip() == came_to["commit"]
         assert git(orchard.repo, "rev-parse", "HEAD").strip() == came_to["base"] == orchard.head
