@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-# Tests run in so many processes; 0 is one, which a debugger can follow. Three on two cores: a third
-# of the time of two went by while both waited for disks, deadlines and programs they had started.
+# Tests run in so many processes; 0 is one, which a debugger can follow. Three on two cores, since
+# some wait for disks, deadlines and programs that they have started.
 WORKERS ?= 3
 export WORKERS
 ROOMS  := actors api beadflow cli storage supervision benchmarks tests

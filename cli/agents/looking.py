@@ -136,20 +136,20 @@ def _described(kind: Mapping[str, Any]) -> dict[str, str]:
         "description": records.text(kind, "description"),
         "max workload": records.text(kind, "max_workload"),
         "agents": " ".join(one.words(kind.get("agents"))),
-        "config": " ".join(_config(kind.get("config"))),
+        "config": " ".join(_fields(kind.get("config"))),
         **{records.text(each, "name"): _activity(each) for each in activities},
     }
 
 
 def _activity(found: Mapping[str, Any]) -> str:
     takes = found.get("input")
-    given = "" if takes is None else _kind(takes)
+    given = "" if takes is None else " ".join(_fields(takes)) or _kind(takes)
     said = records.text(found, "description")
     return f"({given}) -> {_kind(found.get('output'))}{f': {said}' if said else ''}"
 
 
-def _config(schema: object) -> list[str]:
-    """The fields of a configuration; those that have to be given are marked with `*`."""
+def _fields(schema: object) -> list[str]:
+    """The fields of a model; those that have to be given are marked with `*`."""
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(schema, dict) or not isinstance(properties, dict):
         return []

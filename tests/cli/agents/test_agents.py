@@ -53,6 +53,17 @@ TYPE = {
             "output": {"type": "object", "title": "Letter"},
         },
         {"name": "rest", "description": "", "input": None, "output": {}},
+        {
+            "name": "send",
+            "description": "",
+            "input": {
+                "type": "object",
+                "title": "Envelope",
+                "properties": {"to": {"type": "string"}, "stamp": {"$ref": "#/$defs/Stamp"}},
+                "required": ["to"],
+            },
+            "output": {"type": "boolean"},
+        },
     ],
     "config": {
         "properties": {"words": {"type": "string"}, "n": {"type": "integer"}},
@@ -198,6 +209,7 @@ def test_a_type_is_described(beadflow: Run, at: FakeServer) -> None:
     ran = beadflow("agent", "describe", "clerk")
     assert "write         (Line[]|any) -> Letter: Write something." in ran.out
     assert "rest          () -> any" in ran.out
+    assert "send          (to*:string stamp:Stamp) -> boolean" in ran.out
     assert "config        words*:string n:integer" in ran.out
     assert beadflow("agent", "describe", "clerk", "-o", "json").json["data"] == TYPE
     ran = beadflow("agent", "describe", "cook")
