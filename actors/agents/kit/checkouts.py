@@ -9,19 +9,22 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 import trio
 
+from actors.agents.guarded import Rlimits
 from actors.agents.kit.repository import read, resolve
 from actors.agents.kit.toolbox import Toolbox
 from actors.agents.kit.worktrees import close_sandbox, open_sandbox
 from actors.agents.site import Site
 
 ENVIRONMENTS: Final = (".venv", "venv")
+UNVETTED: Final = Rlimits(cpu_s=7200, file_bytes=4 << 30)
+"""For code that anybody may have written: it runs under a guard, and ends with this process."""
 _CLEANING_S: Final = 30.0
 
 
@@ -54,6 +57,10 @@ class Checkout:
             **env,
         }
         return Toolbox(self.path, self.bins, variables)
+
+    def guarded(self, **env: str) -> Toolbox:
+        """The same under a guard, within `UNVETTED`."""
+        return replace(self.running(**env), limits=UNVETTED)
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ began is not taken for one that passed. Result files that were there before the 
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,7 +69,7 @@ async def run_suite(
     """
     argv = tuple(_filled(part, scratch) for part in runner.argv)
     given = {name: _filled(value, scratch) for name, value in runner.env.items()}
-    tools = Toolbox(box.cwd, box.bins, {**box.env, **given})
+    tools = replace(box, env={**box.env, **given})
     before = await trio.to_thread.run_sync(_reports, runner, box.cwd, scratch)
     started = trio.current_time()
     ran = await tools.run(

@@ -140,7 +140,7 @@ class _Judge:
             self.site.check(argv)
         except (ValueError, ValidationError) as error:
             return _for_a_person(wanted, f"it was not run: {error}")
-        box = self.place.running(**allowed_variables(self.site))
+        box = self.place.guarded(**allowed_variables(self.site))
         ran = await box.run(*argv, deadline_s=self.deadline_s)
         if isinstance(ran, Skipped):
             return _for_a_person(wanted, str(ran))

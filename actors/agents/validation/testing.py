@@ -66,7 +66,8 @@ class _Work:
 
     async def run(self, runner: Runner, others: list[Runner], deadline_s: float) -> TestOutcome:
         place, request = self.place, self.request
-        box = place.running(**(allowed_variables(self.task.site) if request.command else {}))
+        variables = allowed_variables(self.task.site) if request.command else {}
+        box = place.guarded(**variables)
         under = measuring(runner, box) if request.coverage and runner == PYTEST else None
         done = await run_suite(under or runner, box, place.scratch, deadline_s=deadline_s)
         if isinstance(done, Skipped):
@@ -121,7 +122,7 @@ async def _store_junit(task: Task, done: Run) -> StoredFile:
 
 
 async def _store_coverage(task: Task, place: Checkout, skipped: list[Skipped]) -> StoredFile | None:
-    report = await measured(place.running(), place.scratch)
+    report = await measured(place.guarded(), place.scratch)
     if isinstance(report, Skipped):
         skipped.append(report)
         return None

@@ -25,7 +25,8 @@ def git(repo: Path, *args: str) -> None:
 
 
 def left(site: Site) -> list[Path]:
-    return [path for path in site.workspace.glob("*/*") if path.name not in FENCES]
+    found = site.workspace.glob("*/*")
+    return [path for path in found if path.is_dir() and path.name not in FENCES]
 
 
 async def test_the_files_of_the_commit_are_there_and_the_users_own_are_not(site: Site) -> None:

@@ -1,5 +1,7 @@
+import os
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 import trio
@@ -79,6 +81,22 @@ async def test_a_command_that_the_operator_has_not_named_is_refused(desk: Desk) 
         await outcome_of(desk, command=["sh", "-c", "true"])
     assert caught.value.code == "command_refused"
     assert not caught.value.retryable
+
+
+async def test_tests_that_nobody_wants_any_more_end_with_all_they_have_started(
+    desk: Desk, tmp_path: Path
+) -> None:
+    """One that left its session, too: a pipe that each of them holds is closed in the end."""
+    desk.commands = ("sh",)
+    fifo = tmp_path / "alive"
+    os.mkfifo(fifo)
+    script = f"exec 3> {fifo}; setsid sleep 1000 & sleep 1000"
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(outcome_of, desk, command=["sh", "-c", script]))
+        descriptor = await trio.to_thread.run_sync(os.open, fifo, os.O_RDONLY)
+        nursery.cancel_scope.cancel()
+    assert await trio.to_thread.run_sync(os.read, descriptor, 1) == b""
+    os.close(descriptor)
 
 
 async def test_a_commit_that_is_not_there_is_refused(desk: Desk) -> None:
