@@ -1,32 +1,31 @@
-"""Builds what is committed, keeps what comes of it, and looks into the wheels."""
+"""Builds what is committed, and keeps what comes of it."""
 
-import email
 import re
-import zipfile
-from collections.abc import Iterator
-from email.message import Message
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 import trio
 
 from actors.agents.kit.beating import beating
 from actors.agents.kit.checkouts import Checkout
-from actors.agents.kit.outcome import Evidence, Finding, Level, Place, Skipped, StoredFile
+from actors.agents.kit.outcome import Evidence, Level, Skipped, StoredFile
 from actors.agents.kit.runners import SCRATCH
 from actors.agents.kit.toolbox import Toolbox
 from actors.agents.kit.untrusted import plain
 from actors.agents.poc.builders import DIST, PYTHON, Builder, detect
 from actors.agents.poc.messages import BuildRequest, Built
+from actors.agents.poc.wheels import check_wheel, finding
 from actors.agents.poc.workplace import commit_of, sandbox_of, trial
 from actors.agents.protocol import Task
 from actors.agents.tools import ToolResult
 
 _LOG_BYTES: Final = 4 << 20
 _TAIL: Final = 300
+_KEPT: Final = 20
+_KEPT_BYTES: Final = 256 << 20
+_DISTRIBUTION: Final = re.compile(r"[A-Za-z0-9][\w.+!-]{0,150}\.(whl|tar\.gz|zip)", re.ASCII)
 _NOT_THERE: Final = re.compile(r"ERROR (Missing dependencies:\s+\S.*|Backend .* is not available)")
-_MODULE_BYTES: Final = 4 << 20
 
 
 async def build(task: Task, request: BuildRequest, *, deadline_s: float) -> Built:
@@ -82,12 +81,12 @@ async def _outcome(
 ) -> Built:
     log = _said(ran)
     stored = [await task.artifact("build.log", f"{log}\n".encode(), "text/plain")]
-    made = sorted((checkout.scratch / DIST).glob("*")) if ran.ok else []
+    made = await trio.to_thread.run_sync(made_in, checkout.scratch / DIST) if ran.ok else []
     stored += [await task.artifact(f"dist/{file.name}", file) for file in made]
     wheels = [file for file in made if file.suffix == ".whl"]
     found = await trio.to_thread.run_sync(lambda: [f for w in wheels for f in check_wheel(w)])
     if not ran.ok:
-        found.append(_finding("build-failed", Level.ERROR, plain(log[-_TAIL:] or ran.why)))
+        found.append(finding("build-failed", Level.ERROR, plain(log[-_TAIL:] or ran.why)))
     names = tuple(file.name for file in made)
     words = f"made {', '.join(names)}" if names else "ended well" if ran.ok else "failed"
     return Built(
@@ -106,49 +105,14 @@ async def _outcome(
     )
 
 
-def check_wheel(path: Path) -> Iterator[Finding]:
-    """What is wrong with a wheel: no code, code that is none, or metadata that says too little."""
-    try:
-        with zipfile.ZipFile(path) as wheel:
-            yield from _check_code(wheel)
-            yield from _check_metadata(wheel)
-    except (zipfile.BadZipFile, OSError, KeyError) as error:
-        yield _finding("broken-wheel", Level.ERROR, plain(f"{path.name} cannot be read: {error}"))
-
-
-def _check_code(wheel: zipfile.ZipFile) -> Iterator[Finding]:
-    modules = [info for info in wheel.infolist() if info.filename.endswith(".py")]
-    compiled = [name for name in wheel.namelist() if name.endswith((".so", ".pyd"))]
-    if not modules and not compiled:
-        yield _finding("empty-wheel", Level.ERROR, "the wheel has no module in it")
-    for info in modules:
-        if info.file_size > _MODULE_BYTES:
-            continue
-        try:
-            compile(wheel.read(info), info.filename, "exec", dont_inherit=True)
-        except (SyntaxError, ValueError) as error:
-            line = getattr(error, "lineno", None) or None
-            place = Place(path=info.filename, line=line)
-            yield _finding("no-python", Level.ERROR, plain(str(error)), place)
-    tops = {PurePosixPath(info.filename).parts[0] for info in modules}
-    for name in sorted(tops & {"tests", "test", "docs", "benchmarks"}):
-        message = f"the wheel installs a top-level package {name!r}, as others do"
-        yield _finding("stray-package", Level.WARNING, message)
-
-
-def _check_metadata(wheel: zipfile.ZipFile) -> Iterator[Finding]:
-    (name,) = [n for n in wheel.namelist() if n.endswith(".dist-info/METADATA")] or [""]
-    found: Message = email.message_from_bytes(wheel.read(name))
-    wanted = {
-        "Requires-Python": "it does not say which Pythons it runs on",
-        "Summary": "it has no summary",
-    }
-    for key, message in wanted.items():
-        if not found.get(key):
-            yield _finding("thin-metadata", Level.NOTE, message)
-    if not any(found.get(key) for key in ("License-Expression", "License")):
-        yield _finding("thin-metadata", Level.NOTE, "it names no licence")
-
-
-def _finding(rule: str, level: Level, message: str, place: Place | None = None) -> Finding:
-    return Finding(tool="beadflow", rule=rule, level=level, message=message, place=place)
+def made_in(place: Path) -> list[Path]:
+    """The distributions of a build, which may have left anything there."""
+    found = [
+        file
+        for file in place.glob("*")
+        if _DISTRIBUTION.fullmatch(file.name)
+        and not file.is_symlink()
+        and file.is_file()
+        and file.stat().st_size <= _KEPT_BYTES
+    ]
+    return sorted(found)[:_KEPT]

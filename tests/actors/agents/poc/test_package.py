@@ -1,8 +1,10 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from actors.agents.poc import packaging
 from actors.agents.poc.messages import (
     Benchmarked,
     BenchmarkRequest,
@@ -16,6 +18,7 @@ from actors.agents.poc.messages import (
     Verdict,
 )
 from actors.agents.poc.report import verdict_of
+from actors.agents.protocol import Task
 from tests.actors.agents.poc.conftest import Desk, commit_files
 from tests.support.hostile import git, hostile
 
@@ -124,3 +127,15 @@ async def test_nothing_that_a_hostile_repository_names_is_run(
     assert (done.files, done.kept) == (("a.f", "b.m"), "")
     assert made.sung() == set()
     assert [path.name for path in made.secret.parent.iterdir()] == ["secret.txt"]
+
+
+async def test_words_of_a_model_stand_in_the_report_where_there_are_any(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def words(task: Task, instruction: str, facts: Any) -> str:
+        return f"It changed {facts['title']}."
+
+    monkeypatch.setattr(packaging, "prose", words)
+    await changed(desk)
+    done = await desk.agent.package_result(desk.task("2"), PackageRequest(title="apples"))
+    assert "\n\nIt changed apples.\n\n" in done.markdown

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from actors.agents.kit.outcome import Level
 from actors.agents.kit.worktrees import FENCES
+from actors.agents.poc.building import made_in
 from actors.agents.poc.messages import (
     Bench,
     BenchmarkRequest,
@@ -121,6 +123,14 @@ async def test_what_is_new_is_built_and_tested(desk: Desk) -> None:
     assert f"dist/{built.distributions[0]}" in desk.stored
     tested = await desk.agent.test(desk.task("3"), TestRequest())
     assert (tested.ok, tested.results.passed) == (True, 1)
+
+
+def test_only_distributions_of_a_build_are_kept(tmp_path: Path) -> None:
+    for name in ("odd name.whl", "notes.txt", "a-1.tar.gz", "-x.whl"):
+        (tmp_path / name).write_text("x", encoding="utf-8")
+    (tmp_path / "link.whl").symlink_to("/etc/passwd")
+    (tmp_path / "dir.whl").mkdir()
+    assert [path.name for path in made_in(tmp_path)] == ["a-1.tar.gz"]
 
 
 async def test_a_build_that_fails_says_so(desk: Desk) -> None:
