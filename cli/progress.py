@@ -23,7 +23,10 @@ _ENDING = frozenset(
         "workflow_dead_lettered",
     }
 )
-_STEPS = ("step_", "timer_", "child_")
+_STEPS = ("step_", "timer_", "child_", "gate_")
+_OF_GATES = "beadflow.gate:"
+"""With which the names of the signals begin that carry the answers of gates."""
+
 _BEGINNING = frozenset({"workflow_queued", "workflow_started", "workflow_retried"})
 
 
@@ -86,6 +89,7 @@ def describe(event: Event) -> str:
         _labelled("agent", records.text(event.data, "agent_id")),
         _labelled("attempt", _later_attempt(event)),
         _labelled("issue", event.issue_id if event.type.startswith("issue_") else ""),
+        _gate(event),
         _percent(records.number(event.data, "fraction")),
         _took(records.number(event.data, "seconds")),
         _labelled("until", when.moment(records.text(event.data, "fire_at"))),
@@ -110,7 +114,7 @@ def _with_step(steps: tuple[Step, ...], event: Event) -> tuple[Step, ...]:
 
 def _after(step: Step, event: Event) -> Step:
     data = event.data
-    message = printable.line(records.text(data, "message"))
+    message = printable.line(records.text(data, "message")) or _gate(event)
     step = replace(
         step,
         agent=printable.line(records.text(data, "agent_id")) or step.agent,
@@ -126,13 +130,13 @@ def _after(step: Step, event: Event) -> Step:
             return replace(step, fraction=records.number(data, "fraction"))
         case "step_retried":
             return replace(step, state="retrying", fraction=None)
-        case "timer_started" | "child_started":
+        case "timer_started" | "child_started" | "gate_requested":
             return replace(step, started_at=when.parse(event.at))
-        case "step_completed" | "timer_fired" | "child_completed":
+        case "step_completed" | "timer_fired" | "child_completed" | "gate_answered":
             return replace(step, state="done", fraction=None, seconds=_spent_s(step, event))
         case "step_failed" | "child_failed":
             return replace(step, state="failed", fraction=None, seconds=_spent_s(step, event))
-        case "step_cancelled":
+        case "step_cancelled" | "gate_withdrawn":
             return replace(step, state="cancelled", fraction=None, seconds=_spent_s(step, event))
         case _:
             return step
@@ -157,7 +161,7 @@ def _what(event: Event) -> str:
     """The activity's name, or what else the step is."""
     kind = event.type.partition("_")[0]
     match kind:
-        case "timer":
+        case "timer" | "gate":
             return kind
         case "child":
             return f"{kind} {records.text(event.data, 'type')}".strip()
@@ -165,9 +169,28 @@ def _what(event: Event) -> str:
             return records.text(event.data, "activity")
 
 
+def _gate(event: Event) -> str:
+    """The question of a gate and how to answer it, or what the answer was."""
+    data = event.data
+    title = printable.line(records.text(data, "title"))
+    match event.type:
+        case "gate_opened":
+            return f"{title} (beadflow gate approve {printable.line(event.issue_id)})"
+        case "gate_answered":
+            word = "approved" if data.get("approved") is True else "rejected"
+            by = _labelled("by", records.text(data, "by"))
+            why = printable.line(records.text(data, "why"))
+            return " ".join(part for part in (word, by, why) if part)
+        case "gate_requested" | "gate_withdrawn":
+            return title
+        case _:
+            return ""
+
+
 def _signal_name(event: Event) -> str:
     named = event.type in {"workflow_signaled", "signal_consumed"}
-    return records.text(event.data, "name") if named else ""
+    name = records.text(event.data, "name") if named else ""
+    return "" if name.startswith(_OF_GATES) else name
 
 
 def _later_attempt(event: Event) -> str:

@@ -147,3 +147,28 @@ def test_an_event_of_a_kind_unknown_here_is_still_told() -> None:
 
 def test_an_issue_event_names_its_issue() -> None:
     assert progress.describe(records.event(event(1, "issue_created"))).endswith("issue bf-7")
+
+
+def test_a_gate_is_a_step_that_says_how_it_is_answered() -> None:
+    asked = event(1, "gate_requested", step="7", title="Go on?", signal="beadflow.gate:1/7@T")
+    opened = event(2, "gate_opened", step="7", title="Go on?")
+    step = only(asked, opened)
+    assert (step.name, step.state) == ("7 gate", "running")
+    assert step.message == "Go on? (beadflow gate approve bf-7)"
+    said = {"step": "7", "title": "Go on?", "approved": False, "by": "ann", "why": "not yet"}
+    answered = only(asked, opened, event(4, "gate_answered", **said))
+    assert (answered.state, answered.message) == ("done", "rejected by ann not yet")
+    withdrawn = event(4, "gate_withdrawn", step="7", title="Go on?", why="cancelled")
+    assert only(asked, opened, withdrawn).state == "cancelled"
+
+
+def test_the_line_of_a_gate_names_the_question_and_the_answer_and_no_signal() -> None:
+    def line(kind: str, **data: Any) -> str:
+        return progress.describe(records.event(event(1, kind, **data)))
+
+    assert line("gate_opened", step="7", title="Go on?").endswith(
+        "7 gate Go on? (beadflow gate approve bf-7)"
+    )
+    said = {"step": "7", "title": "Go on?", "approved": True, "by": "ann", "why": ""}
+    assert line("gate_answered", **said).endswith("7 gate approved by ann")
+    assert line("signal_consumed", step="7", name="beadflow.gate:1/7@T").endswith("consumed")
