@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from junitparser import TestCase
 
 FILE_LIMIT_BYTES: Final = 32 << 20
-SHOWN: Final = 200
-"""Cases that did not pass, in an answer."""
+SHOWN: Final = 100
+"""Cases that did not pass, in an answer; with all their text they stay below its limit."""
+SHOWN_DETAIL_CHARACTERS: Final = 1_500
 MESSAGE_CHARACTERS: Final = 500
 DETAIL_CHARACTERS: Final = 4_000
 
@@ -103,8 +104,13 @@ def results_of(cases: Iterable[Case], seconds: float | None = None) -> Results:
         errors=counts[Status.ERROR],
         skipped=counts[Status.SKIPPED],
         seconds=round(sum(case.seconds for case in every) if seconds is None else seconds, 3),
-        cases=tuple(shown[:SHOWN]),
+        cases=tuple(_shortened(case) for case in shown[:SHOWN]),
     )
+
+
+def _shortened(case: Case) -> Case:
+    end = case.detail[-SHOWN_DETAIL_CHARACTERS:]
+    return case if end == case.detail else case.model_copy(update={"detail": end})
 
 
 def read_cases(files: Sequence[Path]) -> list[Case]:

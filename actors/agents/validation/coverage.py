@@ -135,8 +135,8 @@ def _outcome(
         summary=_summary(percent, lines, request.minimum),
         findings=shown(findings),
         artifacts=(stored,),
-        metrics={"lines": lines, "lines_missed": missed}
-        | ({} if percent is None else {"percent": percent}),
+        metrics={"changed_lines": lines, "changed_lines_untested": missed}
+        | ({} if percent is None else {"coverage_percent": percent}),
         percent=percent,
         minimum=request.minimum,
         lines=lines,

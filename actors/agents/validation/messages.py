@@ -210,7 +210,7 @@ class ValidationRequest(Model):
     follow_ups: bool = Field(default=True, description="open issues for what is wrong")
 
 
-FINDINGS: Final = 500
+FINDINGS: Final = 300
 """Findings in an answer; a stored file has all of them."""
 
 

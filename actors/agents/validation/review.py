@@ -45,7 +45,7 @@ async def review(
         summary=_summary(here, len(files), tools, skipped),
         findings=shown(here),
         artifacts=(StoredFile(**stored),),
-        metrics={f"{level.value}s": sum(f.level is level for f in here) for level in Level},
+        metrics={f"review_{level.value}s": sum(f.level is level for f in here) for level in Level},
         skipped=tuple(skipped),
         ref=request.ref,
         commit=place.commit,

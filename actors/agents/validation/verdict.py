@@ -50,7 +50,7 @@ def _tests(request: ReportRequest) -> Verdict:
 def _review(request: ReportRequest) -> Verdict:
     assert request.review is not None  # noqa: S101 - asked before
     review = request.review
-    if review.metrics.get("errors", 0) or _errors(review.findings):
+    if review.metrics.get("review_errors", 0) or _errors(review.findings):
         return Verdict.FAIL
     return Verdict.PASS if review.tools or not review.files else Verdict.NEEDS_HUMAN
 

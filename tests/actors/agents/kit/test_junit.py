@@ -104,6 +104,8 @@ def test_what_is_written_can_be_read(tmp_path: Path) -> None:
 
 
 def test_only_so_many_cases_are_kept_and_all_are_counted() -> None:
-    cases = [Case(id=f"t{n}", status=Status.FAILED) for n in range(SHOWN + 10)]
+    long = "ä" * 4_000
+    cases = [Case(id=f"t{n}", status=Status.FAILED, detail=long) for n in range(SHOWN + 10)]
     results = results_of([*cases, Case(id="s", status=Status.SKIPPED)])
     assert (results.failed, results.skipped, len(results.cases)) == (SHOWN + 10, 1, SHOWN)
+    assert len(results.model_dump_json().encode()) < 1 << 20

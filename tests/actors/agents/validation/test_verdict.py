@@ -116,6 +116,11 @@ def test_the_worst_of_all_parts_counts(request_: ReportRequest, verdict: Verdict
     assert judge(request_)[0] is verdict
 
 
+def test_an_error_beyond_those_that_are_listed_counts() -> None:
+    review = review_of(Level.NOTE).model_copy(update={"metrics": {"review_errors": 1.0}})
+    assert judge(ReportRequest(review=review))[0] is Verdict.FAIL
+
+
 def test_reasons_begin_with_what_counts_most() -> None:
     request = ReportRequest(
         tests=outcome_of(PASSED),
