@@ -10,9 +10,8 @@ import ast
 import json
 import re
 import shlex
-import signal
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ import trio
 
 from actors.agents.documentation import runner
 from actors.agents.documentation.markdown import Document, Fence
+from actors.agents.guarded import Rlimits
 from actors.agents.kit.checkouts import Checkout, allowed_variables
 from actors.agents.kit.outcome import Finding, Level, Place, Skipped
 from actors.agents.kit.parsing import parsing
@@ -37,6 +37,8 @@ _NOT_RUN: Final = frozenset({"no-run", "no_run", "norun", "noexec", "notest", "s
 _SHELL: Final = frozenset("|&;<>$`*?~(){}[]\\\n")
 _ONLY_SHELL: Final = "only a shell could run them"
 _QUOTED: Final = re.compile(r"""'[^']*'|"[^"$`\\]*"|#.*""")
+_FILE_BYTES: Final = 64 << 20
+_MEMORY_BYTES: Final = 8 << 30
 _PROMPT: Final = "$ "
 _ALLOW: Final = "name it under [agents] commands in the settings file"
 
@@ -130,7 +132,6 @@ async def _run_python(bench: Bench, path: str, fences: list[Fence], ran: Ran) ->
     scratch = bench.checkout.scratch
     given = {
         "path": path,
-        "seconds": bench.deadline_s,
         "blocks": [
             {"line": f.line, "code": f.code, "is_session": f.code.lstrip().startswith(">>>")}
             for f in fences
@@ -177,7 +178,7 @@ def _judge(bench: Bench, path: str, fences: list[Fence], answer: dict[str, Any],
 
 
 def _broken_off(result: ToolResult, deadline_s: int) -> str:
-    if result.status is ToolStatus.TIMED_OUT or result.returncode == -signal.SIGXCPU:
+    if result.status is ToolStatus.TIMED_OUT:
         return f"it did not end within {deadline_s} s"
     return f"it ended Python with status {result.returncode}"
 
@@ -265,4 +266,5 @@ def _toolbox(bench: Bench, **variables: str) -> Toolbox:
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPYCACHEPREFIX": "",  # an empty cache would have the standard library compiled
     }
-    return bench.checkout.running(**own, **variables)
+    limits = Rlimits(cpu_s=bench.deadline_s + 1, memory_bytes=_MEMORY_BYTES, file_bytes=_FILE_BYTES)
+    return replace(bench.checkout.guarded(**own, **variables), limits=limits)

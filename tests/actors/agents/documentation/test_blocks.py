@@ -202,6 +202,8 @@ async def test_a_review_that_is_cancelled_leaves_neither_code_running_nor_files(
     os.mkfifo(pipe)
     block = (
         "import os, time\n"
+        "if not os.fork(): os.setsid()\n"  # out of its group, within reach of the guard
+        "else: time.sleep(60)\n"
         f"with open({str(pipe)!r}, 'w') as pipe: print(os.getpid(), file=pipe)\n"
         "while True: time.sleep(60)"
     )
@@ -216,3 +218,9 @@ async def test_a_review_that_is_cancelled_leaves_neither_code_running_nor_files(
         os.kill(process, 0)
     assert git(repo, "worktree", "list").count("\n") == 0
     assert not list((task.site.workspace / "scratch").iterdir())
+
+
+async def test_a_block_that_writes_too_much_is_found(run: Run) -> None:
+    block = "with open('a', 'wb') as file:\n    file.truncate(1 << 40)"
+    (found,) = await found_in(run, readme(block))
+    assert found == "README.md:5: OSError: [Errno 27] File too large"
