@@ -125,6 +125,7 @@ async def test_what_is_sent_is_the_protocol_s(chat: ChatServer) -> None:
     (asked,) = chat.asked
     assert asked.path == "/v1/chat/completions"
     assert "authorization" not in asked.headers
+    assert asked.headers["accept-encoding"] == "identity"
     assert asked.body == {
         "model": "parrot",
         "stream": True,
@@ -467,6 +468,14 @@ async def test_an_environment_that_cannot_be_used_is_told(
         await ask(chat, endpoint=endpoint)
     assert (caught.value.code, caught.value.retryable) == ("model_unreachable", False)
     assert "hunter2" not in caught.value.message
+
+
+async def test_a_proxy_is_not_asked_for_this_machine(
+    chat: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    chat.says(text("x"))
+    assert (await ask(chat)).message.content == "x"
 
 
 async def test_a_name_that_can_be_no_host_is_told(chat: ChatServer) -> None:

@@ -130,6 +130,14 @@ async def test_an_answer_that_does_not_fit_is_mended_once(
     assert chat.asked[1].last["content"].startswith("Your answer does not fit: ")
 
 
+@pytest.mark.parametrize("wrong", ['"\\ud800"', "[" * 300 + "]" * 300], ids=["unicode", "deep"])
+async def test_an_answer_that_cannot_be_stored_is_mended(
+    bench: Bench, chat: ChatServer, wrong: str
+) -> None:
+    chat.says(text(wrong), text('"x"'))
+    assert (await bench.ask(json_schema={})).data == "x"
+
+
 async def test_an_answer_that_does_not_fit_twice_is_a_failure_and_begun_anew(
     bench: Bench, chat: ChatServer
 ) -> None:
@@ -271,6 +279,13 @@ async def test_a_kept_conversation_that_is_damaged_is_begun_anew(
     assert kept.stat().st_mode & 0o777 == 0o600
     kept.write_text('{"messages": [')
     assert (first.text, (await bench.ask()).text) == ("once", "again")
+
+
+async def test_a_service_that_says_at_once_is_asked_a_little_later(
+    bench: Bench, chat: ChatServer
+) -> None:
+    chat.says(*[error(429, "slow down", {"Retry-After": "0"})] * 2)
+    assert (await bench.ask()).wait_s == 1.0
 
 
 @pytest.mark.parametrize("headers", [{"Retry-After": "90"}, {}], ids=["said", "unsaid"])
@@ -431,6 +446,28 @@ def test_a_configuration_that_cannot_be_is_refused(config: dict[str, Any]) -> No
 def test_a_question_that_cannot_be_is_refused(request_: dict[str, Any]) -> None:
     with pytest.raises(ModelError):
         AnswerRequest(**request_)
+
+
+async def test_a_conversation_is_only_found_among_the_ledger_s_own(
+    bench: Bench, chat: ChatServer
+) -> None:
+    chat.says(text("x"))
+    known = (await bench.ask()).conversation
+    ledger = Ledger(bench.workspace / ROOM)
+    assert ledger.find(known) is not None
+    (bench.workspace / ROOM / f"{known}.json").rename(bench.workspace / "llm" / "moved.json")
+    assert ledger.find("../moved") is None
+
+
+async def test_much_text_is_a_file_and_too_many_files_are_refused(
+    bench: Bench, chat: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.agents.llm.report.TEXT_CHARACTERS", 3)
+    monkeypatch.setattr("actors.agents.llm.question.FILES_CHARACTERS", 30)
+    chat.says(text("They talk."))
+    assert (await bench.ask(files=["README.md"])).text == "The"
+    assert bench.files["answer.md"] == b"They talk."
+    assert (await failure(bench, files=["README.md", "src/cage.py"])).code == "too_much"
 
 
 async def test_old_conversations_are_forgotten(bench: Bench, chat: ChatServer) -> None:
