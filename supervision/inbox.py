@@ -14,7 +14,7 @@ that it had to say is one batch; what another thread puts rings at once.
 
 import queue
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from contextlib import suppress
 
 import trio
@@ -44,7 +44,7 @@ class Inbox:
         self._booked = False  # to ring when the trio thread comes to rest
         self._more = False  # the last batch was full: look again without a bell
         self._bridge: Bridge | None = None
-        self._line: dict[Place, None] = {}
+        self._line: OrderedDict[Place, None] = OrderedDict()
         self._lock = threading.Lock()
         self._owner: Owner = NOBODY
         self._overflow: Overflow = "refuse"
@@ -222,10 +222,9 @@ class Inbox:
     def _admit(self) -> None:
         while not self._sealed and len(self._queue) < self.bound:
             with self._lock:
-                place = next(iter(self._line), None)
-                if place is None:
+                if not self._line:
                     return
-                del self._line[place]
+                place, _ = self._line.popitem(last=False)
             if place.take():
                 self.put_unbounded(place.delivery)
                 place.admitted()
@@ -237,7 +236,7 @@ class Inbox:
 
     def _dissolve(self, error: Mourner) -> None:
         with self._lock:
-            left, self._line = self._line, {}
+            left, self._line = self._line, OrderedDict()
         for place in left:
             kind = type(place.delivery.message).__name__
             place.refuse(error(f"{self.path} has ended: {kind} never ran"))

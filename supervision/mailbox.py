@@ -13,7 +13,7 @@ whose actor is asleep has none.
 """
 
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from typing import Any, Protocol
 
 import trio
@@ -60,7 +60,7 @@ class Mailbox:
     def __init__(self) -> None:
         self.queue: deque[Delivery] = _NONE
         self.control: deque[object] = _NONE
-        self.line: dict[Place, None] = _NONE
+        self.line: OrderedDict[Place, None] = _NONE
         self.bound = 0
         self.refused = 0
         self._crossing: deque[Delivery] = _NONE
@@ -164,8 +164,7 @@ class Mailbox:
     def admit(self) -> None:
         """Takes from the line what there is room for; nothing once sealed."""
         while self.line and not self._sealed and len(self) < self.bound:
-            place = next(iter(self.line))
-            del self.line[place]
+            place, _ = self.line.popitem(last=False)
             if place.take():
                 self.queue.append(place.delivery)
                 place.admitted()
@@ -250,7 +249,7 @@ class Mailbox:
             place.refuse(self._mourner(f"{self.path} has ended: {_kind(place.delivery)} never ran"))
             return
         if self.line is _NONE:
-            self.line = {}
+            self.line = OrderedDict()
         self.line[place] = None
         place.stand(self._leave_line)
         self.admit()  # what crossed may find room meanwhile

@@ -8,7 +8,7 @@ out is kept in memory until it is far in the past, because its issue is stored l
 
 import re
 import sqlite3
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -95,7 +95,7 @@ class IssueTracker(Actor):
         self._statuses = statuses
         self._clock = clock
         self._saying: dict[int, frozenset[str]] = {}
-        self._reserved: dict[str, None] = {}
+        self._reserved: OrderedDict[str, None] = OrderedDict()
         self._count = 0
         self._conn: sqlite3.Connection
 
@@ -248,7 +248,7 @@ class IssueTracker(Actor):
         self._reserved[issue_id] = None
         self._count += 1
         if len(self._reserved) > RESERVED:
-            del self._reserved[next(iter(self._reserved))]
+            self._reserved.popitem(last=False)
 
     def _get(self, issue_id: str) -> Issue:
         with refusing_damage("get_issue"):

@@ -6,6 +6,7 @@ lost costs nothing but time: the rows are read again at the next start.
 """
 
 import itertools
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -110,7 +111,7 @@ class Dispatcher(Actor):
         self._instances = instances
         self._parts = parts
         self._recovering: dict[str, bool] = {}
-        self._launched: dict[str, None] = {}
+        self._launched: OrderedDict[str, None] = OrderedDict()
 
     async def on_start(self) -> None:
         begin = BeginLife(
@@ -122,7 +123,7 @@ class Dispatcher(Actor):
         hint(self._parts.coordinator, TaskReady())
         if self._drives_all:
             ready = [row for row in rows if row.status != Status.QUEUED]
-            self._launched = {row.workflow_id: None for row in ready}
+            self._launched = OrderedDict.fromkeys(row.workflow_id for row in ready)
             self._recovering = {row.workflow_id: False for row in ready}
             sure = [row for row in ready if row.recoveries < SUSPECT]
             self.spawn(self._recover, sure, [row for row in ready if row.recoveries >= SUSPECT])
@@ -249,7 +250,7 @@ class Dispatcher(Actor):
         """Keep who was launched for as long as the news of its making can be on its way."""
         self._launched[workflow_id] = None
         if len(self._launched) > self.mailbox_bound:
-            del self._launched[next(iter(self._launched))]
+            self._launched.popitem(last=False)
 
     async def _launch(self, workflow_id: str, attempt: int = 1) -> None:
         """See that a workflow has its actor, and that this one looks at the rows."""

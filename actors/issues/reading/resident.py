@@ -6,7 +6,7 @@ wants to see them, and the last ones seen are kept.
 """
 
 import sqlite3
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import chain
@@ -45,7 +45,7 @@ class Resident:
         self._clock = clock
         self._seq = self._last_row = 0
         self._journaled = False
-        self._seen: dict[str, Issue] = {}
+        self._seen: OrderedDict[str, Issue] = OrderedDict()
         self._busy = False
         self.readiness = Readiness(Graph())
         self.names = Names()
@@ -164,7 +164,7 @@ class Resident:
             return None
         found = issue.view(jsonl.parse(line))
         if len(self._seen) >= SEEN:
-            del self._seen[next(iter(self._seen))]
+            self._seen.popitem(last=False)
         self._seen[issue_id] = found
         return found
 
