@@ -25,7 +25,8 @@ def python(program: str) -> list[str]:
 
 
 async def everything(stream: trio.abc.ReceiveStream) -> str:
-    return b"".join([bytes(chunk) async for chunk in stream]).decode()
+    with trio.fail_after(30):
+        return b"".join([bytes(chunk) async for chunk in stream]).decode()
 
 
 async def first_line(program: Program) -> str:
