@@ -32,7 +32,7 @@ async def gated(
     monkeypatch.setattr(coverage, "fetch", fetched)
     request = CoverageRequest(base=there.base, coverage=STORED, minimum=minimum)
     nobody: object = None
-    return await gate(desk.task(), nobody, request, deadline_s=60)  # type: ignore[arg-type]
+    return await gate(desk.task(), nobody, request, deadline_s=240)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("report", [REPORT, LCOV], ids=["Cobertura", "LCOV"])
@@ -66,7 +66,7 @@ async def test_enough_is_enough(
 async def test_what_was_not_measured_is_not_met_and_says_so(desk: Desk, there: Planted) -> None:
     nobody: object = None
     request = CoverageRequest(base=there.base, coverage=None)
-    outcome = await gate(desk.task(), nobody, request, deadline_s=60)  # type: ignore[arg-type]
+    outcome = await gate(desk.task(), nobody, request, deadline_s=240)  # type: ignore[arg-type]
     assert (outcome.percent, outcome.is_met) == (None, False)
     assert str(outcome.skipped[0]) == "coverage skipped, because it was not measured"
 

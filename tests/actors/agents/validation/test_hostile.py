@@ -42,7 +42,7 @@ def desk(world: Hostile, tmp_path: Path) -> Desk:
 
 async def test_a_review_runs_nothing_and_follows_no_link(desk: Desk, world: Hostile) -> None:
     request = ReviewRequest(base="HEAD~1")
-    outcome = await review(desk.task(), request, deadline_s=60, plugins=False)
+    outcome = await review(desk.task(), request, deadline_s=240, plugins=False)
     assert [finding.place.path for finding in outcome.findings if finding.place] == ["a.py"]
     assert outcome.files == 1
     assert world.sung() == set()
@@ -58,13 +58,13 @@ async def test_coverage_is_compared_without_running_anything(
     stored = StoredFile(name="c", version=1, sha256="", size=0, media_type="")
     request = CoverageRequest(base="HEAD~1", coverage=stored)
     nobody: object = None
-    outcome = await gate(desk.task(), nobody, request, deadline_s=60)  # type: ignore[arg-type]
+    outcome = await gate(desk.task(), nobody, request, deadline_s=240)  # type: ignore[arg-type]
     assert outcome.percent == 0.0
     assert world.sung() == set()
 
 
 async def test_criteria_see_no_file_outside(desk: Desk, world: Hostile) -> None:
     lines = "text: link.py: secret\nfile: link.py\nfile: .git/config\ntext: .git/config: hook"
-    outcome = await accept(desk.task(), AcceptRequest(), lines, deadline_s=60)
+    outcome = await accept(desk.task(), AcceptRequest(), lines, deadline_s=240)
     assert {one.verdict for one in outcome.criteria} == {Verdict.FAIL}
     assert world.sung() == set()

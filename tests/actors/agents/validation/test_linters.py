@@ -92,7 +92,7 @@ async def test_mypy_looks_at_what_the_project_has_it_look_at(tmp_path: Path) -> 
     )
     mypy = found(where)["mypy"]
     assert isinstance(mypy, Linter)
-    answer = await lint(mypy, where, ["a.py", "b.py"], deadline_s=60)
+    answer = await lint(mypy, where, ["a.py", "b.py"], deadline_s=240)
     assert isinstance(answer, list)
     assert [finding.place.path for finding in answer if finding.place] == ["a.py"]
 
@@ -128,7 +128,7 @@ async def test_no_tool_runs_what_it_looks_at(tmp_path: Path) -> None:
     (where.path / "a.py").write_text("import os\n")
     for linter in linters(where, plugins=False):
         assert isinstance(linter, Linter)
-        assert isinstance(await lint(linter, where, ["a.py"], deadline_s=60), list)
+        assert isinstance(await lint(linter, where, ["a.py"], deadline_s=240), list)
     assert not canary.exists()
 
 
@@ -137,7 +137,7 @@ async def test_a_file_whose_name_is_an_option_is_a_file(tmp_path: Path) -> None:
     (where.path / "--version.py").write_text("import os\n")
     ruff = found(where)["ruff"]
     assert isinstance(ruff, Linter)
-    (finding,) = await lint(ruff, where, ["--version.py"], deadline_s=60)
+    (finding,) = await lint(ruff, where, ["--version.py"], deadline_s=240)
     assert isinstance(finding, Finding)
     assert finding.place is not None
     assert finding.place.path == "--version.py"

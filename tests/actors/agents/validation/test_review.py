@@ -9,7 +9,7 @@ from tests.support.planted import Planted, Spot
 
 async def reviewed(desk: Desk, *, plugins: bool = False, **given: object) -> ReviewOutcome:
     request = ReviewRequest.model_validate(given)
-    return await review(desk.task(), request, deadline_s=60, plugins=plugins)
+    return await review(desk.task(), request, deadline_s=240, plugins=plugins)
 
 
 def spot(place: Place | None) -> Spot | None:

@@ -15,7 +15,7 @@ from tests.support.planted import Planted
 
 
 async def outcome_of(desk: Desk, **given: object) -> TestOutcome:
-    return await run_tests(desk.task(), TestRequest.model_validate(given), deadline_s=60)
+    return await run_tests(desk.task(), TestRequest.model_validate(given), deadline_s=240)
 
 
 @pytest.fixture(scope="module")
