@@ -58,7 +58,7 @@ async def changed_lines(site: Site, base: str, head: str) -> Changed:
             "no_common_commit", f"{base} and {head} have no commit in common", retryable=False
         )
     start = common.text.split()[0]
-    options = ("--unified=0", "--no-color", "--no-renames", "--src-prefix=a/", "--dst-prefix=b/")
+    options = ("--unified=0", "--no-color", "--find-renames", "--src-prefix=a/", "--dst-prefix=b/")
     diff = complete(await read(site, "diff", *options, start, theirs, "--")).stdout
     return Changed(start, theirs, diff, dict(added_lines(diff)))
 

@@ -1,4 +1,5 @@
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,21 @@ async def test_the_lines_that_head_added_are_known(there: Planted, site: Site) -
     new, old = there.new_lint, there.old_lint
     assert changed.has(Place(path=new.path, line=new.line))
     assert not changed.has(Place(path=old.path, line=old.line))
+
+
+async def test_of_a_file_with_another_name_only_the_changed_lines_are_new(
+    there: Planted, site: Site, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    git(there, "clone", "--quiet", "--no-hardlinks", str(there.repo), str(copy))
+    moved = replace(there, repo=copy)
+    git(moved, "mv", "orchard/prices.py", "orchard/costs.py")
+    costs = copy / "orchard" / "costs.py"
+    costs.write_text(costs.read_text().replace("max(0, apples)", "max(1, apples)"))
+    git(moved, "-c", "user.name=a", "-c", "user.email=b", "commit", "--quiet", "-am", "third")
+    changed = await changed_lines(replace(site, repo=copy), "HEAD~1", "HEAD")
+    line = there.undocumented_at.line + 1
+    assert changed.lines == {"orchard/costs.py": (range(line, line + 1),)}
 
 
 async def test_a_commit_that_is_not_there_is_refused(site: Site) -> None:
