@@ -1,6 +1,7 @@
 """Builds what is committed, and keeps what comes of it."""
 
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -60,7 +61,7 @@ async def _run(
         return text.replace(SCRATCH, str(checkout.scratch))
 
     env = {**box.env, **{name: filled(value) for name, value in builder.env}}
-    tools = Toolbox(box.cwd, box.bins, env)
+    tools = replace(box, env=env)
     program, *args = map(filled, builder.argv)
     ran = await tools.run(program, *args, deadline_s=deadline_s, output_cap_bytes=_LOG_BYTES)
     if isinstance(ran, Skipped) or ran.ok or builder is not PYTHON:

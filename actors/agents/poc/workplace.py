@@ -41,8 +41,8 @@ async def trial(
 def _toolbox(checkout: Checkout, environment: Environment | None, task: Task) -> Toolbox:
     allowed = allowed_variables(task.site)
     if environment is None:
-        return checkout.running(**allowed)
-    box = replace(checkout, bins=(environment.bins, *checkout.bins)).running(**allowed)
+        return checkout.guarded(**allowed)
+    box = replace(checkout, bins=(environment.bins, *checkout.bins)).guarded(**allowed)
     # A tool that only the server has (pytest, build) runs on the server's Python: it finds what was
     # installed for the project all the same.
     roots = os.pathsep.join((box.env["PYTHONPATH"], str(environment.packages)))

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import trio
 
 from actors.agents.kit.outcome import Level
 from actors.agents.kit.worktrees import FENCES
@@ -24,6 +25,7 @@ from actors.workflows.definition import ActivityFailure
 from tests.actors.agents.poc.conftest import Desk, commit_files
 from tests.support.hostile import git
 from tests.support.planted import Planted
+from tests.support.processes import gone
 
 FLAKY = """\
 import pathlib
@@ -210,3 +212,27 @@ async def test_a_script_outside_of_the_tree_is_not_run(desk: Desk) -> None:
         with pytest.raises(ActivityFailure) as caught:
             await desk.agent.benchmark(desk.task(), request)
         assert caught.value.code == "bad_path"
+
+
+@pytest.mark.parametrize("step", ["test", "build", "benchmark"])
+async def test_what_a_step_has_started_ends_with_it_even_in_a_session_of_its_own(
+    repo_with_command: Desk, step: str
+) -> None:
+    desk, mark = repo_with_command, repo_with_command.site.workspace.parent / "pid"
+    commit_files(desk.site.repo, "one", {"a.txt": ""})
+    command = ("sh", "-c", f"setsid sh -c 'echo $$ > {mark}; exec sleep 600' & sleep 600")
+    async with trio.open_nursery() as nursery:
+        if step == "test":
+            nursery.start_soon(desk.agent.test, desk.task(), TestRequest(command=command))
+        elif step == "build":
+            nursery.start_soon(desk.agent.build, desk.task(), BuildRequest(command=command))
+        else:
+            request = BenchmarkRequest(
+                baseline="HEAD~1", benches=(Bench(command=command),), rounds=3
+            )
+            nursery.start_soon(desk.agent.benchmark, desk.task(), request)
+        with trio.fail_after(60):
+            while not (mark.exists() and mark.read_text(encoding="utf-8")):
+                await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert await gone(int(mark.read_text(encoding="utf-8")))
