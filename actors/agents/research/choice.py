@@ -12,7 +12,7 @@ import trio
 from packaging.metadata import parse_email
 
 from actors.agents.research.facts import Analysis
-from actors.agents.research.installed import environments, find_installed
+from actors.agents.research.installed import Shelf, environments
 from actors.agents.research.messages import MAX_CANDIDATES, candidate_name
 from actors.agents.research.words import found, question_words, words_of
 
@@ -24,9 +24,10 @@ async def choose_candidates(
 ) -> tuple[str, ...]:
     """Names of declared dependencies that have to do with the question; empty when none has."""
     places = await trio.to_thread.run_sync(environments, root, sites)
+    shelf = await trio.to_thread.run_sync(Shelf, places)
 
     def summary(name: str) -> str:
-        copy = find_installed(name, places)
+        copy = shelf.find(name)
         return parse_email(copy.metadata)[0].get("summary", "") if copy else ""
 
     names = declared_names(analysis)

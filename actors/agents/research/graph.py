@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import trio
 from packaging.markers import default_environment
 from packaging.metadata import RawMetadata, parse_email
 from packaging.requirements import InvalidRequirement, Requirement
@@ -15,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 from actors.agents.kit.untrusted import plain
 from actors.agents.research.facts import Manifest
-from actors.agents.research.installed import Copy, Environment, find_installed
+from actors.agents.research.installed import Copy, Environment, Shelf
 from actors.agents.research.licences import stated_licence
 from actors.agents.research.locks import Locked
 
@@ -93,13 +94,15 @@ def declared(manifests: Iterable[Manifest]) -> tuple[Declared, ...]:
 def graph(
     roots: Sequence[Declared], locked: Iterable[Locked], places: Sequence[Environment]
 ) -> dict[str, Node]:
-    """Follows what is declared as far as metadata goes, what is shipped first."""
+    """Follows what is declared as far as metadata goes, what is shipped first. In a thread."""
     locks = {entry.name: entry for entry in locked}
     nodes: dict[str, Node] = {}
+    shelf = Shelf(places)
     for ships in (True, False):
         waiting = [root.requirement for root in roots if root.ships is ships]
         while waiting:
-            waiting += _visit(waiting.pop(), nodes, locks, places, shipped=ships)
+            trio.from_thread.check_cancelled()
+            waiting += _visit(waiting.pop(), nodes, locks, shelf, shipped=ships)
     return nodes
 
 
@@ -107,7 +110,7 @@ def _visit(
     requirement: Requirement,
     nodes: dict[str, Node],
     locks: Mapping[str, Locked],
-    places: Sequence[Environment],
+    shelf: Shelf,
     *,
     shipped: bool,
 ) -> list[Requirement]:
@@ -120,7 +123,7 @@ def _visit(
     if node is None:
         if len(nodes) >= MAX_NODES:
             return []
-        node = Node(name=name, copy=find_installed(name, places), locked=locks.get(name))
+        node = Node(name=name, copy=shelf.find(name), locked=locks.get(name))
         nodes[name] = node
     node.shipped |= shipped
     node.extras |= requirement.extras

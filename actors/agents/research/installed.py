@@ -11,6 +11,7 @@ from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Final
 
+import trio
 from packaging.metadata import parse_email
 from packaging.utils import canonicalize_name
 
@@ -63,25 +64,39 @@ def environments(root: Path | None, sites: Iterable[Path] = ()) -> tuple[Environ
     return tuple(places)
 
 
+class Shelf:
+    """What is installed in some environments; their directories are listed once. Blocking."""
+
+    def __init__(self, places: Sequence[Environment]) -> None:
+        self._infos: dict[str, list[tuple[Path, str]]] = {}
+        for place in places:
+            for info in _infos(place.site):
+                name = canonicalize_name(info.name.partition("-")[0])
+                self._infos.setdefault(name, []).append((info, place.label))
+
+    def find(self, name: str) -> Copy | None:
+        """The first installed copy of a distribution, or None."""
+        copies = (_read(info, label) for info, label in self._infos.get(name, ()))
+        return next((copy for copy in copies if copy is not None), None)
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._infos)
+
+
 def find_installed(name: str, places: Sequence[Environment]) -> Copy | None:
     """The first installed copy of a distribution, or None."""
-    for place in places:
-        for info in _infos(place.site):
-            if canonicalize_name(info.name.partition("-")[0]) == name:
-                copy = _read(info, place.label)
-                if copy is not None:
-                    return copy
-    return None
+    return Shelf(places).find(name)
 
 
 def provided(places: Sequence[Environment]) -> dict[str, str]:
     """Which distribution brings a module; where two do, the one that is found first."""
+    shelf = Shelf(places)
     found: dict[str, str] = {}
-    for place in places:
-        for info in _infos(place.site):
-            copy = _read(info, place.label)
-            for module in copy.contents.import_names if copy is not None else ():
-                found.setdefault(module, canonicalize_name(info.name.partition("-")[0]))
+    for name in shelf.names():
+        trio.from_thread.check_cancelled()
+        copy = shelf.find(name)
+        for module in copy.contents.import_names if copy is not None else ():
+            found.setdefault(module, name)
     return found
 
 
