@@ -1,4 +1,5 @@
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -45,17 +46,22 @@ async def searched(root: Path, query: str, **more: Any) -> CodeSearch:
     )
 
 
-@pytest.fixture(params=["with ripgrep", "without"])
+@pytest.fixture(params=["with ripgrep", "with one that is played", "without"])
 def tool(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    """ripgrep, played by what stands in for it where it is not installed, and its absence."""
-    if request.param == "without":
-        return "beadflow"
-    program = tmp_path / "bin" / "rg"
-    program.parent.mkdir()
-    program.write_text(f"#!{sys.executable}\n{RIPGREP}")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
-    return "ripgrep"
+    """Who searches. The answers are the same."""
+    real = shutil.which("rg")
+    if request.param == "with ripgrep" and real is None:
+        pytest.skip("ripgrep is not installed")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "git").symlink_to(shutil.which("git") or "git")
+    if request.param == "with ripgrep" and real is not None:
+        (programs / "rg").symlink_to(real)
+    elif request.param != "without":
+        (programs / "rg").write_text(f"#!{sys.executable}\n{RIPGREP}")
+        (programs / "rg").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs))
+    return "beadflow" if request.param == "without" else "ripgrep"
 
 
 RIPGREP = """
