@@ -31,6 +31,7 @@ Take another one; do not go on with that.
 - Why does it wait: `beadflow issue why ID`. What waits at all: `beadflow issue blocked`.
 - Something to remember: `beadflow issue comment ID "TEXT"`.
 - Later: `beadflow issue defer ID --until 3d`.
+- An issue of type gate asks a person: leave it to them, and never close it yourself.
 
 Priorities are 0 (now) to 4 (some day). Types are bug, feature, task, epic, chore. Ids may be
 shortened to a beginning that only one has. `-o json` is for programs, `-q` prints ids only.
