@@ -29,10 +29,24 @@ diff --git a/orchard/prices.py b/orchard/prices.py
 """
 
 
-async def test_a_change_becomes_a_branch_that_was_built_tested_and_measured(tmp_path: Path) -> None:
+PLAIN = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> str:
+    """What keeps pytest from loading the plug-ins of our own tests."""
+    monkeypatch.setenv(PLAIN, "1")
+    return PLAIN
+
+
+async def test_a_change_becomes_a_branch_that_was_built_tested_and_measured(
+    tmp_path: Path, plain: str
+) -> None:
     found = planted(tmp_path)
     before = git(found.repo, "status", "--porcelain", "--untracked-files=no")
-    async with built_in(found.repo, workflows=[poc], agents=[PocAgent]) as site:
+    async with built_in(
+        found.repo, workflows=[poc], agents=[PocAgent], agent_environment=[plain]
+    ) as site:
         variables = {
             "title": "Mend the discount",
             "patch": MENDED,
@@ -64,7 +78,7 @@ async def test_a_change_becomes_a_branch_that_was_built_tested_and_measured(tmp_
 
 
 async def test_what_a_command_changes_in_the_work_tree_is_committed_and_tested(
-    tmp_path: Path,
+    tmp_path: Path, plain: str
 ) -> None:
     found = planted(tmp_path, failing_test=False)
     script = "echo '# Apples' > docs/apples.md; echo done"
@@ -80,6 +94,7 @@ async def test_what_a_command_changes_in_the_work_tree_is_committed_and_tested(
         workflows=[poc, command],
         agents=[PocAgent, CommandAgent],
         agent_commands=["sh"],
+        agent_environment=[plain],
     ) as site:
         workflow_id = (await site.start("poc", variables=variables)).json()["id"]
         await site.running.ended(workflow_id, deadline_s=120)
