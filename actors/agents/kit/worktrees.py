@@ -80,6 +80,7 @@ class Changes:
         files: paths, in Git's order.
         commits: how many there are since the base.
         is_dirty: whether there is also something that is not committed; `patch` is without it.
+        is_whole: False where the patch is too large and left out.
     """
 
     diffstat: str
@@ -89,6 +90,7 @@ class Changes:
     deletions: int
     commits: int
     is_dirty: bool
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,23 +173,23 @@ async def changes(sandbox: Sandbox) -> Changes:
     """What was committed in a sandbox since its base."""
     spread = (sandbox.base, "HEAD", "--")
     diffstat = await ask(sandbox.path, "diff", "--stat=100", "--no-renames", *spread)
-    patch = complete(
-        await read(
-            sandbox.path,
-            *("diff", "--binary", "--full-index", "--no-color", "--no-renames", *spread),
-            cap_bytes=patches.LIMIT_BYTES,
-        )
+    patch = await read(
+        sandbox.path,
+        *("diff", "--binary", "--full-index", "--no-color", "--no-renames", *spread),
+        cap_bytes=patches.LIMIT_BYTES,
     )
+    is_whole = not (patch.ok and patch.truncated)
     counted = await ask(sandbox.path, "diff", "--numstat", "-z", "--no-renames", *spread)
     rows = [row.split("\t", 2) for row in counted.split("\0") if row]
     return Changes(
         diffstat=diffstat,
-        patch=patch.stdout,
+        patch=complete(patch).stdout if is_whole else b"",
         files=tuple(row[2] for row in rows),
         insertions=sum(int(row[0]) for row in rows if row[0].isdigit()),
         deletions=sum(int(row[1]) for row in rows if row[1].isdigit()),
         commits=int(await ask(sandbox.path, "rev-list", "--count", f"{sandbox.base}..HEAD", "--")),
         is_dirty=await is_dirty(sandbox),
+        is_whole=is_whole,
     )
 
 

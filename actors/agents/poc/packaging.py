@@ -1,6 +1,6 @@
 """Puts the result together, and tidies up what can be made again."""
 
-from actors.agents.kit.outcome import Finding, Level, StoredFile
+from actors.agents.kit.outcome import Finding, Level, Skipped, StoredFile
 from actors.agents.kit.prose import prose
 from actors.agents.kit.repository import ask
 from actors.agents.kit.worktrees import Changes, Kept, Sandbox, changes, close_sandbox
@@ -22,10 +22,9 @@ async def package(task: Task, request: PackageRequest) -> Packaged:
     left = _uncommitted() if made.is_dirty else ()
     words = await _words(task, request, made)
     text = page(request, sandbox, made, commit, words)
-    stored = [
-        await task.artifact("changes.patch", made.patch, "text/x-diff"),
-        await task.artifact("report.md", text.encode(), "text/markdown"),
-    ]
+    files = {"changes.patch": (made.patch, "text/x-diff")} if made.is_whole else {}
+    files["report.md"] = (text.encode(), "text/markdown")
+    stored = [await task.artifact(name, *content) for name, content in files.items()]
     task.progress("tidying up", 0.8)
     kept = await _close(task, request, sandbox) if request.close else "it was to be kept"
     return Packaged(
@@ -39,7 +38,7 @@ async def package(task: Task, request: PackageRequest) -> Packaged:
         kept=kept,
         markdown=text,
         findings=tuple(finding for step in steps for finding in step.findings) + left,
-        skipped=tuple(one for step in steps for one in step.skipped),
+        skipped=tuple(one for step in steps for one in step.skipped) + _left_out(made),
         artifacts=tuple(StoredFile.model_validate(one) for one in stored),
         metrics={
             "commits": float(made.commits),
@@ -67,6 +66,12 @@ async def _close(task: Task, request: PackageRequest, sandbox: Sandbox) -> str:
         return closed.why
     await environment.remove(task.site, sandbox.path.name)
     return ""
+
+
+def _left_out(made: Changes) -> tuple[Skipped, ...]:
+    if made.is_whole:
+        return ()
+    return (Skipped(what="changes.patch", why="it is too large; the branch has it all"),)
 
 
 def _uncommitted() -> tuple[Finding, ...]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from actors.agents.kit import patches
 from actors.agents.poc import packaging
 from actors.agents.poc.messages import (
     Benchmarked,
@@ -139,3 +140,13 @@ async def test_words_of_a_model_stand_in_the_report_where_there_are_any(
     await changed(desk)
     done = await desk.agent.package_result(desk.task("2"), PackageRequest(title="apples"))
     assert "\n\nIt changed apples.\n\n" in done.markdown
+
+
+async def test_a_patch_that_is_too_large_is_left_to_the_branch(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patches, "LIMIT_BYTES", 20)
+    await changed(desk)
+    done = await desk.agent.package_result(desk.task("2"), PackageRequest())
+    assert [stored.name for stored in done.artifacts] == ["report.md"]
+    assert (done.files, done.skipped[-1].what) == (("b.txt",), "changes.patch")
