@@ -25,7 +25,7 @@ async def found(environ: dict[str, str], *names: str, root: Path | None = None) 
         progress=lambda message, fraction: None,
         now=lambda: NOW,
         environ=environ,
-        limits=Limits(retries=AT_ONCE),
+        limits=Limits(candidate_s=60.0, total_s=120.0, retries=AT_ONCE),
     )
 
 
