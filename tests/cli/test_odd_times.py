@@ -8,6 +8,8 @@ import pytest
 from tests.cli.run import Run
 from tests.support.world import git_repository
 
+pytestmark = pytest.mark.no_cover  # others cover what this does a hundred times
+
 ODD = (
     "9999-12-31T23:59:59-12:00",
     "9999-12-31T23:59:59.999999999Z",
