@@ -260,11 +260,6 @@ def _variables(site: Site, argv: list[str]) -> dict[str, str]:
 
 def _toolbox(bench: Bench, **variables: str) -> Toolbox:
     home = str(bench.checkout.scratch / "home")
-    own = {
-        "HOME": home,
-        "NO_COLOR": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPYCACHEPREFIX": "",  # an empty cache would have the standard library compiled
-    }
+    own = {"HOME": home, "NO_COLOR": "1"}
     limits = Rlimits(cpu_s=bench.deadline_s + 1, memory_bytes=_MEMORY_BYTES, file_bytes=_FILE_BYTES)
     return replace(bench.checkout.guarded(**own, **variables), limits=limits)

@@ -53,7 +53,7 @@ class Checkout:
         roots = (self.path, self.path / "src")
         variables = {
             "PYTHONPATH": os.pathsep.join(str(root) for root in roots if root.is_dir()),
-            "PYTHONPYCACHEPREFIX": str(self.scratch / "pycache"),
+            "PYTHONDONTWRITEBYTECODE": "1",  # and not a cache of its own, which is empty at first
             **env,
         }
         return Toolbox(self.path, self.bins, variables)
