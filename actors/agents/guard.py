@@ -90,18 +90,20 @@ def _let_go_of_output() -> None:
 
 def _watch(child: int, control: int, woken: int, term_s: float) -> int:
     """Wait until the program has ended; when it is to stop, ask it to, and wait no longer."""
-    watched = [control, woken]
+    watched = select.poll()  # and not select, which knows no descriptor from 1024 on
+    watched.register(control, select.POLLIN)
+    watched.register(woken, select.POLLIN)
     stop_by: float | None = None
     while True:
-        left_s = None if stop_by is None else max(0.0, stop_by - time.monotonic())
-        ready, _, _ = select.select(watched, [], [], left_s)
+        left_ms = None if stop_by is None else max(0.0, stop_by - time.monotonic()) * 1000.0
+        ready = {descriptor for descriptor, _ in watched.poll(left_ms)}
         if woken in ready:
             os.read(woken, 512)
             status = _reap(child)
             if status is not None:
                 return status
         if control in ready:
-            watched.remove(control)
+            watched.unregister(control)
             stop_by = time.monotonic() + term_s
             os.killpg(0, signal.SIGTERM)
         elif stop_by is not None and time.monotonic() >= stop_by:

@@ -168,17 +168,36 @@ async def guarded(
         await _end(process, control, term_s)
 
 
+async def exited(process: trio.Process) -> None:
+    """Waits for the exit but leaves the process a zombie where the system allows it.
+
+    Its id then still names its group: once it is reaped, another group could have taken the number
+    before the rest of the group is killed.
+    """
+    if sys.platform != "linux":
+        await process.wait()
+        return
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except OSError:  # no descriptor left, or a kernel before 5.3
+        await process.wait()
+        return
+    try:
+        await trio.lowlevel.wait_readable(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 async def _end(process: trio.Process, control: trio.SocketStream, term_s: float) -> None:
-    """Have the guard end everything; one that does not is ended with its group."""
+    """Have the guard end everything; what one has left that was killed ends with its group."""
     with trio.CancelScope(shield=True):
         await trio.aclose_forcefully(control)
         for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:
                 await trio.aclose_forcefully(stream)
-        with trio.move_on_after(term_s + _REAP_S) as scope:
+        with trio.move_on_after(term_s + _REAP_S):
+            await exited(process)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        with trio.move_on_after(_REAP_S):
             await process.wait()
-        if scope.cancelled_caught:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            with trio.move_on_after(_REAP_S):
-                await process.wait()

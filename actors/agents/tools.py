@@ -16,7 +16,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ from typing import Final
 
 import trio
 
-from actors.agents.guarded import NotStarted, Program, Rlimits, guarded
+from actors.agents.guarded import NotStarted, Program, Rlimits, exited, guarded
 
 ALLOWED_VARIABLES: Final = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ")
 OUTPUT_CAP_BYTES: Final = 1 << 20
@@ -224,29 +223,9 @@ async def _communicate(process: trio.Process, group: _Group, out: _Output, err: 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(out.drain, process.stdout)
         nursery.start_soon(err.drain, process.stderr)
-        await _exited(process)
+        await exited(process)
         group.kill()
         nursery.cancel_scope.deadline = trio.current_time() + _DRAIN_S
-
-
-async def _exited(process: trio.Process) -> None:
-    """Waits for the exit but leaves the process a zombie where the system allows it.
-
-    Its id then still names its group: once it is reaped, another group could have taken the number
-    before the rest of the group is killed.
-    """
-    if sys.platform != "linux":
-        await process.wait()
-        return
-    try:
-        descriptor = os.pidfd_open(process.pid)
-    except OSError:  # no descriptor left, or a kernel before 5.3
-        await process.wait()
-        return
-    try:
-        await trio.lowlevel.wait_readable(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 async def _close(process: trio.Process) -> None:

@@ -1,5 +1,6 @@
 import fcntl
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -149,6 +150,29 @@ async def test_a_guard_that_is_killed_leaves_a_program_that_was_killed(tmp_path:
         await first_line(program)
         os.killpg(program.pid, signal.SIGKILL)
         assert await program.ended() == -signal.SIGKILL
+
+
+async def test_a_program_whose_guard_alone_is_killed_ends_with_the_block(tmp_path: Path) -> None:
+    argv = python("import os; print(os.getpid(), flush=True);" + SLEEPER)
+    async with guarded(argv, cwd=tmp_path, env={}, term_s=0) as program:
+        pid = int(await first_line(program))
+        os.kill(program.pid, signal.SIGKILL)
+        assert await program.ended() == -signal.SIGKILL
+    assert await gone(pid)
+
+
+async def test_a_server_with_many_files_open_has_programs_guarded(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 2048), hard), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        async with guarded(python("print(1)"), cwd=tmp_path, env={}) as program:
+            assert await everything(program.stdout) == "1\n"
+            assert await program.ended() == 0
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_what_cannot_be_started_says_why(tmp_path: Path) -> None:
