@@ -231,6 +231,7 @@ def test_the_types_are_listed_with_a_schema_of_their_variables(shared: SharedSit
         "arithmetic",
         "counting",
         "failing",
+        "gated",
         "greeting",
         "listed",
         "relay",
