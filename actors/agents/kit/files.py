@@ -6,10 +6,11 @@ symbolic link is followed, nothing but a regular file is opened, and numbers and
 """
 
 import os
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import trio
 
@@ -18,7 +19,16 @@ from actors.agents.kit.repository import read
 from actors.agents.tools import ToolResult, ToolStatus
 from actors.workflows.definition import ActivityFailure
 
-__all__ = ["MAX_FILE_BYTES", "Listing", "Skips", "git", "is_plain", "list_files", "read_file"]
+__all__ = [
+    "MAX_FILE_BYTES",
+    "Listing",
+    "Skips",
+    "git",
+    "is_plain",
+    "list_files",
+    "read_file",
+    "read_toml",
+]
 
 MAX_FILES: Final = 20_000
 _LIST_DEADLINE_S: Final = 15.0
@@ -49,6 +59,15 @@ class Listing:
     by: Literal["git ls-files", "directory walk"]
     why_walked: str | None = None
     left_out: int = 0  # beyond the cap
+
+
+def read_toml(root: Path, path: str) -> dict[str, Any]:
+    """A TOML file of the repository; empty where it cannot be read as one."""
+    data = read_file(root, path, Skips())
+    try:
+        return tomllib.loads((data or b"").decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return {}
 
 
 async def git(root: Path, *arguments: str, deadline_s: float, cap_bytes: int) -> ToolResult:

@@ -19,7 +19,9 @@ import trio
 from actors.agents.kit import patches
 from actors.agents.kit.beating import beating
 from actors.agents.kit.checkouts import Checkout
+from actors.agents.kit.files import Skips, read_file
 from actors.agents.kit.outcome import Evidence, Finding, Level, Skipped, StoredFile
+from actors.agents.kit.parsing import MAX_SOURCE_BYTES, parsing
 from actors.agents.kit.toolbox import Toolbox
 from actors.agents.kit.untrusted import plain
 from actors.agents.poc import noise, timer
@@ -36,8 +38,6 @@ from actors.workflows.definition import ActivityFailure
 
 FOUND: Final = 20
 """So many benchmarks of a project are run without being named."""
-
-_FILE_LIMIT_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +82,13 @@ def found(root: Path) -> Iterator[Bench]:
     """The benchmarks that a project has: functions `bench_…` of `benchmarks/*.py`. For a thread."""
     count = 0
     for file in sorted((root / "benchmarks").glob("*.py")):
-        if (
-            file.is_symlink()
-            or file.stat().st_size > _FILE_LIMIT_BYTES
-            or not file.stem.isidentifier()
-        ):
+        source = read_file(root, f"benchmarks/{file.name}", Skips(), MAX_SOURCE_BYTES)
+        if source is None or not file.stem.isidentifier():
             continue
         try:
-            tree = ast.parse(file.read_bytes())
-        except (SyntaxError, ValueError, RecursionError):
+            with parsing():
+                tree = ast.parse(source)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("bench_"):

@@ -1,10 +1,10 @@
 """How a project is built: known by its files, as its runner of tests is."""
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from actors.agents.kit.files import read_toml
 from actors.agents.kit.runners import SCRATCH
 
 DIST: Final = "dist"
@@ -45,7 +45,7 @@ MAKE: Final = Builder(name="make", argv=("make",))
 
 def detect(root: Path) -> Builder | None:
     """The builder of a work tree; None where nothing is built. For a thread."""
-    if _is_buildable(root / "pyproject.toml") or (root / "setup.py").is_file():
+    if _is_buildable(root) or (root / "setup.py").is_file():
         return PYTHON
     by_file = (
         ("Cargo.toml", CARGO),
@@ -57,10 +57,7 @@ def detect(root: Path) -> Builder | None:
     return next((builder for name, builder in by_file if (root / name).is_file()), None)
 
 
-def _is_buildable(path: Path) -> bool:
+def _is_buildable(root: Path) -> bool:
     """Whether it declares a project: one that only sets up tools is not built."""
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
+    found = read_toml(root, "pyproject.toml")
     return "project" in found or "build-system" in found

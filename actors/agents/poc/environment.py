@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import sys
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any, Final
 import trio
 from packaging.requirements import InvalidRequirement, Requirement
 
+from actors.agents.kit.files import Skips, read_file, read_toml
 from actors.agents.kit.outcome import Skipped
 from actors.agents.kit.toolbox import Toolbox
 from actors.agents.site import Site
@@ -27,7 +27,6 @@ from actors.agents.tools import ToolResult
 TOOLS: Final = ("pytest", "build")
 MAKE_S: Final = 120.0
 INSTALL_S: Final = 600.0
-_FILE_LIMIT_BYTES: Final = 1 << 20
 _DECLARED: Final = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
 _TESTING: Final = ("test", "tests", "testing")
 _USER: Final = re.compile(r"(UV|PIP)_\w+|SSL_CERT_(FILE|DIR)|(HTTPS?|ALL|NO)_PROXY", re.IGNORECASE)
@@ -104,7 +103,7 @@ def requirements(root: Path) -> tuple[str, ...]:
 
     Only what names a package of the index counts: no path, no address, no option.
     """
-    project = _toml(root / "pyproject.toml")
+    project = read_toml(root, "pyproject.toml")
     declared = [
         *_texts(_at(project, "project", "dependencies")),
         *_texts(_at(project, "build-system", "requires")),
@@ -112,7 +111,8 @@ def requirements(root: Path) -> tuple[str, ...]:
         *(text for name in _TESTING for text in _texts(_at(_extras(project), name))),
     ]
     if not project:
-        declared += _lines(root / "requirements.txt")
+        data = read_file(root, "requirements.txt", Skips())
+        declared += (data or b"").decode("utf-8", "replace").splitlines()
     if not declared and not is_python(root):
         return ()
     found = {text for line in declared if (text := _requirement(line))}
@@ -139,23 +139,6 @@ def _requirement(line: str) -> str:
     except InvalidRequirement:
         return ""
     return "" if found.url else str(found)
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads("\n".join(_lines(path)))
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return {}
-
-
-def _lines(path: Path) -> list[str]:
-    """A file's lines; none of one that is no plain file of a usual size."""
-    try:
-        if path.is_symlink() or not path.is_file() or path.stat().st_size > _FILE_LIMIT_BYTES:
-            return []
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
 
 
 def _place(site: Site, name: str) -> Path:

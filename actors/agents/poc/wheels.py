@@ -12,10 +12,11 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from actors.agents.kit.outcome import Finding, Level, Place
+from actors.agents.kit.parsing import MAX_SOURCE_BYTES, parsing
 from actors.agents.kit.untrusted import plain
 
 _MODULES: Final = 20_000
-_MODULE_BYTES: Final = 4 << 20
+_METADATA_BYTES: Final = 4 << 20
 
 
 def check_wheel(path: Path) -> Iterator[Finding]:
@@ -34,10 +35,11 @@ def _check_code(wheel: zipfile.ZipFile) -> Iterator[Finding]:
     if not modules and not compiled:
         yield finding("empty-wheel", Level.ERROR, "the wheel has no module in it")
     for info in modules:
-        if info.file_size > _MODULE_BYTES:
+        if info.file_size > MAX_SOURCE_BYTES:
             continue
         try:
-            compile(wheel.read(info), info.filename, "exec", dont_inherit=True)
+            with parsing():
+                compile(wheel.read(info), info.filename, "exec", dont_inherit=True)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             line = getattr(error, "lineno", None) or None
             place = Place(path=info.filename, line=line)
@@ -50,7 +52,7 @@ def _check_code(wheel: zipfile.ZipFile) -> Iterator[Finding]:
 
 def _check_metadata(wheel: zipfile.ZipFile) -> Iterator[Finding]:
     named = [info for info in wheel.infolist() if info.filename.endswith(".dist-info/METADATA")]
-    if not named or named[0].file_size > _MODULE_BYTES:
+    if not named or named[0].file_size > _METADATA_BYTES:
         yield finding("broken-wheel", Level.ERROR, "the wheel has no metadata")
         return
     found: Message = email.message_from_bytes(wheel.read(named[0]))

@@ -6,7 +6,6 @@ is sorted anew: transitive is what something declared brings along.
 """
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, Final
 
 from packaging.utils import canonicalize_name
 
-from actors.agents.kit.files import Skips, read_file
+from actors.agents.kit.files import read_toml
 from actors.agents.kit.outcome import Finding, Level, Place, Skipped
 from actors.agents.kit.toolbox import Toolbox
 from actors.agents.kit.untrusted import plain
@@ -63,7 +62,7 @@ async def run_deptry(root: Path, known: Known) -> tuple[Finding, ...] | Skipped:
         root: the work tree, which is only read.
         known: what is known beforehand.
     """
-    pyproject = _pyproject(root)
+    pyproject = read_toml(root, "pyproject.toml")
     given = await Toolbox(root).run(
         "deptry",
         ".",
@@ -130,14 +129,6 @@ def _undeclared(module: str, known: Known) -> tuple[str, str]:
     by = sorted(name for name, node in known.nodes.items() if named in node.requires)
     why = f": it comes with {', '.join(by[:3])}" if by else ""
     return _TRANSITIVE, f"{what} is imported, but not declared{why}."
-
-
-def _pyproject(root: Path) -> dict[str, Any]:
-    data = read_file(root, "pyproject.toml", Skips())
-    try:
-        return tomllib.loads((data or b"").decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        return {}
 
 
 def _table(document: Any, *names: str) -> dict[str, Any]:

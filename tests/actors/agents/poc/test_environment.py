@@ -7,7 +7,7 @@ import pytest
 from actors.agents.catalogue import parse
 from actors.agents.kit.outcome import Skipped
 from actors.agents.kit.toolbox import Toolbox
-from actors.agents.poc import environment
+from actors.agents.poc import builders, environment
 from actors.agents.poc.agent import PocAgent
 from actors.agents.poc.messages import SandboxRequest
 from actors.agents.site import Site
@@ -50,6 +50,15 @@ def test_without_a_project_file_the_list_of_requirements_counts(tmp_path: Path) 
 def test_an_odd_project_file_asks_for_the_tools_alone(tmp_path: Path, text: str) -> None:
     (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
     assert environment.requirements(tmp_path) == ("pytest", "build")
+
+
+def test_a_project_file_that_leads_elsewhere_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.toml").write_text(PROJECT, encoding="utf-8")
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "pyproject.toml").symlink_to(tmp_path / "elsewhere.toml")
+    assert environment.requirements(root) == ("pytest", "build")
+    assert builders.detect(root) is None
 
 
 async def test_an_environment_stands_beside_the_work_tree(

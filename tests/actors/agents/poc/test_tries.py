@@ -9,6 +9,7 @@ import trio
 
 from actors.agents.kit.outcome import Level
 from actors.agents.kit.worktrees import FENCES
+from actors.agents.poc.benchmark import found
 from actors.agents.poc.building import made_in
 from actors.agents.poc.messages import (
     Bench,
@@ -178,6 +179,18 @@ async def test_the_benchmarks_of_a_project_are_found_and_the_same_at_both_commit
     (found,) = (await desk.agent.benchmark(desk.task(), request)).comparisons
     assert found.name == "benchmarks.bench_counts:bench_ripe"
     assert found.difference is Difference.REGRESSION
+
+
+def test_benchmarks_are_found_only_in_files_of_the_project(tmp_path: Path) -> None:
+    bench = 'odd = "\\d"\n\n\ndef bench_it():\n    pass\n'
+    (tmp_path / "elsewhere.py").write_text(bench, encoding="utf-8")
+    place = tmp_path / "root" / "benchmarks"
+    place.mkdir(parents=True)
+    (place / "a.py").write_text(bench, encoding="utf-8")
+    (place / "b.py").symlink_to(tmp_path / "elsewhere.py")
+    (place / "c.py").write_text("def", encoding="utf-8")
+    (place / "d-e.py").write_text(bench, encoding="utf-8")
+    assert list(found(tmp_path / "root")) == [Bench(function="benchmarks.a:bench_it")]
 
 
 async def test_a_benchmark_that_does_not_run_at_head_is_a_finding(desk: Desk) -> None:

@@ -28,6 +28,7 @@ def test_a_whole_wheel_has_nothing_wrong_with_it(tmp_path: Path) -> None:
         ({"a.py": "x = 1\n"}, ["broken-wheel"]),
         ({"a.py": "def\n", METADATA: WHOLE}, ["no-python"]),
         ({"a.py": b"\0", METADATA: WHOLE}, ["no-python"]),
+        ({"a.py": 'x = "\\d"\n', METADATA: WHOLE}, []),
         ({"a.so": b"", METADATA: WHOLE}, []),
         ({"a.py": "", "tests/b.py": "", METADATA: WHOLE}, ["stray-package"]),
         ({"a.py": "", METADATA: "Name: a\n"}, ["thin-metadata"] * 3),
