@@ -12,7 +12,7 @@ import trio
 from packaging.metadata import parse_email
 
 from actors.agents.research.facts import Analysis
-from actors.agents.research.installed import Shelf, environments
+from actors.agents.research.installed import installed
 from actors.agents.research.messages import MAX_CANDIDATES, candidate_name
 from actors.agents.research.words import found, question_words, words_of
 
@@ -23,8 +23,7 @@ async def choose_candidates(
     question: str, analysis: Analysis, root: Path | None, sites: Sequence[Path] = ()
 ) -> tuple[str, ...]:
     """Names of declared dependencies that have to do with the question; empty when none has."""
-    places = await trio.to_thread.run_sync(environments, root, sites)
-    shelf = await trio.to_thread.run_sync(Shelf, places)
+    shelf = await trio.to_thread.run_sync(installed, root, sites)
 
     def summary(name: str) -> str:
         copy = shelf.find(name)

@@ -26,7 +26,7 @@ from actors.agents.research.dependency_messages import (
 from actors.agents.research.deptry import Known, run_deptry
 from actors.agents.research.facts import Manifest
 from actors.agents.research.graph import Declared, declared, graph
-from actors.agents.research.installed import environments, provided
+from actors.agents.research.installed import installed
 from actors.agents.research.licences import stated_licence
 from actors.agents.research.locks import Locked, is_lock, read_lock
 from actors.agents.research.manifests import MAX_MANIFESTS, read_manifest, reader_for
@@ -82,9 +82,9 @@ async def analyse_dependencies(
     project = await trio.to_thread.run_sync(read_project, listing)
     roots = project.roots
     progress("following what they require", 0.2)
-    places = await trio.to_thread.run_sync(environments, root, sites)
-    nodes = await trio.to_thread.run_sync(graph, roots, project.locked, places)
-    providers = await trio.to_thread.run_sync(provided, places)
+    shelf = await trio.to_thread.run_sync(installed, root, sites)
+    nodes = await trio.to_thread.run_sync(graph, roots, project.locked, shelf)
+    providers = await trio.to_thread.run_sync(shelf.provided)
     progress("looking for unused and missing ones", 0.5)
     scopes = {entry.name: entry.scope for entry in reversed(roots)}
     known = Known(nodes=nodes, scopes=scopes, providers=providers, lines=project.lines)

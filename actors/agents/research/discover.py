@@ -17,7 +17,7 @@ from actors.agents.research.evidence import Ledger
 from actors.agents.research.facts import PACKAGE_INDEX, Candidate, Discovery, Gap
 from actors.agents.research.fetch import RETRIES
 from actors.agents.research.indexes import Indexes, configured_indexes
-from actors.agents.research.installed import Copy, environments, find_installed
+from actors.agents.research.installed import Copy, installed
 from actors.agents.research.lookup import Finding, Lookup
 from actors.agents.research.messages import DiscoverRequest
 from actors.agents.research.statements import describe
@@ -78,7 +78,7 @@ async def discover(
     """
     at = now()
     indexes = await configured_indexes(environ)
-    places = await trio.to_thread.run_sync(environments, root, sites)
+    shelf = await trio.to_thread.run_sync(installed, root, sites)
     found = _Found()
     breakers = breakers or Breakers()
     slots = trio.Semaphore(limits.at_once)
@@ -87,7 +87,7 @@ async def discover(
 
     async def look_up(name: str) -> None:
         async with slots:
-            found.copies[name] = await trio.to_thread.run_sync(find_installed, name, places)
+            found.copies[name] = await trio.to_thread.run_sync(shelf.find, name)
             lookup = Lookup(
                 name=name,
                 question=request.question,

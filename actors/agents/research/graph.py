@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 from actors.agents.kit.untrusted import plain
 from actors.agents.research.facts import Manifest
-from actors.agents.research.installed import Copy, Environment, Shelf
+from actors.agents.research.installed import Copy, Shelf
 from actors.agents.research.licences import stated_licence
 from actors.agents.research.locks import Locked
 
@@ -91,13 +91,10 @@ def declared(manifests: Iterable[Manifest]) -> tuple[Declared, ...]:
     return tuple(found)
 
 
-def graph(
-    roots: Sequence[Declared], locked: Iterable[Locked], places: Sequence[Environment]
-) -> dict[str, Node]:
+def graph(roots: Sequence[Declared], locked: Iterable[Locked], shelf: Shelf) -> dict[str, Node]:
     """Follows what is declared as far as metadata goes, what is shipped first. In a thread."""
     locks = {entry.name: entry for entry in locked}
     nodes: dict[str, Node] = {}
-    shelf = Shelf(places)
     for ships in (True, False):
         waiting = [root.requirement for root in roots if root.ships is ships]
         while waiting:

@@ -5,7 +5,7 @@ as the project: a file that is too large or is a link out of the environment is 
 """
 
 import sysconfig
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import Distribution
 from pathlib import Path
@@ -43,8 +43,8 @@ class Copy:
     contents: Contents
 
 
-def environments(root: Path | None, sites: Iterable[Path] = ()) -> tuple[Environment, ...]:
-    """The environments to look into: those inside the project, then the one this runs in.
+def installed(root: Path | None, sites: Iterable[Path] = ()) -> "Shelf":
+    """What is installed inside the project, then where this runs. Blocking.
 
     Args:
         root: of the project; None for none.
@@ -61,14 +61,15 @@ def environments(root: Path | None, sites: Iterable[Path] = ()) -> tuple[Environ
         for site in sorted(own)
         if Path(site).resolve() not in known
     ]
-    return tuple(places)
+    return Shelf(places)
 
 
 class Shelf:
-    """What is installed in some environments; their directories are listed once. Blocking."""
+    """What is installed in some environments; each is listed and read once. Blocking."""
 
-    def __init__(self, places: Sequence[Environment]) -> None:
+    def __init__(self, places: Iterable[Environment]) -> None:
         self._infos: dict[str, list[tuple[Path, str]]] = {}
+        self._copies: dict[str, Copy | None] = {}
         for place in places:
             for info in _infos(place.site):
                 name = canonicalize_name(info.name.partition("-")[0])
@@ -76,28 +77,20 @@ class Shelf:
 
     def find(self, name: str) -> Copy | None:
         """The first installed copy of a distribution, or None."""
-        copies = (_read(info, label) for info, label in self._infos.get(name, ()))
-        return next((copy for copy in copies if copy is not None), None)
+        if name not in self._copies:
+            copies = (_read(info, label) for info, label in self._infos.get(name, ()))
+            self._copies[name] = next((copy for copy in copies if copy is not None), None)
+        return self._copies[name]
 
-    def names(self) -> tuple[str, ...]:
-        return tuple(self._infos)
-
-
-def find_installed(name: str, places: Sequence[Environment]) -> Copy | None:
-    """The first installed copy of a distribution, or None."""
-    return Shelf(places).find(name)
-
-
-def provided(places: Sequence[Environment]) -> dict[str, str]:
-    """Which distribution brings a module; where two do, the one that is found first."""
-    shelf = Shelf(places)
-    found: dict[str, str] = {}
-    for name in shelf.names():
-        trio.from_thread.check_cancelled()
-        copy = shelf.find(name)
-        for module in copy.contents.import_names if copy is not None else ():
-            found.setdefault(module, name)
-    return found
+    def provided(self) -> dict[str, str]:
+        """Which distribution brings a module; where two do, the one that is found first."""
+        found: dict[str, str] = {}
+        for name in self._infos:
+            trio.from_thread.check_cancelled()
+            copy = self.find(name)
+            for module in copy.contents.import_names if copy is not None else ():
+                found.setdefault(module, name)
+        return found
 
 
 def _project_environments(root: Path) -> Iterator[Environment]:

@@ -13,7 +13,7 @@ from actors.agents.kit.outcome import Evidence, Finding, Level, Skipped
 from actors.agents.research.advisories import MAX_BYTES, Advisory, read_advisories
 from actors.agents.research.dependencies import read_project
 from actors.agents.research.graph import Node, graph
-from actors.agents.research.installed import environments
+from actors.agents.research.installed import installed
 from actors.agents.research.packages import placed
 from actors.agents.research.scan import Progress
 from actors.agents.research.statements import counted
@@ -48,8 +48,8 @@ async def find_vulnerabilities(
     listing = await list_files(root)
     project = await trio.to_thread.run_sync(read_project, listing)
     roots = project.roots
-    places = await trio.to_thread.run_sync(environments, root, sites)
-    nodes = await trio.to_thread.run_sync(graph, roots, project.locked, places)
+    shelf = await trio.to_thread.run_sync(installed, root, sites)
+    nodes = await trio.to_thread.run_sync(graph, roots, project.locked, shelf)
     progress("reading advisories", 0.3)
     book = await trio.to_thread.run_sync(_read, advisories, frozenset(nodes))
     if book is None:
