@@ -133,10 +133,8 @@ def _inventory(
         skipped=_skipped(listing, stock, churn),
         retrieved_at=at,
         languages=spoken,
-        manifests=tuple(plain(path) for path in listing.paths if reader_for(path))[:_MAX_LISTED],
-        locks=tuple(plain(p) for p in listing.paths if PurePosixPath(p).name in LOCKS)[
-            :_MAX_LISTED
-        ],
+        manifests=_listed(path for path in listing.paths if reader_for(path)),
+        locks=_listed(path for path in listing.paths if PurePosixPath(path).name in LOCKS),
         entry_points=tuple(stock.entries[:MAX_ENTRIES]),
         practices=practices(listing.paths),
         hotspots=hot[: request.shown],
