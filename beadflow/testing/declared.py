@@ -11,7 +11,6 @@ from pydantic.errors import PydanticUserError
 
 from actors.agents import catalogue
 from actors.errors import ValidationError
-from actors.workflows.definition import ActivityDefinition
 from beadflow.testing.subject import Nonconformance, Subject, expect
 
 _SECRET = re.compile(r"(^|_)(password|passphrase|secret|token|api_key)$")
@@ -53,11 +52,6 @@ def activities_are_typed(subject: Subject) -> None:
             _has_schema(lambda: definition.input, what, "validation")  # noqa: B023 - called here
         what = f"the result of activity {name!r}"
         _has_schema(lambda: definition.output, what, "serialization")  # noqa: B023
-        _is_bounded(name, definition)
-
-
-def _is_bounded(name: str, definition: ActivityDefinition) -> None:
-    expect(definition.timeout_s > 0, f"activity {name!r} has no time to do anything in")
 
 
 def _has_schema(adapter: Callable[[], TypeAdapter[Any]], what: str, mode: Any) -> None:
