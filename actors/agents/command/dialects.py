@@ -44,11 +44,7 @@ def lines(frame: Frame) -> Iterator[Event]:
         case "message":
             yield Said(_text(frame.get("text")))
         case "progress":
-            fraction = frame.get("fraction")
-            yield Doing(
-                _text(frame.get("message"))[:_WORDS],
-                float(fraction) if isinstance(fraction, int | float) else None,
-            )
+            yield Doing(_text(frame.get("message"))[:_WORDS], _number(frame.get("fraction")))
         case "usage":
             yield Spent(TOTAL, _usage(frame))
         case "rate_limit":
@@ -85,7 +81,7 @@ def _claude_message(message: Frame) -> Iterator[Event]:
 
 def _claude_result(frame: Frame) -> Iterator[Event]:
     usage = _claude_usage(_part(frame, "usage"))
-    yield Spent(TOTAL, usage.model_copy(update={"cost_usd": _money(frame.get("total_cost_usd"))}))
+    yield Spent(TOTAL, usage.model_copy(update={"cost_usd": _number(frame.get("total_cost_usd"))}))
     kind = _text(frame.get("subtype"))
     failed = frame.get("is_error") is True or kind != "success"
     yield Ended(
@@ -183,7 +179,7 @@ def _opencode_usage(part: Frame) -> Usage:
         output_tokens=_count(tokens.get("output")) + _count(tokens.get("reasoning")),
         cache_read_tokens=_count(cache.get("read")),
         cache_write_tokens=_count(cache.get("write")),
-        cost_usd=_money(part.get("cost")),
+        cost_usd=_number(part.get("cost")),
     )
 
 
@@ -211,7 +207,7 @@ def _usage(frame: Frame) -> Usage:
         output_tokens=_count(frame.get("output_tokens")),
         cache_read_tokens=_count(frame.get("cache_read_tokens")),
         cache_write_tokens=_count(frame.get("cache_write_tokens")),
-        cost_usd=_money(frame.get("cost_usd")),
+        cost_usd=_number(frame.get("cost_usd")),
     )
 
 
@@ -232,6 +228,6 @@ def _count(value: Any) -> int:
     return value if isinstance(value, int) and 0 <= value < 1 << 53 else 0
 
 
-def _money(value: Any) -> float | None:
+def _number(value: Any) -> float | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and 0 <= value < 1e12 else None  # noqa: PLR2004 - JSON's Infinity is none

@@ -8,6 +8,7 @@ from actors.agents.command.conversation import Finish, Stop
 from actors.agents.command.hearing import Heard
 from actors.agents.command.messages import Status
 from actors.agents.command.presets import Preset
+from storage.payload import plain_text
 
 _WORDS: Final = 400
 
@@ -95,4 +96,4 @@ def _limited(preset: Preset) -> Verdict:
 
 
 def _short(text: str) -> str:
-    return " ".join(text.split())[:_WORDS]
+    return plain_text(" ".join(text.split()))[:_WORDS]

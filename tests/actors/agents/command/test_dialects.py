@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from actors.agents.command.dialects import DIALECTS
-from actors.agents.command.events import moment
+from actors.agents.command.events import Doing, moment
 from actors.agents.command.hearing import TEXT_CHARACTERS, Heard
 from actors.agents.kit.usage import Usage
 
@@ -168,3 +168,10 @@ def test_a_session_that_could_be_an_option_is_none() -> None:
 )
 def test_moments_are_read_in_the_forms_that_programs_use(value: object, at: object) -> None:
     assert moment(value) == at
+
+
+@pytest.mark.parametrize("fraction", ["1" + "0" * 400, "1e999", "NaN", "true", "-1"])
+def test_how_far_it_is_may_be_no_number(fraction: str) -> None:
+    heard = Heard(DIALECTS["lines"])
+    (event,) = heard.take(f'{{"type": "progress", "fraction": {fraction}}}'.encode())
+    assert event == Doing("", None)
