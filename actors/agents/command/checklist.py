@@ -4,13 +4,17 @@ Programs say so with their work uncommitted, on another branch, or with tests th
 is looked at here, by our own Git and our own run of the tests, and never asked of the program.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from actors.agents.command.messages import Check, Work
+from actors.agents.command.secrets import hide
 from actors.agents.guarded import Rlimits
 from actors.agents.kit.worktrees import Sandbox, ask, is_dirty
 from actors.agents.tools import ToolResult, ToolStatus, run_tool
+from storage.payload import plain_text
 
 TESTS_S: Final = 1800.0
 _WORDS: Final = 400
@@ -22,8 +26,10 @@ async def look(
     sandbox: Sandbox,
     base: str,
     *,
+    tests: Sequence[str],
     env: Mapping[str, str],
     limits: Rlimits,
+    secrets: Sequence[bytes] = (),
     tests_s: float = TESTS_S,
 ) -> tuple[Check, ...]:
     """Look at everything.
@@ -32,8 +38,10 @@ async def look(
         work: what was asked for.
         sandbox: where it was done.
         base: the commit at which it began.
+        tests: the command for them as it is run here, cut off the network if need be.
         env: variables for the tests.
         limits: what their processes may take.
+        secrets: hidden in what they say.
         tests_s: how long they may take.
     """
     checks = [await _clean(sandbox), await _on_branch(sandbox)]
@@ -42,8 +50,14 @@ async def look(
     if not work.tests:
         checks.append(Check(name="tests", passed=None, why="no command for them was given"))
         return tuple(checks)
-    ran = await run_tool(work.tests, cwd=sandbox.path, deadline_s=tests_s, env=env, limits=limits)
-    checks.append(_tests(work, ran))
+    ran = await run_tool(tests, cwd=sandbox.path, deadline_s=tests_s, env=env, limits=limits)
+    shown = replace(
+        ran,
+        tool=Path(work.tests[0]).name,
+        stdout=hide(ran.stdout, secrets),
+        stderr=hide(ran.stderr, secrets),
+    )
+    checks.append(_tests(work, shown))
     return tuple(checks)
 
 
@@ -58,7 +72,8 @@ async def _clean(sandbox: Sandbox) -> Check:
     listed = (await ask(sandbox.path, "status", "--porcelain")).splitlines()
     names = ", ".join(line[3:] for line in listed[:_FILES])
     more = f" and {len(listed) - _FILES} more" if len(listed) > _FILES else ""
-    return Check(name="clean", passed=False, why=f"not committed: {names}{more}"[:_WORDS])
+    why = plain_text(f"not committed: {names}{more}")  # names of files need not be text
+    return Check(name="clean", passed=False, why=why[:_WORDS])
 
 
 async def _on_branch(sandbox: Sandbox) -> Check:

@@ -4,7 +4,7 @@ Three clocks run: the turn's, the one since the last sign of life, and, once the
 that it is done, a short one until it ends; some never do. Whatever is over first ends the turn.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -13,6 +13,7 @@ import trio
 
 from actors.agents.command.events import Doing, Event
 from actors.agents.command.hearing import Heard
+from actors.agents.command.secrets import hide
 from actors.agents.guarded import NotStarted, Program
 from storage.payload import plain_text
 
@@ -69,12 +70,14 @@ class Conversation:
     Args:
         heard: remembers what it says.
         hear: told of each event before the next line is read.
+        secrets: hidden in all that it says.
     """
 
     program: Program
     heard: Heard
     patience: Patience
     hear: Callable[[Event], Awaitable[None]]
+    secrets: Sequence[bytes] = ()
     _begun: float = field(default_factory=trio.current_time)
     _last: float = field(default_factory=trio.current_time)
     _is_at_tool: bool = False
@@ -101,12 +104,13 @@ class Conversation:
                     await self._wait()
                     readers.cancel_scope.deadline = trio.current_time() + _DRAIN_S
                 nursery.cancel_scope.cancel()
-        said = self._failure or self._complaint.decode("utf-8", "replace")
+        complaint = hide(bytes(self._complaint), self.secrets)
+        said = self._failure or complaint.decode("utf-8", "replace")
         return Finish(
             stop=self._stop(),
             status=self._status,
             complaint=plain_text(said).strip(),
-            transcript=bytes(self._transcript),
+            transcript=hide(bytes(self._transcript), self.secrets),
         )
 
     async def _wait(self) -> None:
@@ -159,7 +163,7 @@ class Conversation:
             del self._complaint[:-_STDERR_BYTES]
 
     async def _take(self, line: bytearray) -> None:
-        events = self.heard.take(bytes(line))
+        events = self.heard.take(hide(bytes(line), self.secrets))
         self._is_at_tool = any(isinstance(event, Doing) for event in events)
         self._set_deadline()
         for event in events:

@@ -25,10 +25,12 @@ from actors.agents.command.isolation import without_network
 from actors.agents.command.messages import Check, Status, Turn, TurnRequest
 from actors.agents.command.plan import WARN_SHARE
 from actors.agents.command.presets import PRESETS, Preset, plain_command
+from actors.agents.command.secrets import secrets_in
 from actors.agents.command.sessions import Record, Session, open_session
 from actors.agents.command.verdict import Verdict, judge
 from actors.agents.guarded import guarded
 from actors.agents.kit.beating import beating
+from actors.agents.kit.linked import inside
 from actors.agents.kit.outcome import Finding, Level, Skipped, StoredFile
 from actors.agents.kit.spending import Entry, Spending
 from actors.agents.kit.usage import Usage
@@ -112,11 +114,14 @@ class Turns:
                 request = request.model_copy(update={"prompt": _CUT_OFF + request.prompt})
             known = known.begun(task.idempotency_key, base=known.base or at)
             run = _Run(task, self.config, request, name, preset, session, sandbox, told)
+            before = session.record
             try:
                 turn = await run.take(known)
             finally:
-                with trio.CancelScope(shield=True):  # a turn that is called off has its cost, too
-                    await self._account(task, run.spent)
+                if session.record is not before:
+                    with trio.CancelScope(shield=True):  # one that is called off has its cost, too
+                        await run.save_spent()
+                        await self._account(task, run.spent)
             await session.save(session.record.ended(request.prompt, turn))
             return turn
 
@@ -193,12 +198,13 @@ class _Run:
         async with guarded(
             await self._argv(argv),
             cwd=self.sandbox.path,
-            env=_environment(self.task, self.preset),
+            env=self._env,
             limits=self.config.limits.rlimits(),
             term_s=self.config.term_s,
             hold=[self.session.lock],
         ) as program:
-            talk = Conversation(program, heard, self._patience(), self._hear)
+            patience = self._patience()
+            talk = Conversation(program, heard, patience, self._hear, secrets_in(self._env))
             return await talk.take_turn(stdin), heard
 
     async def _argv(self, argv: list[str]) -> list[str]:
@@ -209,10 +215,25 @@ class _Run:
                 f"{argv[0]} is not installed here, or not on the server's PATH",
                 retryable=False,
             )
-        found = [path, *argv[1:]]
+        return await self._cut_off([path, *argv[1:]])
+
+    async def _cut_off(self, argv: list[str]) -> list[str]:
+        """The same without a network where the configuration wants that."""
         if self.config.network == "none":
-            return await without_network(found, self.sandbox.path)
-        return found
+            return await without_network(argv, self.sandbox.path)
+        return argv
+
+    async def _tests(self) -> list[str]:
+        """The command for the tests: the program may have written them, and is bound in them."""
+        if not self.request.tests:
+            return []
+        program, *words = self.request.tests
+        return await self._cut_off([find_program(program, self.sandbox.path) or program, *words])
+
+    @property
+    def _env(self) -> dict[str, str]:
+        names = (*ALLOWED_VARIABLES, *self.task.site.environment)
+        return {n: os.environ[n] for n in names if n in os.environ} | self.preset.env
 
     def _patience(self) -> Patience:
         return Patience(
@@ -238,13 +259,13 @@ class _Run:
             case Said(text=text, is_part=False) if text.strip():
                 self._log(text)
             case Spent() if trio.current_time() - self._saved_at >= _SAVE_S:
-                await self._save_spent()
+                await self.save_spent()
             case Ended(code=code):
                 how = f"ends with {code}" if code else "says that it is done"
                 self.task.progress(plain_text(f"{self.preset.program} {how}"))
 
-    async def _save_spent(self) -> None:
-        """So that a crash does not make it free."""
+    async def save_spent(self) -> None:
+        """So that neither a crash nor another attempt makes it free."""
         self._saved_at = trio.current_time()
         spent = self._priced(self._heard.usage)
         await self.session.save(self.session.record.model_copy(update={"spent": spent}))
@@ -257,6 +278,8 @@ class _Run:
 
     async def _turn(self, finish: Finish, heard: Heard, verdict: Verdict, *, resumed: bool) -> Turn:
         usage = self.spent
+        artifacts, skipped = await self._keep(finish)
+        await inside(self.sandbox.path)  # and no repository that the program has put in its place
         if self.request.commit_message and verdict.status is Status.DONE:
             await commit(self.sandbox, self.request.commit_message)
         checks: tuple[Check, ...] = ()
@@ -267,11 +290,12 @@ class _Run:
                 self.request,
                 self.sandbox,
                 base,
-                env=_environment(self.task, self.preset),
+                tests=await self._tests(),
+                env=self._env,
                 limits=self.config.limits.rlimits(),
+                secrets=secrets_in(self._env),
             )
             verdict = _believed(checks)
-        artifacts, skipped = await self._keep(finish)
         turn = Turn(
             findings=self._findings(finish),
             summary=f"{self.preset.program}: {verdict.why or 'done'} ({usage})",
@@ -280,7 +304,7 @@ class _Run:
             metrics={**usage.metrics(), "frames": heard.frames, "tools": heard.tools.total()},
             status=verdict.status,
             code=verdict.code,
-            why=plain_text(verdict.why),
+            why=verdict.why,
             text=plain_text(heard.text).strip(),
             preset=self.name,
             session=self.session.record.session,
@@ -358,11 +382,6 @@ def _check_variables(task: Task, preset: Preset) -> None:
             value=foreign[0],
             hint="the operator lets programs have it: environment under [agents] in the settings",
         )
-
-
-def _environment(task: Task, preset: Preset) -> dict[str, str]:
-    names = (*ALLOWED_VARIABLES, *task.site.environment)
-    return {n: os.environ[n] for n in names if n in os.environ} | preset.env
 
 
 def _anew(record: Record, preset: str) -> Record:

@@ -1,4 +1,6 @@
+import dataclasses
 import signal
+import sys
 import uuid
 from pathlib import Path
 
@@ -420,3 +422,86 @@ async def test_limits_and_the_network_are_the_configurations(desk: Desk) -> None
         blocks, seconds, _, routes = turn.text.split()
         assert (blocks, seconds) == ("8", "100")
         assert int(routes) <= 1  # the line that names the columns
+
+
+async def test_tests_are_cut_off_the_network_as_the_program_is(desk: Desk) -> None:
+    config = {"network": "none"}
+    routes = ["sh", "-c", "test $(wc -l < /proc/net/route) -le 1 && test ! -e no"]
+    try:
+        turn = await desk.take(
+            config, command=["true"], prompt="", wants_commits=False, tests=routes
+        )
+    except ActivityFailure as failure:
+        assert failure.code == "no_isolation"  # noqa: PT017 - where the system does not permit it
+    else:
+        assert turn.status is Status.DONE
+        assert turn.checklist[-1].why.startswith("sh -c ")
+
+
+async def test_odd_words_of_a_result_do_not_have_it_taken_again(desk: Desk) -> None:
+    desk.cli.plays([*begun(), *ended("Odd \ud800", subtype="odd \ud800")])
+    turn = await desk.take()
+    assert (turn.status, turn.code) == (Status.FAILED, "odd \\ud800")
+    assert turn.summary.startswith(f"{desk.cli.path}: {desk.cli.path} says odd")
+
+
+async def test_secrets_that_it_was_given_are_not_kept(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_API_KEY", "sk-very-secret")
+    site = dataclasses.replace(desk.site, environment=("FAKE_CLI", "MODEL_API_KEY"))
+    desk = dataclasses.replace(desk, site=site)
+    turn = await desk.take(command=["sh", "-c", "env"], prompt="", wants_commits=False)
+    assert "MODEL_API_KEY=***" in turn.text
+    assert "FAKE_CLI=/" in turn.text
+    turn = await desk.take(
+        op="1", command="sh -c 'echo $MODEL_API_KEY; echo $MODEL_API_KEY >&2; exit 1'", prompt=""
+    )
+    assert turn.why == "sh exited with 1: ***"
+    show = ["sh", "-c", "echo $MODEL_API_KEY; echo $MODEL_API_KEY >&2; exit 1"]
+    tested = await desk.take(op="2", command=["true"], prompt="", wants_commits=False, tests=show)
+    assert tested.why == "tests: sh exited with 1: ***"
+    kept = (*desk.artifacts.values(), turn.model_dump_json().encode(), record(desk).encode())
+    assert not any(b"sk-very-secret" in each for each in (*kept, str(desk.notes).encode()))
+
+
+async def test_a_program_cannot_have_another_repository_looked_at(desk: Desk) -> None:
+    other = (
+        "rm .git; git init -q -b beadflow/wf-1; git add -A;"
+        " git -c user.name=a -c user.email=a@b commit -qm x"
+    )
+    with pytest.raises(ActivityFailure, match="no work tree") as failure:
+        await desk.take(command=["sh", "-c", other], prompt="", wants_commits=False)
+    assert failure.value.code == "no_sandbox"
+
+
+async def test_names_of_files_need_not_be_text(desk: Desk) -> None:
+    make = [sys.executable, "-ISc", "open(b'odd\\xff', 'w').close()"]
+    desk = dataclasses.replace(
+        desk, site=dataclasses.replace(desk.site, commands=(sys.executable,))
+    )
+    turn = await desk.take(command=make, prompt="", wants_commits=False)
+    assert turn.why == "clean: not committed: odd\\udcff"
+
+
+async def test_tests_are_found_in_the_work_tree(desk: Desk) -> None:
+    site = dataclasses.replace(desk.site, commands=("sh", "./check"))
+    desk = dataclasses.replace(desk, site=site)
+    make = ["sh", "-c", "printf '#!/bin/sh\\nexit 0\\n' > check; chmod +x check"]
+    turn = await desk.take(command=make, prompt="", commit_message="Check", tests=["./check"])
+    assert (turn.status, turn.why) == (Status.DONE, "")
+
+
+async def test_an_attempt_that_failed_after_its_program_had_ended_has_its_cost(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.cli.plays([*begun(), said("One."), *committed(), *ended()], [*begun(), *ended()])
+
+    async def fail(*_: object, **__: object) -> None:
+        raise OSError("no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("actors.agents.command.turn.look", fail)
+        with pytest.raises(OSError, match="no room"):
+            await desk.take()
+    assert (await desk.take()).usage.cost_usd == 0.5
