@@ -83,7 +83,10 @@ class Price(Model):
 
 
 class Budget(Model):
-    """How much may be spent before no more work is begun. None is no limit."""
+    """How much may be spent before no more work is begun. None is no limit.
+
+    A limit in dollars is also reached when tokens were spent and nobody says what they cost.
+    """
 
     usd: float | None = Field(default=None, ge=0.0, allow_inf_nan=False)
     tokens: int | None = Field(default=None, ge=0)
@@ -92,7 +95,11 @@ class Budget(Model):
         """Why no more work may be begun; empty when it may."""
         if self.tokens is not None and spent.tokens >= self.tokens:
             return f"{spent.tokens:,} of {self.tokens:,} tokens are spent"
-        if self.usd is not None and (spent.cost_usd or 0.0) >= self.usd:
+        if self.usd is None:
+            return ""
+        if spent.cost_usd is None and spent.tokens:
+            return f"of {self.usd:.4f} USD it is not known what is spent: set the prices"
+        if (spent.cost_usd or 0.0) >= self.usd:
             return f"{spent.cost_usd or 0.0:.4f} of {self.usd:.4f} USD are spent"
         return ""
 

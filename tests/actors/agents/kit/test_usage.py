@@ -21,9 +21,18 @@ def test_a_budget_that_is_reached_says_by_how_much() -> None:
     assert Budget(tokens=101, usd=0.51).used_up(spent) == ""
     assert Budget(tokens=100).used_up(spent) == "100 of 100 tokens are spent"
     assert Budget(usd=0.5).used_up(spent) == "0.5000 of 0.5000 USD are spent"
+    assert Budget(usd=0.5).used_up(Usage()) == ""
     assert Budget(usd=0.0).used_up(Usage()) == "0.0000 of 0.0000 USD are spent"
     assert Budget(tokens=200).share(spent) == 0.5
     assert Budget(tokens=0).share(spent) == 0.0
+
+
+def test_dollars_that_nobody_counts_are_taken_to_be_spent() -> None:
+    spent = Usage(input_tokens=1)
+    why = "of 5.0000 USD it is not known what is spent: set the prices"
+    assert Budget(usd=5.0).used_up(spent) == why
+    assert Budget(tokens=2).used_up(spent) == ""
+    assert Budget(usd=5.0).used_up(Price(input=0.1).of(spent)) == ""
 
 
 def test_the_metrics_of_usage_name_their_units() -> None:
