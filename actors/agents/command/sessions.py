@@ -22,6 +22,7 @@ from pydantic import ValidationError as ModelError
 from actors.agents.command.messages import Turn
 from actors.agents.kit.outcome import Model
 from actors.agents.kit.usage import Usage
+from storage.durable import replace
 
 NAMESPACE: Final = uuid.UUID("5b0f2a52-9a57-5f0e-8d3c-0d6a6f3f3c11")
 """Ids of sessions are made in it; it must not change, or older ones are not found again."""
@@ -117,7 +118,8 @@ class Session:
     async def save(self, record: Record) -> None:
         """Keep what is known now; it is durable when this returns."""
         self.record = record
-        await trio.to_thread.run_sync(_write, self._place / "record.json", record)
+        data = record.model_dump_json().encode()
+        await trio.to_thread.run_sync(replace, self._place / "record.json", data)
 
 
 @asynccontextmanager
@@ -166,12 +168,3 @@ def _read(file: Path, name: str) -> Record:
         return Record(name=name)
     except ModelError:  # of another version: the conversation begins anew
         return Record(name=name)
-
-
-def _write(file: Path, record: Record) -> None:
-    fresh = file.with_suffix(".new")
-    with fresh.open("wb") as written:
-        written.write(record.model_dump_json().encode())
-        written.flush()
-        os.fsync(written.fileno())
-    fresh.replace(file)

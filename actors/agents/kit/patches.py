@@ -84,7 +84,8 @@ async def _apply(where: GitDir, targets: Sequence[str], file: str) -> None:
             return
         shutil.copyfile(kept, where.git_dir / "index")
     for path in absent:
-        (root / path).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            (root / path).unlink()
     known = complete(await run_git(where, ["ls-files", "-z", "--", *targets])).stdout.split(b"\0")
     files = [path.decode("utf-8", "surrogateescape") for path in known if path]
     if files:

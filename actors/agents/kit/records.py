@@ -15,6 +15,7 @@ from typing import Final
 import trio
 
 from actors.agents.site import Site
+from storage.durable import replace
 
 FENCES: Final = ("pytest.ini", "ruff.toml")
 """Empty files beside the work trees. The server's directory usually lies in the user's work tree:
@@ -60,13 +61,11 @@ def load(place: Path) -> Record | None:
 
 
 def save(place: Path, record: Record) -> None:
+    """Durable on return. Blocks."""
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in FENCES:
         (place.parent / name).touch()
-    file = record_of(place)
-    fresh = file.with_suffix(".new")
-    fresh.write_text(json.dumps(asdict(record)), encoding="utf-8")
-    fresh.replace(file)
+    replace(record_of(place), json.dumps(asdict(record)).encode())
 
 
 def record_of(place: Path) -> Path:

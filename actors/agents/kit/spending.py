@@ -11,6 +11,7 @@ from pydantic import ValidationError as ModelError
 
 from actors.agents.kit.outcome import Model
 from actors.agents.kit.usage import Budget, Usage
+from storage.durable import replace
 
 _COMPACT_BYTES: Final = 1 << 20
 
@@ -82,6 +83,5 @@ class Spending:
         if not window_s and older:
             usage = sum((entry.usage for entry in older), Usage())
             older = [Entry(at=now, key="before", usage=usage)]
-        fresh = self._file.with_suffix(".new")
-        fresh.write_text("".join(entry.model_dump_json() + "\n" for entry in (*older, last)))
-        fresh.replace(self._file)
+        lines = (entry.model_dump_json() + "\n" for entry in (*older, last))
+        replace(self._file, "".join(lines).encode())

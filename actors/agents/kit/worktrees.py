@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import trio
+
 from actors.agents.kit import patches
 from actors.agents.kit.authors import author
 from actors.agents.kit.linked import CHECKOUT_S, git, inside, make, remove, tip_of
@@ -132,12 +134,12 @@ async def open_sandbox(
         record = load(place)
         if record is None:
             record = await _plan(site, key, ref, branch, detached=detached)
-            save(place, record)
+            await trio.to_thread.run_sync(save, place, record)
         if record.made and place.exists():
             await inside(place)
         else:
             await make(site, place, record)
-            save(place, replace(record, made=True))
+            await trio.to_thread.run_sync(save, place, replace(record, made=True))
     return Sandbox(path=place, branch=record.branch, base=record.base)
 
 
@@ -170,7 +172,12 @@ async def commit(
 
 
 async def changes(sandbox: Sandbox) -> Changes:
-    """What was committed in a sandbox since its base."""
+    """What was committed in a sandbox since its base.
+
+    Raises:
+        ActivityFailure: "no_sandbox"; what was run in it has put another repository in its place.
+    """
+    await inside(sandbox.path)
     spread = (sandbox.base, "HEAD", "--")
     diffstat = await ask(sandbox.path, "diff", "--stat=100", "--no-renames", *spread)
     patch = await read(
@@ -229,7 +236,8 @@ async def close_sandbox(site: Site, key: str, *, force: bool = False) -> Closed 
             return Closed()
         if record.made and not force and (why := await _what_is_lost(place)):
             return Kept(why)
-        save(place, replace(record, made=False))  # first: half of one is nobody's work any more
+        half = replace(record, made=False)  # first: half of one is nobody's work any more
+        await trio.to_thread.run_sync(save, place, half)
         await remove(await find_repository(site), place)
         if not record.branch:  # the others stay: whoever goes on with one begins where it began
             record_of(place).unlink()

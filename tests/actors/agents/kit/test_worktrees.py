@@ -133,6 +133,27 @@ async def test_a_place_that_is_no_repository_is_said(tmp_path: Path) -> None:
     assert caught.value.code == "no_repository"
 
 
+async def test_a_patch_below_what_is_a_file_does_not_fit(site: Site) -> None:
+    add(site.repo, "a", "one\n")
+    sandbox = await open_sandbox(site, key="wf-1")
+    head = b"diff --git a/a/b b/a/b\nnew file mode 100644\n--- /dev/null\n+++ b/a/b\n"
+    patch = head + b"@@ -0,0 +1 @@\n+x\n"
+    with pytest.raises(ActivityFailure) as caught:
+        await apply_patch(sandbox, patch)
+    assert caught.value.code == "patch_conflict"
+    assert (sandbox.path / "a").read_text(encoding="utf-8") == "one\n"
+
+
+async def test_the_changes_of_another_repository_are_not_taken_for_a_sandboxs(site: Site) -> None:
+    add(site.repo, "a.txt", "one\n")
+    sandbox = await open_sandbox(site, key="wf-1")
+    (sandbox.path / ".git").unlink()
+    git(sandbox.path, "init", "-q")
+    with pytest.raises(ActivityFailure) as caught:
+        await changes(sandbox)
+    assert caught.value.code == "no_sandbox"
+
+
 async def test_a_patch_that_does_not_fit_leaves_everything_as_it_was(site: Site) -> None:
     add(site.repo, "a.txt", "one\ntwo\nthree\n")
     sandbox = await open_sandbox(site, key="wf-1")
