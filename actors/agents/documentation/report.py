@@ -72,8 +72,8 @@ async def _words(task: Task, request: ReportRequest) -> str:
 
 
 def _summary(request: ReportRequest) -> str:
-    verdict = "The documentation is in order" if passed(request) else "The documentation is not"
-    said = f"{verdict}: {request.coverage.percent:.1f} % described"
+    verdict = "is in order" if passed(request) else "needs work"
+    said = f"The documentation {verdict}: {request.coverage.percent:.1f} % described"
     broken = sum(finding.level is Level.ERROR for finding in request.review.findings)
     said += f", {broken} broken links or blocks"
     if request.changes is not None:

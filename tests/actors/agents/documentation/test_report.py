@@ -70,6 +70,13 @@ async def test_too_little_that_is_described_is_not_passed(task: Task) -> None:
     assert not (await report(task, asked(passed=False))).passed
 
 
+async def test_the_summary_says_in_a_sentence_whether_all_is_well(task: Task) -> None:
+    said = "75.0 % described, {} broken links or blocks."
+    well, broken = await report(task, asked(WORD)), await report(task, asked(LINK))
+    assert well.summary == f"The documentation is in order: {said.format(0)}"
+    assert broken.summary == f"The documentation needs work: {said.format(1)}"
+
+
 async def test_the_report_tells_of_every_step_and_is_stored(task: Task, shelf: Shelf) -> None:
     made = await report(task, asked(LINK, changed=True))
     assert shelf["documentation/report.md"].decode() == made.markdown
