@@ -21,7 +21,7 @@ from actors.agents.documentation.sources import Sources, sources
 from actors.agents.documentation.spelling import check_spelling
 from actors.agents.documentation.tree import Tree, tree_of
 from actors.agents.kit.checkouts import Checkout
-from actors.agents.kit.outcome import Finding, Skipped
+from actors.agents.kit.outcome import Finding, Level, Skipped
 from actors.agents.protocol import Task
 
 
@@ -136,8 +136,13 @@ class _Work:
         return Review(
             summary=f"{len(self._findings)} findings in {number} documents ({looked_at}).",
             commit=self._tree.commit,
-            findings=tuple(self._findings[:MAX_FINDINGS]),
+            findings=tuple(sorted(self._findings, key=_is_lighter)[:MAX_FINDINGS]),
             repairs=tuple(self._repairs[:MAX_REPAIRS]),
             metrics={**self._metrics, "findings": len(self._findings)},
             skipped=tuple(self._skipped),
         )
+
+
+def _is_lighter(finding: Finding) -> bool:
+    """Errors come first: the verdict is made of those that an answer has room for."""
+    return finding.level is not Level.ERROR

@@ -107,6 +107,16 @@ async def test_misspelt_words_are_found_and_mended_outside_of_code(
     ]
 
 
+async def test_misspelt_words_never_crowd_out_a_broken_link(
+    task_in: Callable[[Path], Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.agents.documentation.review.MAX_FINDINGS", 1)
+    repo = repository(tmp_path / "repo", {"README.md": f"{THE} [a](none.md)\n"})
+    found = await review(task_in(repo), ReviewRequest(), DocumentationConfig())
+    assert [finding.rule for finding in found.findings] == ["broken-link"]
+    assert found.metrics["findings"] == 2
+
+
 async def test_words_can_be_said_to_be_right(tmp_path: Path) -> None:
     tree_in(tmp_path, {"README.md": f"{THE} {LEFT}\n"})
     findings, _, _ = await check_spelling(Toolbox(tmp_path), ["README.md"], [THE])
