@@ -1,7 +1,7 @@
 """Compares the public API of two commits: what is new, and what callers of the old would notice."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,11 +14,10 @@ from actors.agents.documentation.sources import Sources, sources
 from actors.agents.documentation.surface import (
     MISSING,
     Kind,
-    Surface,
     Thing,
     load,
     place_of,
-    surface,
+    public_modules,
 )
 from actors.agents.documentation.tree import Tree, tree_of
 from actors.agents.kit.outcome import Finding, Level, Place, Skipped
@@ -51,14 +50,15 @@ async def api_changes(task: Task, request: ApiChangesRequest) -> ApiChanges:
 
 def _compare(old: Tree, new: Tree, named: tuple[str, ...]) -> ApiChanges:
     before, after = _sources(old, named), sources(new, named)
-    api = surface(new.path, after.packages)
-    if MISSING in api.skipped:
+    news, unread = load(new.path, after.packages)
+    if MISSING in unread:
         return ApiChanges(
             summary="Nothing was compared.", base=old.commit, commit=new.commit, skipped=(MISSING,)
         )
-    known = surface(old.path, before.packages)
-    added = list(_added(known, api))
-    broken, skipped = _broken(old, new, before, after)
+    olds, skipped = load(old.path, before.packages) if before.packages else ([], [])
+    known = {thing.path for module in public_modules(old.path, olds) for thing in module.walk()}
+    added = list(_added(known, public_modules(new.path, news)))
+    broken, uncompared = _broken(olds, news, new.path)
     breaking = [found.change for found in broken]
     return ApiChanges(
         summary=f"{len(added)} additions to the API, {len(breaking)} breaking changes.",
@@ -69,7 +69,7 @@ def _compare(old: Tree, new: Tree, named: tuple[str, ...]) -> ApiChanges:
         changelog=worded(_entries(added[:MAX_CHANGES], broken[:MAX_CHANGES])),
         findings=tuple(map(_finding, breaking[:MAX_CHANGES])),
         metrics={"added": len(added), "breaking": len(breaking)},
-        skipped=(*api.skipped, *skipped),
+        skipped=tuple(dict.fromkeys((*unread, *skipped, *uncompared))),
     )
 
 
@@ -79,9 +79,8 @@ def _sources(tree: Tree, named: tuple[str, ...]) -> Sources:
     return sources(tree, there)
 
 
-def _added(old: Surface, new: Surface) -> Iterator[Thing]:
+def _added(known: set[str], modules: Iterable[Thing]) -> Iterator[Thing]:
     """What is new, without what is in something new."""
-    known = {thing.path for thing in old.walk()}
 
     def fresh(thing: Thing) -> Iterator[Thing]:
         if thing.path not in known:
@@ -90,7 +89,7 @@ def _added(old: Surface, new: Surface) -> Iterator[Thing]:
         for member in thing.members:
             yield from fresh(member)
 
-    for module in new.modules:
+    for module in modules:
         yield from fresh(module)
 
 
@@ -99,15 +98,12 @@ def _change(thing: Thing) -> Change:
     return Change(path=thing.path, what=plain(described), place=thing.place)
 
 
-def _broken(
-    old: Tree, new: Tree, before: Sources, after: Sources
-) -> tuple[list[_Broken], list[Skipped]]:
+def _broken(olds: list[Any], news: list[Any], root: Path) -> tuple[list[_Broken], list[Skipped]]:
     import griffe  # noqa: PLC0415 - an extra brings it along
 
-    olds, skipped = load(old.path, before.packages)
-    news, _ = load(new.path, after.packages)
     by_name = {str(package.name): package for package in news}
     found: list[_Broken] = []
+    skipped: list[Skipped] = []
     for package in olds:
         there = by_name.get(str(package.name))
         if there is None:
@@ -116,7 +112,7 @@ def _broken(
             continue
         try:
             found += [
-                _read(breakage, new.path)
+                _read(breakage, root)
                 for breakage in griffe.find_breaking_changes(package, there)
                 if breakage.kind.name not in _NOT_BREAKING
             ]

@@ -112,19 +112,21 @@ async def read_surface(tree: Tree, named: tuple[str, ...]) -> tuple[Sources, Sur
 
 def surface(root: Path, packages: tuple[Package, ...]) -> Surface:
     """Read the public API of the packages below `root`. Blocks; takes about 1 ms per module."""
-    if not packages:
-        return Surface(modules=(), skipped=(_NO_PACKAGE,))
     loaded, skipped = load(root, packages)
-    modules = [
-        _module(module, root)
-        for package in loaded
-        for module in sorted(_modules(package), key=lambda module: str(module.path))
-    ]
-    return Surface(modules=tuple(modules), skipped=tuple(skipped))
+    return Surface(modules=tuple(public_modules(root, loaded)), skipped=tuple(skipped))
+
+
+def public_modules(root: Path, loaded: list[Any]) -> Iterator[Thing]:
+    """Those of packages that griffe has read."""
+    for package in loaded:
+        for module in sorted(_modules(package), key=lambda module: str(module.path)):
+            yield _module(module, root)
 
 
 def load(root: Path, packages: tuple[Package, ...]) -> tuple[list[Any], list[Skipped]]:
     """What griffe makes of the packages; those that it cannot read are said."""
+    if not packages:
+        return [], [_NO_PACKAGE]
     try:
         import griffe  # noqa: PLC0415 - an extra brings it along
     except ImportError:
