@@ -27,18 +27,20 @@ async def generate(task: Task, request: GenerateRequest) -> Generated:
                 summary="There is no API to describe.", commit=tree.commit, skipped=api.skipped
             )
         task.progress("writing pages", 0.6)
-        made = await trio.to_thread.run_sync(reference, tree, found, api, request.pages)
-        notes = await trio.to_thread.run_sync(compare, tree.path, request.pages, made.pages)
+        pages = await trio.to_thread.run_sync(reference, tree, found, api, request.pages)
+        notes = await trio.to_thread.run_sync(compare, tree.path, request.pages, pages)
     counts = Counter(note.status for note in notes)
     said = ", ".join(f"{counts[status]} {status}" for status in PageStatus if counts[status])
     return Generated(
-        summary=f"{len(made.pages)} pages for {len(api.modules)} modules: {said}.",
+        summary=f"{len(pages)} pages for {len(api.modules)} modules: {said}.",
         commit=tree.commit,
         pages=tuple(notes),
         findings=tuple(
-            _stale(note.path) for note in notes if note.status in {PageStatus.CHANGED, "gone"}
+            _stale(note.path)
+            for note in notes
+            if note.status in {PageStatus.CHANGED, PageStatus.GONE}
         ),
-        artifacts=await _stored(task, request.pages, made.pages),
+        artifacts=await _stored(task, request.pages, pages),
         metrics=_metrics(api, counts),
         skipped=api.skipped,
     )

@@ -122,7 +122,7 @@ class Repair(Model):
     """A change of one line that mends a finding.
 
     Attributes:
-        old: what the line has to hold exactly once; otherwise the repair is not made.
+        old: what the line has to hold, else the repair is not made; the first of several is mended.
     """
 
     rule: str

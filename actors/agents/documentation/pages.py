@@ -5,7 +5,6 @@ The same code makes the same pages, byte for byte: an update that has nothing ne
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -26,17 +25,9 @@ _TAKEN: Final = frozenset({"commands", "index", "settings"})
 _EMPTY_LINES: Final = re.compile(r"\n{3,}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
-    """All pages by their paths, and what they were made from."""
-
-    pages: Mapping[str, str]
-    options: tuple[Option, ...]
-
-
-def reference(tree: Tree, found: Sources, api: Surface, directory: str) -> Reference:
-    """Make the pages for a directory. Blocks."""
-    takes = tuple(options(tree.path, installed(found, tree)))
+def reference(tree: Tree, found: Sources, api: Surface, directory: str) -> dict[str, str]:
+    """Make the pages for a directory, by their paths. Blocks."""
+    takes = options(tree.path, installed(found, tree))
     pages = {
         file_name(module): _render("module", module=module)
         for module in api.modules
@@ -51,8 +42,7 @@ def reference(tree: Tree, found: Sources, api: Surface, directory: str) -> Refer
         others=[(name, title) for name, (title, _) in others.items()],
         graph=mermaid(grouped(imports(tree.path, api))),
     )
-    placed = {f"{directory}/{name}": text for name, text in sorted(pages.items())}
-    return Reference(pages=placed, options=takes)
+    return {f"{directory}/{name}": text for name, text in sorted(pages.items())}
 
 
 def file_name(module: Thing) -> str:
@@ -98,7 +88,7 @@ def _status(file: Path, text: str) -> PageStatus:
     return PageStatus.SAME if is_same else PageStatus.CHANGED
 
 
-def _others(found: Sources, api: Surface, takes: tuple[Option, ...]) -> dict[str, tuple[str, str]]:
+def _others(found: Sources, api: Surface, takes: list[Option]) -> dict[str, tuple[str, str]]:
     """The pages that are not about a module: their titles and texts by their names."""
     flags = [option for option in takes if option.kind is OptionKind.OPTION]
     variables = [option for option in takes if option.kind is OptionKind.VARIABLE]

@@ -56,10 +56,6 @@ class Sources:
     documents: tuple[str, ...]
     unread: tuple[str, ...]
 
-    @property
-    def roots(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(package.root for package in self.packages))
-
 
 def sources(tree: Tree, named: tuple[str, ...] = ()) -> Sources:
     """Find them.

@@ -115,12 +115,12 @@ async def _add_pages(directory: str, packages: tuple[str, ...], tree: Tree, edit
     edits.skipped += api.skipped
     if not api.modules:
         return
-    made = await trio.to_thread.run_sync(reference, tree, found, api, directory)
-    notes = await trio.to_thread.run_sync(compare, tree.path, directory, made.pages)
+    pages = await trio.to_thread.run_sync(reference, tree, found, api, directory)
+    notes = await trio.to_thread.run_sync(compare, tree.path, directory, pages)
     for note in notes:
         match note.status:
             case PageStatus.NEW | PageStatus.CHANGED:
-                edits.files[note.path] = made.pages[note.path]
+                edits.files[note.path] = pages[note.path]
             case PageStatus.GONE:
                 edits.files[note.path] = None
             case PageStatus.KEPT:

@@ -48,7 +48,7 @@ def made(root: Path, files: dict[str, str]) -> dict[str, str]:
     """The pages by their names, of some files."""
     tree = tree_in(root, files)
     found = sources(tree)
-    return dict(reference(tree, found, surface(root, found.packages), "docs/api").pages)
+    return reference(tree, found, surface(root, found.packages), "docs/api")
 
 
 def pages(shelf: Shelf) -> dict[str, str]:
