@@ -5,7 +5,14 @@ Whatever a tool finds in them beside what `planted.py` names is a mistake here.
 
 from typing import Final
 
-PYPROJECT: Final = """\
+# The server's own plug-ins of pytest: agents run these tests many times, and to import what none of
+# them uses takes longer than to run them.
+_UNUSED: Final = " ".join(
+    f"-p no:{plugin}"
+    for plugin in ("anyio", "hypothesispytest", "pytest_cov", "randomly", "trio", "xdist")
+)
+
+PYPROJECT: Final = f"""\
 [build-system]
 requires = ["setuptools>=77"]
 build-backend = "setuptools.build_meta"
@@ -23,6 +30,7 @@ dependencies = ["applelib>=1.0", "berrylib>=1.0", "plumlib>=2.0"]
 packages = ["orchard"]
 
 [tool.pytest.ini_options]
+addopts = "{_UNUSED}"
 pythonpath = ["."]
 testpaths = ["tests"]
 
