@@ -1,9 +1,14 @@
 import json
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+import trio
 
 from actors.agents.kit.outcome import Place
 from actors.agents.validation.messages import ReviewOutcome, ReviewRequest
 from actors.agents.validation.review import review
-from tests.actors.agents.validation.conftest import Desk
+from tests.actors.agents.validation.conftest import Desk, clean_desk
 from tests.support.planted import Planted, Spot
 
 
@@ -16,10 +21,19 @@ def spot(place: Place | None) -> Spot | None:
     return Spot(place.path, place.line) if place and place.line else None
 
 
-async def test_of_a_change_exactly_the_error_on_the_new_line_is_found(
-    desk: Desk, there: Planted
+@pytest.fixture(scope="module")
+def change(
+    there: Planted, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Desk, ReviewOutcome]]:
+    """What head changed, reviewed once."""
+    for desk in clean_desk(there, tmp_path_factory.mktemp("reviewed")):
+        yield desk, trio.run(partial(reviewed, desk, base=there.base))
+
+
+def test_of_a_change_exactly_the_error_on_the_new_line_is_found(
+    change: tuple[Desk, ReviewOutcome], there: Planted
 ) -> None:
-    outcome = await reviewed(desk, base=there.base)
+    _, outcome = change
     (finding,) = outcome.findings
     assert (spot(finding.place), finding.rule) == (there.new_lint, there.lint_rule)
     assert (outcome.commit, outcome.base) == (there.head, there.base)
@@ -33,8 +47,8 @@ async def test_without_a_base_both_errors_are_found(desk: Desk, there: Planted) 
     assert outcome.elsewhere == 0
 
 
-async def test_the_findings_are_stored_as_sarif(desk: Desk, there: Planted) -> None:
-    await reviewed(desk, base=there.base)
+def test_the_findings_are_stored_as_sarif(change: tuple[Desk, ReviewOutcome]) -> None:
+    desk, _ = change
     sarif = json.loads(desk.stored["review.sarif"])
     found = {run["tool"]["driver"]["name"]: len(run["results"]) for run in sarif["runs"]}
     assert found == {"bandit": 0, "mypy": 0, "ruff": 1}
