@@ -6,7 +6,6 @@ step finds them in a work tree of its own.
 
 import json
 import re
-import tomllib
 from configparser import ConfigParser
 from configparser import Error as ConfigError
 from dataclasses import replace
@@ -18,6 +17,7 @@ import trio
 from actors.agents.kit.artifacts import fetch
 from actors.agents.kit.changed import changed_lines
 from actors.agents.kit.checkouts import Checkout, checked_out
+from actors.agents.kit.files import Skips, read_file, read_toml
 from actors.agents.kit.outcome import Finding, Level, Place, Skipped, StoredFile
 from actors.agents.kit.runners import SCRATCH, Runner
 from actors.agents.kit.toolbox import Toolbox
@@ -215,27 +215,19 @@ def placed(report: bytes, root: Path) -> bytes:
 def _has_source(root: Path) -> bool:
     """Whether the project says itself what is measured."""
     try:
-        tool = tomllib.loads(_text(root / "pyproject.toml")).get("tool", {})
-        own = tool.get("coverage", {}).get("run", {})
+        own = read_toml(root, "pyproject.toml").get("tool", {}).get("coverage", {}).get("run", {})
         if own.get("source") or own.get("source_pkgs") or own.get("include"):
             return True
-    except (tomllib.TOMLDecodeError, AttributeError, RecursionError):
+    except AttributeError:  # not the tables that they should be
         pass
     sections = ((".coveragerc", "run"), ("setup.cfg", "coverage:run"), ("tox.ini", "coverage:run"))
-    return any(_says_source(root / name, section) for name, section in sections)
+    return any(_says_source(root, name, section) for name, section in sections)
 
 
-def _says_source(path: Path, section: str) -> bool:
+def _says_source(root: Path, file: str, section: str) -> bool:
     parser = ConfigParser(interpolation=None, strict=False)
     try:
-        parser.read_string(_text(path))
+        parser.read_string((read_file(root, file, Skips()) or b"").decode("utf-8", "replace"))
     except ConfigError:
         return False
     return any(parser.has_option(section, name) for name in ("source", "source_pkgs", "include"))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    except OSError:
-        return ""

@@ -3,8 +3,10 @@ from pathlib import Path
 import pytest
 
 from actors.agents.kit.outcome import StoredFile
+from actors.agents.kit.runners import PYTEST
+from actors.agents.kit.toolbox import Toolbox
 from actors.agents.validation import coverage
-from actors.agents.validation.coverage import gate, placed, portable
+from actors.agents.validation.coverage import gate, measuring, placed, portable
 from actors.agents.validation.messages import CoverageOutcome, CoverageRequest
 from tests.actors.agents.validation.conftest import Desk
 from tests.support.planted import Planted, Spot
@@ -85,3 +87,27 @@ def test_a_report_is_stored_with_paths_from_the_root(here: str, stored: str) -> 
     assert portable(here.encode(), Path("/a/b")).decode() == stored
     again = placed(stored.encode(), Path("/x")).decode()
     assert again == here.replace("/a/b/", "/x/").replace("/a/b<", "/x<")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pyproject.toml", '[tool.coverage.run]\nsource = ["a"]\n'),
+        (".coveragerc", "[run]\nsource = a\n"),
+        ("tox.ini", "[coverage:run]\ninclude = a/*\n"),
+    ],
+)
+def test_a_project_says_itself_what_is_measured_but_not_through_a_link(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    root, elsewhere = tmp_path / "root", tmp_path / name
+    root.mkdir()
+    elsewhere.write_text(text)
+    (root / name).symlink_to(elsewhere)
+    linked = measuring(PYTEST, Toolbox(root))
+    (root / name).unlink()
+    (root / name).write_text(text)
+    said = measuring(PYTEST, Toolbox(root))
+    assert linked is not None
+    assert said is not None
+    assert ("--source=." in linked.argv, "--source=." in said.argv) == (True, False)
