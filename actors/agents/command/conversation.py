@@ -20,6 +20,7 @@ from storage.payload import plain_text
 LINE_BYTES: Final = 4 << 20
 """A frame may hold a whole file; what is longer than this is not read."""
 
+_LINES_AT_ONCE: Final = 100
 _STDERR_BYTES: Final = 16_384
 _DRAIN_S: Final = 1.0  # for pipes that something out of the guard's reach keeps open
 
@@ -145,7 +146,9 @@ class Conversation:
             self._keep(chunk)
             rest += chunk
             *lines, rest = rest.split(b"\n")
-            for line in lines:
+            for number, line in enumerate(lines, 1):
+                if number % _LINES_AT_ONCE == 0:
+                    await trio.lowlevel.checkpoint()  # a chunk holds thousands of short ones
                 if is_dropping or len(line) > LINE_BYTES:
                     self.heard.strays += 1
                 else:

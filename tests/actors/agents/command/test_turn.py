@@ -2,6 +2,7 @@ import dataclasses
 import signal
 import sys
 import uuid
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
+from actors.agents.command.events import Event
+from actors.agents.command.hearing import Heard
 from actors.agents.command.messages import Status
 from actors.agents.command.sessions import NAMESPACE
 from actors.agents.kit.usage import Usage
@@ -281,6 +284,33 @@ async def test_a_flood_of_output_ends_it(desk: Desk) -> None:
     turn = await desk.take({"output_bytes": 5_000_000, "transcript_bytes": 1_000})
     assert (turn.status, turn.code) == (Status.FAILED, "too_much_output")
     assert turn.artifacts[0].size == 1_000
+
+
+async def test_a_flood_of_short_lines_leaves_others_their_turns(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, heard = 0, Counter[int]()
+    take = Heard.take
+
+    def counted(self: Heard, line: bytes) -> tuple[Event, ...]:
+        heard[turns] += 1
+        return take(self, line)
+
+    monkeypatch.setattr(Heard, "take", counted)
+    async with trio.open_nursery() as nursery:
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                await trio.lowlevel.checkpoint()
+                turns += 1
+
+        nursery.start_soon(other)
+        command = ["sh", "-c", "yes | head -20000"]
+        await desk.take(command=command, prompt="", wants_commits=False)
+        nursery.cancel_scope.cancel()
+    assert heard.total() == 20_000
+    assert max(heard.values()) <= 300
 
 
 async def test_long_lines_and_odd_frames_are_passed_over(desk: Desk) -> None:
