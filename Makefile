@@ -11,7 +11,7 @@ ROOMS  := actors api beadflow cli storage supervision benchmarks tests
 
 QUESTION := Which SQLite client library should this project use?
 
-.PHONY: setup setup313 run test tracer redis compiled lint unit py313 bench soak clean
+.PHONY: setup setup313 run test tracer redis compiled collected lint unit py313 bench soak clean
 
 setup: $(STAMP)
 
@@ -28,7 +28,7 @@ run: setup
 	  --var question="$(QUESTION)" --var candidates=aiosqlite,apsw,sqlalchemy --watch
 
 test:
-	@scripts/stages setup+setup313 lint unit py313
+	@scripts/stages setup+setup313 lint+collected unit py313
 
 # Power cuts and I/O faults are traced; without strace those tests are skipped, and say so.
 tracer:
@@ -52,6 +52,11 @@ lint: setup
 # Hundreds of tests start beadflow as a program, and some machines keep nothing that was compiled.
 compiled: setup
 	@$(BIN)/python -m compileall -q $(ROOMS)
+
+# Each process that runs tests rewrites all of them for their asserts, unless that has been kept.
+collected: compiled
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --collect-only -q --no-cov >$(VENV)/collected \
+	  || { cat $(VENV)/collected; exit 1; }
 
 # A file's tests stay in one process: what they share is made once, and their order is the seed's.
 unit: setup tracer redis compiled
