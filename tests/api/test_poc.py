@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import trio
 
 from actors.agents.command.agent import CommandAgent
 from actors.agents.command.workflow import command
@@ -14,6 +13,7 @@ from tests.api.problems import refused
 from tests.api.site import WORKFLOWS
 from tests.support.hostile import git
 from tests.support.planted import planted
+from tests.support.processes import written
 
 MENDED = """\
 diff --git a/orchard/prices.py b/orchard/prices.py
@@ -135,13 +135,11 @@ async def test_a_workflow_that_is_cancelled_in_its_tests_leaves_nothing_behind(r
     variables = {"test_command": ["sh", "-c", script], **steps}
     async with built_in(repo, workflows=[poc], agents=[PocAgent], agent_commands=["sh"]) as site:
         workflow_id = (await site.start("poc", variables=variables)).json()["id"]
-        with trio.fail_after(60):
-            while not (mark.exists() and mark.read_text(encoding="utf-8")):
-                await trio.lowlevel.checkpoint()
+        pid = (await written(mark)).strip()
         await site.call("DELETE", f"{WORKFLOWS}/{workflow_id}")
         (ended,) = await site.running.ended(workflow_id)
     assert ended.status == "cancelled"
-    assert not Path(f"/proc/{mark.read_text(encoding='utf-8').strip()}").exists()
+    assert not Path(f"/proc/{pid}").exists()
     assert git(repo, "worktree", "list").count("\n") == 1
 
 

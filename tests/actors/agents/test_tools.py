@@ -8,7 +8,7 @@ import trio
 
 from actors.agents.guarded import Rlimits
 from actors.agents.tools import ToolStatus, run_tool
-from tests.support.processes import gone
+from tests.support.processes import gone, written
 
 
 def python(program: str) -> list[str]:
@@ -112,10 +112,9 @@ async def test_cancellation_kills_the_tool(tmp_path: Path) -> None:
     program = f"import os, time; open({str(mark)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lambda: run_tool(python(program), cwd=tmp_path, deadline_s=600))
-        while not (mark.exists() and mark.read_text()):
-            await trio.lowlevel.checkpoint()
+        pid = int(await written(mark))
         nursery.cancel_scope.cancel()
-    assert await gone(int(mark.read_text()))
+    assert await gone(pid)
 
 
 async def test_under_limits_a_descendant_in_its_own_session_ends_too(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from actors.workflows.definition import ActivityFailure
 from tests.actors.agents.poc.conftest import Desk, commit_files
 from tests.support.hostile import git
 from tests.support.planted import Planted
-from tests.support.processes import gone
+from tests.support.processes import gone, written
 
 FLAKY = """\
 import pathlib
@@ -244,8 +244,6 @@ async def test_what_a_step_has_started_ends_with_it_even_in_a_session_of_its_own
                 baseline="HEAD~1", benches=(Bench(command=command),), rounds=3
             )
             nursery.start_soon(desk.agent.benchmark, desk.task(), request)
-        with trio.fail_after(60):
-            while not (mark.exists() and mark.read_text(encoding="utf-8")):
-                await trio.lowlevel.checkpoint()
+        pid = int(await written(mark))
         nursery.cancel_scope.cancel()
-    assert await gone(int(mark.read_text(encoding="utf-8")))
+    assert await gone(pid)
