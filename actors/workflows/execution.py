@@ -155,6 +155,7 @@ class Execution:
         cancel_reason: why it is to end; None while it is not.
         generation: how many workflows it is nested in.
         live: set once the function has got to where something new begins.
+        begun: how many operations were carried out, or are, and not taken from the record.
     """
 
     workflow_id: str
@@ -173,6 +174,7 @@ class Execution:
     signals: dict[str, deque[MessageRow]] = field(default_factory=dict)
     queries: dict[str, Callable[..., object]] = field(default_factory=dict)
     live: trio.Event = field(default_factory=trio.Event)
+    begun: int = 0
     _gate: trio.lowlevel.ParkingLot = field(default_factory=trio.lowlevel.ParkingLot)
     _active: set[Strand] = field(default_factory=set)
     _quiet: trio.lowlevel.ParkingLot = field(default_factory=trio.lowlevel.ParkingLot)
@@ -246,6 +248,7 @@ class Execution:
         strand, what, name = pending.strand, pending.what, pending.name
         await self._reach(op, pending)
         self.pending[op] = pending
+        self.begun += 1
         if pending.parkable:
             self.surroundings.idle()
         try:

@@ -407,7 +407,7 @@ class WorkflowActor(Actor):
             self._idle()
 
     def _state(self) -> _State:
-        return self._execution, self._journal.count, tuple(self._execution.pending)
+        return self._execution, self._execution.begun, tuple(self._execution.pending)
 
     def _is_far(self) -> bool:
         """Whether no timer ends so soon that it is not worth it."""
