@@ -191,20 +191,22 @@ async def test_credentials_of_an_index_are_used_and_never_shown(index: LocalInde
 
 async def test_an_index_that_leads_elsewhere_is_not_followed(index: LocalIndex) -> None:
     """A redirect or a file's URL to another host without TLS, or to this machine, is refused."""
-    index.add("alpha", "1.0")
-    entry = index.pages["alpha"]["files"][0]
-    for url in (
-        "http://169.254.169.254/latest",
-        "https://127.0.0.1:1/x.whl",
-        "https://[::1]/x.whl",
-        "https://[::ffff:169.254.169.254]/x.whl",
-        "file:///etc/passwd",
-    ):
-        entry["url"] = url
-        candidate, discovery = await only(index)
+    urls = {
+        "alpha": "http://169.254.169.254/latest",
+        "beta": "https://127.0.0.1:1/x.whl",
+        "gamma": "https://[::1]/x.whl",
+        "delta": "https://[::ffff:169.254.169.254]/x.whl",
+        "epsilon": "file:///etc/passwd",
+    }
+    for name, url in urls.items():
+        index.add(name, "1.0")
+        index.pages[name]["files"][0]["url"] = url
+    discovery = await found(index.environ(), *urls)
+    assert {candidate.name for candidate in discovery.candidates} == set(urls)
+    for candidate in discovery.candidates:
         assert candidate.contents is None
-        why = " ".join(gap.why for gap in discovery.gaps)
-        assert "not asked" in why or "points to a local file" in why, url
+        why = " ".join(gap.why for gap in discovery.gaps if gap.subject == candidate.name)
+        assert "not asked" in why or "points to a local file" in why, urls[candidate.name]
 
 
 async def test_a_redirect_within_the_index_is_followed(index: LocalIndex) -> None:
