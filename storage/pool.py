@@ -151,6 +151,10 @@ class ReadPool:
                 failure = _failure(self._path, err)
                 await self._distrust(place, err, failure)
                 raise QueryFailed(self._database, operation, str(err)) from failure
+            except ValueError as err:  # aiosqlite: the connection was closed before the query began
+                if not self._is_closing:
+                    raise
+                raise PoolClosed(self._database) from err
             finally:
                 self._give_back(place)
                 self._observe(self._database, operation, perf_counter() - started)

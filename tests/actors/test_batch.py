@@ -44,7 +44,8 @@ class Runs:
         self.told: list[str] = []
         self._conn = conn
         conn.set_trace_callback(self.told.append)
-        self._batches = Batches({Add: self._add}, "x", self._observe, Bounds(**{"seconds": 60.0, **bounds}))
+        unhurried = Bounds(**{"seconds": 60.0, **bounds})
+        self._batches = Batches({Add: self._add}, "x", self._observe, unhurried)
 
     def commit(self, *commands: object) -> list[object]:
         return self._batches.commit(self._conn, commands)
