@@ -115,6 +115,7 @@ class Dialogue:
         except ChatFailure as error:
             if error.code not in _WAITS:
                 raise
+            await self.keep(self.state)  # also one without an answer is gone on with
             wait_s = PAUSE_S if error.retry_after_s is None else error.retry_after_s
             return Ending(status=Status.LATER, why=error.message, wait_s=max(LEAST_PAUSE_S, wait_s))
         await self._take(reply)

@@ -303,6 +303,16 @@ async def test_a_service_that_is_busy_is_to_be_asked_later_in_the_same_conversat
     assert (answer.text, answer.turns, answer.usage.tokens) == ("at last", 2, 220)
 
 
+async def test_a_service_that_is_busy_from_the_first_turn_is_asked_again_later(
+    bench: Bench, chat: ChatServer
+) -> None:
+    chat.says(error(429, "slow down", {"Retry-After": "50"}), text("at last"))
+    later = await bench.ask()
+    assert (later.status, later.turns) == (Status.LATER, 0)
+    answer = await bench.ask(task=bench.task(op="7"), conversation=later.conversation)
+    assert (answer.text, answer.turns) == ("at last", 1)
+
+
 async def test_a_conversation_of_another_workflow_or_question_is_not_gone_on_with(
     bench: Bench, chat: ChatServer
 ) -> None:
