@@ -181,7 +181,8 @@ class Dialogue:
         wrong = "; ".join(found)
         if self.state.repairs >= REPAIRS:
             await self._become(self.state.anew())
-            raise ActivityFailure("bad_answer", f"the model's answer does not fit: {wrong}")
+            why = f"the model's answer does not fit: {wrong}"
+            raise ActivityFailure("bad_answer", why, retryable=False)  # each try would be paid for
         self.task.log(f"the answer does not fit: {wrong}", "warning")
         self.state = self.state.model_copy(update={"repairs": self.state.repairs + 1})
         told = f"Your answer does not fit: {wrong}. Answer again, with the whole JSON only."
