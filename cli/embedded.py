@@ -30,6 +30,7 @@ from cli.running import (
     doors_of,
     load_plugins,
     place,
+    refuse_without_git,
     running,
 )
 from cli.settings import Settings
@@ -68,6 +69,7 @@ def start_and_watch(
     settings = replace(Settings.read(config), host="127.0.0.1", port=0, metrics_port=0)
     configure_logging(LOG_LEVEL)
     where = place(repo, data_dir)
+    refuse_without_git(where)
     with where.data, bound(settings) as sockets:
         return trio.run(_watched, where, settings, sockets, watch)
 

@@ -8,6 +8,7 @@ import gc
 import logging
 import random
 import secrets
+import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -101,6 +102,22 @@ def place(repo: Path | None, data_dir: Path | None) -> Place:
     data = DataDir.resolve(start, data_dir)
     root = data.git.work_tree if data.git and data.git.work_tree else start
     return Place(data=data, repo=root)
+
+
+def refuse_without_git(where: Place) -> None:
+    """See that Git is there where a repository is worked on: issues and agents need it.
+
+    Raises:
+        Problem: there is no program of that name.
+    """
+    if where.data.git is not None and shutil.which("git") is None:
+        raise Problem(
+            "Git is not there",
+            "no directory of PATH has the program git",
+            code="no_git",
+            exit_code=ExitCode.FAILED,
+            hint="install Git, or have PATH name the directory that it is in",
+        )
 
 
 @contextmanager

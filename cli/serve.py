@@ -18,7 +18,7 @@ from cli.numbers import WHOLE
 from cli.output import Output
 from cli.paths import PATH
 from cli.problem import Problem
-from cli.running import Place, Sockets, bound, configure_logging, place, running
+from cli.running import Place, Sockets, bound, configure_logging, place, refuse_without_git, running
 from cli.settings import LEVELS, Settings
 from supervision import ExitReason, System
 
@@ -70,6 +70,7 @@ def up(
     )
     configure_logging(settings.log_level)
     where = place(repo, data_dir)
+    refuse_without_git(where)
     with held(where.data, patience_s=PATIENCE_S), bound(settings) as sockets:
         reason = trio.run(_serve, where, settings, sockets, out)
     if reason.crashed:

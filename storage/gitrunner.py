@@ -24,6 +24,8 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any, BinaryIO, Final, Self, cast
 
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # without Git, its import would fail
+
 import git
 import git.cmd
 import git.exc

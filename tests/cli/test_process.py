@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from tests.cli.fake import Answer, FakeServer, Hold
 from tests.cli.run import event, output, tree, workflow
+from tests.support.repos import repository
 
 pytestmark = pytest.mark.process
 
@@ -44,6 +46,24 @@ def run(env: dict[str, str], command: list[str], **how: Any) -> subprocess.Compl
     return subprocess.run(
         command, env=env, text=True, capture_output=True, timeout=30, check=False, **how
     )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["up", "--port", "0"], ["workflow", "start", "validation", "m", "--watch"], ["init"]],
+    ids=lambda words: words[0],
+)
+def test_without_git_a_line_says_that_it_is_not_there(
+    env: dict[str, str], tmp_path: Path, command: list[str]
+) -> None:
+    repo = repository(tmp_path / "shop", {"README.md": "x\n"})
+    env = {**env, "PATH": str(tmp_path)}
+    del env["WORKFLOW_URL"]
+    done = run(env, python(RUN, *command), cwd=repo)
+    assert done.returncode == 1
+    assert re.match("error: .*[Gg]it is not (there|installed)", done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
 
 
 def _watched(server: FakeServer) -> None:
