@@ -8,7 +8,6 @@ that attempt: user code ends here, and crashes nobody.
 
 import contextlib
 import itertools
-import math
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -464,6 +463,6 @@ class Agent(Actor):
 
 def _share(fraction: float | None) -> float | None:
     """A fraction that can be shown: 0.0 to 1.0; one that is no number is left out."""
-    if not isinstance(fraction, int | float) or math.isnan(fraction):
+    if not isinstance(fraction, int | float) or fraction != fraction:  # noqa: PLR0124 - not a number
         return None
-    return min(1.0, max(0.0, float(fraction)))
+    return float(min(1.0, max(0.0, fraction)))

@@ -71,7 +71,7 @@ class Digger(Agent):
     @activity
     async def talk(self, task: Task) -> None:
         task.progress("half", 0.5)
-        task.progress("too much", 7)
+        task.progress("too much", 10**400)
         task.progress("no number", float("nan"))
         task.progress("nothing")
         task.log("odd: a\udcffb", level="warning")
