@@ -1,9 +1,9 @@
 """What the validation agent is asked and what it answers. Every model is JSON both ways."""
 
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from actors.agents.kit.argv import Argv
 from actors.agents.kit.followups import Opened
@@ -208,6 +208,15 @@ class ValidationRequest(Model):
         default="", max_length=CRITERIA_CHARACTERS, description="further acceptance criteria"
     )
     follow_ups: bool = Field(default=True, description="open issues for what is wrong")
+
+    @model_validator(mode="after")
+    def _asks_for_what_can_be_measured(self) -> Self:
+        """A gate that could never close would look as if it had been passed."""
+        if self.minimum_coverage is not None and self.base is None:
+            raise ValueError(
+                "minimum_coverage is about changed lines: name the `base` from which on they count"
+            )
+        return self
 
 
 FINDINGS: Final = 300

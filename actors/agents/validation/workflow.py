@@ -17,7 +17,7 @@ from actors.workflows.definition import workflow
 @workflow(name="validation", agent_type="validation")
 async def validation(ctx: Context, request: ValidationRequest) -> Validation:
     """Say whether a commit passes: run its tests, review what it changes, check its criteria."""
-    minimum = request.minimum_coverage if request.base is not None else None
+    minimum = request.minimum_coverage
     tests = await ctx.activity(
         ValidationAgent.run_tests,
         TestRequest(
