@@ -1,9 +1,10 @@
 """What the validation agent is asked and what it answers. Every model is JSON both ways."""
 
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import Annotated, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from actors.agents.kit.argv import Argv
 from actors.agents.kit.followups import Opened
@@ -14,6 +15,16 @@ CRITERIA_CHARACTERS: Final = 64 * 1024
 REF_CHARACTERS: Final = 250
 
 Ref = Annotated[str, Field(min_length=1, max_length=REF_CHARACTERS)]
+
+
+def _below_the_root(pattern: str) -> str:
+    path = PurePosixPath(pattern)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"{pattern[:80]!r} is no pattern below the root of the work tree")
+    return pattern
+
+
+Pattern = Annotated[str, Field(max_length=500), AfterValidator(_below_the_root)]
 Percent = Annotated[float, Field(ge=0.0, le=100.0, allow_inf_nan=False)]
 
 _REF = "the commit that is looked at: a branch, a tag or an id"
@@ -41,12 +52,23 @@ class TestRequest(Model):
         default=(),
         description="what runs the tests; without it the runner that the files of the project show",
     )
-    reports: str = Field(
+    reports: Pattern = Field(
         default="",
         description="where that command writes JUnit files, a pattern below the root; without it "
         "its exit status counts",
     )
     coverage: bool = Field(default=False, description="measure which lines the tests run (pytest)")
+
+    @model_validator(mode="after")
+    def _names_what_writes_reports(self) -> Self:
+        _reports_need_a_command(self.command, self.reports)
+        return self
+
+
+def _reports_need_a_command(command: Argv, reports: str) -> None:
+    """A known runner writes its own, so that a pattern would be without effect."""
+    if reports and not command:
+        raise ValueError("reports are those that a command writes: name the `command` as well")
 
 
 class TestOutcome(Outcome):
@@ -198,7 +220,9 @@ class ValidationRequest(Model):
     ref: Ref = Field(default="HEAD", description=_REF)
     base: Ref | None = Field(default=None, description=_BASE)
     command: Argv = Field(default=(), description="what runs the tests, as for run_tests")
-    reports: str = Field(default="", description="where it writes JUnit files, as for run_tests")
+    reports: Pattern = Field(
+        default="", description="where it writes JUnit files, as for run_tests"
+    )
     minimum_coverage: Percent | None = Field(
         default=None,
         description="per cent of the changed lines that tests have to run; needs a base",
@@ -208,6 +232,11 @@ class ValidationRequest(Model):
         default="", max_length=CRITERIA_CHARACTERS, description="further acceptance criteria"
     )
     follow_ups: bool = Field(default=True, description="open issues for what is wrong")
+
+    @model_validator(mode="after")
+    def _names_what_writes_reports(self) -> Self:
+        _reports_need_a_command(self.command, self.reports)
+        return self
 
     @model_validator(mode="after")
     def _asks_for_what_can_be_measured(self) -> Self:
