@@ -49,7 +49,19 @@ async def changed_lines(site: Site, base: str, head: str) -> Changed:
     """What head has added since it left base.
 
     Raises:
-        ActivityFailure: "bad_ref", "unknown_ref", "no_common_commit", "git_failed".
+        ActivityFailure: as `common_commit`; "git_failed".
+    """
+    start, theirs = await common_commit(site, base, head)
+    options = ("--unified=0", "--no-color", "--find-renames", "--src-prefix=a/", "--dst-prefix=b/")
+    diff = complete(await read(site, "diff", *options, start, theirs, "--")).stdout
+    return Changed(start, theirs, diff, dict(added_lines(diff)))
+
+
+async def common_commit(site: Site, base: str, head: str) -> tuple[str, str]:
+    """The ids of the last commit that both sides have, and of head.
+
+    Raises:
+        ActivityFailure: "bad_ref", "unknown_ref", "no_common_commit".
     """
     ours, theirs = await resolve(site, base), await resolve(site, head)
     common = await read(site, "merge-base", ours, theirs)
@@ -57,10 +69,7 @@ async def changed_lines(site: Site, base: str, head: str) -> Changed:
         raise ActivityFailure(
             "no_common_commit", f"{base} and {head} have no commit in common", retryable=False
         )
-    start = common.text.split()[0]
-    options = ("--unified=0", "--no-color", "--find-renames", "--src-prefix=a/", "--dst-prefix=b/")
-    diff = complete(await read(site, "diff", *options, start, theirs, "--")).stdout
-    return Changed(start, theirs, diff, dict(added_lines(diff)))
+    return common.text.split()[0], theirs
 
 
 async def tracked_files(site: Site, commit: str) -> tuple[str, ...]:

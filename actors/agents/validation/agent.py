@@ -28,7 +28,7 @@ from actors.agents.validation.reporting import report
 from actors.agents.validation.review import review
 from actors.agents.validation.testing import run_tests
 from actors.errors import NotFound
-from actors.issues.messages import GetIssue
+from actors.issues.messages import GetIssue, Issue
 from actors.workflows.definition import ActivityFailure, RetryPolicy, activity
 from supervision import ask
 
@@ -70,6 +70,8 @@ class ValidationAgent(Agent):
     async def run_tests(self, task: Task, request: TestRequest) -> TestOutcome:
         """Run the tests of a commit and store their results as JUnit."""
         deadline_s = self.config.tests_s
+        if request.issue_id:
+            await self._issue(request.issue_id)
         return await beating(task, lambda: run_tests(task, request, deadline_s=deadline_s))
 
     @activity(timeout_s=LONG_S, heartbeat_timeout_s=SILENT_S, retry=_AGAIN)
@@ -102,10 +104,13 @@ class ValidationAgent(Agent):
         """The criteria of the issue, then those given."""
         if not request.issue_id:
             return request.criteria
-        question = GetIssue(issue_id=request.issue_id)
-        try:
-            issue = await ask(self.system.named("tracker"), question, deadline_s=_ASK_S)
-        except NotFound as error:
-            raise ActivityFailure("unknown_issue", str(error), retryable=False) from error
+        issue = await self._issue(request.issue_id)
         own = issue.row.get("acceptance_criteria")
         return f"{own if isinstance(own, str) else ''}\n{request.criteria}"
+
+    async def _issue(self, issue_id: str) -> Issue:
+        try:
+            question = GetIssue(issue_id=issue_id)
+            return await ask(self.system.named("tracker"), question, deadline_s=_ASK_S)
+        except NotFound as error:
+            raise ActivityFailure("unknown_issue", str(error), retryable=False) from error

@@ -58,6 +58,12 @@ class TestRequest(Model):
         "its exit status counts",
     )
     coverage: bool = Field(default=False, description="measure which lines the tests run (pytest)")
+    base: Ref | None = Field(
+        default=None, description="a commit that later steps need: without it no test is run"
+    )
+    issue_id: str = Field(
+        default="", description="an issue that later steps need: without it no test is run"
+    )
 
     @model_validator(mode="after")
     def _names_what_writes_reports(self) -> Self:

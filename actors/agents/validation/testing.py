@@ -6,6 +6,7 @@ from typing import Final
 
 import trio
 
+from actors.agents.kit.changed import common_commit
 from actors.agents.kit.checkouts import Checkout, allowed_variables, checked_out
 from actors.agents.kit.junit import Case, write_cases
 from actors.agents.kit.outcome import Finding, Level, Skipped, StoredFile
@@ -25,9 +26,11 @@ async def run_tests(task: Task, request: TestRequest, *, deadline_s: float) -> T
 
     Raises:
         ActivityFailure: "command_refused": the operator does not let agents run that; and as
-            `checked_out`.
+            `checked_out`, and `common_commit` where a base is named.
     """
     chosen = _chosen(task, request)
+    if request.base is not None:
+        await common_commit(task.site, request.base, request.ref)
     async with checked_out(task.site, key=task.idempotency_key, ref=request.ref) as place:
         found = (chosen,) if chosen else await trio.to_thread.run_sync(detect, place.path)
         if not found:

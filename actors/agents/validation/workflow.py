@@ -25,6 +25,8 @@ async def validation(ctx: Context, request: ValidationRequest) -> Validation:
             command=request.command,
             reports=request.reports,
             coverage=minimum is not None,
+            base=request.base,
+            issue_id=request.issue_id,
         ),
     )
     ref = tests.commit  # the branch may move on meanwhile

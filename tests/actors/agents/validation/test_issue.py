@@ -8,6 +8,7 @@ import pytest
 
 from actors.agents.validation.agent import ValidationAgent
 from actors.agents.validation.messages import AcceptRequest
+from actors.agents.validation.workflow import validation
 from actors.issues.messages import Issue
 from actors.issues.verbs import NewIssue
 from actors.workflows.context import Context
@@ -27,7 +28,10 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
     (repo / "README.md").write_text("# Apples\n")
     git(repo, "add", "--all")
     git(repo, "commit", "--quiet", "-m", "second")
-    async with running_system(repo, workflows=[acceptance], agents=[ValidationAgent]) as system:
+    flows, agents = [acceptance, validation], [ValidationAgent]
+    async with running_system(
+        repo, workflows=flows, agents=agents, agent_commands=("touch",)
+    ) as system:
         yield system
 
 
@@ -46,3 +50,14 @@ async def test_an_issue_that_is_not_there_fails_for_good(running: Running) -> No
     started = await running.start("acceptance", variables={"issue_id": "none-1"})
     (ended,) = await running.ended(started.id)
     assert (ended.status, ended.error_code) == ("failed", "unknown_issue")
+
+
+async def test_a_validation_for_an_issue_that_is_not_there_runs_no_test(
+    running: Running, tmp_path: Path
+) -> None:
+    canary = tmp_path / "canary"
+    variables = {"issue_id": "none-1", "command": ["touch", str(canary)]}
+    started = await running.start("validation", variables=variables)
+    (ended,) = await running.ended(started.id)
+    assert (ended.status, ended.error_code) == ("failed", "unknown_issue")
+    assert not canary.exists()

@@ -112,3 +112,14 @@ async def test_a_program_that_is_not_installed_is_skipped(desk: Desk) -> None:
         "No tests were run: no-such-program skipped, because it is not installed:"
         " install no-such-program."
     )
+
+
+async def test_a_base_that_is_not_there_is_refused_before_any_test_runs(
+    desk: Desk, tmp_path: Path
+) -> None:
+    desk.commands = ("touch",)
+    canary = tmp_path / "canary"
+    with pytest.raises(ActivityFailure) as caught:
+        await outcome_of(desk, command=f"touch {canary}", base="no-such-branch")
+    assert (caught.value.code, caught.value.retryable) == ("unknown_ref", False)
+    assert not canary.exists()
