@@ -25,14 +25,18 @@ from actors.agents.kit.worktrees import (
     Kept,
     Sandbox,
     changes,
+    check_branch,
     close_sandbox,
     commit,
+    drop_branch,
     open_sandbox,
+    tip_of,
 )
 from actors.agents.protocol import Task
 from actors.workflows.definition import ActivityFailure
 
 MESSAGE: Final = "Bring the documentation up to date"
+_LINK: Final = "it leads through a symbolic link or into a submodule"
 
 
 @dataclass(slots=True)
@@ -48,6 +52,7 @@ class Edits:
 async def update(task: Task, request: UpdateRequest) -> Updated:
     """Make the changes and commit them; a branch on which all is right already stays as it is."""
     branch = request.branch or f"beadflow/{task.workflow_id}"
+    is_new = not await tip_of(task.site, check_branch(branch))
     key = f"{task.idempotency_key}-documents"
     sandbox = await open_sandbox(task.site, key=key, ref=request.ref, branch=branch)
     made = await changes(sandbox)
@@ -60,7 +65,7 @@ async def update(task: Task, request: UpdateRequest) -> Updated:
             made = await changes(sandbox)
     tip = await resolve(sandbox.path, "HEAD")
     answer = Updated(
-        summary=_summary(made, branch),
+        summary=_summary(made, edits, branch),
         branch=branch,
         base=sandbox.base,
         commit=tip if made.commits else None,
@@ -78,10 +83,14 @@ async def update(task: Task, request: UpdateRequest) -> Updated:
     closed = await close_sandbox(task.site, key)
     if isinstance(closed, Kept):
         task.log(f"the work tree of {branch} stays: {closed.why}", "warning")
+    elif is_new and not made.commits:
+        await drop_branch(task.site, branch, tip)
     return answer
 
 
-def _summary(made: Changes, branch: str) -> str:
+def _summary(made: Changes, edits: Edits, branch: str) -> str:
+    if not made.commits and any(one.why == _LINK for one in edits.skipped):
+        return "Nothing was updated: what is to be written leads through symbolic links."
     if not made.commits:
         return "The documentation is up to date."
     return f"{len(made.files)} files were brought up to date on the branch {branch}."
@@ -128,6 +137,10 @@ async def _add_pages(directory: str, packages: tuple[str, ...], tree: Tree, edit
                 edits.skipped.append(Skipped(what=note.path, why=why))
             case PageStatus.SAME:
                 pass
+    led_away = [path for path in edits.files if _is_led_away(tree, path)]
+    if led_away:
+        edits.skipped.append(Skipped(what=f"{len(led_away)} pages in {directory}", why=_LINK))
+        edits.files = {path: edits.files[path] for path in edits.files if path not in led_away}
     if edits.files:
         edits.said.append(f"- {len(edits.files)} pages of the API reference")
 
@@ -159,10 +172,18 @@ def _add_changelog(tree: Tree, addition: str, edits: Edits) -> None:
         edits.skipped.append(Skipped(what=f"an entry in {found}", why=why))
         return
     after = changelog.merged(before, addition)
-    if after != before:
-        path = found or changelog.NEW
+    path = found or changelog.NEW
+    if _is_led_away(tree, path):
+        edits.skipped.append(Skipped(what=f"an entry in {path}", why=_LINK))
+    elif after != before:
         edits.files[path] = after
         edits.said.append(f"- {path}: what became of the API")
+
+
+def _is_led_away(tree: Tree, path: str) -> bool:
+    """Whether a link or a submodule of the commit is on the way to a file, or where it would be."""
+    ways = {path, *map(str, PurePosixPath(path).parents)}
+    return not ways.isdisjoint(tree.others)
 
 
 def write(root: Path, files: Mapping[str, str | None]) -> None:

@@ -52,10 +52,12 @@ __all__ = [
     "check_ref",
     "close_sandbox",
     "commit",
+    "drop_branch",
     "is_dirty",
     "open_sandbox",
     "read",
     "resolve",
+    "tip_of",
 ]
 
 
@@ -242,6 +244,15 @@ async def close_sandbox(site: Site, key: str, *, force: bool = False) -> Closed 
         if not record.branch:  # the others stay: whoever goes on with one begins where it began
             record_of(place).unlink()
     return Closed()
+
+
+async def drop_branch(site: Site, branch: str, tip: str) -> None:
+    """Remove a branch of an agent's own that leads nowhere else, unless it has moved on from a tip.
+
+    For a branch of which the commit is held by another ref, and on which no work tree is.
+    """
+    where = await find_repository(site)
+    await git(where, "update-ref", "-d", f"refs/heads/{check_branch(branch)}", tip)
 
 
 async def _plan(site: Site, key: str, ref: str, branch: str | None, *, detached: bool) -> Record:

@@ -179,14 +179,34 @@ def test_files_are_never_written_through_a_link(tmp_path: Path, target: str) -> 
     assert list(outside.iterdir()) == []
 
 
-async def test_pages_that_would_go_through_a_link_are_refused(
+async def test_pages_that_would_go_through_a_link_are_left_out_and_nothing_stays(
     task_in: TaskIn, tmp_path: Path
 ) -> None:
     repo = repository(tmp_path / "repo", {"shop/__init__.py": '"""A shop."""\n'})
-    (repo / "docs").symlink_to(tmp_path)
+    (tmp_path / "outside").mkdir()
+    (repo / "docs").symlink_to(tmp_path / "outside")
     commit(repo, {})
-    with pytest.raises(ActivityFailure, match="symbolic link"):
-        await update(task_in(repo), UpdateRequest())
+    made = await update(task_in(repo), UpdateRequest())
+    assert (made.commit, [skipped.what for skipped in made.skipped]) == (
+        None,
+        ["2 pages in docs/api"],
+    )
+    assert made.summary.startswith("Nothing was updated")
+    assert list((tmp_path / "outside").iterdir()) == []
+    assert git(repo, "branch", "--list", "beadflow/*") == ""
+    assert git(repo, "worktree", "list").count("\n") == 0
+
+
+async def test_what_no_link_leads_away_is_still_mended(task_in: TaskIn, tmp_path: Path) -> None:
+    repo = repository(tmp_path / "repo", FILES)
+    (repo / "docs" / "api").symlink_to("/nonexistent")
+    (repo / "CHANGELOG.md").symlink_to("README.md")
+    commit(repo, {})
+    request = UpdateRequest(repairs=(repair("README.md", 2, "Or", "And"),), changelog="- One.")
+    made = await update(task_in(repo), request)
+    assert made.files == ("README.md",)
+    skipped = [one.what for one in made.skipped]
+    assert skipped == ["2 pages in docs/api", "an entry in CHANGELOG.md"]
 
 
 @pytest.mark.parametrize("path", ["", "/etc", "../x", "a/../../b", ".git/hooks", "a\\b", "a\nb"])
