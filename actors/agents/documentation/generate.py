@@ -12,13 +12,20 @@ from actors.agents.documentation.pages import compare, reference
 from actors.agents.documentation.surface import Surface, read_surface
 from actors.agents.documentation.tree import tree_of
 from actors.agents.kit.outcome import Finding, Level, Place, StoredFile
+from actors.agents.kit.worktrees import check_free
 from actors.agents.protocol import Task
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip's earliest: the same pages are the same file
 
 
 async def generate(task: Task, request: GenerateRequest) -> Generated:
-    """Make the pages of a commit's API, and compare them with those that it has."""
+    """Make the pages of a commit's API, and compare them with those that it has.
+
+    Raises:
+        ActivityFailure: as `tree_of`, and `check_free` where a branch is named.
+    """
+    if request.branch is not None:
+        await check_free(task.site, request.branch)
     async with tree_of(task, request.ref) as (tree, _):
         task.progress("reading the code", 0.1)
         found, api = await read_surface(tree, request.packages)

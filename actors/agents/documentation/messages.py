@@ -61,9 +61,11 @@ class GenerateRequest(Request):
 
     Attributes:
         pages: the directory they are for; those that are there already are compared.
+        branch: on which a later step is to commit: without it being free, nothing is done.
     """
 
     pages: RelativePath = PAGES
+    branch: Ref | None = None
 
 
 class PageStatus(StrEnum):

@@ -20,7 +20,12 @@ async def documentation(ctx: Context, request: DocumentationRequest) -> Document
     """Say what is missing or wrong in a project's documents, and mend what can be on a branch."""
     generated = await ctx.activity(
         DocumentationAgent.generate,
-        GenerateRequest(ref=request.ref, packages=request.packages, pages=request.pages),
+        GenerateRequest(
+            ref=request.ref,
+            packages=request.packages,
+            pages=request.pages,
+            branch=request.branch if request.update else None,
+        ),
     )
     ref = generated.commit  # the branch may move on meanwhile
     coverage = await ctx.activity(

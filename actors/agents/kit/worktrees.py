@@ -49,6 +49,7 @@ __all__ = [
     "ask",
     "changes",
     "check_branch",
+    "check_free",
     "check_ref",
     "close_sandbox",
     "commit",
@@ -244,6 +245,19 @@ async def close_sandbox(site: Site, key: str, *, force: bool = False) -> Closed 
         if not record.branch:  # the others stay: whoever goes on with one begins where it began
             record_of(place).unlink()
     return Closed()
+
+
+async def check_free(site: Site, branch: str) -> None:
+    """See before any work whether a sandbox could be opened on a branch.
+
+    Raises:
+        ActivityFailure: "bad_ref"; "branch_in_use": a work tree is on it.
+    """
+    named = f"refs/heads/{check_branch(branch)}"
+    if await ask(site, "for-each-ref", "--format=%(worktreepath)", named):
+        raise ActivityFailure(
+            "branch_in_use", f"another work tree is on {branch!r}", retryable=False
+        )
 
 
 async def drop_branch(site: Site, branch: str, tip: str) -> None:

@@ -1,5 +1,6 @@
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from actors.agents.protocol import Task
 from actors.workflows.definition import ActivityFailure
 from tests.actors.agents.documentation.conftest import Shelf, tree_in
 from tests.support.planted import Planted
+from tests.support.repos import git, repository
 
 CODE = '''"""Counts.
 
@@ -174,3 +176,15 @@ def test_code_is_never_imported(tmp_path: Path) -> None:
     files = {"a/__init__.py": code, "evil.pth": f"import pathlib; pathlib.Path({str(canary)!r})"}
     assert made(tmp_path, files)
     assert not canary.exists()
+
+
+@pytest.mark.parametrize(("branch", "code"), [("main", "branch_in_use"), ("--force", "bad_ref")])
+async def test_a_branch_that_could_not_be_committed_on_is_refused_before_any_work(
+    task_in: Callable[[Path], Task], tmp_path: Path, shelf: Shelf, branch: str, code: str
+) -> None:
+    repo = repository(tmp_path / "repo", {"shop/__init__.py": '"""A shop."""\n'})
+    git(repo, "branch", "free")
+    with pytest.raises(ActivityFailure) as caught:
+        await generate(task_in(repo), GenerateRequest(branch=branch))
+    assert (caught.value.code, caught.value.retryable, shelf) == (code, False, {})
+    assert (await generate(task_in(repo), GenerateRequest(branch="free"))).pages
