@@ -181,3 +181,16 @@ async def test_what_cannot_be_done_fails_with_a_code(
         found = (await site.call("GET", f"/api/v1/workflows/{workflow_id}")).json()
     assert (found["status"], found["error"]["code"]) == ("failed", code)
     assert git(repo, "worktree", "list").count("\n") == 1
+
+
+@pytest.mark.parametrize("change", [{"patch": "garbage"}, {"files": {"a": "x", "../b": "y"}}])
+async def test_a_change_that_is_refused_leaves_neither_work_tree_nor_branch(
+    repo: Path, change: dict[str, object]
+) -> None:
+    variables = {"files": {"a.txt": "x"}, "branch": "mine", **change}
+    async with built_in(repo, workflows=[poc], agents=[PocAgent]) as site:
+        workflow_id = await site.done("poc", variables=variables)
+        found = (await site.call("GET", f"{WORKFLOWS}/{workflow_id}")).json()
+        assert found["status"] == "failed"
+        assert git(repo, "branch", "--list", "mine") == ""
+        assert git(repo, "worktree", "list").count("\n") == 1

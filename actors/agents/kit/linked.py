@@ -58,6 +58,16 @@ async def remove(where: GitDir, place: Path) -> None:
     await trio.to_thread.run_sync(remove_all)
 
 
+async def drop_unused(site: Site, record: Record) -> None:
+    """Remove a branch that is where it began and that no work tree is on."""
+    name = f"refs/heads/{record.branch}"
+    used = await read(site, "for-each-ref", "--format=%(worktreepath)", name)
+    if used.ok and not used.text.strip():
+        where = await find_repository(site)
+        # One that somebody has moved meanwhile is not at its base: Git refuses, and it stays.
+        await run_git(where, ["update-ref", "-d", name, record.base])
+
+
 async def inside(place: Path) -> GitDir:
     """The directories of a sandbox: Git is led to no other repository, around it or in it.
 

@@ -28,12 +28,13 @@ _locks: weakref.WeakValueDictionary[Path, trio.Lock] = weakref.WeakValueDictiona
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What is known of a sandbox; `made` once its files stand."""
+    """What is known of a sandbox; `made` once its files stand, `own` if its branch is new."""
 
     key: str
     branch: str
     base: str
     made: bool = False
+    own: bool = False
 
 
 def place_of(site: Site, key: str) -> Path:

@@ -16,7 +16,7 @@ import trio
 
 from actors.agents.kit import patches
 from actors.agents.kit.authors import author
-from actors.agents.kit.linked import CHECKOUT_S, git, inside, make, remove, tip_of
+from actors.agents.kit.linked import CHECKOUT_S, drop_unused, git, inside, make, remove, tip_of
 from actors.agents.kit.records import (
     FENCES,
     Record,
@@ -224,13 +224,17 @@ async def apply_patch(sandbox: Sandbox, patch: bytes) -> bool:
     return await patches.apply(await inside(sandbox.path), patch)
 
 
-async def close_sandbox(site: Site, key: str, *, force: bool = False) -> Closed | Kept:
+async def close_sandbox(
+    site: Site, key: str, *, force: bool = False, drop_branch: bool = False
+) -> Closed | Kept:
     """Remove the work tree of a key, unless that would lose something. Its branch stays.
 
     Args:
         site: as it was opened with.
         key: as it was opened with.
         force: also with changes that are not committed, or commits that no ref holds.
+        drop_branch: remove its branch, too, if that was made for it, has no commit of its own, and
+            no other work tree is on it.
     """
     place = place_of(site, key)
     async with lock_of(place):
@@ -242,6 +246,8 @@ async def close_sandbox(site: Site, key: str, *, force: bool = False) -> Closed 
         half = replace(record, made=False)  # first: half of one is nobody's work any more
         await trio.to_thread.run_sync(save, place, half)
         await remove(await find_repository(site), place)
+        if drop_branch and record.own:
+            await drop_unused(site, record)
         if not record.branch:  # the others stay: whoever goes on with one begins where it began
             record_of(place).unlink()
     return Closed()
@@ -275,7 +281,7 @@ async def _plan(site: Site, key: str, ref: str, branch: str | None, *, detached:
         return Record(key=key, branch="", base=await resolve(site, ref))
     name = check_branch(branch if branch is not None else f"beadflow/{name_of(key)}")
     tip = await tip_of(site, name)
-    return Record(key=key, branch=name, base=tip or await resolve(site, ref))
+    return Record(key=key, branch=name, base=tip or await resolve(site, ref), own=not tip)
 
 
 async def _what_is_lost(place: Path) -> str:

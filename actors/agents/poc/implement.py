@@ -4,10 +4,8 @@ The commit says which step made it. A step that runs again after a crash finds i
 or its files half written, and goes on.
 """
 
-import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 import trio
@@ -18,6 +16,7 @@ from actors.agents.kit.worktrees import Sandbox, apply_patch, commit
 from actors.agents.poc.messages import Implemented, ImplementRequest
 from actors.agents.poc.templates import fill
 from actors.agents.poc.workplace import sandbox_of
+from actors.agents.poc.writing import Writing
 from actors.agents.protocol import Task
 from actors.workflows.definition import ActivityFailure
 
@@ -31,7 +30,7 @@ async def implement(task: Task, request: ImplementRequest) -> Implemented:
     sandbox = await sandbox_of(task, request.key)
     done = await _done_before(task, sandbox)
     if not done:
-        await _change(task, sandbox, request)
+        await change(task, sandbox, request)
         task.progress("committing", 0.8)
         done = await commit(sandbox, _message(task, request)) or ""
     tip = await ask(sandbox.path, "rev-parse", "HEAD")
@@ -45,14 +44,34 @@ async def implement(task: Task, request: ImplementRequest) -> Implemented:
     )
 
 
-async def _change(task: Task, sandbox: Sandbox, request: ImplementRequest) -> None:
+async def change(task: Task, sandbox: Sandbox, request: ImplementRequest) -> None:
+    """Change files as a request says, all of them or none, without a commit.
+
+    Raises:
+        ActivityFailure: part of it cannot be made; the files are as they were.
+    """
+    writing = Writing(sandbox.path)
+    try:
+        await _change(task, sandbox, request, writing)
+    except BaseException:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(writing.undo)
+        raise
+
+
+async def _change(
+    task: Task, sandbox: Sandbox, request: ImplementRequest, writing: Writing
+) -> None:
     """The template comes first, then whole files, and the patch last: it changes what is there."""
+    _check(request.files)
     if request.template is not None:
         task.progress(f"filling the template {request.template.name}", 0.1)
-        await _write(sandbox, await trio.to_thread.run_sync(fill, request.template))
+        filled = await trio.to_thread.run_sync(fill, request.template)
+        _check(filled)
+        await trio.to_thread.run_sync(writing.write, filled)
     if request.files:
         task.progress(f"writing {len(request.files)} files", 0.3)
-        await _write(sandbox, request.files)
+        await trio.to_thread.run_sync(writing.write, request.files)
     if request.patch:
         task.progress("applying the patch", 0.5)
         await apply_patch(sandbox, _as_bytes(request.patch))
@@ -64,37 +83,12 @@ def _as_bytes(patch: str) -> bytes:
     return whole.encode("utf-8", "surrogateescape")
 
 
-async def _write(sandbox: Sandbox, files: Mapping[str, str]) -> None:
+def _check(files: Mapping[str, str]) -> None:
     patches.check_paths(tuple(files))
     if sum(len(text) for text in files.values()) > FILES_LIMIT_BYTES:
         raise ActivityFailure(
             "too_large", f"the files hold more than {FILES_LIMIT_BYTES} bytes", retryable=False
         )
-    await trio.to_thread.run_sync(_write_all, sandbox.path, files)
-
-
-def _write_all(root: Path, files: Mapping[str, str]) -> None:
-    for path, text in files.items():
-        try:
-            _write_one(root, path, text)
-        except (OSError, UnicodeEncodeError) as error:
-            why = getattr(error, "strerror", None) or "it is no text"
-            raise ActivityFailure(
-                "bad_path", f"{path!r} cannot be written: {why}", retryable=False
-            ) from error
-
-
-def _write_one(root: Path, path: str, text: str) -> None:
-    """Write a file; no link is followed, neither to it nor on the way."""
-    place = root
-    for part in Path(path).parts[:-1]:
-        place /= part
-        if place.is_symlink():
-            raise NotADirectoryError(0, "a symbolic link is on the way")
-        place.mkdir(exist_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-    with os.fdopen(os.open(place / Path(path).name, flags, 0o644), "wb") as file:
-        file.write(text.encode())
 
 
 def _message(task: Task, request: ImplementRequest) -> str:

@@ -239,6 +239,7 @@ class PackageRequest(Model):
         unfinished: why what was to be changed is not; "" when it is.
         close: whether the work tree and its environment go. The branch stays; the work tree stays,
             too, when something in it is not committed.
+        drop_branch: whether a branch that is new and has no commit goes with the work tree.
     """
 
     key: Key = ""
@@ -250,6 +251,7 @@ class PackageRequest(Model):
     benchmarked: Benchmarked | None = None
     unfinished: str = ""
     close: bool = True
+    drop_branch: bool = False
 
 
 class Packaged(Outcome):

@@ -61,7 +61,9 @@ async def _words(task: Task, request: PackageRequest, made: Changes) -> str | No
 
 async def _close(task: Task, request: PackageRequest, sandbox: Sandbox) -> str:
     """Why the sandbox is kept; "" when it is gone."""
-    closed = await close_sandbox(task.site, request.key or task.workflow_id)
+    closed = await close_sandbox(
+        task.site, request.key or task.workflow_id, drop_branch=request.drop_branch
+    )
     if isinstance(closed, Kept):
         return closed.why
     await environment.remove(task.site, sandbox.path.name)

@@ -31,7 +31,9 @@ async def poc(ctx: Context, request: PocRequest) -> Packaged:
     try:
         tried = await _try(ctx, request, prepared)
     except (ActivityError, ChildError, CancelledError) as error:
-        tidy = PackageRequest(title=request.title, prepared=prepared, unfinished=str(error))
+        tidy = PackageRequest(
+            title=request.title, prepared=prepared, unfinished=str(error), drop_branch=True
+        )
         await ctx.activity(PocAgent.package_result, tidy)
         raise
     return await ctx.activity(PocAgent.package_result, tried)

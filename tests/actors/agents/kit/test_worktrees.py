@@ -276,6 +276,27 @@ async def test_a_closed_sandbox_that_is_opened_again_begins_where_it_began(site:
     assert (await changes(sandbox)).files == ("new.txt",)
 
 
+async def test_a_branch_that_was_made_in_vain_can_go_with_its_sandbox(site: Site) -> None:
+    sandbox = await open_sandbox(site, key="wf-1")
+    assert await close_sandbox(site, "wf-1", drop_branch=True) == Closed()
+    assert git(site.repo, "branch", "--list", "beadflow/*") == ""
+    assert await open_sandbox(site, key="wf-1") == sandbox
+
+
+@pytest.mark.parametrize("use", ["a commit", "older", "another work tree"])
+async def test_a_branch_that_somebody_may_need_stays(site: Site, use: str, tmp_path: Path) -> None:
+    if use == "older":
+        git(site.repo, "branch", "mine")
+    sandbox = await open_sandbox(site, key="wf-1", branch="mine")
+    if use == "a commit":
+        (sandbox.path / "new.txt").write_text("work\n", encoding="utf-8")
+        await commit(sandbox, "Add new")
+    if use == "another work tree":
+        git(site.repo, "worktree", "add", "--force", str(tmp_path / "other"), "mine")
+    assert await close_sandbox(site, "wf-1", drop_branch=True) == Closed()
+    assert git(site.repo, "branch", "--list", "mine").lstrip("+ ") == "mine"
+
+
 @pytest.mark.parametrize("how", ["no .git", "another repository"])
 async def test_files_that_are_no_work_tree_any_more_are_left_alone(site: Site, how: str) -> None:
     sandbox = await open_sandbox(site, key="wf-1")

@@ -146,3 +146,27 @@ async def test_an_answer_is_never_rendered_itself(desk: Desk) -> None:
     template = Template(name="package", answers=answers)
     await desk.agent.implement(desk.task(), ImplementRequest(template=template))
     assert "{{ 7 * 7 }}" in git(desk.site.repo, "show", "beadflow/wf-1:README.md")
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"patch": "garbage"}, "bad_patch"),
+        ({"patch": PATCH.replace("-one", "-three")}, "patch_conflict"),
+        ({"files": {"new/b.txt": "x", "c.txt": "y", "new": "z"}}, "bad_path"),
+    ],
+)
+async def test_a_change_of_which_a_part_does_not_fit_leaves_everything_as_it_was(
+    desk: Desk, more: dict[str, Any], code: str
+) -> None:
+    commit_files(desk.site.repo, "first", {"a.txt": "one\n", "c.txt": "c\n"})
+    root = await opened(desk)
+    (root / "c.txt").write_text("by somebody\n", encoding="utf-8")
+    template = Template(name="module", answers={"package": "orchard", "name": "pears"})
+    given: dict[str, Any] = {"template": template, "files": {"new/b.txt": "x", "c.txt": "y"}}
+    with pytest.raises(ActivityFailure) as caught:
+        await desk.agent.implement(desk.task(), ImplementRequest(**given | more))
+    assert caught.value.code == code
+    assert git(root, "status", "--porcelain") == " M c.txt\n"
+    assert (root / "c.txt").read_text(encoding="utf-8") == "by somebody\n"
+    assert sorted(path.name for path in root.iterdir()) == [".git", "a.txt", "c.txt"]
