@@ -32,10 +32,15 @@ class CommandAgent(Agent):
 
     @activity(timeout_s=300.0, retry=RETRY)
     async def close(self, task: Task, request: CloseRequest) -> Closing:
-        """Remove a work tree in which nothing would be lost; its branch stays."""
-        match await close_sandbox(task.site, request.sandbox):
+        """Remove a work tree in which nothing would be lost; its branch stays if it has commits."""
+        unused = request.only_unused
+        match await close_sandbox(
+            task.site, request.sandbox, only_unused=unused, drop_branch=unused
+        ):
             case Kept(why=why):
                 return Closing(summary=f"the work tree is kept: {why}", kept=why)
+            case _ if unused:
+                return Closing(summary="the work tree is removed: nothing came of it")
             case _:
                 return Closing(summary="the work tree is removed, its branch stays")
 

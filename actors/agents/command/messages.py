@@ -137,13 +137,15 @@ class CloseRequest(Model):
 
     Attributes:
         sandbox: its key.
+        only_unused: keep it when there are commits in it; else its new branch goes, too.
     """
 
     sandbox: str = Field(min_length=1, max_length=300)
+    only_unused: bool = False
 
 
 class Closing(Outcome):
-    """Whether it is gone; its branch stays in any case.
+    """Whether it is gone; a branch with commits stays in any case.
 
     Attributes:
         kept: why it is not; "" when it is.

@@ -5,6 +5,7 @@ before the program starts; what it has cost before its answer counts; and the an
 given, so that the same turn asked again after a crash gets the same answer.
 """
 
+import contextlib
 import os
 import shutil
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ from actors.agents.kit.linked import inside
 from actors.agents.kit.outcome import Finding, Level, Skipped, StoredFile
 from actors.agents.kit.spending import Entry, Spending
 from actors.agents.kit.usage import Usage
-from actors.agents.kit.worktrees import Sandbox, commit, open_sandbox
+from actors.agents.kit.worktrees import Sandbox, close_sandbox, commit, open_sandbox
 from actors.agents.protocol import Task
 from actors.agents.tools import ALLOWED_VARIABLES
 from actors.clock import Clock, system_clock
@@ -48,6 +49,7 @@ _CUT_OFF: Final = (
 )
 _NOTE_S: Final = 1.0
 _SAVE_S: Final = 5.0
+_TIDY_S: Final = 30.0
 _MESSAGES: Final = 200
 _MESSAGE_CHARACTERS: Final = 2_000
 
@@ -117,6 +119,10 @@ class Turns:
             before = session.record
             try:
                 turn = await run.take(known)
+            except BaseException:
+                if not request.sandbox:
+                    await _tidy(task, session_name)
+                raise
             finally:
                 if session.record is not before:
                     with trio.CancelScope(shield=True):  # one that is called off has its cost, too
@@ -356,6 +362,12 @@ def find_program(program: str, cwd: Path) -> str | None:
     if "/" in program:
         program = str(cwd / program)  # an absolute one stays as it is
     return shutil.which(program)
+
+
+async def _tidy(task: Task, key: str) -> None:
+    """Remove the work tree of a turn that was broken off before anything came of it."""
+    with trio.move_on_after(_TIDY_S, shield=True), contextlib.suppress(ActivityFailure):
+        await close_sandbox(task.site, key, only_unused=True, drop_branch=True)
 
 
 def _check(task: Task, preset: Preset, request: TurnRequest) -> None:

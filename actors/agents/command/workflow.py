@@ -34,9 +34,11 @@ async def command(ctx: Context, request: CommandRequest) -> CommandReport:
         _warn(ctx, request, turns)
         following = plan(request, turns, ctx.now())
     report = _report(turns, following, waited_s)
-    if report.status is not Status.DONE or request.sandbox:
-        return report  # somebody has to look at it, or works in it, too
-    closing = await ctx.activity(CommandAgent.close, CloseRequest(sandbox=asked.session))
+    if request.sandbox:
+        return report  # somebody else works in it, too
+    # Where it is not done, somebody has to look at what there is.
+    close = CloseRequest(sandbox=asked.session, only_unused=report.status is not Status.DONE)
+    closing = await ctx.activity(CommandAgent.close, close)
     return report.model_copy(update={"skipped": (*report.skipped, *_kept(closing))})
 
 

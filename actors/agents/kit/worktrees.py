@@ -225,7 +225,12 @@ async def apply_patch(sandbox: Sandbox, patch: bytes) -> bool:
 
 
 async def close_sandbox(
-    site: Site, key: str, *, force: bool = False, drop_branch: bool = False
+    site: Site,
+    key: str,
+    *,
+    force: bool = False,
+    only_unused: bool = False,
+    drop_branch: bool = False,
 ) -> Closed | Kept:
     """Remove the work tree of a key, unless that would lose something. Its branch stays.
 
@@ -233,6 +238,7 @@ async def close_sandbox(
         site: as it was opened with.
         key: as it was opened with.
         force: also with changes that are not committed, or commits that no ref holds.
+        only_unused: keep it, too, when there are commits in it since its base.
         drop_branch: remove its branch, too, if that was made for it, has no commit of its own, and
             no other work tree is on it.
     """
@@ -243,6 +249,8 @@ async def close_sandbox(
             return Closed()
         if record.made and not force and (why := await _what_is_lost(place)):
             return Kept(why)
+        if only_unused and record.made and await _tip(place) != record.base:
+            return Kept("it has commits of its own")
         half = replace(record, made=False)  # first: half of one is nobody's work any more
         await trio.to_thread.run_sync(save, place, half)
         await remove(await find_repository(site), place)
@@ -282,6 +290,10 @@ async def _plan(site: Site, key: str, ref: str, branch: str | None, *, detached:
     name = check_branch(branch if branch is not None else f"beadflow/{name_of(key)}")
     tip = await tip_of(site, name)
     return Record(key=key, branch=name, base=tip or await resolve(site, ref), own=not tip)
+
+
+async def _tip(place: Path) -> str:
+    return await ask(place, "rev-parse", "--verify", "HEAD^{commit}")
 
 
 async def _what_is_lost(place: Path) -> str:

@@ -271,6 +271,18 @@ async def test_what_a_cancelled_turn_has_cost_counts(desk: Desk, tmp_path: Path)
     )  # fmt: skip
 
 
+async def test_a_turn_that_was_broken_off_leaves_only_work(desk: Desk, tmp_path: Path) -> None:
+    for work in ([], [{"write": {"work.txt": "half"}}], committed()):
+        desk.cli.plays([*begun(), *work, said("One."), {"hang": str(tmp_path / "mark")}])
+        desk.notes.clear()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(desk.take)
+            await noted(desk, "One.")
+            nursery.cancel_scope.cancel()
+        assert desk.sandbox.exists() is bool(work)
+        assert bool(git(desk.site.repo, "branch", "--list", "beadflow/*")) is bool(work)
+
+
 async def test_children_that_hold_its_output_end_with_it(desk: Desk, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     desk.cli.plays([*begun(), {"fork": str(mark)}, *committed(), *ended()])
@@ -422,6 +434,7 @@ async def test_an_allowed_program_that_is_not_there_is_said(desk: Desk) -> None:
     desk.cli.path.unlink()
     failure = await refusal(desk, {})
     assert failure.code == "not_installed"
+    assert not desk.sandbox.exists()
 
 
 async def test_a_program_that_cannot_run_has_failed(desk: Desk) -> None:
