@@ -6,6 +6,7 @@ Everything else in this distribution is the system itself and may change.
 from actors.agents.kit.usage import Usage
 from actors.agents.protocol import Agent, Task
 from actors.agents.report import AgentHealth, AgentMetrics
+from actors.errors import ValidationError
 from actors.workflows.activities import ActivityInfo, activity_info
 from actors.workflows.branches import Selected
 from actors.workflows.context import Context
@@ -44,6 +45,7 @@ __all__ = [
     "Task",
     "Transaction",
     "Usage",
+    "ValidationError",
     "activity",
     "activity_info",
     "workflow",

@@ -18,6 +18,7 @@ from pydantic_core import PydanticSerializationError
 
 from actors.agents.protocol import Agent
 from actors.agents.registration_messages import SETTINGS, AgentTypeRecord
+from actors.agents.site import Site
 from actors.errors import NotFound, ValidationError
 from actors.workflows.containment import contained
 from actors.workflows.definition import ActivityDefinition, ActivityFailure
@@ -208,6 +209,23 @@ def parse(agent_class: type[Agent], given: Mapping[str, Any]) -> BaseModel:
         field = f"config.{unknown[0]}"[:200]  # a typo must not pass unseen
         raise _odd(f"{field}: there is no such field; known: {known}", field)
     return config
+
+
+def permit(agent_class: type[Agent], config: BaseModel, site: Site) -> None:
+    """See that the class takes a configuration here.
+
+    Raises:
+        ValidationError: it does not; names the field, `config.…`.
+    """
+    try:
+        with contained():
+            agent_class.check_config(config, site)
+    except ValidationError as error:
+        where = f"config.{error.field}"[:200]
+        raise ValidationError(f"{where}: {error.message}", field=where, hint=error.hint) from error
+    except Exception as error:  # users' code ends here
+        what = error.code if isinstance(error, ActivityFailure) else type(error).__name__
+        raise _odd(f"config: its check failed: {what}: {error}", "config") from error
 
 
 def shown(config: BaseModel) -> dict[str, Any]:

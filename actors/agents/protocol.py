@@ -237,6 +237,17 @@ class Agent(Actor):
     def capabilities(cls) -> tuple[str, ...]:
         return tuple(sorted(cls.activities))
 
+    @classmethod
+    def check_config(cls, config: BaseModel, site: Site) -> None:
+        """See that an instance of this configuration could work here.
+
+        Asked before one is registered, and before it is set up anew. Look at what is given only:
+        it must not wait for anything.
+
+        Raises:
+            ValidationError: it could not; `field` is that of the configuration.
+        """
+
     @property
     def current_workload(self) -> int:
         return len(self._running)

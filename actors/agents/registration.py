@@ -377,7 +377,8 @@ class Registration:
             if known is not None:
                 return self._record(self._member(known))
         agent_class = self.catalogue.find(request.agent_type)
-        catalogue.parse(agent_class, request.config)
+        config = catalogue.parse(agent_class, request.config)
+        catalogue.permit(agent_class, config, self.site)
         catalogue.check_workload(request.max_workload)
         agent_id = self._choose_id(request)
         self._coming.add(agent_id)
@@ -419,7 +420,7 @@ class Registration:
             before = payload.decode(setup.text) if request.merge else {}
             given = {**before, **request.config}
             text = catalogue.encode(given)
-            catalogue.parse(agent_class, given)
+            catalogue.permit(agent_class, catalogue.parse(agent_class, given), self.site)
         limit = catalogue.check_workload(request.max_workload)
         if limit is None:
             row = self.rows.get(request.agent_id)

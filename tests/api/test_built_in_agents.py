@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 import trio
 
-from tests.api.asgi import Answer
+from tests.api.asgi import Answer, send_json
 from tests.api.built_in import built_in
 from tests.api.problems import refused
 from tests.api.site import Site
@@ -79,3 +79,32 @@ async def test_each_is_described_with_schemas_and_words(site: Site) -> None:
             assert activity["description"], activity
             assert activity["input"]["type"] == "object", activity
             assert activity["output"], activity
+
+
+SH: Final = {"presets": {"sh": {"program": "/bin/sh"}}}
+
+
+@pytest.mark.parametrize(
+    ("agent_type", "config", "field"),
+    [
+        ("llm", {"url": "http://evil.example/v1", "model": "x", "key_variable": "PATH"}, "url"),
+        ("llm", {"key_variable": "PATH"}, "key_variable"),
+        ("command", SH, "presets.sh.program"),
+        ("command", {"preset": "nowhere"}, "preset"),
+    ],
+    ids=["url", "key_variable", "program", "preset"],
+)
+async def test_one_that_could_not_work_is_neither_registered_nor_set_up_anew(
+    site: Site, agent_type: str, config: dict[str, Any], field: str
+) -> None:
+    body = {"agent_type": agent_type, "config": config}
+    for answer in (
+        await send_json(site.app, AGENTS, body),
+        await put(site, f"{agent_type}-1", config=config),
+    ):
+        found = refused(answer, 422, "validation_error")
+        assert f"config.{field}: " in json.dumps(found)
+    agents = (await site.call("GET", AGENTS)).json()["data"]
+    assert len(agents) == len(CLASSES)
+    before = (await site.call("GET", f"{AGENTS}/{agent_type}-1/config")).json()["config"]
+    assert before[next(iter(config))] != config[next(iter(config))]

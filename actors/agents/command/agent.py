@@ -5,10 +5,11 @@ import trio
 from actors.agents.command.config import CommandConfig
 from actors.agents.command.messages import CloseRequest, Closing, Turn, TurnRequest
 from actors.agents.command.presets import PRESETS
-from actors.agents.command.turn import Turns, find_program
+from actors.agents.command.turn import Turns, check_variables, find_program
 from actors.agents.kit.worktrees import Kept, close_sandbox
 from actors.agents.protocol import Agent, Task
 from actors.agents.report import AgentHealth
+from actors.agents.site import Site
 from actors.workflows.definition import RetryPolicy, activity
 
 TURN_S = 25 * 3600.0
@@ -43,6 +44,14 @@ class CommandAgent(Agent):
                 return Closing(summary="the work tree is removed: nothing came of it")
             case _:
                 return Closing(summary="the work tree is removed, its branch stays")
+
+    @classmethod
+    def check_config(cls, config: CommandConfig, site: Site) -> None:  # type: ignore[override]
+        """Its preset is there, and its own presets run what the operator has allowed."""
+        config.find(config.preset)
+        for name, preset in config.presets.items():
+            site.check([preset.program], f"presets.{name}.program")
+            check_variables(site, preset, f"presets.{name}.env")
 
     async def configure(self, config: CommandConfig) -> None:  # type: ignore[override] # its Config
         """Go on with another configuration, from the next turn on."""

@@ -37,6 +37,7 @@ from actors.agents.kit.spending import Entry, Spending
 from actors.agents.kit.usage import Usage
 from actors.agents.kit.worktrees import Sandbox, close_sandbox, commit, open_sandbox
 from actors.agents.protocol import Task
+from actors.agents.site import Site
 from actors.agents.tools import ALLOWED_VARIABLES
 from actors.clock import Clock, system_clock
 from actors.errors import ValidationError
@@ -382,15 +383,20 @@ def _check(task: Task, preset: Preset, request: TurnRequest) -> None:
         task.site.check(request.tests, "tests")
     preset.words(prompt="", session="0", resumes=False, options=request.options)
     if preset not in PRESETS.values():
-        _check_variables(task, preset)
+        check_variables(task.site, preset)
 
 
-def _check_variables(task: Task, preset: Preset) -> None:
-    foreign = sorted(set(preset.env) - set(task.site.environment))
+def check_variables(site: Site, preset: Preset, field: str = "env") -> None:
+    """See that a preset sets only variables that the operator lets programs have.
+
+    Raises:
+        ValidationError: it sets others.
+    """
+    foreign = sorted(set(preset.env) - set(site.environment))
     if foreign:
         raise ValidationError(
             f"a preset must not set {foreign[0]}",
-            field="env",
+            field=field,
             value=foreign[0],
             hint="the operator lets programs have it: environment under [agents] in the settings",
         )

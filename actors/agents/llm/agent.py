@@ -17,7 +17,7 @@ from actors.agents.kit.chat.client import chat_client
 from actors.agents.kit.chat.messages import ChatMessage
 from actors.agents.kit.files import list_files
 from actors.agents.kit.spending import Spending
-from actors.agents.llm.address import endpoint_of
+from actors.agents.llm.address import check, endpoint_of
 from actors.agents.llm.dialogue import Dialogue, Terms
 from actors.agents.llm.form import Form
 from actors.agents.llm.ledger import Conversation, Ledger, conversation_id
@@ -28,6 +28,7 @@ from actors.agents.llm.report import report
 from actors.agents.llm.tools import Repository
 from actors.agents.protocol import Agent, Task
 from actors.agents.report import AgentHealth
+from actors.agents.site import Site
 from actors.breakers import State
 from actors.clock import system_clock
 from actors.workflows.definition import ActivityFailure, activity
@@ -45,6 +46,11 @@ class LlmAgent(Agent):
         """Forget old conversations."""
         ledger = Ledger(self.site.workspace / ROOM)
         await trio.to_thread.run_sync(ledger.sweep, system_clock().timestamp())
+
+    @classmethod
+    def check_config(cls, config: LlmConfig, site: Site) -> None:  # type: ignore[override]
+        """What it names is what the operator has named; the model itself may come later."""
+        check(config, site)
 
     async def configure(self, config: BaseModel) -> None:
         """The next question is asked as the new configuration says."""
