@@ -17,6 +17,7 @@ from typing import Any, TextIO
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 NAME = "__document__"
 NOT_HERE = "not here"
+STATEMENT_CHARACTERS = 160
 
 
 def main(blocks: Path, answers: Path) -> None:
@@ -51,7 +52,8 @@ def run(block: dict[str, Any], path: str, names: dict[str, Any]) -> tuple[str, s
         line = line_of(error, path) or block["line"]
         return NOT_HERE, error.name or "a module", line
     except BaseException as error:  # noqa: BLE001 - whatever a block raises
-        return "failed", said(error), line_of(error, path) or block["line"]
+        line = line_of(error, path) or block["line"]
+        return "failed", shown(error, block, line), line
 
 
 def run_code(block: dict[str, Any], path: str, names: dict[str, Any]) -> tuple[str, str, int]:
@@ -70,13 +72,15 @@ def run_session(block: dict[str, Any], path: str, names: dict[str, Any]) -> tupl
     class Listener(doctest.DocTestRunner):
         def report_failure(self, out: Any, test: Any, example: Any, got: str) -> None:
             del out
-            problems.append((f"it prints {got.strip()!r}", test.lineno + example.lineno + 1))
+            why = f"`{short(example.source)}`: it prints {got.strip()!r}"
+            problems.append((why, test.lineno + example.lineno + 1))
 
         def report_unexpected_exception(
             self, out: Any, test: Any, example: Any, exc_info: Any
         ) -> None:
             del out
-            problems.append((said(exc_info[1]), test.lineno + example.lineno + 1))
+            why = f"`{short(example.source)}`: {said(exc_info[1])}"
+            problems.append((why, test.lineno + example.lineno + 1))
 
     Listener(optionflags=FLAGS).run(test, out=lambda _: None, clear_globs=False)
     names.update(test.globs)
@@ -84,6 +88,34 @@ def run_session(block: dict[str, Any], path: str, names: dict[str, Any]) -> tupl
         why, line = problems[0]
         return "failed", why, line
     return "ok", "", 0
+
+
+def shown(error: BaseException, block: dict[str, Any], line: int) -> str:
+    """What an error says, behind the statement of the block that it came from."""
+    statement = "" if isinstance(error, SyntaxError) else statement_at(block, line)
+    return f"`{statement}`: {said(error)}" if statement else said(error)
+
+
+def statement_at(block: dict[str, Any], line: int) -> str:
+    """The innermost statement at a line; "" where it is of an earlier block."""
+    at = line - block["line"] + 1
+    try:
+        nodes = [node for node in ast.walk(ast.parse(block["code"])) if isinstance(node, ast.stmt)]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # why it was never run
+        return ""
+    here = [node for node in nodes if node.lineno <= at <= (node.end_lineno or node.lineno)]
+    if not here:
+        return ""
+    innermost, *beside = [n for n in here if n.lineno == max(node.lineno for node in here)]
+    if beside:  # nobody can tell which of them it was
+        return short(block["code"].split("\n")[innermost.lineno - 1])
+    source = ast.get_source_segment(block["code"], innermost) or ""
+    return short(source.split("\n")[0] if hasattr(innermost, "body") else source)
+
+
+def short(source: str) -> str:
+    line = " ".join(source.split())
+    return line if len(line) <= STATEMENT_CHARACTERS else f"{line[:STATEMENT_CHARACTERS]}…"
 
 
 def said(error: BaseException) -> str:

@@ -68,15 +68,37 @@ async def test_blocks_of_a_page_run_in_one_namespace_with_the_code_of_the_commit
 async def test_a_block_that_fails_is_found_at_its_line_and_the_next_runs(run: Run) -> None:
     files = readme("a = 1\na / 0", "b = a + ", "import shop.nothing", "assert a == 1")
     assert await found_in(run, files) == [
-        "README.md:5: ZeroDivisionError: division by zero",
+        "README.md:5: `a / 0`: ZeroDivisionError: division by zero",
         "README.md:9: SyntaxError: invalid syntax",
         "README.md:13: there is no module shop.nothing",
     ]
 
 
+@pytest.mark.parametrize(
+    ("block", "found"),
+    [
+        ("a = 1\nassert a == 2", "`assert a == 2`: AssertionError"),
+        ("assert (\n  1 ==\n  2)", "`assert ( 1 == 2)`: AssertionError"),
+        ("with open('none') as file:\n    pass", "`with open('none') as file:`: FileNotFound"),
+        ("if True:\n    1 / 0; a = 1", "`1 / 0; a = 1`: ZeroDivisionError"),
+        (">>> nothing", "`nothing`: NameError: name 'nothing' is not defined"),
+        (f"raise ValueError({'x' * 999!r})", "`raise ValueError('xxx"),
+        ("-" * 99_999 + "1", ""),
+    ],
+)
+async def test_a_failure_shows_the_statement_that_failed(run: Run, block: str, found: str) -> None:
+    (said,) = await found_in(run, readme(block))
+    assert said.partition(": ")[2].startswith(found)
+
+
+async def test_a_failure_within_what_an_earlier_block_defines_shows_none(run: Run) -> None:
+    files = readme("def check(a):\n    assert a == 1", "check(2)")
+    assert await found_in(run, files) == ["README.md:5: AssertionError"]
+
+
 async def test_sessions_are_held_to_what_they_show(run: Run) -> None:
     session = ">>> from shop import PRICE\n>>> PRICE\n3\n>>> PRICE + 1\n5\n>>> nothing"
-    assert await found_in(run, readme(session)) == ["README.md:7: it prints '4'"]
+    assert await found_in(run, readme(session)) == ["README.md:7: `PRICE + 1`: it prints '4'"]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +107,7 @@ async def test_sessions_are_held_to_what_they_show(run: Run) -> None:
         ("while True: pass", "README.md:4: it did not end within 1 s"),
         ("import os; os._exit(3)", "README.md:4: it ended Python with status 3"),
         ("raise SystemExit(2)", "README.md:4: it exits with 2"),
-        ("raise KeyboardInterrupt", "README.md:4: KeyboardInterrupt"),
+        ("raise KeyboardInterrupt", "README.md:4: `raise KeyboardInterrupt`: KeyboardInterrupt"),
     ],
 )
 async def test_a_block_that_ends_python_or_does_not_end_is_found(
@@ -223,4 +245,4 @@ async def test_a_review_that_is_cancelled_leaves_neither_code_running_nor_files(
 async def test_a_block_that_writes_too_much_is_found(run: Run) -> None:
     block = "with open('a', 'wb') as file:\n    file.truncate(1 << 40)"
     (found,) = await found_in(run, readme(block))
-    assert found == "README.md:5: OSError: [Errno 27] File too large"
+    assert found == "README.md:5: `file.truncate(1 << 40)`: OSError: [Errno 27] File too large"
