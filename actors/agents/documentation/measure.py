@@ -7,7 +7,7 @@ from actors.agents.documentation.messages import MAX_FINDINGS, Coverage, Coverag
 from actors.agents.documentation.pages import installed
 from actors.agents.documentation.programs import options
 from actors.agents.documentation.sources import Sources
-from actors.agents.documentation.surface import Surface, read_surface
+from actors.agents.documentation.surface import NO_PACKAGE, Surface, read_surface
 from actors.agents.documentation.tree import Tree, tree_of
 from actors.agents.kit.outcome import Finding
 from actors.agents.protocol import Task
@@ -30,7 +30,7 @@ def judge(tree: Tree, found: Sources, api: Surface, minimum_percent: float) -> C
     findings = [*missing, *_unmentioned(tree, found, api)]
     percent = 100.0 * described / len(things) if things else 100.0
     return Coverage(
-        summary=f"{described} of {len(things)} public things are described ({percent:.1f} %).",
+        summary=_summary(described, len(things), percent, api),
         commit=tree.commit,
         described=described,
         total=len(things),
@@ -45,6 +45,14 @@ def judge(tree: Tree, found: Sources, api: Surface, minimum_percent: float) -> C
         },
         skipped=api.skipped,
     )
+
+
+def _summary(described: int, total: int, percent: float, api: Surface) -> str:
+    if total:
+        return f"{described} of {total} public things are described ({percent:.1f} %)."
+    if set(api.skipped) - {NO_PACKAGE}:
+        return "No code was read; what is described was not counted."
+    return "There is nothing to describe."
 
 
 def _unmentioned(tree: Tree, found: Sources, api: Surface) -> list[Finding]:

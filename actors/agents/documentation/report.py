@@ -5,10 +5,12 @@ from typing import Final
 
 from actors.agents.documentation.messages import (
     ApiChanges,
+    Coverage,
     DocumentationReport,
     ReportRequest,
     Updated,
 )
+from actors.agents.documentation.surface import NO_PACKAGE
 from actors.agents.kit.outcome import Finding, Level, StoredFile
 from actors.agents.kit.prose import prose
 from actors.agents.kit.untrusted import escaped
@@ -73,7 +75,7 @@ async def _words(task: Task, request: ReportRequest) -> str:
 
 def _summary(request: ReportRequest) -> str:
     verdict = "is in order" if passed(request) else "needs work"
-    said = f"The documentation {verdict}: {request.coverage.percent:.1f} % described"
+    said = f"The documentation {verdict}: {_described(request.coverage)}"
     broken = sum(finding.level is Level.ERROR for finding in request.review.findings)
     said += f", {broken} broken links or blocks"
     if request.changes is not None:
@@ -81,6 +83,13 @@ def _summary(request: ReportRequest) -> str:
     if request.update is not None and request.update.commit:
         said += f"; changes are on the branch {request.update.branch}"
     return said + "."
+
+
+def _described(coverage: Coverage) -> str:
+    if coverage.total:
+        return f"{coverage.percent:.1f} % described"
+    is_unread = set(coverage.skipped) - {NO_PACKAGE}
+    return "no code was read" if is_unread else "there is nothing to describe"
 
 
 def _lines(request: ReportRequest, words: str) -> Iterator[str]:

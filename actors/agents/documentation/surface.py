@@ -23,7 +23,7 @@ TOOL: Final = "griffe"
 MISSING: Final = Skipped(
     what=TOOL, why="it is not installed", install="install beadflow[documentation]"
 )
-_NO_PACKAGE: Final = Skipped(
+NO_PACKAGE: Final = Skipped(
     what="API",
     why="no Python package was found",
     install='name them, e.g. packages=["lib/orchard"]',
@@ -126,7 +126,7 @@ def public_modules(root: Path, loaded: list[Any]) -> Iterator[Thing]:
 def load(root: Path, packages: tuple[Package, ...]) -> tuple[list[Any], list[Skipped]]:
     """What griffe makes of the packages; those that it cannot read are said."""
     if not packages:
-        return [], [_NO_PACKAGE]
+        return [], [NO_PACKAGE]
     try:
         import griffe  # noqa: PLC0415 - an extra brings it along
     except ImportError:

@@ -128,3 +128,8 @@ def test_a_module_that_is_too_large_to_parse_is_said(tmp_path: Path) -> None:
         1,
         "a/b.py skipped, because it has more than 256 KiB",
     )
+
+
+def test_where_there_is_no_package_there_is_nothing_to_describe(tmp_path: Path) -> None:
+    found = judged(tmp_path, {"README.md": "# Notes\n"})
+    assert (found.summary, found.total) == ("There is nothing to describe.", 0)

@@ -14,6 +14,7 @@ from actors.agents.documentation.messages import (
     Updated,
 )
 from actors.agents.documentation.report import report
+from actors.agents.documentation.surface import NO_PACKAGE
 from actors.agents.kit.outcome import Finding, Level, Place, Skipped
 from actors.agents.protocol import Task
 from tests.actors.agents.documentation.conftest import Shelf
@@ -75,6 +76,20 @@ async def test_the_summary_says_in_a_sentence_whether_all_is_well(task: Task) ->
     well, broken = await report(task, asked(WORD)), await report(task, asked(LINK))
     assert well.summary == f"The documentation is in order: {said.format(0)}"
     assert broken.summary == f"The documentation needs work: {said.format(1)}"
+
+
+@pytest.mark.parametrize(
+    ("skipped", "said"),
+    [((NO_PACKAGE,), "there is nothing to describe"), ((MISSING,), "no code was read")],
+)
+async def test_nothing_is_not_said_to_be_described(
+    task: Task, skipped: tuple[Skipped, ...], said: str
+) -> None:
+    request = asked()
+    none = {"described": 0, "total": 0, "percent": 100.0, "skipped": skipped}
+    coverage = request.coverage.model_copy(update=none)
+    made = await report(task, request.model_copy(update={"coverage": coverage}))
+    assert made.summary == f"The documentation is in order: {said}, 0 broken links or blocks."
 
 
 async def test_the_report_tells_of_every_step_and_is_stored(task: Task, shelf: Shelf) -> None:
