@@ -13,7 +13,7 @@ from actors.workflows.definition import workflow_of
 from tests.api.built_in import artifact, built_in, output
 from tests.api.site import WORKFLOWS, Site
 from tests.support.planted import planted
-from tests.support.repos import git, repository
+from tests.support.repos import commit, git, repository
 
 
 def documenting(repo: Path) -> AbstractAsyncContextManager[Site]:
@@ -109,6 +109,28 @@ async def test_a_commit_that_there_is_not_fails_the_workflow_with_its_code(tmp_p
         workflow_id = await site.done("documentation", variables={"ref": "nothing"})
         shown = await site.call("GET", f"{WORKFLOWS}/{workflow_id}")
         assert "unknown_ref" in shown.body.decode()
+
+
+async def test_a_branch_that_is_checked_out_is_refused_before_anything_is_stored(
+    tmp_path: Path,
+) -> None:
+    repo = repository(tmp_path / "repo", {"shop/__init__.py": '"""A shop."""\n'})
+    async with documenting(repo) as site:
+        workflow_id = await site.done("documentation", variables={"branch": "main"})
+        shown = await site.call("GET", f"{WORKFLOWS}/{workflow_id}")
+        assert "branch_in_use" in shown.body.decode()
+        kept = await site.call("GET", f"{WORKFLOWS}/{workflow_id}/artifacts")
+        assert "documentation/" not in kept.body.decode()
+
+
+async def test_a_link_in_place_of_the_documents_does_not_cost_the_report(tmp_path: Path) -> None:
+    repo = repository(tmp_path / "repo", {"shop/__init__.py": '"""A shop."""\n'})
+    (repo / "docs").symlink_to("/nonexistent")
+    commit(repo, {})
+    async with documenting(repo) as site:
+        _, answer = await done(site)
+        assert "2 pages in docs/api skipped, because it leads through" in answer["markdown"]
+        assert git(repo, "branch", "--format=%(refname:short)") == "main"
 
 
 def test_the_agent_offers_its_activities() -> None:
