@@ -11,6 +11,7 @@ from actors.agents.documentation.messages import DocumentationReport, Documentat
 from actors.agents.documentation.workflow import documentation
 from actors.agents.feature.messages import Feature, FeatureRequest
 from actors.agents.feature.report import Course, proposal, report
+from actors.agents.poc.agent import PocAgent
 from actors.agents.poc.messages import Packaged
 from actors.agents.poc.messages import Verdict as Tried
 from actors.agents.poc.workflow import poc
@@ -33,6 +34,8 @@ async def feature(ctx: Context, request: FeatureRequest) -> Feature:
     """
     course = Course()
     course.found = found = await _look_into(ctx, request)
+    if ctx.version("checked before anybody is asked", 0, 1) > 0:
+        await ctx.activity(PocAgent.check, request.trial())
     proposed = proposal(request, found)
     if not await _is_wanted(ctx, request, course, f"Build it? {request.title}", proposed):
         return report(request, course)

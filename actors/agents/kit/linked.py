@@ -60,12 +60,17 @@ async def remove(where: GitDir, place: Path) -> None:
 
 async def drop_unused(site: Site, record: Record) -> None:
     """Remove a branch that is where it began and that no work tree is on."""
-    name = f"refs/heads/{record.branch}"
-    used = await read(site, "for-each-ref", "--format=%(worktreepath)", name)
-    if used.ok and not used.text.strip():
-        where = await find_repository(site)
+    if not await branch_place(site, record.branch):
+        name, where = f"refs/heads/{record.branch}", await find_repository(site)
         # One that somebody has moved meanwhile is not at its base: Git refuses, and it stays.
         await run_git(where, ["update-ref", "-d", name, record.base])
+
+
+async def branch_place(site: Site, branch: str) -> str:
+    """The work tree that is on a branch; "" when none is."""
+    name = f"refs/heads/{branch}"
+    found = complete(await read(site, "for-each-ref", "--format=%(worktreepath)", name))
+    return found.text.strip()
 
 
 async def inside(place: Path) -> GitDir:

@@ -11,16 +11,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from actors.agents.kit.beating import BEAT_S
 from actors.agents.poc.benchmark import benchmark
 from actors.agents.poc.building import build
+from actors.agents.poc.checking import check
 from actors.agents.poc.implement import implement
 from actors.agents.poc.messages import (
     Benchmarked,
     BenchmarkRequest,
     BuildRequest,
     Built,
+    Checked,
     Implemented,
     ImplementRequest,
     Packaged,
     PackageRequest,
+    PocRequest,
     SandboxReady,
     SandboxRequest,
     Tested,
@@ -63,6 +66,11 @@ class PocAgent(Agent):
     agent_type = "poc"
     Config = PocConfig
     config: PocConfig
+
+    @activity(timeout_s=900.0, retry=_AGAIN)
+    async def check(self, task: Task, request: PocRequest) -> Checked:
+        """Refuse what cannot be tried; the change is made where it is thrown away."""
+        return await check(task, request)
 
     @activity(timeout_s=900.0, heartbeat_timeout_s=SILENT_S, retry=_AGAIN)
     async def sandbox(self, task: Task, request: SandboxRequest) -> SandboxReady:

@@ -311,3 +311,13 @@ class PocRequest(Model):
         if self.command and self.preset:
             raise ValueError("give a preset or a command, not both")
         return self
+
+
+class Checked(Outcome):
+    """It can be tried.
+
+    Attributes:
+        base: the commit that the change was seen to fit.
+    """
+
+    base: str

@@ -189,6 +189,29 @@ async def test_a_person_is_asked_again_where_no_program_can_tell(
     assert [decision["approved"] for decision in came_to["decisions"]] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"patch": "garbage"}, "bad_patch"),
+        ({"branch": "main"}, "branch_in_use"),
+        ({"ref": "no-such"}, "unknown_ref"),
+        ({"test_command": ["make"]}, "validation_error"),
+    ],
+)
+async def test_nobody_is_asked_for_what_cannot_be_tried(
+    orchard: Planted, tmp_path: Path, given: dict[str, Any], code: str
+) -> None:
+    before = git(orchard.repo, "branch", "--list"), git(orchard.repo, "worktree", "list")
+    async with server(orchard.repo, tmp_path) as site:
+        workflow_id = (await site.start(**{"files": FILES, **given})).json()["id"]
+        (record,) = await site.running.ended(workflow_id, deadline_s=PATIENCE_S)
+        assert record.status == "failed"
+        seen = [fact for fact in site.running.log() if fact.workflow_id == workflow_id]
+        assert code in str([fact.data for fact in seen])
+        assert facts.GATE_OPENED not in [fact.type for fact in seen]
+    assert (git(orchard.repo, "branch", "--list"), git(orchard.repo, "worktree", "list")) == before
+
+
 async def test_what_cannot_be_built_is_refused_before_anybody_is_asked(
     orchard: Planted, tmp_path: Path
 ) -> None:

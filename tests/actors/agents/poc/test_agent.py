@@ -17,6 +17,7 @@ test_it_does_what_every_agent_does = conformance(
     PocAgent,
     config={"install": False, "tests_s": 60.0},
     examples={
+        "check": {"files": {"a.txt": "apples\n"}},
         "sandbox": {"key": "pears"},
         "implement": {"files": {"a.txt": "apples\n"}},
         "build": {"command": ["true"]},
