@@ -57,7 +57,21 @@ class Course:
 def proposal(request: FeatureRequest, found: ProjectReport | Report) -> str:
     """What a person reads before anything is built: what is to be done, and what is known."""
     lines = "\n".join(f"- {line}" for line in _wanted(request))
-    return f"## What is to be done\n\n{lines}\n\n{found.markdown}"
+    return f"## What is to be done\n\n{lines}\n\n{_seen(request)}\n\n{found.markdown}"
+
+
+def _seen(request: FeatureRequest) -> str:
+    """Which files the report is about: research reads the user's own, at whatever they are."""
+    return (
+        "The report below is on the work tree of the repository as it was when research read it, "
+        f"with changes that are not committed. The change is made from {_start(request)}."
+    )
+
+
+def _start(request: FeatureRequest) -> str:
+    if request.branch is None:
+        return code(request.ref)
+    return f"{code(request.branch)}, or where there is none from {code(request.ref)}"
 
 
 def _wanted(request: FeatureRequest) -> Iterator[str]:

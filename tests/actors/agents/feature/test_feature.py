@@ -125,6 +125,8 @@ async def test_a_feature_ends_as_a_branch_that_builds_passes_and_is_documented(
         assert gate["title"] == "Build it? Sell pears, too"
         assert "`orchard/pears.py`, `tests/test_pears.py`" in gate["description"]
         assert "quincelib is imported, but not declared" in gate["description"]
+        assert "on the work tree of the repository as it was" in gate["description"]
+        assert "The change is made from `HEAD`." in gate["description"]
         await site.answer(gate, "approve")
         came_to = await site.came_to(workflow_id)
         assert came_to["done"], came_to["markdown"]
