@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic import ValidationError as ModelError
 from quart import Request, Websocket
 
+from actors import misfits
 from actors.errors import ValidationError
 from supervision import Refused
 
@@ -74,11 +75,10 @@ def validated(data: dict[str, Any], model: type[M]) -> M:
     try:
         return model.model_validate(data)
     except ModelError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])[:NAME_LIMIT]
-        known = ", ".join(model.model_fields)
-        more = f"; known: {known}" if first["type"] == "extra_forbidden" else ""
-        raise ValidationError(f"{where}: {first['msg']}{more}", field=where, value=None) from error
+        first = misfits.first(error)
+        where = ".".join(str(part) for part in first.place)[:NAME_LIMIT]
+        more = misfits.fields_there(model, first)
+        raise ValidationError(f"{where}: {first.words}{more}", field=where, value=None) from error
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pydantic import ValidationError as ModelError
 from pydantic.errors import PydanticUserError
 from pydantic_core import PydanticSerializationError
 
+from actors import misfits
 from actors.agents.protocol import Agent
 from actors.agents.registration_messages import SETTINGS, AgentTypeRecord
 from actors.agents.site import Site
@@ -195,10 +196,10 @@ def parse(agent_class: type[Agent], given: Mapping[str, Any]) -> BaseModel:
             config = agent_class.Config.model_validate(dict(given))
             shown(config)
     except ModelError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(("config", *map(str, first["loc"])))[:200]
-        more = f"; known: {known}" if first["type"] == "extra_forbidden" else ""
-        raise _odd(f"{where}: {first['msg']}{more}", where) from error
+        first = misfits.first(error)
+        where = ".".join(("config", *map(str, first.place)))[:200]
+        more = misfits.fields_there(agent_class.Config, first)
+        raise _odd(f"{where}: {first.words}{more}", where) from error
     except PydanticSerializationError as error:
         raise _odd(f"config: it cannot be shown as JSON: {error}", "config") from error
     except Exception as error:  # users' code ends here

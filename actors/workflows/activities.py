@@ -16,6 +16,7 @@ from pydantic import PydanticUserError, TypeAdapter
 from pydantic import ValidationError as InputError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from actors import misfits
 from actors.errors import WorkflowError
 from actors.workflows.containment import contain
 from actors.workflows.definition import ActivityDefinition, ActivityFailure
@@ -57,8 +58,8 @@ def checked_input(definition: ActivityDefinition, given: Any) -> Any:
     try:
         return definition.input.validate_python(given)
     except InputError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        what = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+        first = misfits.first(error)
+        what = ": ".join(filter(None, (".".join(map(str, first.place)), first.words)))
         raise ActivityFailure(
             "input_of_wrong_type",
             f"the input of activity {definition.name!r} does not fit: {what}",

@@ -17,6 +17,7 @@ from typing import Any, TypeVar, overload
 from pydantic import BaseModel, TypeAdapter
 from pydantic import ValidationError as ModelError
 
+from actors import misfits
 from actors.errors import NotFound, ValidationError
 from actors.retrying import backoff_s
 from actors.workflows.lint.reader import Report, lint
@@ -205,9 +206,9 @@ def _known_names(model: type[BaseModel]) -> set[str]:
 
 
 def _refusal(error: ModelError) -> ValidationError:
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in ("variables", *first["loc"]))
-    return ValidationError(f"{where}: {first['msg']}", field=where, value=first["input"])
+    first = misfits.first(error)
+    where = ".".join(str(part) for part in ("variables", *first.place))
+    return ValidationError(f"{where}: {first.words}", field=where, value=first.value)
 
 
 @overload

@@ -108,3 +108,12 @@ async def test_one_that_could_not_work_is_neither_registered_nor_set_up_anew(
     assert len(agents) == len(CLASSES)
     before = (await site.call("GET", f"{AGENTS}/{agent_type}-1/config")).json()["config"]
     assert before[next(iter(config))] != config[next(iter(config))]
+
+
+async def test_an_unknown_field_is_refused_with_those_that_there_are_at_its_place(
+    site: Site,
+) -> None:
+    config = {"presets": {"sh": {"program": "sh", "colour": 1}}}
+    problem = refused(await put(site, "command-1", config=config), 422, "validation_error")
+    assert "config.presets.sh.colour: " in problem["detail"]
+    assert "known: version, program, first, again, " in problem["detail"]

@@ -18,6 +18,7 @@ import trio
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic import ValidationError as ModelError
 
+from actors import misfits
 from actors.agents.kit.chat.messages import ToolCall, ToolOffer
 from actors.agents.kit.files import Listing, Skips, read_file
 from actors.agents.llm.messages import ToolName
@@ -176,9 +177,9 @@ def use(call: ToolCall, repository: Repository, names: tuple[ToolName, ...]) -> 
     try:
         return plain_text(tool(repository, takes.model_validate_json(call.arguments or "{}")))
     except ModelError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the arguments"
-        return f"error: {where}: {first['msg']}"
+        first = misfits.first(error)
+        where = ".".join(map(str, first.place)) or "the arguments"
+        return f"error: {where}: {first.words}"
     except LookupError as error:
         return plain_text(f"error: {error}")
 

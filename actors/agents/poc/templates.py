@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field, JsonValue, StringConstraints
 from pydantic import ValidationError as ModelError
 
+from actors import misfits
 from actors.agents.kit.outcome import Model
 from actors.agents.poc.messages import Template
 from actors.workflows.definition import ActivityFailure
@@ -177,9 +178,9 @@ def _answers(pack: Pack, given: Mapping[str, JsonValue]) -> dict[str, Any]:
     try:
         return pack.answers.model_validate(dict(given)).model_dump()
     except ModelError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"])) or "answers"
-        raise ActivityFailure("bad_answers", f"{where}: {first['msg']}", retryable=False) from error
+        first = misfits.first(error)
+        where = ".".join(map(str, first.place)) or "answers"
+        raise ActivityFailure("bad_answers", f"{where}: {first.words}", retryable=False) from error
 
 
 def _renderer() -> Callable[[str, Mapping[str, Any]], str]:

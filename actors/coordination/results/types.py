@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import PydanticUserError, TypeAdapter
 from pydantic import ValidationError as ModelError
 
+from actors import misfits
 from actors.coordination.results.messages import ResultTypeRecord
 from actors.coordination.results.names import OUTPUT
 from actors.errors import ValidationError
@@ -53,10 +54,10 @@ class ResultTypes:
                 else:
                     return
         if refused is not None:
-            first = refused.errors(include_url=False)[0]
-            where = ".".join(("result_data", *map(str, first["loc"])))
+            first = misfits.first(refused)
+            where = ".".join(("result_data", *map(str, first.place)))
             raise ValidationError(
-                f"{where}: {first['msg']}, as results of type {result_type!r} are typed",
+                f"{where}: {first.words}, as results of type {result_type!r} are typed",
                 field=where,
             ) from refused
 

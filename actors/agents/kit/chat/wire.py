@@ -12,6 +12,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict
 from pydantic import ValidationError as ModelError
 
+from actors import misfits
 from actors.agents.kit.chat.failures import Complaint, refused, senseless
 from actors.agents.kit.chat.messages import (
     ChatMessage,
@@ -148,7 +149,7 @@ class Gathering:
         try:
             piece = _Piece.model_validate_json(data)
         except ModelError as error:
-            raise senseless(str(error.errors(include_url=False)[0]["msg"])) from error
+            raise senseless(misfits.first(error).words) from error
         if piece.error:
             raise refused(500, Complaint.of({"error": piece.error}))
         self._counted = piece.usage or self._counted
