@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from actors.agents.endpoint import ModelEndpoint
 from actors.errors import ValidationError
@@ -44,7 +44,7 @@ class Site:
             return
         named = ", ".join(self.commands) or "none"
         raise ValidationError(
-            f"{PurePath(argv[0]).name!r} is no program that this server runs; it runs: {named}",
+            f"{argv[0][:200]!r} is no program that this server runs; it runs: {named}",
             field=field,
             value=argv[0],
             hint="the operator lets agents run it: commands under [agents] in the settings file",
