@@ -19,7 +19,7 @@ from actors.agents.llm.form import Form
 from actors.agents.llm.ledger import Conversation
 from actors.agents.llm.messages import Status, ToolName
 from actors.agents.llm.purse import Purse
-from actors.agents.llm.tools import Repository, offers, shown, use
+from actors.agents.llm.tools import REFUSED, Repository, offers, shown, use
 from actors.agents.protocol import Task
 from actors.workflows.definition import ActivityFailure
 
@@ -157,7 +157,7 @@ class Dialogue:
                 self.task.progress(shown(call), self._share())
                 said = await trio.to_thread.run_sync(use, call, self.repository, self.terms.tools)
             else:
-                said = f"error: only {CALLS_PER_TURN} calls at once"
+                said = f"{REFUSED}only {CALLS_PER_TURN} calls at once"
             answers.append(ChatMessage(role=Role.TOOL, content=said, tool_call_id=call.id))
         await self._say(*answers)
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from actors.agents.kit.chat.messages import ChatMessage, Role, ToolCall
-from actors.agents.kit.outcome import Evidence, StoredFile
+from actors.agents.kit.outcome import Evidence, Skipped, StoredFile
 from actors.agents.kit.untrusted import code, escaped, plain
 from actors.agents.llm.dialogue import Ending
 from actors.agents.llm.ledger import Conversation
 from actors.agents.llm.messages import Answer, Status
-from actors.agents.llm.tools import shown
+from actors.agents.llm.tools import REFUSED, shown
 from actors.agents.protocol import Task
 from storage.payload import plain_text
 
@@ -33,6 +33,7 @@ async def report(task: Task, state: Conversation, ending: Ending, conversation: 
         artifacts=artifacts,
         metrics={**state.spent.metrics(), "turns": state.turns},
         evidence=_evidence(state),
+        skipped=_refused(state),
         status=ending.status,
         text=text[:TEXT_CHARACTERS],
         markdown=_markdown(state, ending, text[:TEXT_CHARACTERS]),
@@ -75,7 +76,14 @@ def _markdown(state: Conversation, ending: Ending, text: str) -> str:
         return f"{escaped(_summary(state, ending, text))}\n"
     words = text if ending.data is None else f"```json\n{json.dumps(ending.data, indent=2)}\n```"
     looks = "\n".join(f"- {code(evidence.source)}" for evidence in _evidence(state))
-    parts = (words, "---", looks and f"It has looked at:\n\n{looks}", escaped(_took(state)))
+    refused = "\n".join(f"- {code(call.what)}: {escaped(call.why)}" for call in _refused(state))
+    parts = (
+        words,
+        "---",
+        looks and f"It has looked at:\n\n{looks}",
+        refused and f"It was refused:\n\n{refused}",
+        escaped(_took(state)),
+    )
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -88,15 +96,25 @@ def _evidence(state: Conversation) -> tuple[Evidence, ...]:
     """What the model has looked at."""
     return tuple(
         Evidence(id=f"E{number}", source=plain(shown(call)), statement=plain(answer.content, 200))
-        for number, (call, answer) in enumerate(_looks(state), 1)
+        for number, (call, answer) in enumerate(_looks(state, refused=False), 1)
     )
 
 
-def _looks(state: Conversation) -> Iterator[tuple[ToolCall, ChatMessage]]:
+def _refused(state: Conversation) -> tuple[Skipped, ...]:
+    """What it wanted to do and was not let, or could not be done."""
+    return tuple(
+        Skipped(what=plain(shown(call)), why=plain(answer.content.removeprefix(REFUSED), 200))
+        for call, answer in _looks(state, refused=True)
+    )
+
+
+def _looks(state: Conversation, *, refused: bool) -> Iterator[tuple[ToolCall, ChatMessage]]:
     """Calls with their answers, which stand in the same order: ids may come again."""
     calls: Iterator[ToolCall] = iter(())
     for message in state.messages:
         if message.role is Role.ASSISTANT:
             calls = iter(message.tool_calls)
-        elif message.role is Role.TOOL and (call := next(calls, None)) is not None:
-            yield call, message
+        elif message.role is Role.TOOL:
+            call = next(calls, None)
+            if call is not None and message.content.startswith(REFUSED) is refused:
+                yield call, message

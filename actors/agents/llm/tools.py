@@ -26,6 +26,9 @@ from storage.payload import plain_text
 
 READ_CHARACTERS: Final = 40_000
 LINES: Final = 1000
+REFUSED: Final = "error: "
+"""How the answer to a call begins that was not done, and no other."""
+
 NAMES: Final = 500
 HITS: Final = 60
 LINE_CHARACTERS: Final = 300
@@ -170,18 +173,18 @@ def offers(names: tuple[ToolName, ...]) -> tuple[ToolOffer, ...]:
 def use(call: ToolCall, repository: Repository, names: tuple[ToolName, ...]) -> str:
     """Do what a model asks for, in a thread, and give what it is told."""
     if call.name not in names:
-        return (
-            f"error: there is no tool {call.name[:100]!r}; there are: {', '.join(names) or 'none'}"
-        )
+        known = ", ".join(names) or "none"
+        return f"{REFUSED}there is no tool {call.name[:100]!r}; there are: {known}"
     takes, tool = _TABLE[ToolName(call.name)]
     try:
-        return plain_text(tool(repository, takes.model_validate_json(call.arguments or "{}")))
+        said = plain_text(tool(repository, takes.model_validate_json(call.arguments or "{}")))
+        return f"./{said}" if said.startswith(REFUSED) else said  # a file may be called so
     except ModelError as error:
         first = misfits.first(error)
         where = ".".join(map(str, first.place)) or "the arguments"
-        return f"error: {where}: {first.words}"
+        return f"{REFUSED}{where}: {first.words}"
     except LookupError as error:
-        return plain_text(f"error: {error}")
+        return plain_text(f"{REFUSED}{error}")
 
 
 def shown(call: ToolCall) -> str:

@@ -184,8 +184,13 @@ async def test_a_call_that_makes_no_sense_is_answered_and_crashes_nothing(
     bench: Bench, chat: ChatServer, turn: Turn, said: str
 ) -> None:
     chat.says(turn, text("I see"))
-    assert (await bench.ask()).status is Status.ANSWERED
+    answer = await bench.ask()
+    assert answer.status is Status.ANSWERED
     assert chat.asked[1].last["content"].startswith(said)
+    refused = said.startswith("error: ")
+    assert (len(answer.skipped), len(answer.evidence)) == ((1, 0) if refused else (0, 1))
+    assert ("It has looked at:" in answer.markdown) is not refused
+    assert ("It was refused:" in answer.markdown) is refused
 
 
 async def test_more_calls_than_a_turn_may_have_are_refused(bench: Bench, chat: ChatServer) -> None:

@@ -80,6 +80,14 @@ def test_each_tool_is_offered_with_what_it_takes() -> None:
     assert all(offer.description for offer in found.values())
 
 
+def test_a_file_that_is_called_as_a_refusal_begins_is_none(tmp_path: Path) -> None:
+    (tmp_path / "error: no").write_text("x")
+    repository = Repository(Listing(root=tmp_path, paths=("error: no",), by="git ls-files"))
+    call = ToolCall(id="c", name="list_files", arguments="")
+    assert use(call, repository, tuple(ToolName)) == "./error: no"
+    assert repository.read_file(ReadFile(path="./error: no")) == "1: x"
+
+
 def test_an_odd_call_is_answered(repository: Repository) -> None:
     call = ToolCall(id="c", name="read_file", arguments='{"path": "\\ud800"}')
     assert use(call, repository, tuple(ToolName)).startswith("error: ")
