@@ -7,7 +7,7 @@ _VARYING = (
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ"), "<time>"),
     (re.compile(r"\b([a-z]+)-[a-z0-9]{16}\b"), r"\1-<id>"),
     (re.compile(r"\b(shop|main)-[a-z0-9]{3,8}\b"), "<issue>"),
-    (re.compile(r"\b\d+\.\d+ ?s\b"), "<seconds>"),
+    (re.compile(r"\b(\d+h)?(\d+m)?\d+(\.\d+)? ?s\b"), "<seconds>"),
     (re.compile(r"http://127\.0\.0\.1:\d+"), "<url>"),
     (re.compile(r"\s+"), " "),
 )

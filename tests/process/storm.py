@@ -9,6 +9,7 @@ end.
     python -m tests.process.storm DIRECTORY SEED KILLS
 """
 
+import faulthandler
 import json
 import os
 import random
@@ -33,6 +34,7 @@ from tests.support.life import Plan
 DEATHS = 5  # in one directory; a workflow that was live in more without a step is set aside
 ACK_S = 0.020
 DEADLINE_S = 60.0
+LAST_WORDS_S = 5.0
 OTHER_MOMENTS = ("boot", "load", "checkpoint", "stop")
 CHECKPOINTING = ("PRAGMA wal_autocheckpoint=2",)
 
@@ -163,7 +165,10 @@ class Storm:
 
 
 def lived(live: Callable[[], None], death: Death | None) -> tuple[bytes, int]:
-    """Forks a life and ends it as drawn; gives what it said and how it ended."""
+    """Forks a life and ends it as drawn; gives what it said and how it ended.
+
+    One that has not ended DEADLINE_S after it should have says where it hangs, and is killed.
+    """
     listening, speaking = os.pipe()
     child = os.fork()
     if child == 0:
@@ -172,16 +177,17 @@ def lived(live: Callable[[], None], death: Death | None) -> tuple[bytes, int]:
     os.close(speaking)
     said = Said(listening)
     try:
-        if death is None:
-            said.wait(time.monotonic() + DEADLINE_S)
-        else:
+        if death is not None:
             if death.heard:
                 said.wait(time.monotonic() + DEADLINE_S, death.heard, death.times)
             said.wait(time.monotonic() + death.after_s)
             os.kill(child, signal.SIGKILL)
-            said.wait(time.monotonic() + DEADLINE_S)
+        said.wait(time.monotonic() + DEADLINE_S)
+        os.kill(child, signal.SIGUSR1)  # of one that has ended nothing is left but its status
+        said.wait(time.monotonic() + LAST_WORDS_S)
     finally:
         os.close(listening)
+        os.kill(child, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     return said.text, status
 
@@ -190,6 +196,7 @@ def _live(live: Callable[[], None], speaking: int) -> NoReturn:
     os.dup2(speaking, 1)
     os.dup2(speaking, 2)
     os.close(speaking)
+    faulthandler.register(signal.SIGUSR1)
     status = 1
     try:
         live()

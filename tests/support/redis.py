@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -35,10 +36,15 @@ class RedisServer:
         command = [PROGRAM or "", *at_all, "--dir", str(self._directory), *options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         until = time.monotonic() + 10
-        while not self._socket.exists():
+        while not self._listens():
             assert time.monotonic() < until, "redis-server did not start"
             assert self._process.poll() is None, "redis-server ended"
             time.sleep(0.005)
+
+    def _listens(self) -> bool:
+        """Its socket is there a moment before anybody is let in."""
+        with socket.socket(socket.AF_UNIX) as caller:
+            return caller.connect_ex(str(self._socket)) == 0
 
     def kill(self) -> None:
         if self._process is not None:
