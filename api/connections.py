@@ -27,7 +27,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr, wrap_app
 
-from api import problem
+from api import local_socket, problem
 from api.uploads import is_upload
 
 GRACE_S = 3.0
@@ -103,7 +103,7 @@ class Speaker(TCPServer):
     ) -> None:
         self._wire = wire
         stream: Any = wire  # any stream will do
-        super().__init__(app, config, context, ConnectionState({}), stream)
+        super().__init__(app, config, context, _state(wire), stream)
 
     async def run(self) -> None:
         connected = self.stream.socket
@@ -137,6 +137,12 @@ class Speaker(TCPServer):
                 self._wire.cut()
         else:
             await super().protocol_send(event)
+
+
+def _state(wire: "Wire") -> ConnectionState:
+    """What every request of a connection has in its scope, as `state`."""
+    peer = local_socket.peer(wire.socket)
+    return ConnectionState({} if peer is None else {"local_user": peer})
 
 
 class Http1(H11Protocol):

@@ -2,6 +2,9 @@
 
 Each serves on a socket that was bound once, before the tree: a restarted door takes a copy of the
 same descriptor, and connections wait in the kernel's queue meanwhile instead of being refused.
+
+The API is on two: a TCP port, and the Unix socket of the data directory, which is for the commands
+of this machine's own user.
 """
 
 import socket
@@ -110,9 +113,11 @@ def doors_specs(
     *,
     http: socket.socket,
     metrics: socket.socket,
+    local: socket.socket,
 ) -> list[ChildSpec]:
     """The specs of the API's actors, for the tree."""
     return [
+        _door("local_http", partial(create_app, doors), local),
         _door("http", partial(create_app, doors), http),
         _door("metrics", partial(create_metrics_app, registry), metrics),
     ]

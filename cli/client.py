@@ -22,6 +22,8 @@ from cli.problem import Problem
 Params = Mapping[str, str | int]
 
 _PIECE_BYTES = 1 << 18
+_UNIX = "unix:"
+_HERE = "http://localhost"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -29,14 +31,23 @@ class Client:
     """Talks to one server. Close it, or use it as a context manager."""
 
     def __init__(self, base_url: str, *, timeout_s: float = 30.0) -> None:
-        """Raises: Problem (usage) when the URL is none for HTTP."""
-        url = _parsed(base_url)
+        """Opens nothing yet.
+
+        Args:
+            base_url: the server's, such as http://127.0.0.1:8080, or `unix:` and a socket's path.
+            timeout_s: how long one answer may take.
+
+        Raises:
+            Problem: (usage) the URL is none for HTTP.
+        """
+        url, unix = _parsed(base_url)
         self.base_url = base_url
         self.http = httpx2.Client(
             base_url=url,
             timeout=httpx2.Timeout(timeout_s, connect=5.0),
             # A proxy of the environment cannot reach this machine's loopback.
             trust_env=url.host not in _LOOPBACK,
+            transport=unix,
         )
         self._timeout_s = timeout_s
 
@@ -171,14 +182,25 @@ def _late(base_url: str, timeout_s: float) -> Problem:
     )
 
 
-def _parsed(base_url: str) -> httpx2.URL:
+def unix_url(path: str) -> str:
+    """The URL of a server on a Unix socket."""
+    return _UNIX + path
+
+
+def _parsed(base_url: str) -> tuple[httpx2.URL, httpx2.HTTPTransport | None]:
+    if base_url.startswith(_UNIX):
+        path = base_url.removeprefix(_UNIX)
+        if not path.startswith("/"):
+            raise _no_url(base_url)
+        # nothing is encrypted here, so that certificates need not be read
+        return httpx2.URL(_HERE), httpx2.HTTPTransport(uds=path, verify=False)
     try:
         url = httpx2.URL(base_url)
     except httpx2.InvalidURL as err:
         raise _no_url(base_url) from err
     if url.scheme not in {"http", "https"} or not url.host:
         raise _no_url(base_url)
-    return url
+    return url, None
 
 
 def _no_url(base_url: str) -> Problem:

@@ -1,6 +1,7 @@
 """Finding who answers: a server that was named, the one that holds the data directory, or nobody.
 
-The order is: `--url`, the environment's WORKFLOW_URL, the holder of the data directory's lock. With
+The order is: `--url`, the environment's WORKFLOW_URL, the holder of the data directory's lock, on
+its Unix socket. With
 nobody there, reads are answered from the stores in this process (cli.embedded), and only a watched
 start runs the engine here. cli.embedded is imported when it is needed and not before: it brings the
 whole system along, and most commands only ever talk to a server.
@@ -15,7 +16,7 @@ from typing import Annotated, Any, Protocol, cast
 
 from cyclopts import Group, Parameter
 
-from cli.client import Client, Params
+from cli.client import Client, Params, unix_url
 from cli.exits import ExitCode
 from cli.paths import PATH
 from cli.problem import Problem
@@ -89,13 +90,13 @@ def repository(where: Where) -> Path:
 
 def server(where: Where) -> Client | None:
     """A client of the server that is meant, or None when nobody serves."""
-    url = where.url or _holder_url(where)
+    url = where.url or _holder_address(where)
     return Client(url) if url else None
 
 
 def serves(where: Where) -> bool:
     """Whether whoever holds the data directory can be asked."""
-    return _holder_url(where) is not None
+    return _holder_address(where) is not None
 
 
 @contextlib.contextmanager
@@ -130,7 +131,14 @@ def nobody_serves(attempt: str, hint: str) -> Problem:
     )
 
 
-def _holder_url(where: Where) -> str | None:
-    """A holder without a URL is starting, or runs one workflow for itself: it serves nobody."""
+def _holder_address(where: Where) -> str | None:
+    """A holder without a URL is starting, or runs one workflow for itself: it serves nobody.
+
+    Its socket is preferred: whoever can connect there needs no key.
+    """
     holder = DataDir.resolve(where.repo, where.data_dir).read_holder()
-    return holder.url if holder is not None else None
+    if holder is None:
+        return None
+    if holder.socket is not None and Path(holder.socket).is_socket():
+        return unix_url(holder.socket)
+    return holder.url

@@ -20,6 +20,7 @@ from actors.coordination.results.types import ResultTypes
 from actors.stores import Stores, open_stores
 from api.app import create_app
 from cli import problem
+from cli.client import unix_url
 from cli.exits import ExitCode
 from cli.problem import Problem
 from cli.running import (
@@ -70,7 +71,7 @@ def start_and_watch(
     configure_logging(LOG_LEVEL)
     where = place(repo, data_dir)
     refuse_without_git(where)
-    with where.data, bound(settings) as sockets:
+    with where.data, bound(settings, where.data) as sockets:
         return trio.run(_watched, where, settings, sockets, watch)
 
 
@@ -78,7 +79,7 @@ async def _watched(where: Place, settings: Settings, sockets: Sockets, watch: Wa
     system = running(where, settings, sockets, drives_all=False)
     async with system, trio.open_nursery() as nursery:
         nursery.start_soon(_detach_on_interrupt, watch)
-        code = await trio.to_thread.run_sync(watch, sockets.url)
+        code = await trio.to_thread.run_sync(watch, unix_url(sockets.local_path))
         nursery.cancel_scope.cancel()
     return code
 

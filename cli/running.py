@@ -30,12 +30,13 @@ from actors.telemetry import Meters
 from actors.tree import World, tree
 from actors.workflows.definition import Definitions
 from api.doors import Doors, Where
+from api.local_socket import local_socket
 from api.server import doors_specs, listen
 from cli.exits import ExitCode
 from cli.problem import Problem
 from cli.settings import Settings, level_number
 from storage.database import located
-from storage.errors import Corrupt
+from storage.errors import Corrupt, plain
 from storage.git import ISSUES_REF
 from storage.home import DataDir
 from storage.issues.file import PUBLISHED
@@ -66,10 +67,15 @@ class Sockets:
 
     http: socket.socket
     metrics: socket.socket
+    local: socket.socket
 
     @property
     def url(self) -> str:
         return _url(self.http)
+
+    @property
+    def local_path(self) -> str:
+        return str(self.local.getsockname())
 
     @property
     def metrics_url(self) -> str:
@@ -121,18 +127,35 @@ def refuse_without_git(where: Place) -> None:
 
 
 @contextmanager
-def bound(settings: Settings) -> Iterator[Sockets]:
-    """Bind both sockets.
+def bound(settings: Settings, data: DataDir) -> Iterator[Sockets]:
+    """Bind all sockets. The lock of the data directory is held by the caller.
 
     Raises:
-        Problem: an address is not loopback, or a port is taken.
+        Problem: an address is not loopback, a port is taken, or the Unix socket cannot be made.
     """
     with ExitStack() as stack:
         http = stack.enter_context(closing(_listen(settings.host, settings.port, "--port")))
         metrics = stack.enter_context(
             closing(_listen(settings.host, settings.metrics_port, "--metrics-port"))
         )
-        yield Sockets(http=http, metrics=metrics)
+        local = stack.enter_context(_local(data.socket))
+        yield Sockets(http=http, metrics=metrics, local=local)
+
+
+@contextmanager
+def _local(path: Path) -> Iterator[socket.socket]:
+    with ExitStack() as stack:
+        try:
+            listening = stack.enter_context(local_socket(path))
+        except OSError as error:
+            raise Problem(
+                f"Cannot listen on {path}",
+                plain(error),
+                code="cannot_listen",
+                exit_code=ExitCode.FAILED,
+                hint="the data directory has to lie where Unix sockets can be made",
+            ) from error
+        yield listening
 
 
 def _listen(host: str, port: int, option: str) -> socket.socket:
@@ -213,10 +236,16 @@ async def running(
                 model_urls=settings.llm_urls,
             )
             doors = doors_of(system, where, stores.presence, world.breakers)
-            specs = doors_specs(doors, meters.registry, http=sockets.http, metrics=sockets.metrics)
+            specs = doors_specs(
+                doors,
+                meters.registry,
+                http=sockets.http,
+                metrics=sockets.metrics,
+                local=sockets.local,
+            )
             await _start(system, world, specs)
             if drives_all:  # others may rely on it: it stays until it is stopped
-                where.data.announce(sockets.url)
+                where.data.announce(sockets.url, socket=sockets.local_path)
             gc.collect()
             gc.freeze()  # what is here now stays: full collections need not look at it again
             gc.set_threshold(*GC_THRESHOLDS)

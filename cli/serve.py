@@ -71,7 +71,7 @@ def up(
     configure_logging(settings.log_level)
     where = place(repo, data_dir)
     refuse_without_git(where)
-    with held(where.data, patience_s=PATIENCE_S), bound(settings) as sockets:
+    with held(where.data, patience_s=PATIENCE_S), bound(settings, where.data) as sockets:
         reason = trio.run(_serve, where, settings, sockets, out)
     if reason.crashed:
         raise Problem(
@@ -99,6 +99,7 @@ async def _serve(where: Place, settings: Settings, sockets: Sockets, out: Output
 def _announce(where: Place, sockets: Sockets, out: Output) -> None:
     facts = {
         "url": sockets.url,
+        "socket": sockets.local_path,
         "metrics": sockets.metrics_url,
         "repository": str(where.repo),
         "data": str(where.data.path),

@@ -112,11 +112,16 @@ class DataDir:
             self._issues_lock.release()
         self._lock.release()
 
-    def announce(self, url: str | None) -> None:
-        """Tells other processes where this one, which holds the store, can be reached."""
-        self._lock.announce(url)
+    def announce(self, url: str | None, *, socket: str | None = None) -> None:
+        """Tells other processes where this one, which holds the store, can be reached.
+
+        Args:
+            url: over TCP.
+            socket: path of the Unix socket, which may lie elsewhere for another process.
+        """
+        self._lock.announce(url, socket)
         if self._issues_lock:
-            self._issues_lock.announce(url)
+            self._issues_lock.announce(url, socket)
 
     def read_holder(self) -> Holder | None:
         """Gives who holds the store at this moment, in this process or another; None if nobody.
@@ -149,7 +154,7 @@ def _without_git(start: Path) -> Path:
 
 def _socket(path: Path) -> Path:
     """Gives the socket's path: in the data directory unless that is too deep for a socket."""
-    inside = path / "api.sock"
+    inside = path / "beadflow.sock"
     if len(os.fsencode(inside)) <= _SOCKET_PATH_BYTES:
         return inside
     name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]

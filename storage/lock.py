@@ -14,7 +14,7 @@ import json
 import os
 import socket
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,6 +34,10 @@ class Holder:
     host: str | None = None
     started_at: str | None = None
     url: str | None = None
+    socket: str | None = None
+
+
+_NAMES = tuple(field.name for field in fields(Holder))
 
 
 class HeldFile:
@@ -74,9 +78,9 @@ class HeldFile:
             )
         )
 
-    def announce(self, url: str | None) -> None:
+    def announce(self, url: str | None, unix: str | None = None) -> None:
         """Writes where this holder can be reached; only while the lock is held."""
-        self._write(replace(self._holder, url=url))
+        self._write(replace(self._holder, url=url, socket=unix))
 
     def release(self) -> None:
         """Lets the lock go; does nothing when it is not held."""
@@ -143,6 +147,6 @@ class HeldFile:
 def _parse(record: bytes) -> Holder:
     """Reads a record; a torn or foreign one says nothing."""
     try:
-        return Holder(**json.loads(record))
-    except (ValueError, TypeError):
+        return Holder(**{name: json.loads(record).get(name) for name in _NAMES})
+    except (ValueError, AttributeError):
         return Holder()

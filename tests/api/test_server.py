@@ -120,10 +120,11 @@ class Sockets:
     def __init__(self) -> None:
         self.http = listen("127.0.0.1", 0)
         self.metrics = listen("127.0.0.1", 0)
+        self.local = listen("127.0.0.1", 0)  # it matters to nobody here what it is
 
     def specs(self, doors: Any, world: Any) -> Any:
         registry = world.meters.registry
-        return doors_specs(doors, registry, http=self.http, metrics=self.metrics)
+        return doors_specs(doors, registry, http=self.http, metrics=self.metrics, local=self.local)
 
     def client(self, which: socket.socket | None = None) -> httpx2.AsyncClient:
         host, port = (which or self.http).getsockname()
@@ -133,7 +134,7 @@ class Sockets:
 @pytest.fixture
 def sockets() -> Iterator[Sockets]:
     bound = Sockets()
-    with closing(bound.http), closing(bound.metrics):
+    with closing(bound.http), closing(bound.metrics), closing(bound.local):
         yield bound
 
 

@@ -18,6 +18,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, Request, TextMessage
 
 PROBLEM = "application/problem+json"
+TCP = ("127.0.0.1", 0)
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,16 @@ class Seen:
     body: Any = None
 
 
+class Unix(ThreadingHTTPServer):
+    address_family = socket.AF_UNIX
+
+    def __init__(self, path: str, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(path, handler)  # type: ignore[arg-type]
+
+    def server_bind(self) -> None:
+        self.socket.bind(self.server_address)
+
+
 @dataclass
 class FakeServer:
     answers: dict[str, Answer | list[Answer]] = field(default_factory=dict)
@@ -63,9 +74,12 @@ class FakeServer:
     seen: list[Seen] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
     held: threading.Event = field(default_factory=threading.Event)
+    at: str = ""
+    "Path of a Unix socket to be on instead of a port."
 
     def __enter__(self) -> Self:
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        handler = _handler(self)
+        self._http = Unix(self.at, handler) if self.at else ThreadingHTTPServer(TCP, handler)
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
         self._thread.start()

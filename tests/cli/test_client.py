@@ -108,7 +108,9 @@ def _break_then_answer(listener: socket.socket) -> None:
         second.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"tried": 2}')
 
 
-@pytest.mark.parametrize("url", ["", "127.0.0.1:8080", "ftp://x", "http://", "http://[::1"])
+@pytest.mark.parametrize(
+    "url", ["", "unix:", "unix:x.sock", "127.0.0.1:8080", "ftp://x", "http://", "http://[::1"]
+)
 def test_what_is_no_url_is_wrong_usage(url: str) -> None:
     with pytest.raises(Problem) as raised:
         Client(url)

@@ -86,8 +86,14 @@ async def test_it_is_said_before_anything_starts(
 
     monkeypatch.setattr("cli.running.open_stores", open_nothing)
     settings = Settings(port=0, metrics_port=0, plugins=(flows,))
-    with capture_logs() as said, bound(settings) as sockets, pytest.raises(LookupError):
-        async with running(place(tmp_path, None), settings, sockets):
+    there = place(tmp_path, None)
+    with (
+        capture_logs() as said,
+        there.data,
+        bound(settings, there.data) as sockets,
+        pytest.raises(LookupError),
+    ):
+        async with running(there, settings, sockets):
             raise AssertionError
     assert [line["event"] for line in said] == ["workflow.forbidden"] * 2
 

@@ -51,7 +51,7 @@ def _children(elements: Sequence[ast.expr]) -> Iterator[Node]:
 def _doors() -> list[str]:
     """The ids of the API's specs; nothing is built of them."""
     nothing: Any = None
-    specs = doors_specs(nothing, CollectorRegistry(), http=nothing, metrics=nothing)
+    specs = doors_specs(nothing, CollectorRegistry(), http=nothing, metrics=nothing, local=nothing)
     return [spec.id for spec in specs]
 
 

@@ -134,7 +134,7 @@ def test_a_link_in_place_of_the_lock_is_refused(tmp_path: Path) -> None:
 
 def test_a_socket_path_fits_what_the_kernel_allows(tmp_path: Path) -> None:
     shallow, deep = DataDir.resolve(tmp_path, Path("/x")), tmp_path / ("d" * 60) / ("e" * 60)
-    assert shallow.socket == Path("/x/api.sock")
+    assert shallow.socket == Path("/x/beadflow.sock")
     assert len(bytes(DataDir.resolve(tmp_path, deep).socket)) <= 100
     other = DataDir.resolve(tmp_path, deep / "other")
     assert DataDir.resolve(tmp_path, deep).socket != other.socket
