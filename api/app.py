@@ -24,6 +24,7 @@ from werkzeug.routing import PathConverter
 
 from api import problem
 from api.body import BODY_LIMIT_BYTES
+from api.conventions.freshness import freshen
 from api.doors import Doors
 from api.routes import (
     actors,
@@ -174,6 +175,7 @@ def _app() -> App:
     app.before_request(_begin)
     app.before_websocket(_begin_websocket)
     app.after_request(_mark)
+    app.after_request(freshen)  # the last one is the first to run: what follows marks a 304, too
     app.after_websocket(_mark_refusal)  # type: ignore[type-var]  # it is given None, too
     app.register_error_handler(Refused, _refusal)
     app.register_error_handler(ActorDeadError, _absence)

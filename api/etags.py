@@ -3,8 +3,12 @@
 An issue's tag is its `updated_at`, so labels and comments, which do not move that, do not change it
 either: who replaces fields is not held up by somebody's remark. A workflow's is its own
 `updated_at`, which moves with its title, priority and variables, and not with what it does.
+
+What a GET answers has a digest of the whole answer behind that (`api.conventions.freshness`), by
+which a client asks whether anything at all has moved; If-Match does not look at it.
 """
 
+import re
 from typing import Final
 
 from quart import Request
@@ -13,7 +17,10 @@ from actors.coordination.messages import WorkflowRecord
 from actors.errors import ValidationError
 from actors.issues.messages import Issue
 
-TAG_LIMIT: Final = 64
+TAG_LIMIT: Final = 80
+DIGEST_BYTES: Final = 8
+SEPARATOR: Final = "~"
+_DIGEST: Final = re.compile(rf"{SEPARATOR}[0-9a-f]{{{2 * DIGEST_BYTES}}}$")
 
 
 def etag(issue: Issue | WorkflowRecord) -> str:
@@ -37,7 +44,7 @@ def expected(request: Request) -> str | None:
             field="If-Match",
             value=None,
         )
-    return text[1:-1]
+    return _DIGEST.sub("", text[1:-1])
 
 
 def _is_tag(text: str) -> bool:

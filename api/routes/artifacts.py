@@ -22,6 +22,8 @@ from actors.coordination.results.messages import (
     StoreArtifact,
 )
 from api.body import BadBody, UnsupportedMediaType, read_query
+from api.conventions import links
+from api.conventions.freshness import FOREVER, KEEP
 from api.doors import Doors
 from api.models import NoQuery
 from api.result_models import ArtifactQuery, ArtifactsQuery
@@ -51,7 +53,7 @@ def routes(doors: Doors) -> Blueprint:
     blueprint = Blueprint("artifacts", __name__, url_prefix="/api/v1/workflows/<workflow_id>")
 
     @blueprint.get("/artifacts")
-    async def listing(workflow_id: str) -> dict[str, Any]:
+    async def listing(workflow_id: str) -> Response:
         query = read_query(request, ArtifactsQuery)
         message = ListArtifacts(
             workflow_id=workflow_id,
@@ -61,7 +63,7 @@ def routes(doors: Doors) -> Blueprint:
             cursor=query.cursor,
         )
         page = await ask(doors.results, message, deadline_s=READ_DEADLINE_S)
-        return {"data": [asdict(each) for each in page.records], "next_cursor": page.next_cursor}
+        return links.page(request, [asdict(each) for each in page.records], page.next_cursor)
 
     @blueprint.get("/artifacts/<anything:name>")
     async def read(workflow_id: str, name: str) -> Response:
@@ -154,7 +156,7 @@ def _headers(record: ArtifactRecord) -> dict[str, str]:
         "Artifact-Version": str(record.version),
         "Content-Disposition": f"attachment; filename*=UTF-8''{saved_as}",
         "Content-Security-Policy": "sandbox; default-src 'none'",
-        "Cache-Control": "private, no-cache",
+        "Cache-Control": FOREVER if "version" in request.args else KEEP,
     }
 
 

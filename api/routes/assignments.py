@@ -1,12 +1,12 @@
 """/api/v1/assignments: who has which workflow, who had it before, and giving one by hand."""
 
 from dataclasses import asdict
-from typing import Any
 
 from quart import Blueprint, Response, jsonify, request
 
 from actors.coordination.assignment_messages import AssignWorkflow, ListAssignments
 from api.body import read_model, read_query
+from api.conventions import links
 from api.doors import Doors
 from api.keys import idempotency_key
 from api.models import AssignmentsQuery, AssignRequest, NoQuery
@@ -20,14 +20,11 @@ def routes(doors: Doors) -> Blueprint:
     blueprint = Blueprint("assignments", __name__, url_prefix="/api/v1/assignments")
 
     @blueprint.get("")
-    async def listing() -> dict[str, Any]:
+    async def listing() -> Response:
         query = read_query(request, AssignmentsQuery)
         message = ListAssignments(**query.model_dump())
         page = await ask(doors.manager, message, deadline_s=READ_DEADLINE_S)
-        return {
-            "data": [asdict(record) for record in page.records],
-            "next_cursor": page.next_cursor,
-        }
+        return links.page(request, [asdict(record) for record in page.records], page.next_cursor)
 
     @blueprint.post("")
     async def assign() -> Response:

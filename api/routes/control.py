@@ -6,7 +6,7 @@ Each request is durable once it is answered. What it leads to is in the events.
 from dataclasses import asdict
 from typing import Any
 
-from quart import Blueprint, request
+from quart import Blueprint, Response, request
 
 from actors.coordination.messages import (
     CancelWorkflow,
@@ -20,6 +20,7 @@ from actors.coordination.messages import (
 )
 from actors.workflows.messages import QueryWorkflow
 from api.body import read_model, read_query
+from api.conventions import links
 from api.doors import Doors
 from api.keys import idempotency_key
 from api.models import (
@@ -101,11 +102,11 @@ def routes(doors: Doors) -> Blueprint:
         return await told(RetryWorkflow(workflow_id=workflow_id, author=body.author))
 
     @blueprint.get("/history")
-    async def history(workflow_id: str) -> dict[str, Any]:
+    async def history(workflow_id: str) -> Response:
         asked = read_query(request, HistoryQuery)
         message = GetHistory(workflow_id=workflow_id, after=asked.after, limit=asked.limit)
         page = await ask(doors.manager, message, deadline_s=READ_DEADLINE_S)
         data = [asdict(record) for record in page.records]
-        return {"data": data, "next_after": page.next_after}
+        return links.numbered(request, data, after=page.next_after, next_after=page.next_after)
 
     return blueprint

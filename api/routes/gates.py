@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from quart import Blueprint, request
+from quart import Blueprint, Response, request
 
 from actors.errors import NotFound
 from actors.issues import gates
 from actors.issues.questions import ShowIssue
 from actors.issues.verbs import AnswerGate
 from api.body import read_model, read_query
+from api.conventions import links
 from api.doors import Doors
 from api.gate_models import AnswerRequest, GatesQuery, GateView
 from api.models import NoQuery
@@ -29,12 +30,12 @@ def routes(doors: Doors) -> Blueprint:
         return GateView.of(answered).model_dump()
 
     @blueprint.get("")
-    async def listing() -> dict[str, Any]:
+    async def listing() -> Response:
         query = read_query(request, GatesQuery)
         found = await ask(doors.tracker, query.question(), deadline_s=READ_DEADLINE_S)
         views = (GateView.of(issue) for issue in found.issues)
         data = [view.model_dump() for view in views if query.wants(view)]
-        return {"data": data, "next_cursor": found.next_cursor}
+        return links.page(request, data, found.next_cursor)
 
     @blueprint.get("/<gate_id>")
     async def show(gate_id: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from actors.issues.verbs import (
     UpdateIssue,
 )
 from api.body import read_model, read_query
+from api.conventions import links
 from api.doors import Doors
 from api.etags import etag, expected
 from api.issue_models import (
@@ -43,7 +44,7 @@ def routes(doors: Doors) -> Blueprint:
     async def told(message: Ask[Issue], status: int = 200) -> Response:
         return answer(await ask(doors.tracker, message, deadline_s=WRITE_DEADLINE_S), status)
 
-    async def page(query: IssuesQuery, chosen: IssueFilter) -> dict[str, Any]:
+    async def page(query: IssuesQuery, chosen: IssueFilter) -> Response:
         message = QueryIssues(
             filter=chosen,
             sort=query.sort,
@@ -54,7 +55,7 @@ def routes(doors: Doors) -> Blueprint:
         )
         found = await ask(doors.tracker, message, deadline_s=READ_DEADLINE_S)
         data = [issue_of(issue) for issue in found.issues]
-        return {"data": data, "next_cursor": found.next_cursor, "total": found.total}
+        return links.page(request, data, found.next_cursor, total=found.total)
 
     @blueprint.post("")
     async def create() -> Response:
@@ -72,12 +73,12 @@ def routes(doors: Doors) -> Blueprint:
             return await told(message, 201)
 
     @blueprint.get("")
-    async def listing() -> dict[str, Any]:
+    async def listing() -> Response:
         query = read_query(request, IssuesQuery)
         return await page(query, query.filter())
 
     @blueprint.get("/search")
-    async def search() -> dict[str, Any]:
+    async def search() -> Response:
         query = read_query(request, SearchQuery)
         return await page(query, query.filter(query.q))
 

@@ -17,6 +17,7 @@ from actors.coordination.results.messages import (
     StoreResult,
 )
 from api.body import read_model, read_query
+from api.conventions import links
 from api.doors import Doors
 from api.keys import idempotency_key
 from api.models import NoQuery
@@ -33,7 +34,7 @@ def routes(doors: Doors) -> Blueprint:
     blueprint = Blueprint("results", __name__, url_prefix="/api/v1")
 
     @blueprint.get("/results")
-    async def everywhere() -> Any:
+    async def everywhere() -> Response:
         return await _found(doors, None)
 
     @blueprint.get("/results/types")
@@ -43,7 +44,7 @@ def routes(doors: Doors) -> Blueprint:
         return {"data": [asdict(record) for record in found]}
 
     @blueprint.get("/workflows/<workflow_id>/results")
-    async def of_workflow(workflow_id: str) -> Any:
+    async def of_workflow(workflow_id: str) -> Response:
         return await _found(doors, workflow_id)
 
     @blueprint.post("/workflows/<workflow_id>/results")
@@ -66,7 +67,7 @@ def routes(doors: Doors) -> Blueprint:
     return blueprint
 
 
-async def _found(doors: Doors, workflow_id: str | None) -> Any:
+async def _found(doors: Doors, workflow_id: str | None) -> Response:
     query = read_query(request, ResultsQuery)
     message = ListResults(
         workflow_id=workflow_id,
@@ -89,8 +90,11 @@ async def _found(doors: Doors, workflow_id: str | None) -> Any:
     if in_lines:
         response = Response(_lines(doors, message, page), content_type=LINES)
         response.timeout = None  # as long as it takes; each piece of it has its deadline
-        return response
-    return {"data": [asdict(record) for record in page.records], "next_cursor": page.next_cursor}
+    else:
+        data = [asdict(record) for record in page.records]
+        response = links.page(request, data, page.next_cursor)
+    response.headers["Vary"] = "Accept"
+    return response
 
 
 async def _lines(doors: Doors, message: ListResults, page: ResultPage) -> AsyncIterator[bytes]:

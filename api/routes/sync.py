@@ -7,12 +7,13 @@ from dataclasses import asdict
 from typing import Any
 
 from pydantic import Field
-from quart import Blueprint, request
+from quart import Blueprint, Response, jsonify, request
 
 from actors.errors import NotFound
 from actors.issues.publishing.sync_messages import ReadPast, SyncIssues
 from actors.issues.questions import ShowIssue
 from api.body import read_model, read_query
+from api.conventions import links
 from api.doors import Doors
 from api.models import NoQuery, Strict
 from supervision import ask
@@ -54,17 +55,22 @@ def routes(doors: Doors) -> Blueprint:
         return asdict(told) | {"renamed": renamed}
 
     @blueprint.get("/<issue_id>/history")
-    async def history(issue_id: str) -> dict[str, Any]:
+    async def history(issue_id: str) -> Response:
         query = read_query(request, PastQuery)
         name, unknown = await whole(issue_id)
         message = ReadPast(issue_id=name, before=query.before)
         past = await ask(doors.sync, message, deadline_s=PAST_DEADLINE_S)
         if unknown and not past.versions and past.next_before is None:
             raise unknown
-        return {
-            "data": [asdict(version) for version in past.versions],
-            "next_before": past.next_before,
-        }
+        response = jsonify(
+            {
+                "data": [asdict(version) for version in past.versions],
+                "next_before": past.next_before,
+            }
+        )
+        if past.next_before is not None:
+            response.headers["Link"] = links.next_link(request, before=past.next_before)
+        return response
 
     async def whole(issue_id: str) -> tuple[str, NotFound | None]:
         """Complete the id; one that is not here any more may still have a past."""

@@ -15,6 +15,7 @@ from actors.coordination.messages import (
     WorkflowRecord,
 )
 from api.body import read_model, read_query
+from api.conventions import links
 from api.doors import Doors
 from api.etags import etag, expected
 from api.keys import idempotency_key
@@ -52,7 +53,7 @@ def routes(doors: Doors) -> Blueprint:
         return response
 
     @blueprint.get("")
-    async def listing() -> dict[str, Any]:
+    async def listing() -> Response:
         query = read_query(request, ListQuery)
         message = ListWorkflows(
             statuses=tuple(query.status),
@@ -69,7 +70,7 @@ def routes(doors: Doors) -> Blueprint:
         )
         page = await ask(doors.manager, message, deadline_s=READ_DEADLINE_S)
         data = [Workflow.of(record).model_dump() for record in page.records]
-        return {"data": data, "next_cursor": page.next_cursor}
+        return links.page(request, data, page.next_cursor)
 
     @blueprint.get("/types")
     async def types() -> dict[str, Any]:
@@ -101,12 +102,14 @@ def routes(doors: Doors) -> Blueprint:
         return one(await ask(doors.manager, message, deadline_s=WRITE_DEADLINE_S))
 
     @blueprint.get("/<workflow_id>/logs")
-    async def logs(workflow_id: str) -> dict[str, Any]:
+    async def logs(workflow_id: str) -> Response:
         query = read_query(request, LogsQuery)
         message = ReadEvents(workflow_id=workflow_id, after=query.after, limit=query.limit)
         found = await ask(doors.manager, message, deadline_s=READ_DEADLINE_S)
         last = found[-1].seq if found else query.after
-        return {"data": [line_of(fact) for fact in found], "next_after": last}
+        after = last if len(found) == query.limit else None
+        data = [line_of(fact) for fact in found]
+        return links.numbered(request, data, after=after, next_after=last)
 
     return blueprint
 
