@@ -40,6 +40,7 @@ from api.routes import (
     health,
     issues,
     metrics,
+    openapi,
     readiness,
     reconcile,
     results,
@@ -150,6 +151,7 @@ def create_app(doors: Doors, closing: trio.Event | None = None) -> App:
         system.routes(doors),
         reconcile.routes(doors),
         health.routes(doors),
+        openapi.routes(),
     ):
         app.register_blueprint(blueprint)
     return app

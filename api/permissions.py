@@ -67,6 +67,7 @@ PERMISSIONS: Final[dict[str, Permission | Open]] = {
     "issues.show": Permission.ISSUE_READ,
     "issues.stats": Permission.ISSUE_READ,
     "issues.update": Permission.ISSUE_WRITE,
+    "openapi.document": OPEN,
     "readiness.blocked": Permission.ISSUE_READ,
     "readiness.cycles": Permission.ISSUE_READ,
     "readiness.ready": Permission.ISSUE_READ,

@@ -57,7 +57,7 @@ DECLARING += [
 ]
 DECLARING += [
     ROOT / "actors" / "workflows" / name
-    for name in ("requests.py", "dispatcher.py", "outcome.py", "context.py")
+    for name in ("requests.py", "retries.py", "dispatcher.py", "outcome.py", "context.py")
 ]
 DECLARING += [ROOT / "actors" / "coordination" / "handoff.py", ROOT / "actors/agents/moving.py"]
 

@@ -1,0 +1,57 @@
+"""Operations on the event log and on the system itself."""
+
+from typing import Final
+
+from api.doors import Where
+from api.models import Actors, ActorsQuery, EventsPageQuery, EventsQuery
+from api.operations.answers import (
+    Circuits,
+    EventPage,
+    EventTypes,
+    Live,
+    Ready,
+    ReconcileReport,
+)
+from api.operations.operation import Operation
+from api.routes.reconcile import ReconcileRequest
+
+OPERATIONS: Final[dict[str, Operation]] = {
+    "events.events": Operation(
+        summary="Stream events",
+        description="A WebSocket; what it sends is in /asyncapi.json.",
+        query=EventsQuery,
+    ),
+    "events.page": Operation(summary="Read the event log", query=EventsPageQuery, answer=EventPage),
+    "events.types": Operation(summary="List what events hold", answer=EventTypes),
+    "system.where": Operation(
+        summary="Show where this system keeps what it was given", answer=Where
+    ),
+    "system.circuits": Operation(summary="List circuit breakers", answer=Circuits),
+    "reconcile.reconcile": Operation(
+        summary="Compare all stores, and repair what can be",
+        body=ReconcileRequest,
+        answer=ReconcileReport,
+        example={"repair": False, "complete": True},
+    ),
+    "actors.tree": Operation(
+        summary="Show the running supervision tree",
+        query=ActorsQuery,
+        answer=Actors,
+        codes=("actor_unknown",),
+    ),
+    "health.live": Operation(summary="Whether the process lives", answer=Live),
+    "openapi.document": Operation(
+        summary="Describe this API",
+        description="An OpenAPI 3.1 document.",
+        answer=dict,
+        headers=("If-None-Match",),
+        answer_headers=("ETag",),
+        other_statuses=(304,),
+    ),
+    "health.ready": Operation(
+        summary="Whether the system can take work",
+        description="Answers 503 with the same body when it cannot.",
+        answer=Ready,
+        also=(503,),
+    ),
+}

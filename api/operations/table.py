@@ -1,0 +1,13 @@
+"""All operations, by endpoint: the name of a route in its blueprint."""
+
+from typing import Final
+
+from api.operations import agents, issues, system, workflows
+from api.operations.operation import Operation
+
+OPERATIONS: Final[dict[str, Operation]] = {
+    **workflows.OPERATIONS,
+    **agents.OPERATIONS,
+    **issues.OPERATIONS,
+    **system.OPERATIONS,
+}
