@@ -6,7 +6,6 @@ a body, and what errors look like.
 
 import asyncio
 import contextlib
-import ipaddress
 import re
 import secrets
 from typing import Any
@@ -16,16 +15,18 @@ import quart.wrappers.base
 import structlog
 import trio
 from prometheus_client import CollectorRegistry
-from quart import Response, g, request, websocket
+from quart import Response, current_app, g, request
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import PathConverter
 
-from api import problem
+from api import overload, problem
 from api.body import BODY_LIMIT_BYTES
 from api.conventions.freshness import freshen
 from api.doors import Doors
+from api.entrance import Entrance, instead_of
+from api.exposure import Exposure
 from api.routes import (
     actors,
     agents,
@@ -53,20 +54,10 @@ from api.uploads import UploadBody, is_upload
 from supervision import ActorDeadError, ActorRestarting, AskTimeout, Refused
 
 BODY_TIMEOUT_S = 30
+DEFAULT = Exposure()
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-HOST = re.compile(r"\[(?P<ipv6>[^]]+)\](:\d+)?|(?P<name>[^:]+)(:\d+)?")
 
 log = structlog.get_logger("beadflow.api")
-
-
-class ForeignHost(Refused):
-    """The request names a host that is not this machine: a page elsewhere made a browser ask."""
-
-    code = "foreign_host"
-    status = 403
-    retryable = False
-    hint = "use the address that the server printed"
-    message = "this server answers to loopback names only"
 
 
 class _Unknown(Exception):  # noqa: N818 - stands in for what older Pythons do not have
@@ -110,6 +101,12 @@ class App(QuartTrio):
 
     asgi_http_class = Connection
 
+    async def full_dispatch_request(self, request_context: Any = None) -> Any:
+        try:
+            return await super().full_dispatch_request(request_context)
+        finally:
+            overload.over()
+
     async def asgi_app(self, scope: Any, receive: Any, send: Any) -> None:
         if "path" in scope:
             scope = {**scope, "path": _path(scope["path"])}
@@ -123,14 +120,17 @@ class Anything(PathConverter):
     part_isolating = False  # it may hold slashes
 
 
-def create_app(doors: Doors, closing: trio.Event | None = None) -> App:
+def create_app(
+    doors: Doors, closing: trio.Event | None = None, *, exposure: Exposure = DEFAULT
+) -> App:
     """An app whose requests go to the actors of `doors`.
 
     Args:
         doors: the mailboxes that requests end up in.
         closing: once it is set, event streams end; a request does so by itself.
+        exposure: how far it is open.
     """
-    app = _app()
+    app = _app(exposure)
     for blueprint in (
         workflows.routes(doors),
         results.routes(doors),
@@ -157,15 +157,20 @@ def create_app(doors: Doors, closing: trio.Event | None = None) -> App:
     return app
 
 
-def create_metrics_app(registry: CollectorRegistry, closing: trio.Event | None = None) -> App:
+def create_metrics_app(
+    registry: CollectorRegistry,
+    closing: trio.Event | None = None,
+    *,
+    exposure: Exposure = DEFAULT,
+) -> App:
     """An app that shows a registry at /metrics. It has no streams, so `closing` is not needed."""
     del closing
-    app = _app()
+    app = _app(exposure)
     app.register_blueprint(metrics.routes(registry))
     return app
 
 
-def _app() -> App:
+def _app(exposure: Exposure) -> App:
     # no static folder: Quart would serve the files of a directory called "static"
     app = App("beadflow", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT_BYTES
@@ -174,8 +179,11 @@ def _app() -> App:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.converters["anything"] = Anything
     app.url_map.merge_slashes = False  # a doubled slash is a 404, not a redirect in HTML
+    entrance = app.extensions["entrance"] = Entrance(exposure)
     app.before_request(_begin)
     app.before_websocket(_begin_websocket)
+    app.before_request(entrance.request)
+    app.before_websocket(entrance.socket)
     app.after_request(_mark)
     app.after_request(freshen)  # the last one is the first to run: what follows marks a 304, too
     app.after_websocket(_mark_refusal)  # type: ignore[type-var]  # it is given None, too
@@ -202,40 +210,16 @@ def _path(target: str) -> str:
 async def _begin() -> None:
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-    _refuse_foreign_host(request.headers.get("Host", ""))
-    _refuse_foreign_origin(request.headers.get("Origin"))
 
 
 async def _begin_websocket() -> None:
     g.request_id = secrets.token_hex(8)
-    _refuse_foreign_host(websocket.headers.get("Host", ""))
-    _refuse_foreign_origin(websocket.headers.get("Origin"))
-
-
-def _refuse_foreign_origin(origin: str | None) -> None:
-    """Browsers say which page makes them ask; other clients say nothing."""
-    if origin is not None:
-        _refuse_foreign_host(origin.partition("://")[2])
-
-
-def _refuse_foreign_host(host: str) -> None:
-    found = HOST.fullmatch(host)
-    if found is None or not _is_this_machine(found["ipv6"] or found["name"]):
-        raise ForeignHost
-
-
-def _is_this_machine(name: str) -> bool:
-    if name.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 async def _mark(response: Response) -> Response:
     response.headers["X-Request-Id"] = _request_id()
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    entrance: Entrance = current_app.extensions["entrance"]
+    entrance.mark(response)
     return response
 
 
@@ -248,7 +232,7 @@ def _request_id() -> str:
 
 
 async def _refusal(error: Refused) -> Response:
-    return problem.of_refusal(error, _request_id())
+    return problem.of_refusal(instead_of(error), _request_id())
 
 
 async def _absence(error: Any) -> Response:

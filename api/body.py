@@ -14,6 +14,7 @@ from quart import Request, Websocket
 
 from actors import misfits
 from actors.errors import ValidationError
+from api.overload import aside
 from supervision import Refused
 
 BODY_LIMIT_BYTES = 1024 * 1024
@@ -54,7 +55,8 @@ async def read_model(request: Request, model: type[M]) -> M:
     """
     if request.mimetype != "application/json" or "Content-Encoding" in request.headers:
         raise UnsupportedMediaType(f"cannot read a body of type {request.mimetype or 'unknown'!r}")
-    raw: Any = await request.get_data(as_text=False, parse_form_data=False)
+    async with aside():
+        raw: Any = await request.get_data(as_text=False, parse_form_data=False)
     data = parse_object(raw)
     return validated(data, model)
 

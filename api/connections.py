@@ -28,6 +28,7 @@ from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr, wrap_app
 
 from api import local_socket, problem
+from api.headers import PLAIN
 from api.uploads import is_upload
 
 GRACE_S = 3.0
@@ -169,7 +170,7 @@ class Http1(H11Protocol):
         headers = [
             (b"content-type", problem.MEDIA_TYPE.encode()),
             (b"content-length", str(len(body)).encode()),
-            (b"x-content-type-options", b"nosniff"),
+            *PLAIN,
             (b"x-request-id", request_id.encode()),
             (b"connection", b"close"),
             *self.config.response_headers("h11"),
