@@ -54,9 +54,11 @@ async def call(
     body: Iterable[bytes] = (),
     complete: bool = True,
     host: str = HOST,
+    client: tuple[str, int] | None = ("127.0.0.1", 50000),
 ) -> Answer:
     """One request. A body that is not `complete` never ends."""
-    scope = _scope("http", target, [("Host", host), *headers]) | {"method": method}
+    scope = _scope("http", target, [("Host", host), *headers])
+    scope |= {"method": method, "client": client}
     rest = iter([*body, b""] if complete else body)
     response = _Response()
 
