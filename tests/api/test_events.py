@@ -221,8 +221,10 @@ async def test_a_page_from_elsewhere_is_refused(origin: str) -> None:
         refused(client.refusal, 403, "foreign_host")
 
 
-@pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1", "http://[::1]:1"])
-async def test_a_page_from_this_machine_is_let_in(origin: str) -> None:
+@pytest.mark.parametrize(
+    "origin", ["http://localhost:8080", "http://127.0.0.1:8080", "http://[::1]:8080"]
+)
+async def test_a_page_of_this_server_is_let_in(origin: str) -> None:
     async with channel() as feed, stream(feed.app, EVENTS, headers=[("Origin", origin)]) as client:
         assert client.refusal is None
 

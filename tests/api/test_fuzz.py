@@ -128,6 +128,8 @@ def check(answer: Answer) -> None:
     assert answer.status < 500, answer
     if answer.status >= 400:
         problem_of(answer)
+    elif answer.status == 304:
+        assert answer.body == b""
     else:
         assert answer.headers["content-type"] == "application/json"
         answer.json()
