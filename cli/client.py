@@ -15,14 +15,15 @@ from typing import Any, BinaryIO, Self
 
 import httpx2
 
-from cli import problem
+from cli import credentials, problem
+from cli.credentials import Credential
 from cli.exits import ExitCode
 from cli.problem import Problem
 
 Params = Mapping[str, str | int]
 
 _PIECE_BYTES = 1 << 18
-_UNIX = "unix:"
+UNIX = "unix:"
 _HERE = "http://localhost"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -30,24 +31,30 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 class Client:
     """Talks to one server. Close it, or use it as a context manager."""
 
-    def __init__(self, base_url: str, *, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self, base_url: str, *, timeout_s: float = 30.0, credential: str | None = None
+    ) -> None:
         """Opens nothing yet.
 
         Args:
             base_url: the server's, such as http://127.0.0.1:8080, or `unix:` and a socket's path.
             timeout_s: how long one answer may take.
+            credential: an API key or an access token; None where none is needed.
 
         Raises:
-            Problem: (usage) the URL is none for HTTP.
+            Problem: (usage) the URL is none for HTTP, or others could read the credential.
         """
         url, unix = _parsed(base_url)
         self.base_url = base_url
+        if credential is not None:
+            credentials.refuse_in_the_clear(url, is_loopback=url.host in _LOOPBACK)
         self.http = httpx2.Client(
             base_url=url,
             timeout=httpx2.Timeout(timeout_s, connect=5.0),
             # A proxy of the environment cannot reach this machine's loopback.
             trust_env=url.host not in _LOOPBACK,
             transport=unix,
+            auth=None if credential is None else Credential(credential, url),
         )
         self._timeout_s = timeout_s
 
@@ -184,12 +191,12 @@ def _late(base_url: str, timeout_s: float) -> Problem:
 
 def unix_url(path: str) -> str:
     """The URL of a server on a Unix socket."""
-    return _UNIX + path
+    return UNIX + path
 
 
 def _parsed(base_url: str) -> tuple[httpx2.URL, httpx2.HTTPTransport | None]:
-    if base_url.startswith(_UNIX):
-        path = base_url.removeprefix(_UNIX)
+    if base_url.startswith(UNIX):
+        path = base_url.removeprefix(UNIX)
         if not path.startswith("/"):
             raise _no_url(base_url)
         # nothing is encrypted here, so that certificates need not be read
@@ -200,7 +207,17 @@ def _parsed(base_url: str) -> tuple[httpx2.URL, httpx2.HTTPTransport | None]:
         raise _no_url(base_url) from err
     if url.scheme not in {"http", "https"} or not url.host:
         raise _no_url(base_url)
+    if url.userinfo:
+        raise _with_password(url)
     return url, None
+
+
+def _with_password(url: httpx2.URL) -> Problem:
+    return problem.usage(
+        "A URL with a name or a password in it is not taken",
+        str(url.copy_with(userinfo=b"")),
+        hint=f"put an API key into {credentials.KEY} or a file (--key-file)",
+    )
 
 
 def _no_url(base_url: str) -> Problem:

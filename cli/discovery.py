@@ -16,7 +16,8 @@ from typing import Annotated, Any, Protocol, cast
 
 from cyclopts import Group, Parameter
 
-from cli.client import Client, Params, unix_url
+from cli import credentials
+from cli.client import UNIX, Client, Params, unix_url
 from cli.exits import ExitCode
 from cli.paths import PATH
 from cli.problem import Problem
@@ -32,6 +33,9 @@ class Where:
 
     url: Annotated[str | None, Parameter(env_var="WORKFLOW_URL")] = None
     "Talk to this server, such as http://127.0.0.1:8080."
+
+    key_file: Annotated[Path | None, PATH, Parameter(env_var="WORKFLOW_API_KEY_FILE")] = None
+    "A file with the API key to show to the server that was named, else WORKFLOW_API_KEY is."
 
     repo: Annotated[Path | None, PATH] = None
     "The Git repository whose issues are meant; by default the one around the current directory."
@@ -90,8 +94,14 @@ def repository(where: Where) -> Path:
 
 def server(where: Where) -> Client | None:
     """A client of the server that is meant, or None when nobody serves."""
-    url = where.url or _holder_address(where)
-    return Client(url) if url else None
+    if where.url:
+        return Client(where.url, credential=credentials.of(where.key_file))
+    address = _holder_address(where)
+    if address is None:
+        return None
+    # whoever can open the socket needs no key, and shows none: it might be meant for another
+    named = None if address.startswith(UNIX) else credentials.of(where.key_file)
+    return Client(address, credential=named)
 
 
 def serves(where: Where) -> bool:

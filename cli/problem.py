@@ -51,6 +51,13 @@ class Problem(Exception):  # noqa: N818 - the field's word (RFC 9457)
         return f"{title}: {self.detail}"
 
 
+_HINTS = {
+    "unauthenticated": "put an API key into WORKFLOW_API_KEY or a file (--key-file); an operator"
+    " makes one with `beadflow auth key create`"
+}
+"""Of codes whose remedy has other words on a command line than over HTTP."""
+
+
 def usage(title: str, detail: str = "", *, hint: str = "") -> Problem:
     """A command line that cannot be meant."""
     return Problem(title, detail, code="usage", exit_code=ExitCode.USAGE, hint=hint)
@@ -80,7 +87,9 @@ def from_answer(status: int, body: bytes) -> Problem:
         detail,
         code=_text(document, "code") or f"http_{status}",
         exit_code=for_status(status, _text(document, "code")),
-        hint=_text(document, "hint") or _server_hint(status, _text(document, "request_id")),
+        hint=_HINTS.get(_text(document, "code"))
+        or _text(document, "hint")
+        or _server_hint(status, _text(document, "request_id")),
         retryable=document.get("retryable") is True,
         errors=_field_errors(document.get("errors")),
     )

@@ -8,6 +8,7 @@ import pytest
 from cyclopts import App
 
 from cli.commands import app
+from cli.credentials import KEY, PLAIN_HTTP
 from cli.exits import ExitCode
 from cli.serve import REDIS_URL
 from cli.settings import Settings
@@ -29,7 +30,7 @@ def commands(of: App, path: tuple[str, ...]) -> Iterator[tuple[str, App]]:
 
 COMMANDS = dict(commands(app, ("beadflow",)))
 SHARED = {
-    "Who answers": ("--url", "--repo", "--data-dir"),
+    "Who answers": ("--url", "--key-file", "--repo", "--data-dir"),
     "Which issues": (
         *("--status", "--type", "--priority", "--assignee", "--unassigned"),
         *("--label", "--label-any", "--exclude-label", "--parent"),
@@ -79,7 +80,8 @@ def test_every_environment_variable_is_listed() -> None:
     given = [_options(command.assemble_argument_collection()) for command in COMMANDS.values()]
     given.append(_options(app.meta.assemble_argument_collection()))
     variables = {name for options in given for found in options.values() for name in found}
-    assert set(first_names(section(PAGE, "Environment"))) == variables | {"NO_COLOR", REDIS_URL}
+    read = {"NO_COLOR", REDIS_URL, KEY, PLAIN_HTTP}
+    assert set(first_names(section(PAGE, "Environment"))) == variables | read
 
 
 def test_every_setting_is_listed_with_its_default() -> None:
