@@ -4,23 +4,16 @@ Only the stores and the issues are started, never the engine. Who writes holds t
 lock meanwhile and has the published file written before it lets go. Who only reads does without the
 lock, unless somebody else's changes to the file have to be taken in first.
 
-The system runs in a thread, so that the command above it stays a plain sequence of requests.
 Imported when nobody serves and not before, because it brings the stores and the actors along.
 """
 
 import contextlib
-import json
-import queue
 import random
 import sys
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
-
-import httpx2
-import trio
 
 from actors.clock import system_clock
 from actors.issues.messages import Flush
@@ -29,8 +22,8 @@ from actors.telemetry import Meters
 from actors.tree import World, issues_tree, reading_tree
 from actors.workflows.definition import Definitions
 from api.app import create_app
-from cli import printable, problem
-from cli.client import Params
+from cli import beside, printable
+from cli.beside import Local
 from cli.exits import ExitCode
 from cli.holding import acquired
 from cli.problem import Problem
@@ -53,65 +46,10 @@ from supervision import (
     ask,
 )
 
-BASE: Final = "http://localhost"
 LOG_LEVEL: Final = "error"
 FLUSH_S: Final = 90.0
 TAKE_IN_S: Final = 2.0
 """How long a reader waits for the lock, to take in what others wrote into the file."""
-
-_CLIENT_ERROR: Final = 400
-
-
-class Local:
-    """Answers requests from the system of this process."""
-
-    def __init__(self, app: Any, token: trio.lowlevel.TrioToken) -> None:
-        self._app = app
-        self._token = token
-
-    def get(self, path: str, params: Params | None = None) -> dict[str, Any]:
-        return self.send("GET", path, params=params)
-
-    def fetch(self, path: str) -> bytes:
-        return self._content("GET", path)
-
-    def send(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        *,
-        params: Params | None = None,
-        key: str | None = None,
-    ) -> dict[str, Any]:
-        """As `Client.send`. There is no connection here that could break."""
-        return dict(json.loads(self._content(method, path, body, params=params, key=key)))
-
-    def _content(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        *,
-        params: Params | None = None,
-        key: str | None = None,
-    ) -> bytes:
-        headers = {} if key is None else {"Idempotency-Key": key}
-        asked = None if params is None else dict(params)
-        given = None if body is None else dict(body)
-
-        async def request() -> tuple[int, bytes]:
-            transport = httpx2.ASGITransport(app=self._app)
-            async with httpx2.AsyncClient(transport=transport, base_url=BASE) as client:
-                answer = await client.request(
-                    method, path, headers=headers, params=asked, json=given
-                )
-            return answer.status_code, answer.content
-
-        status, content = trio.from_thread.run(request, trio_token=self._token)
-        if status >= _CLIENT_ERROR:
-            raise problem.from_answer(status, content)
-        return content
 
 
 @contextmanager
@@ -153,7 +91,7 @@ def reading(repo: Path | None, data_dir: Path | None) -> Iterator[Local | None]:
             yield local
         return
     refuse_incomplete(where.data.path)
-    with _running(where, writes=False) as local:
+    with beside.running(lambda: _system(where, writes=False)) as local:
         yield local
 
 
@@ -183,7 +121,7 @@ def _taking_in(where: Place) -> Iterator[Local]:
     before = count_kept(published)
     with contextlib.closing(_Releasing(where)):
         try:
-            with _running(where, writes=True) as local:
+            with beside.running(lambda: _system(where, writes=True)) as local:
                 yield local
         finally:
             if many := count_kept(published) - before:
@@ -207,42 +145,6 @@ class _Releasing:
 
     def close(self) -> None:
         self._where.data.release()
-
-
-@contextmanager
-def _running(where: Place, *, writes: bool) -> Iterator[Local]:
-    """The system, in a thread of its own, from its start to its orderly end."""
-    up: queue.SimpleQueue[tuple[Local, trio.Event] | BaseException] = queue.SimpleQueue()
-    failed: list[BaseException] = []
-
-    async def serve() -> None:
-        async with _system(where, writes=writes) as app:
-            token, end = trio.lowlevel.current_trio_token(), trio.Event()
-            up.put((Local(app, token), end))
-            await end.wait()
-
-    def run() -> None:
-        try:
-            trio.run(serve)
-        except BaseException as error:  # noqa: BLE001 - it is raised where somebody waits for it
-            failed.append(error)
-            up.put(error)
-
-    thread = threading.Thread(target=run, name="issues")
-    thread.start()
-    started = up.get()
-    if isinstance(started, BaseException):
-        thread.join()
-        raise started
-    local, end = started
-    try:
-        yield local
-    finally:
-        with contextlib.suppress(trio.RunFinishedError):
-            local._token.run_sync_soon(end.set)  # noqa: SLF001 - its own end
-        thread.join()
-    if failed:
-        raise failed[0]
 
 
 @asynccontextmanager
