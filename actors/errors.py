@@ -67,6 +67,14 @@ class Conflict(WorkflowError, Refused):
     hint = "read the present state and decide again"
 
 
+class KeyReused(Conflict):
+    """A request came with the idempotency key of another one."""
+
+    code = "idempotency_key_reused"
+    status = 422
+    hint = "use a new idempotency key for a new request"
+
+
 class Forbidden(WorkflowError, Refused):
     """The caller, or the configuration, does not allow it."""
 

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import re
 import secrets
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from werkzeug.routing import PathConverter
 from api import overload, problem
 from api.body import BODY_LIMIT_BYTES
 from api.conventions.freshness import freshen
+from api.conventions.repeats import Repeats
 from api.doors import Doors
 from api.entrance import Entrance, instead_of
 from api.exposure import Exposure
@@ -100,6 +102,7 @@ class App(QuartTrio):
     """
 
     asgi_http_class = Connection
+    repeats: Repeats | None = None
 
     async def full_dispatch_request(self, request_context: Any = None) -> Any:
         try:
@@ -111,6 +114,15 @@ class App(QuartTrio):
         if "path" in scope:
             scope = {**scope, "path": _path(scope["path"])}
         await super().asgi_app(scope, receive, send)
+
+    async def dispatch_request(self, request_context: Any = None) -> Any:
+        """Runs once nothing refuses the request any more; what came before is not done again."""
+        if self.repeats is None:
+            return await super().dispatch_request(request_context)
+        return await self.repeats.answer(request, partial(self._done, request_context))
+
+    async def _done(self, request_context: Any) -> Any:
+        return await self.make_response(await super().dispatch_request(request_context))
 
 
 class Anything(PathConverter):
@@ -131,6 +143,7 @@ def create_app(
         exposure: how far it is open.
     """
     app = _app(exposure)
+    app.repeats = Repeats(doors)
     for blueprint in (
         workflows.routes(doors),
         results.routes(doors),

@@ -26,6 +26,7 @@ class Doors:
         needed: actors that have to be there for the system to be ready, by name.
         keeps_files: whether the files of the stores are still where they were; it may block.
         circuits: the circuits of the services outside, as they are now.
+        keeps_answers: whether the manager is there to keep what repeated requests are answered.
     """
 
     system: System
@@ -42,3 +43,4 @@ class Doors:
     where: Where
     keeps_files: Callable[[], bool]
     circuits: Callable[[], tuple[CircuitState, ...]] = tuple
+    keeps_answers: bool = True

@@ -1,16 +1,18 @@
 """The Idempotency-Key header: by which a repeated request is known."""
 
+import hashlib
 from typing import Final
 
-from quart import Request
+from quart import Request, g
 
+from actors.auth.messages import Principal
 from actors.errors import ValidationError
 
 KEY_LIMIT: Final = 255
 
 
 def idempotency_key(request: Request) -> str | None:
-    """The key of a request, None without one.
+    """The key of a request, None without one; keys of different principals differ.
 
     Raises:
         ValidationError: it is empty, too long, or holds what cannot be printed.
@@ -22,4 +24,7 @@ def idempotency_key(request: Request) -> str | None:
             field="Idempotency-Key",
             value=None,
         )
-    return key
+    principal: Principal | None = g.get("principal")
+    if key is None or principal is None or principal.via == "local":
+        return key
+    return hashlib.sha256(f"{principal.user_id}\0{key}".encode()).hexdigest()

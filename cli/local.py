@@ -12,6 +12,7 @@ import random
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -169,7 +170,7 @@ async def _system(where: Place, *, writes: bool) -> AsyncIterator[Any]:
             await system.start((issues_tree if writes else reading_tree)(system, world))
         except StartError as error:
             raise _not_started(error) from error
-        yield create_app(doors_of(system, where, stores.presence))
+        yield create_app(replace(doors_of(system, where, stores.presence), keeps_answers=False))
         if writes:
             await _publish(system)
 

@@ -9,7 +9,7 @@ import random
 
 from actors.agents.messages import GrantQueued, ReleaseAgent, ReloadAssignments, ReserveAgent
 from actors.clock import Clock, rfc3339
-from actors.coordination import event_log, intents, listing, reading, requests
+from actors.coordination import event_log, intents, listing, reading, repeats, requests
 from actors.coordination.assignment_listing import list_assignments
 from actors.coordination.assignment_messages import AssignWorkflow, HandOff, ListAssignments
 from actors.coordination.cache import CacheManager
@@ -19,14 +19,17 @@ from actors.coordination.messages import (
     CancelWorkflow,
     CloseIntent,
     CompleteWorkflow,
+    FindAnswer,
     GetHistory,
     GetWorkflow,
     IntentOpen,
+    KeepAnswer,
     ListWorkflows,
     ListWorkflowTypes,
     PauseWorkflow,
     ReadEvents,
     ReadLog,
+    RecordAnswer,
     RecordStart,
     ResumeWorkflow,
     RetryWorkflow,
@@ -139,6 +142,7 @@ class WorkflowManager(Actor):
             chance=chance,
         )
         rows, past = lookups or (pool, histories)
+        self._rows = rows
         self._handoffs = Handoffs(
             definitions=definitions,
             pool=rows,
@@ -191,9 +195,22 @@ class WorkflowManager(Actor):
                 return self.defer(list_assignments(self._pool, message))
             case HandOff() | AssignWorkflow():
                 return self.defer(self._handoffs.answer(message))
+            case FindAnswer(key=key, request_sha256=sha256):
+                return self.defer(repeats.answered(self._rows, key, sha256))
+            case KeepAnswer():
+                return self.defer(self._keep(message))
             case _:
                 return await super().on_receive(message)
         return None
+
+    async def _keep(self, message: KeepAnswer) -> None:
+        command = RecordAnswer(
+            key=message.key,
+            request_sha256=message.request_sha256,
+            answer=message.answer,
+            at=rfc3339(self._clock()),
+        )
+        await write(self._coordination, command)
 
     async def _start(self, request: StartWorkflow) -> WorkflowRecord:
         definition = requests.check(request, self._definitions)

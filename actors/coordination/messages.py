@@ -391,6 +391,41 @@ class RecordStart(Command[str | None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FindAnswer(Ask[Any | None]):
+    """What a request with this idempotency key was answered; None when there was none.
+
+    Raises:
+        KeyReused: the key came with another request.
+    """
+
+    key: str
+    request_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepAnswer(Ask[None]):
+    """Keep what a request with an idempotency key was answered. Durable when it is answered.
+
+    Args:
+        answer: JSON, and not null.
+    """
+
+    key: str
+    request_sha256: str
+    answer: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordAnswer(Command[None]):
+    """See `KeepAnswer`."""
+
+    key: str
+    request_sha256: str
+    answer: Any
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpdatePlan:
     """A change of a workflow, decided.
 

@@ -3,7 +3,8 @@
 For all requests but starts, whose keys stand beside their workflows. A key is written in the
 transaction that makes its request true, so there is never one without the other. What changes the
 coordination database looks it up there (`known`, `remember`); what can refuse a request that was
-done already, since it is done, looks first (`answered`).
+done already, since it is done, looks first (`answered`). Of requests that nobody inside knows by a
+key, the door keeps the whole answer (`keep_answer`), once they are done.
 """
 
 import hashlib
@@ -12,7 +13,8 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from actors.coordination import reading
-from actors.errors import Conflict
+from actors.coordination.messages import RecordAnswer
+from actors.errors import KeyReused
 from storage import payload
 from storage.coordination import repeats
 from storage.lookups import Reads
@@ -37,9 +39,9 @@ def known(connection: sqlite3.Connection, key: str, sha256: str) -> Any | None:
     """What the request with this key was answered; None when there was none.
 
     Raises:
-        Conflict: the key came with another request.
+        KeyReused: the key came with another request.
     """
-    return _answer(repeats.get(connection, key), key, sha256)
+    return _answer(repeats.get(connection, key), sha256)
 
 
 def remember(
@@ -53,18 +55,22 @@ async def answered(pool: Reads, key: str, sha256: str) -> Any | None:
     """As `known`, from read-only connections.
 
     Raises:
-        Conflict: the key came with another request.
+        KeyReused: the key came with another request.
         Overloaded: the database could not be read in time.
     """
-    return _answer(await reading.repeated(pool, key), key, sha256)
+    return _answer(await reading.repeated(pool, key), sha256)
 
 
-def _answer(row: sqlite3.Row | None, key: str, sha256: str) -> Any | None:
+def keep_answer(connection: sqlite3.Connection, command: RecordAnswer) -> None:
+    if known(connection, command.key, command.request_sha256) is None:
+        remember(
+            connection, command.key, command.request_sha256, answer=command.answer, at=command.at
+        )
+
+
+def _answer(row: sqlite3.Row | None, sha256: str) -> Any | None:
     if row is None:
         return None
     if row["request_sha256"] != sha256:
-        raise Conflict(
-            f"the idempotency key {key!r} came with another request",
-            hint="use a new idempotency key for a new request",
-        )
+        raise KeyReused("this idempotency key came with another request")
     return payload.decode(row["answer"])

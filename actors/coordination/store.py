@@ -8,17 +8,18 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from actors import facts
-from actors.coordination import revising
+from actors.coordination import repeats, revising
 from actors.coordination.intents import plan_to_text
 from actors.coordination.messages import (
     ApplyUpdate,
     CloseIntent,
     Identity,
     LogFacts,
+    RecordAnswer,
     RecordStart,
     RecordUpdate,
 )
-from actors.errors import Conflict
+from actors.errors import Conflict, KeyReused
 from actors.facts import Fact, LoggedFact
 from actors.writer import Handler
 from storage import payload
@@ -74,7 +75,8 @@ def record_start(connection: sqlite3.Connection, command: RecordStart) -> str | 
 
 def _same_request(known: sqlite3.Row, request_sha256: str, what: str) -> str:
     if known["request_sha256"] != request_sha256:
-        raise Conflict(
+        refusal = KeyReused if what == "idempotency key" else Conflict
+        raise refusal(
             f"this {what} started workflow {known['tempolite_workflow_id']} with another request; "
             f"use a new {what} for a new request"
         )
@@ -228,4 +230,5 @@ HANDLERS: Mapping[type, Handler] = {
     LogFacts: log_facts,
     RecordUpdate: revising.record_update,
     ApplyUpdate: apply_update,
+    RecordAnswer: repeats.keep_answer,
 }

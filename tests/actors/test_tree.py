@@ -31,7 +31,10 @@ from actors.coordination.assignment_messages import HandOff, MoveAssignment
 from actors.coordination.messages import (
     ApplyUpdate,
     CloseIntent,
+    FindAnswer,
+    KeepAnswer,
     LogFacts,
+    RecordAnswer,
     RecordStart,
     RecordUpdate,
     UpdateWorkflow,
@@ -42,6 +45,7 @@ from actors.coordination.results.messages import (
     StoreArtifact,
     StoreResult,
 )
+from actors.errors import KeyReused
 from actors.facts import STEP_COMPLETED
 from actors.issues import store as issues_store
 from actors.issues.issue import new_issue
@@ -334,6 +338,23 @@ async def test_an_answer_that_is_lost_changes_nothing_of_a_result_or_an_artifact
         await losses.check(running)
         assert (await running.ask("results", result)).version == 2
         assert (await running.ask("results", replace(file, source=b"2"))).version == 2
+
+
+# --- the same for what repeated requests are answered
+
+
+async def test_an_answer_that_is_lost_changes_nothing_of_an_answer_that_is_kept(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = Losses(monkeypatch, lambda command: type(command) is RecordAnswer)
+    async with running_system(repo) as running:
+        keep = KeepAnswer(key="k", request_sha256="sha", answer={"status": 200})
+        await running.ask("manager", keep)
+        await losses.check(running)
+        find = FindAnswer(key="k", request_sha256="sha")
+        assert await running.ask("manager", find) == {"status": 200}
+        with pytest.raises(KeyReused):
+            await running.ask("manager", replace(find, request_sha256="other"))
 
 
 # --- the same for claims

@@ -200,6 +200,7 @@ def nowhere(system: System) -> Doors:
         needed=(("nobody", nobody),),
         where=where,
         keeps_files=lambda: False,
+        keeps_answers=False,
     )
 
 

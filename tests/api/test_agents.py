@@ -42,7 +42,7 @@ def test_a_registration_that_is_sent_twice_is_one(shared: SharedSite) -> None:
     assert (first.status, again.status) == (201, 201)
     assert first.json()["agent_id"] == again.json()["agent_id"]
     other = send(shared, "POST", "", key, agent_type="greeter", max_workload=1)
-    refused(other, 409, "conflict")
+    refused(other, 422, "idempotency_key_reused")
     shared.call("DELETE", f"{AGENTS}/{first.json()['agent_id']}")
 
 

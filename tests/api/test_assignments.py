@@ -52,7 +52,7 @@ def test_the_same_request_twice_is_one(shared: SharedSite) -> None:
     body = {"workflow_id": workflow_id, "agent_id": other}
     assert assign(shared, key, **body).json() == assign(shared, key, **body).json()
     assert len(of_workflow(shared, workflow_id)["data"]) == 2
-    refused(assign(shared, key, **{**body, "reason": "another"}), 409, "conflict")
+    refused(assign(shared, key, **{**body, "reason": "another"}), 422, "idempotency_key_reused")
 
 
 def test_a_list_goes_on_where_its_cursor_says(shared: SharedSite) -> None:

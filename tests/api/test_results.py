@@ -50,7 +50,7 @@ def test_a_repeated_request_stores_once(shared: SharedSite) -> None:
     other = json.dumps({"result_type": "review", "result_data": 1}).encode()
     target = f"{WORKFLOWS}/{workflow_id}/results"
     answer = shared.call("POST", target, headers=(JSON, key), body=[other])
-    refused(answer, 409, "conflict")
+    refused(answer, 422, "idempotency_key_reused")
 
 
 def test_lists_go_on_where_they_ended_and_lines_do_so_by_themselves(shared: SharedSite) -> None:

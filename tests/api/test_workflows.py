@@ -72,10 +72,10 @@ def test_a_repeated_start_with_the_same_key_is_one_start(shared: SharedSite) -> 
     assert first.json()["id"] == second.json()["id"]
 
 
-def test_a_key_that_stands_for_another_request_is_a_conflict(shared: SharedSite) -> None:
+def test_a_key_that_stands_for_another_request_is_refused(shared: SharedSite) -> None:
     key = ("Idempotency-Key", "another")
     shared.start("arithmetic", key, **GIVEN)
-    refused(shared.start("counting", key), 409, "conflict")
+    refused(shared.start("counting", key), 422, "idempotency_key_reused")
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256, "a\tb", "\x7f"])

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from actors.errors import Conflict, ValidationError
+from actors.errors import Conflict, KeyReused, ValidationError
 from actors.issues import gates, ids, issue
 from actors.issues.verbs import AlreadyClaimed, Blocked
 from actors.issues.writing import blockers, dependencies, entries, fields, revision
@@ -83,10 +83,7 @@ def _placed(place: int) -> Iterator[None]:
 def _require_same_request(conn: sqlite3.Connection, issue_id: str, command: InsertIssue) -> None:
     before = queries.creation_request(conn, issue_id)
     if before is not None and before != command.asked:
-        raise Conflict(
-            f"this idempotency key created issue {issue_id} with another request",
-            hint="use a new idempotency key for a new request",
-        )
+        raise KeyReused(f"this idempotency key created issue {issue_id} with another request")
 
 
 def _is_below_wisp(

@@ -36,7 +36,7 @@ def test_a_key_with_another_request_is_refused(bridge: Database) -> None:
     repeats.remember(bridge.conn, "k", SHA, answer={"id": 7}, at="t")
     other = repeats.fingerprint(AssignWorkflow(workflow_id="w-1", agent_id="a-2"))
 
-    with pytest.raises(Conflict, match="'k' came with another request") as refused:
+    with pytest.raises(Conflict, match="this idempotency key came with another request") as refused:
         repeats.known(bridge.conn, "k", other)
 
     assert "new idempotency key" in refused.value.hint

@@ -27,13 +27,14 @@ def test_following_the_links_of_a_list_gives_everything_once(shared: SharedSite)
 def test_the_links_of_a_history_go_on_after_the_last_number(shared: SharedSite) -> None:
     address = f"{WORKFLOWS}/{shared.done('counting')}"
     for kind in ("history", "logs"):
-        whole = shared.get(f"{address}/{kind}")["data"]
         target, found = f"{address}/{kind}?limit=3", []
         while target:
             answer = shared.call("GET", target)
             found += answer.json()["data"]
             target = next_of(answer.headers["link"]) if "link" in answer.headers else ""
-        assert found == whole
+        whole = shared.get(f"{address}/{kind}")["data"]  # a note may have come meanwhile
+        assert len(found) > 10
+        assert found == whole[: len(found)]
 
 
 def test_a_link_holds_whatever_was_asked_for_and_nothing_else(shared: SharedSite) -> None:
