@@ -21,7 +21,9 @@ from api.operations.answers import (
 from api.operations.operation import LINES, Operation
 from api.routes.sync import PastQuery, SyncRequest
 
-WRITTEN: Final = ("ambiguous_id", "stale_claim")
+WRITTEN: Final = ("ambiguous_id", "stale_claim", "gate_answered")
+FOUND: Final = ("not_found", "ambiguous_id")
+"""Of lists: the issue that they are to be below is named by a beginning of its id, too."""
 
 ISSUES: Final[dict[str, Operation]] = {
     "issues.create": Operation(
@@ -41,13 +43,14 @@ ISSUES: Final[dict[str, Operation]] = {
         },
     ),
     "issues.listing": Operation(
-        summary="List issues", query=issue_models.IssuesQuery, answer=IssueList
+        summary="List issues", query=issue_models.IssuesQuery, answer=IssueList, codes=FOUND
     ),
     "issues.search": Operation(
         summary="Search issues",
         description="Those that hold each word in id, title, description, notes or comments.",
         query=issue_models.SearchQuery,
         answer=IssueList,
+        codes=FOUND,
     ),
     "issues.stats": Operation(summary="Count issues", answer=issue_models.StatsView),
     "issues.show": Operation(
@@ -106,9 +109,13 @@ READINESS: Final[dict[str, Operation]] = {
         summary="List what can be worked on",
         query=issue_models.ReadyQuery,
         answer=ExplainedIssues,
+        codes=FOUND,
     ),
     "readiness.blocked": Operation(
-        summary="List what waits", query=issue_models.BlockedQuery, answer=ExplainedIssues
+        summary="List what waits",
+        query=issue_models.BlockedQuery,
+        answer=ExplainedIssues,
+        codes=FOUND,
     ),
     "readiness.cycles": Operation(summary="Find circles of dependencies", answer=Cycles),
     "readiness.why": Operation(
@@ -194,7 +201,7 @@ CLAIMS: Final[dict[str, Operation]] = {
         description="Of two who ask at once, each gets another one.",
         body=issue_models.ClaimReadyRequest,
         answer=Claimed,
-        codes=("nothing_ready",),
+        codes=(*FOUND, "nothing_ready"),
         example={"actor": "ann", "type": ["bug"], "ttl_s": 1800.0},
     ),
     "claims.claim": Operation(

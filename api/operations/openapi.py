@@ -13,7 +13,7 @@ from actors.auth.roles import Permission
 from api.operations import headers
 from api.operations.answers import Problem
 from api.operations.examples import EXAMPLES
-from api.operations.operation import Operation
+from api.operations.operation import LINES, Operation
 from api.operations.problems import STATUSES, codes_of
 from api.operations.schemas import Components, Schema
 from api.permissions import Open
@@ -64,7 +64,7 @@ def build(
     used = [operations[endpoint] for _, _, endpoint in routes]
     components = Components(
         [each for one in used for each in (one.body, one.query)],
-        [Problem, *(one.answer for one in used)],
+        [Problem, *(each for one in used for each in (one.answer, one.lines))],
     )
     asked = {one.query for one in used if one.query}
     queries = {query: components.taken(query) for query in asked}
@@ -196,8 +196,10 @@ class _Described:
         answer: Schema = {"description": HTTPStatus(operation.status).phrase, "headers": shown}
         if operation.answer is not None:
             schema = self._components.answered(operation.answer)
-            types = (operation.answer_type, *operation.other_types)
-            answer["content"] = {media: {"schema": schema} for media in types}
+            answer["content"] = {operation.answer_type: {"schema": schema}}
+        if operation.lines is not None:
+            schema = self._components.answered(operation.lines)
+            answer["content"][LINES] = {"schema": schema}
         answers = {str(operation.status): answer}
         for status in operation.also:
             answers[str(status)] = {**answer, "description": HTTPStatus(status).phrase}
@@ -260,4 +262,5 @@ def _without_model(status: int, operation: Operation, shown: Schema) -> Schema:
     if status == HTTPStatus.PARTIAL_CONTENT:
         binary = {"type": "string", "format": "binary"}
         answer["content"] = {operation.answer_type: {"schema": binary}}
+        answer["headers"] = {**shown, **_shown("Content-Range")}
     return answer

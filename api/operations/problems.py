@@ -86,11 +86,9 @@ def codes_of(operation: Operation, method: str, path: str, *, guarded: bool) -> 
 def _codes(operation: Operation, method: str, path: str, *, guarded: bool) -> Iterator[str]:
     yield from ANY
     if guarded:
-        yield from (*GUARDED, *ASKED)
+        yield from (*GUARDED, *ASKED, "validation_error")
     if "{" in path:
         yield "not_found"
-    if operation.query is not None or operation.body is not None or operation.headers:
-        yield "validation_error"
     if operation.body is not None and operation.body_type == JSON:
         yield from WITH_BODY
     if guarded and method != "GET":

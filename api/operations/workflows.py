@@ -32,7 +32,7 @@ from api.operations.answers import (
     WorkflowPage,
     WorkflowTypes,
 )
-from api.operations.operation import ANY_FILE, FILE_MODEL, LINES, Operation
+from api.operations.operation import ANY_FILE, FILE_MODEL, Operation
 from api.result_models import ArtifactQuery, ArtifactsQuery, ResultRequest, ResultsQuery
 
 HOLDERS: Final = (
@@ -169,14 +169,14 @@ RESULTS: Final[dict[str, Operation]] = {
         description="Of all workflows, the newest first.",
         query=ResultsQuery,
         answer=ResultList,
-        other_types=(LINES,),
+        lines=ResultRecord,
     ),
     "results.types": Operation(summary="List what results hold", answer=ResultTypes),
     "results.of_workflow": Operation(
         summary="Read a workflow's results",
         query=ResultsQuery,
         answer=ResultList,
-        other_types=(LINES,),
+        lines=ResultRecord,
     ),
     "results.store": Operation(
         summary="Store a result by hand",
@@ -201,7 +201,7 @@ RESULTS: Final[dict[str, Operation]] = {
         answer=FILE_MODEL,
         answer_type=ANY_FILE,
         headers=("If-None-Match", "Range", "If-Range"),
-        answer_headers=("ETag", "Artifact-Version", "Content-Range", "Content-Disposition"),
+        answer_headers=("ETag", "Artifact-Version", "Content-Disposition"),
         other_statuses=(206, 304),
         codes=("range_not_satisfiable", "artifact_damaged"),
     ),
@@ -232,7 +232,7 @@ ASSIGNMENTS: Final[dict[str, Operation]] = {
         answer=AssignmentRecord,
         status=201,
         headers=("Idempotency-Key",),
-        codes=HOLDERS,
+        codes=("not_found", *HOLDERS),
         example={"workflow_id": "research-mwrndwno9zixou4r", "agent_id": "research-1"},
     ),
 }

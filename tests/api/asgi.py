@@ -9,6 +9,8 @@ from urllib.parse import unquote
 
 import trio
 
+from tests.api import described
+
 Header = tuple[str, str]
 HOST = "127.0.0.1:8080"
 
@@ -75,7 +77,10 @@ async def call(
         response.take(message)
 
     await app(scope, receive, send)
-    return response.answer()
+    answer = response.answer()
+    if response.status:
+        described.hold(app, method, scope["path"], answer)
+    return answer
 
 
 async def send_json(app: Any, target: str, data: Any, *headers: Header) -> Answer:

@@ -46,6 +46,7 @@ from actors.issues.verbs import (
     StaleClaim,
     UpdateIssue,
 )
+from tests.api import described
 from tests.api.desk import AT, Desk, a_page, an_issue, desk, explained, shown
 from tests.api.problems import refused
 
@@ -364,6 +365,7 @@ async def test_a_refusal_of_the_tracker_is_a_problem_with_its_code(
     at: Desk, error: Exception, status: int, code: str
 ) -> None:
     at.answers[CloseIssue] = error
+    at.app.config[described.INVENTED] = True
     assert refused(await at.post("/bd-1/close", WHO), status, code)["detail"] == str(error)
 
 
