@@ -4,6 +4,7 @@ import resource
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,15 @@ async def test_the_death_of_the_server_ends_it(tmp_path: Path) -> None:
     assert await gone(escaped)
 
 
+def files_of(pid: int) -> set[str]:
+    """What a process has open; it may open and close files while it is looked at."""
+    found = set()
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.add(str(file.readlink()))
+    return found
+
+
 async def test_a_lock_is_held_until_nothing_of_it_runs_any_more(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as mine, (tmp_path / "lock").open("w") as other:
         fcntl.flock(mine, fcntl.LOCK_EX)
@@ -139,8 +149,7 @@ async def test_a_lock_is_held_until_nothing_of_it_runs_any_more(tmp_path: Path) 
             mine.close()
             with pytest.raises(BlockingIOError):
                 fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = {str(file.readlink()) for file in Path(f"/proc/{escaped}/fd").iterdir()}
-            assert str(tmp_path / "lock") not in held
+            assert str(tmp_path / "lock") not in files_of(escaped)
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     assert await gone(escaped)
 
