@@ -6,6 +6,7 @@ part that had to be restarted is restarted with it.
 
 import math
 import random
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -18,6 +19,11 @@ from actors.agents.endpoint import ModelEndpoint
 from actors.agents.messages import AgentGone
 from actors.agents.protocol import Agent
 from actors.agents.site import Site
+from actors.auth import store as auth_store
+from actors.auth.credentials import Entropy
+from actors.auth.epoch import AuthEpoch
+from actors.auth.keeper import AuthKeeper
+from actors.auth.settings import AuthSettings
 from actors.breakers import Breakers
 from actors.bus import EventBus
 from actors.circuits import CircuitWatcher
@@ -121,6 +127,9 @@ class World:
         agent_environment: names of variables that those get beside the usual ones.
         model: the language model that agents may ask; None when there is none.
         model_urls: other places where an agent's configuration may have a model asked.
+        auth: how access tokens are made.
+        epoch: shared with the doors: what they remember of credentials is of one epoch.
+        entropy: gives bytes that nobody can guess, for keys and tokens.
     """
 
     data: DataDir
@@ -147,6 +156,9 @@ class World:
     agent_environment: Sequence[str] = ()
     model: ModelEndpoint | None = None
     model_urls: Sequence[str] = ()
+    auth: AuthSettings = field(default_factory=AuthSettings)
+    epoch: AuthEpoch = field(default_factory=AuthEpoch)
+    entropy: Entropy = secrets.token_bytes
 
     @property
     def site(self) -> Site:
@@ -188,6 +200,7 @@ def tree(system: System, world: World, doors: Sequence[ChildSpec] = ()) -> Child
             child("manager", parts.manager),
             child("keeper", parts.keeper),
             child("gates", parts.gates),
+            child("auth", parts.auth),
         ]),
         supervisor("agents", "rest_for_one", [
             child("agent_instances", parts.agent_instances, shutdown_s=math.inf),
@@ -221,6 +234,15 @@ def issues_tree(system: System, world: World) -> ChildSpec:
             child("publisher", parts.publisher_without_ref, shutdown_s=90.0),
             child("sync", parts.sync),
         ]),
+    ], intensity=LAST_RESORT)  # fmt: skip
+
+
+def auth_tree(system: System, world: World) -> ChildSpec:
+    """Only what keeps keys: for a command that makes or ends one in its own process."""
+    parts = _Parts(system, world)
+    return supervisor("root", "rest_for_one", [
+        child("coordination_writer", parts.coordination_writer, shutdown_s=30.0),
+        child("auth", parts.auth),
     ], intensity=LAST_RESORT)  # fmt: skip
 
 
@@ -275,6 +297,7 @@ class _Parts:
             **leasing.HANDLERS,
             **retention.COORDINATION,
             **reconciling_store.COORDINATION,
+            **auth_store.HANDLERS,
         }
         return self._writer(
             "coordination",
@@ -502,6 +525,19 @@ class _Parts:
             coordination=self._name("coordination_writer"),
             tempolite=self._name("tempolite_writer"),
             clock=self._world.clock,
+        )
+
+    def auth(self) -> AuthKeeper:
+        stores = self._world.stores
+        return AuthKeeper(
+            directory=self._world.data.path,
+            settings=self._world.auth,
+            epoch=self._world.epoch,
+            writer=self._name("coordination_writer"),
+            lookups=stores.coordination.lookups,
+            pool=stores.coordination.pool,
+            clock=self._world.clock,
+            entropy=self._world.entropy,
         )
 
     def gates(self) -> Gates:

@@ -1,8 +1,9 @@
 """What the API knows of the system behind it: its actors, and where things lie."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from actors.auth.epoch import AuthEpoch
 from actors.breakers import CircuitState
 from actors.clock import Clock
 from supervision import Named, System
@@ -27,6 +28,7 @@ class Doors:
         keeps_files: whether the files of the stores are still where they were; it may block.
         circuits: the circuits of the services outside, as they are now.
         keeps_answers: whether the manager is there to keep what repeated requests are answered.
+        epoch: of what may be remembered of credentials.
     """
 
     system: System
@@ -39,8 +41,10 @@ class Doors:
     files: Named
     sync: Named
     reconciler: Named
+    auth: Named
     needed: tuple[tuple[str, Named], ...]
     where: Where
     keeps_files: Callable[[], bool]
     circuits: Callable[[], tuple[CircuitState, ...]] = tuple
     keeps_answers: bool = True
+    epoch: AuthEpoch = field(default_factory=AuthEpoch)

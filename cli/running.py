@@ -20,6 +20,7 @@ from pathlib import Path
 import structlog
 
 from actors import plugins
+from actors.auth.epoch import AuthEpoch
 from actors.breakers import Breakers
 from actors.clock import system_clock
 from actors.damage import LastCrash
@@ -234,8 +235,9 @@ async def running(
                 agent_environment=settings.agents_environment,
                 model=settings.model,
                 model_urls=settings.llm_urls,
+                auth=settings.auth,
             )
-            doors = doors_of(system, where, stores.presence, world.breakers)
+            doors = doors_of(system, where, stores.presence, world.breakers, world.epoch)
             specs = doors_specs(
                 doors,
                 meters.registry,
@@ -305,7 +307,11 @@ def warn_of(definitions: Definitions) -> None:
 
 
 def doors_of(
-    system: System, where: Place, presence: Presence, breakers: Breakers | None = None
+    system: System,
+    where: Place,
+    presence: Presence,
+    breakers: Breakers | None = None,
+    epoch: AuthEpoch | None = None,
 ) -> Doors:
     """The mailboxes that the API's requests end up in."""
     return Doors(
@@ -319,6 +325,7 @@ def doors_of(
         files=system.named("git_worker"),
         sync=system.named("sync"),
         reconciler=system.named("reconciler"),
+        auth=system.named("auth"),
         needed=tuple((name, system.named(name)) for name in NEEDED),
         where=Where(
             data_dir=str(where.data.path),
@@ -328,6 +335,7 @@ def doors_of(
         ),
         keeps_files=lambda: presence.look() is None,
         circuits=(breakers or Breakers()).states,
+        epoch=epoch or AuthEpoch(),
     )
 
 

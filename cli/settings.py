@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from actors.agents.endpoint import ModelEndpoint, check_url
+from actors.auth.settings import ALGORITHMS, LONGEST_TOKEN_S, AuthSettings
 from actors.coordination.record_memory import Limits
 from actors.coordination.redis_cache import RedisAddress
 from actors.errors import ValidationError
@@ -34,6 +35,8 @@ WHOLE = {
     "database_wal_limit_mib": range(1024 * 1024 + 1),
     "cache_records": range(1_000_001),
     "cache_mib": range(1, 65_537),
+    "auth_token_s": range(1, LONGEST_TOKEN_S + 1),
+    "auth_refresh_s": range(LONGEST_TOKEN_S, 366 * 86400 + 1),
 }
 """What settings may be that are whole numbers."""
 
@@ -58,6 +61,8 @@ GIT_MODES = ("", "ref", "branch", "off")
 LONGEST_S = 366 * 86400.0
 
 HIGHEST_PRICE = 1_000_000.0
+
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +102,11 @@ class Settings:
         llm_input_price: US dollars for a million tokens that are sent.
         llm_output_price: US dollars for a million tokens that are answered.
         llm_timeout_s: seconds that one answer may take in all, 1 or more.
+        auth_algorithm: that access tokens are signed with: "HS256", or "EdDSA" with its extra.
+        auth_issuer: who gives them out, in their claim "iss".
+        auth_audience: for whom they are, in their claim "aud".
+        auth_token_s: seconds that one is good for, 1 to 900.
+        auth_refresh_s: seconds within which the next one can be fetched without a key, 900 or more.
     """
 
     host: str = "127.0.0.1"
@@ -129,6 +139,11 @@ class Settings:
     llm_input_price: float = 0.0
     llm_output_price: float = 0.0
     llm_timeout_s: float = 300.0
+    auth_algorithm: str = AuthSettings().algorithm
+    auth_issuer: str = AuthSettings().issuer
+    auth_audience: str = AuthSettings().audience
+    auth_token_s: int = AuthSettings().token_s
+    auth_refresh_s: int = AuthSettings().refresh_s
     redis_url: str = field(default="", repr=False)
 
     @property
@@ -155,6 +170,17 @@ class Settings:
     def redis(self) -> RedisAddress | None:
         """Where copies of workflows are kept."""
         return RedisAddress(url=self.redis_url) if self.redis_url else None
+
+    @property
+    def auth(self) -> AuthSettings:
+        """How access tokens are made."""
+        return AuthSettings(
+            algorithm="EdDSA" if self.auth_algorithm == "EdDSA" else "HS256",
+            issuer=self.auth_issuer,
+            audience=self.auth_audience,
+            token_s=self.auth_token_s,
+            refresh_s=self.auth_refresh_s,
+        )
 
     @property
     def model(self) -> ModelEndpoint | None:
@@ -231,6 +257,7 @@ class Settings:
                 limits = f"{least_s:g} to {LONGEST_S:g}"
                 raise _bad(source, f"{name} is a number of seconds, {limits}, not {value!r}")
         self._check_model(source)
+        self._check_auth(source)
         return self
 
     def _check_model(self, source: Path | str) -> None:
@@ -250,6 +277,17 @@ class Settings:
                 check_url(url, "llm_urls")
         except ValidationError as error:
             raise _bad(source, error.message) from None
+
+    def _check_auth(self, source: Path | str) -> None:
+        if self.auth_algorithm not in ALGORITHMS:
+            known = " or ".join(ALGORITHMS)
+            raise _bad(source, f"auth_algorithm is {known}, not {self.auth_algorithm!r}")
+        if self.auth_algorithm == "EdDSA" and find_spec("cryptography") is None:
+            raise _bad(source, "EdDSA needs the extra: install beadflow[eddsa]")
+        for name in ("auth_issuer", "auth_audience"):
+            value = getattr(self, name)
+            if type(value) is not str or not 1 <= len(value) <= LONGEST_NAME:
+                raise _bad(source, f"{name} is text of 1 to {LONGEST_NAME} characters")
 
     def _check_redis(self, source: Path | str) -> None:
         """It is never shown: it holds a password."""

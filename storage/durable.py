@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import tempfile
 from pathlib import Path
 
 PRIVATE_FILE = 0o600
@@ -27,6 +28,22 @@ def replace(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     write_new(temporary, data)
     temporary.replace(path)
+    sync(path.parent)
+
+
+def replace_secret(path: Path, data: bytes) -> None:
+    """Does what `replace` does by way of a file that nobody could have put there before."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     sync(path.parent)
 
 

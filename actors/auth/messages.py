@@ -83,7 +83,15 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateKey(Ask[NewKey]):
-    """Make an API key. Durable, and in the audit log, when it is answered."""
+    """Make an API key. Durable, and in the audit log, when it is answered.
+
+    Args:
+        expires_at: when it ends, RFC 3339; None for never.
+        address: of who asks, for the audit log; so in the other requests.
+
+    Raises:
+        ValidationError: a field is not what it must be.
+    """
 
     user_id: str
     roles: tuple[Role, ...]
@@ -91,6 +99,7 @@ class CreateKey(Ask[NewKey]):
     name: str = ""
     scopes: tuple[Permission, ...] | None = None
     expires_at: str | None = None
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +119,7 @@ class RevokeKey(Ask[KeyRecord]):
 
     key_id: str
     by: str
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,11 +140,13 @@ class ExchangeKey(Ask[TokenPair]):
     Raises:
         Unauthenticated: the key opens nothing.
         Forbidden: a permission is asked for that the key does not hold.
+        ValidationError: `expires_in` is not 1 to what the settings allow.
     """
 
     key: str = field(repr=False)
     scopes: tuple[Permission, ...] | None = None
     expires_in: int | None = None
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,15 +158,21 @@ class RefreshToken(Ask[TokenPair]):
     """
 
     refresh_token: str = field(repr=False)
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevokeTokens(Ask[int]):
-    """End tokens at once: one by its jti, or all that a user has. Answers how many known ones."""
+    """End tokens at once: by the jti of one, or all that a user has; exactly one of both is given.
+
+    All that go back to the same exchange of a key end together: whoever has one access token could
+    else fetch the next. Answers how many exchanges that were; 0 when none is known that lives.
+    """
 
     by: str
     jti: str | None = None
     user_id: str | None = None
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +222,7 @@ class RotateSigningKey(Ask[SigningKeyRecord]):
     """Sign with a new key from now on; the old one verifies until the last of its tokens ends."""
 
     by: str
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +231,7 @@ class AuditRecord:
 
     Args:
         seq: rises by one; nothing is ever missing between two.
+        id: names the line, so that it is in the log once.
         actor: the user id of who asked, "anonymous", or "beadflow".
         action: the permission or act, such as "workflow:delete" or "key.create".
         target: the address or the id of what it was about.
@@ -219,6 +239,7 @@ class AuditRecord:
     """
 
     seq: int
+    id: str
     at: str
     actor: str
     action: str
@@ -232,7 +253,11 @@ class AuditRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note(Ask[int]):
-    """Write a line of the audit log; answers its number, once it is durable."""
+    """Write a line of the audit log; answers its number, once it is durable.
+
+    Refusals of the same actor, action and address within a minute are two lines: the first, and
+    one that says how many more there were. Those are answered 0, at once.
+    """
 
     actor: str
     action: str
@@ -281,6 +306,74 @@ class GetStanding(Ask["Standing"]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Args: has_keys: there is a key that opens something, so that nobody is let in without."""
+    """What keys there are.
+
+    Args:
+        has_keys: a key was made once, so that nobody is let in without; it stays so when all of
+            them have ended, since a door that opens by itself at night is none.
+        opens: there is a key that opens something now.
+    """
 
     has_keys: bool
+    opens: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recheck(Ask[Principal]):
+    """A principal that was let in before, as it stands now: for what is open for a long time.
+
+    Raises:
+        Unauthenticated: its credential has ended since, or was revoked.
+    """
+
+    principal: Principal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explain(Ask["Explanation"]):
+    """Why a principal may do something, or why not.
+
+    Args:
+        principal: a user id, the id of an API key, or the jti of an access token.
+        action: what is asked about, in the asker's words; it comes back in the answer.
+        permission: what that needs; None where nobody has to say who they are.
+    """
+
+    principal: str
+    action: str
+    permission: Permission | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What one API key comes to.
+
+    Args:
+        granted_by: the roles among its own that hold the permission.
+        narrowed: its scopes, or the token's, leave the permission out.
+        against: what stands against it, such as "it was revoked on … by …"; "" for nothing.
+    """
+
+    key_id: str
+    name: str
+    roles: tuple[Role, ...]
+    scopes: tuple[Permission, ...] | None
+    granted_by: tuple[Role, ...]
+    narrowed: bool
+    against: str
+
+    @property
+    def allows(self) -> bool:
+        return bool(self.granted_by) and not self.narrowed and not self.against
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Args: why: sentences, the most important first. grants: of each key of the principal."""
+
+    principal: str
+    action: str
+    permission: Permission | None
+    allowed: bool
+    why: tuple[str, ...]
+    grants: tuple[Grant, ...]

@@ -128,6 +128,7 @@ TREE = [
     "root/coordination/manager",
     "root/coordination/keeper",
     "root/coordination/gates",
+    "root/coordination/auth",
     "root/agents",
     "root/agents/agent_instances",
     "root/agents/coordinator",

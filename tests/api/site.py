@@ -167,7 +167,7 @@ async def site(
 
     def behind(system: System, world: World) -> Doors:
         place = Place(data=world.data, repo=repo)
-        return doors_of(system, place, world.stores.presence, world.breakers)
+        return doors_of(system, place, world.stores.presence, world.breakers, world.epoch)
 
     def doors(system: System, world: Any) -> Sequence[ChildSpec]:
         return specs(behind(system, world), world) if specs else ()
@@ -197,6 +197,7 @@ def nowhere(system: System) -> Doors:
         files=nobody,
         sync=nobody,
         reconciler=nobody,
+        auth=nobody,
         needed=(("nobody", nobody),),
         where=where,
         keeps_files=lambda: False,

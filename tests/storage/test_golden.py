@@ -24,11 +24,16 @@ VERSIONS = sorted({version for _, version in RELEASED})
 
 
 def put(directory: Path, version: int) -> tuple[Database, ...]:
-    """The set of a version; a database that had not come so far is at the one it had."""
+    """The set of a version; a database that had not come so far is at the one it had.
+
+    It may be a file of that set's own: all of a set are of one life.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     for database in databases(directory):
         there = [n for n in range(1, version + 1) if golden_file(database.name, n).exists()]
-        shutil.copy(golden_file(database.name, there[-1]), database.path)
+        at_it = golden_file(database.name, there[-1])
+        own = at_it.with_stem(f"{at_it.stem}-beside-{version:04}")
+        shutil.copy(own if own.exists() else at_it, database.path)
     return databases(directory)
 
 

@@ -40,6 +40,8 @@ MODULES = (
     "listing",
     "results",
     "waiting",
+    "auth",
+    "audit",
 )
 """Where a room keeps its statements."""
 MAPPING = {
@@ -100,6 +102,40 @@ AGENT = {
     "max_workload": None,
     "at": "t",
 }
+API_KEY = {
+    "id": "k",
+    "name": "",
+    "user_id": "u",
+    "roles": "[]",
+    "scopes": None,
+    "secret_sha256": "s",
+    "at": "t",
+    "by": "b",
+    "expires_at": None,
+}
+FAMILY = {
+    "family_id": "f",
+    "key_id": "k",
+    "user_id": "u",
+    "scopes": None,
+    "token_s": 900,
+    "at": "t",
+    "expires_at": "t",
+}
+TOKEN = {"sha256": "s", "family_id": "f", "jti": "j", "at": "t", "expires_at": "t"}
+LINE = {
+    "seq": 1,
+    "id": "l",
+    "at": "t",
+    "actor": "a",
+    "action": "a",
+    "target": "",
+    "outcome": "done",
+    "address": "",
+    "detail": "{}",
+    "previous": "",
+    "hash": "h",
+}
 LEASE = Lease(
     issue_id="x-1",
     holder="h",
@@ -152,6 +188,25 @@ CALLS: dict[str, Arguments] = {
     "coordination.leases.recover": (("a-1",), {}),
     "coordination.issues_of": ((["w"],), {}),
     "coordination.workflows_of": ((["x-1"],), {}),
+    "coordination.auth.key": (("k",), {}),
+    "coordination.auth.insert_key": ((API_KEY,), {}),
+    "coordination.auth.revoke_key": (("k",), {"by": "b", "at": "t"}),
+    "coordination.auth.note_uses": (([("k", "t")],), {}),
+    "coordination.auth.token": (("s",), {}),
+    "coordination.auth.family_of": (("j",), {}),
+    "coordination.auth.insert_family": ((FAMILY,), {}),
+    "coordination.auth.insert_token": ((TOKEN,), {}),
+    "coordination.auth.replace_token": (
+        ("s",),
+        {"successor": "s2", "family_id": "f", "at": "t", "end": "t"},
+    ),
+    "coordination.auth.revoke_family": (("f",), {"by": "b", "reason": "r", "at": "t"}),
+    "coordination.auth.revoke_families": (("u",), {"by": "b", "reason": "r", "at": "t"}),
+    "coordination.auth.forget": (("t", 10), {}),
+    "coordination.audit.head": ((), {}),
+    "coordination.audit.seq_of": (("l",), {}),
+    "coordination.audit.detail_of": (("l",), {}),
+    "coordination.audit.insert": ((LINE,), {}),
     "coordination.repeats.get": (("k",), {}),
     "coordination.repeats.forget": (("t", 10), {}),
     "coordination.repeats.put": (("k",), {"request_sha256": "s", "answer": "", "at": "t"}),
@@ -355,6 +410,10 @@ WHOLE = {
     "SCAN json_each VIRTUAL TABLE INDEX 3:": "one issue's labels",
     "SCAN one VIRTUAL TABLE INDEX 1:": "the argument itself, a stretch of workflows",
     "SCAN stretch": "a stretch of rows, read by primary key, and all are compared",
+    "SCAN api_keys USING INDEX api_keys_newest": "all keys are wanted, the newest first",
+    "SCAN api_keys": "whether there is one, up to the first",
+    "SCAN audit_head": "a table of one row",
+    "SCAN audit": "the last record, from the end",
     "SCAN sqlite_sequence": "a table of one row for each table that counts",
     "SCAN wanted VIRTUAL TABLE INDEX 1:": "the argument itself, a few ids",
     "SCAN agent_assignments USING INDEX agent_assignments_open": (

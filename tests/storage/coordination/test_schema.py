@@ -24,6 +24,11 @@ TABLES = {
     "intents",
     "events",
     "outbox_cursors",
+    "api_keys",
+    "token_families",
+    "refresh_tokens",
+    "audit",
+    "audit_head",
 }
 
 
