@@ -349,9 +349,18 @@ class Gates(Actor):
             if step in (None, one.step):
                 await self._answer(one, why, withdrawn=True)
 
-    async def _answer(self, one: _Open, why: str, **how: bool) -> None:
+    async def _answer(
+        self, one: _Open, why: str, *, timed_out: bool = False, withdrawn: bool = False
+    ) -> None:
         self._open.pop(one.issue_id, None)
-        message = AnswerGate(issue_id=one.issue_id, actor=AUTHOR, approved=False, why=why, **how)
+        message = AnswerGate(
+            issue_id=one.issue_id,
+            actor=AUTHOR,
+            approved=False,
+            why=why,
+            timed_out=timed_out,
+            withdrawn=withdrawn,
+        )
         try:
             await self._ask(self._tracker, message)
         except Refused as error:  # somebody was faster, or it is gone

@@ -3,7 +3,8 @@
 `issue_id` is a whole id or a prefix that only one issue has; anything else is refused with
 `NotFound` or with `AmbiguousId`, which names the candidates. `actor` is who asks: it is recorded as
 author, creator, or the one who closed. Each answers after its commit. `token` is a claim's: a
-write that carries one is refused with `StaleClaim` when the claim is no longer held.
+write that carries one is refused with `StaleClaim` when the claim is no longer held. The same
+change with the same `key`, where it has one, is one change.
 """
 
 from collections.abc import Mapping
@@ -118,6 +119,7 @@ class UpdateIssue(Ask[Issue]):
     expected: str | None = None
     token: int | None = None
     force: bool = False
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +135,7 @@ class CloseIssue(Ask[Issue]):
     reason: str = ""
     force: bool = False
     token: int | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +157,7 @@ class AnswerGate(Ask[Issue]):
     why: str = ""
     timed_out: bool = False
     withdrawn: bool = False
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +167,7 @@ class ReopenIssue(Ask[Issue]):
     issue_id: str
     actor: str
     reason: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +177,7 @@ class DeferIssue(Ask[Issue]):
     issue_id: str
     actor: str
     until: str | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +194,7 @@ class DeleteIssue(Ask[tuple[Issue, ...]]):
     reason: str = ""
     cascade: bool = False
     force: bool = False
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +203,7 @@ class RestoreIssue(Ask[Issue]):
 
     issue_id: str
     actor: str
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +219,7 @@ class AddDependency(Ask[Issue]):
     actor: str
     type: str = "blocks"
     metadata: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +229,7 @@ class RemoveDependency(Ask[Issue]):
     issue_id: str
     depends_on_id: str
     actor: str
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +237,7 @@ class CommentIssue(Ask[Issue]):
     issue_id: str
     actor: str
     text: str
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

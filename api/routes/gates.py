@@ -1,5 +1,6 @@
 """/api/v1/gates: what waits for a person, and the answers. An answer is durable once it is told."""
 
+from dataclasses import replace
 from typing import Any
 
 from quart import Blueprint, Response, request
@@ -12,6 +13,7 @@ from api.body import read_model, read_query
 from api.conventions import links
 from api.doors import Doors
 from api.gate_models import AnswerRequest, GatesQuery, GateView
+from api.keys import idempotency_key
 from api.models import NoQuery
 from api.pointers import sent_as
 from api.routes.issues import READ_DEADLINE_S, WRITE_DEADLINE_S
@@ -25,6 +27,7 @@ def routes(doors: Doors) -> Blueprint:
         read_query(request, NoQuery)
         body = await read_model(request, AnswerRequest)
         message = AnswerGate(issue_id=gate_id, actor=body.by, approved=approved, why=body.why)
+        message = replace(message, key=idempotency_key(request) or "")
         with sent_as(actor="by"):
             answered = await ask(doors.tracker, message, deadline_s=WRITE_DEADLINE_S)
         return GateView.of(answered).model_dump()

@@ -1,8 +1,9 @@
 """/api/v1/issues/{id}/…: what may be done to an issue. Each is durable once it is answered."""
 
+from dataclasses import replace
+
 from quart import Blueprint, Response, request
 
-from actors.issues.messages import Issue
 from actors.issues.verbs import (
     AddDependency,
     CloseIssue,
@@ -25,17 +26,30 @@ from api.issue_models import (
     LabelsRequest,
     ReopenRequest,
 )
+from api.keys import idempotency_key
 from api.models import NoQuery
 from api.pointers import sent_as
 from api.routes.issues import WRITE_DEADLINE_S, answer
-from supervision import Ask, ask
+from supervision import ask
+
+Verb = (
+    UpdateIssue
+    | CloseIssue
+    | ReopenIssue
+    | DeferIssue
+    | RestoreIssue
+    | AddDependency
+    | RemoveDependency
+    | CommentIssue
+)
 
 
 def routes(doors: Doors) -> Blueprint:
     blueprint = Blueprint("issue_verbs", __name__, url_prefix="/api/v1/issues/<issue_id>")
 
-    async def told(message: Ask[Issue]) -> Response:
-        return answer(await ask(doors.tracker, message, deadline_s=WRITE_DEADLINE_S))
+    async def told(message: Verb) -> Response:
+        keyed = replace(message, key=idempotency_key(request) or "")
+        return answer(await ask(doors.tracker, keyed, deadline_s=WRITE_DEADLINE_S))
 
     @blueprint.post("/close")
     async def close(issue_id: str) -> Response:
@@ -86,9 +100,8 @@ def routes(doors: Doors) -> Blueprint:
     @blueprint.delete("/dependencies/<other>")
     async def free(issue_id: str, other: str) -> Response:
         asked = read_query(request, ActorQuery)
-        return await told(
-            RemoveDependency(issue_id=issue_id, depends_on_id=other, actor=asked.actor)
-        )
+        message = RemoveDependency(issue_id=issue_id, depends_on_id=other, actor=asked.actor)
+        return await told(message)
 
     @blueprint.post("/comments")
     async def comment(issue_id: str) -> Response:

@@ -257,12 +257,15 @@ class Editing:
     def _now(self) -> str:
         return instants.from_datetime(self._clock())
 
-    def _request(self, message: object, at: str) -> str:
+    def _request(self, message: Verb, at: str) -> str:
         """Name an operation: the same content at the same instant is another one, by its number.
 
-        The command carries it, so that it is the same when the writer gets it again.
+        The command carries it, so that it is the same when the writer gets it again. One with a key
+        of the asker's is the same for as long as the journal is looked at for it.
         """
         digest = hashlib.sha256(repr(message).encode(errors="replace")).hexdigest()
+        if message.key and not isinstance(message, NewIssue):
+            return f"key {digest}"
         return f"{at} {next(self._numbers)} {digest[:16]}"
 
 

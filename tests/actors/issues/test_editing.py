@@ -646,6 +646,31 @@ async def test_a_comment_is_kept_with_its_author_and_touches_nothing_else(world:
         assert after.updated_at == updated
 
 
+async def test_the_same_change_with_the_same_key_is_one_change(world: World) -> None:
+    async with desk_of(world) as desk:
+        made = await desk.new()
+        said = CommentIssue(issue_id=made, actor="bob", text="hm", key="k")
+        noted = UpdateIssue(issue_id=made, actor="bob", fields={}, append_notes="n", key="k")
+        for message in (said, noted, said, noted):
+            after = await desk.run(message)
+        assert [one["text"] for one in after.row["comments"]] == ["hm"]
+        assert after.row["notes"] == "n"
+        after = await desk.run(replace(said, key="another"))
+        assert len(after.row["comments"]) == 2
+
+
+async def test_a_reopening_that_comes_again_does_not_open_what_was_closed_since(
+    world: World,
+) -> None:
+    async with desk_of(world) as desk:
+        made = await desk.new()
+        await desk.close(made)
+        opening = ReopenIssue(issue_id=made, actor="bob", key="k")
+        await desk.run(opening)
+        await desk.close(made)
+        assert (await desk.run(opening)).status == "closed"
+
+
 # --- deleting and restoring
 
 

@@ -33,7 +33,7 @@ def test_the_links_of_a_history_go_on_after_the_last_number(shared: SharedSite) 
             found += answer.json()["data"]
             target = next_of(answer.headers["link"]) if "link" in answer.headers else ""
         whole = shared.get(f"{address}/{kind}")["data"]  # a note may have come meanwhile
-        assert len(found) > 10
+        assert len(found) > 3
         assert found == whole[: len(found)]
 
 
