@@ -22,7 +22,6 @@ OPERATIONS: Final[dict[str, Operation]] = {
         body=RegisterRequest,
         answer=Agent,
         status=201,
-        headers=("Idempotency-Key",),
         answer_headers=("Location",),
         codes=("not_found", "agent_exists"),
         example={"agent_type": "research", "agent_id": "research-2", "max_workload": 2},

@@ -1,12 +1,53 @@
 """The headers that operations take and answer with, as OpenAPI describes them."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
+from api.operations.operation import JSON, Operation
+
 Described = dict[str, Any]
+
+KEY: Final = "Idempotency-Key"
+
+
+def asked_of(operation: Operation, method: str, path: str) -> list[str]:
+    """Which headers an operation takes, those of its kind included."""
+    return list(dict.fromkeys(_asked(operation, method, path)))
+
+
+def answered_of(operation: Operation, method: str) -> list[str]:
+    """Which headers an ordinary answer has, those of its kind included."""
+    return list(dict.fromkeys(_answered(operation, method)))
+
+
+def is_fresh(operation: Operation, method: str) -> bool:
+    """Whether its answers have a tag, by which 304 says that the client has it."""
+    return method == "GET" and operation.answer_type == JSON
+
+
+def _asked(operation: Operation, method: str, path: str) -> Iterator[str]:
+    yield from operation.headers
+    if method == "POST" and not path.startswith("/api/v1/auth"):
+        yield KEY
+    if is_fresh(operation, method):
+        yield "If-None-Match"
+
+
+def _answered(operation: Operation, method: str) -> Iterator[str]:
+    yield from operation.answer_headers
+    if is_fresh(operation, method):
+        yield "ETag"
+    if any(name.startswith("next_") for name in getattr(operation.answer, "model_fields", ())):
+        yield "Link"
+    yield from ("X-Request-Id", "RateLimit", "RateLimit-Policy")
 
 
 def _text(description: str, **more: Any) -> Described:
     return {"description": description, "schema": {"type": "string", **more}}
+
+
+def _always(described: Described) -> Described:
+    return {**described, "required": True}
 
 
 ASKED: Final[dict[str, Described]] = {
@@ -22,13 +63,16 @@ ASKED: Final[dict[str, Described]] = {
 ANSWERED: Final[dict[str, Described]] = {
     "Artifact-Version": {"description": "Which version it is.", "schema": {"type": "integer"}},
     "Content-Disposition": _text("By which a browser saves it."),
-    "Content-Range": _text("Which bytes these are, of how many."),
+    "Content-Range": _always(_text("Which bytes these are, of how many.")),
     "ETag": _text("The state of what is answered, for `If-Match` and `If-None-Match`."),
-    "Location": _text("The address of what is new."),
+    "Link": _text('The next page, where there is one: `<…>; rel="next"`.'),
+    "Location": _always(_text("The address of what is new.")),
+    "RateLimit": _text("How much of a policy is left, and when it is whole again."),
+    "RateLimit-Policy": _text("How much may be asked in which time."),
     "Retry-After": {
         "description": "Seconds after which the same request may succeed.",
         "schema": {"type": "integer"},
     },
-    "WWW-Authenticate": _text("How to say who asks."),
-    "X-Request-Id": _text("By which the request is found in the server's log."),
+    "WWW-Authenticate": _always(_text("How to say who asks.")),
+    "X-Request-Id": _always(_text("By which the request is found in the server's log.")),
 }

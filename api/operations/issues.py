@@ -31,7 +31,6 @@ ISSUES: Final[dict[str, Operation]] = {
         body=issue_models.NewIssueRequest,
         answer=Issue,
         status=201,
-        headers=("Idempotency-Key",),
         answer_headers=("Location", "ETag"),
         codes=("not_found", "ambiguous_id", "dependency_cycle"),
         example={

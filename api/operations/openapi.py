@@ -179,7 +179,7 @@ class _Described:
             yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         if self._operation.query is not None:
             yield from _query(self._queries[self._operation.query])
-        for name in self._operation.headers:
+        for name in headers.asked_of(self._operation, self._method, self._path):
             yield {"name": name, "in": "header", "required": False, **headers.ASKED[name]}
 
     def _body(self) -> Schema:
@@ -191,8 +191,7 @@ class _Described:
 
     def _answers(self) -> Schema:
         operation = self._operation
-        told = [name for name in operation.answer_headers if name != "X-Request-Id"]
-        shown = _shown(*told, "X-Request-Id")
+        shown = _shown(*headers.answered_of(operation, self._method))
         answer: Schema = {"description": HTTPStatus(operation.status).phrase, "headers": shown}
         if operation.answer is not None:
             schema = self._components.answered(operation.answer)
@@ -200,12 +199,17 @@ class _Described:
         if operation.lines is not None:
             schema = self._components.answered(operation.lines)
             answer["content"][LINES] = {"schema": schema}
-        answers = {str(operation.status): answer}
+        answers = {str(int(operation.status)): answer}
         for status in operation.also:
             answers[str(status)] = {**answer, "description": HTTPStatus(status).phrase}
-        for status in operation.other_statuses:
-            answers[str(status)] = _without_model(status, operation, shown)
+        for status in self._other_statuses():
+            answers[str(int(status))] = _without_model(status, operation, shown)
         return answers
+
+    def _other_statuses(self) -> Iterator[int]:
+        yield from self._operation.other_statuses
+        if headers.is_fresh(self._operation, self._method):
+            yield HTTPStatus.NOT_MODIFIED
 
     def _problems(self) -> Schema:
         guarded = not isinstance(self._permission, Open)
@@ -222,6 +226,8 @@ class _Described:
         names = ["X-Request-Id"]
         if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
             names.append("Retry-After")
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            names += ["RateLimit", "RateLimit-Policy"]
         if status == HTTPStatus.UNAUTHORIZED:
             names.append("WWW-Authenticate")
         return {

@@ -6,6 +6,7 @@ The meaning of each code is in docs/http.md; a test compares the statuses.
 from collections.abc import Iterator
 from typing import Final
 
+from api.operations import headers
 from api.operations.operation import JSON, Operation
 
 STATUSES: Final[dict[str, int]] = {
@@ -19,6 +20,7 @@ STATUSES: Final[dict[str, int]] = {
     "request_timeout": 408,
     "artifact_cut_off": 408,
     "conflict": 409,
+    "request_in_progress": 409,
     "workflow_closed": 409,
     "workflow_not_running": 409,
     "workflow_stalled": 409,
@@ -56,6 +58,8 @@ STATUSES: Final[dict[str, int]] = {
     "range_not_satisfiable": 416,
     "validation_error": 422,
     "result_too_large": 422,
+    "idempotency_key_reused": 422,
+    "rate_limited": 429,
     "internal_error": 500,
     "store_damaged": 500,
     "artifact_damaged": 500,
@@ -72,10 +76,11 @@ STATUSES: Final[dict[str, int]] = {
 """Codes that operations answer with, and their statuses."""
 
 ANY: Final = ("bad_request", "foreign_host", "internal_error")
-GUARDED: Final = ("unauthenticated", "forbidden")
+GUARDED: Final = ("unauthenticated", "forbidden", "rate_limited")
 ASKED: Final = ("overloaded", "mailbox_full", "unavailable", "store_damaged", "store_lost")
 WITH_BODY: Final = ("bad_body", "body_too_large", "request_timeout", "unsupported_media_type")
 WRITTEN: Final = ("conflict", "storage_full")
+KEYED: Final = ("request_in_progress", "idempotency_key_reused")
 
 
 def codes_of(operation: Operation, method: str, path: str, *, guarded: bool) -> list[str]:
@@ -93,4 +98,6 @@ def _codes(operation: Operation, method: str, path: str, *, guarded: bool) -> It
         yield from WITH_BODY
     if guarded and method != "GET":
         yield from WRITTEN
+    if headers.KEY in headers.asked_of(operation, method, path):
+        yield from KEYED
     yield from operation.codes

@@ -44,9 +44,6 @@ OPERATIONS: Final[dict[str, Operation]] = {
         summary="Describe this API",
         description="An OpenAPI 3.1 document.",
         answer=dict,
-        headers=("If-None-Match",),
-        answer_headers=("ETag",),
-        other_statuses=(304,),
     ),
     "health.ready": Operation(
         summary="Whether the system can take work",

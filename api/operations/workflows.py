@@ -47,7 +47,6 @@ STARTING: Final[dict[str, Operation]] = {
         body=StartRequest,
         answer=Workflow,
         status=201,
-        headers=("Idempotency-Key",),
         answer_headers=("Location",),
         codes=("not_found",),
         example={
@@ -89,7 +88,6 @@ CONTROL: Final[dict[str, Operation]] = {
         description="Durable once it is answered, and taken exactly once.",
         body=SignalRequest,
         answer=Workflow,
-        headers=("Idempotency-Key",),
         codes=("workflow_closed", "too_many_signals"),
         example={"name": "go", "value": {"by": "ann"}, "message_id": "go-1"},
     ),
@@ -152,7 +150,6 @@ CONTROL: Final[dict[str, Operation]] = {
         summary="Hand a workflow on to the next agent",
         body=HandoffRequest,
         answer=AssignmentRecord,
-        headers=("Idempotency-Key",),
         codes=HOLDERS,
         example={
             "from_agent": "research-1",
@@ -183,7 +180,6 @@ RESULTS: Final[dict[str, Operation]] = {
         body=ResultRequest,
         answer=ResultRecord,
         status=201,
-        headers=("Idempotency-Key",),
         codes=("child_workflow", "result_too_large"),
         example={
             "result_type": "review",
@@ -231,7 +227,6 @@ ASSIGNMENTS: Final[dict[str, Operation]] = {
         body=AssignRequest,
         answer=AssignmentRecord,
         status=201,
-        headers=("Idempotency-Key",),
         codes=("not_found", *HOLDERS),
         example={"workflow_id": "research-mwrndwno9zixou4r", "agent_id": "research-1"},
     ),
