@@ -36,6 +36,7 @@ from api.routes import (
     assignments,
     claims,
     control,
+    docs,
     events,
     export,
     gates,
@@ -164,6 +165,7 @@ def create_app(
         system.routes(doors),
         reconcile.routes(doors),
         health.routes(doors),
+        docs.routes(),
         openapi.routes(),
     ):
         app.register_blueprint(blueprint)

@@ -41,6 +41,8 @@ PERMISSIONS: Final[dict[str, Permission | Open]] = {
     "control.retry": Permission.WORKFLOW_WRITE,
     "control.signal": Permission.WORKFLOW_WRITE,
     "control.terminate": Permission.WORKFLOW_DELETE,
+    "docs.asset": OPEN,
+    "docs.page": OPEN,
     "events.events": Permission.WORKFLOW_READ,
     "events.page": Permission.WORKFLOW_READ,
     "events.types": Permission.WORKFLOW_READ,

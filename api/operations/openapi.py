@@ -195,7 +195,8 @@ class _Described:
         answer: Schema = {"description": HTTPStatus(operation.status).phrase, "headers": shown}
         if operation.answer is not None:
             schema = self._components.answered(operation.answer)
-            answer["content"] = {operation.answer_type: {"schema": schema}}
+            types = (operation.answer_type, *operation.other_types)
+            answer["content"] = {media: {"schema": schema} for media in types}
         if operation.lines is not None:
             schema = self._components.answered(operation.lines)
             answer["content"][LINES] = {"schema": schema}

@@ -29,6 +29,7 @@ class Operation:
         headers: of the request, besides those that every operation takes.
         answer_headers: of the answer, besides those that every answer has.
         answer_type: media type of the answer.
+        other_types: media types that the same may come in, too.
         lines: type of one line, where the answer may be asked for in lines.
         other_statuses: of ordinary answers without a body, such as 304.
         also: other statuses that the same body comes with.
@@ -46,6 +47,7 @@ class Operation:
     headers: tuple[str, ...] = ()
     answer_headers: tuple[str, ...] = ()
     answer_type: str = JSON
+    other_types: tuple[str, ...] = ()
     lines: Any = None
     other_statuses: tuple[int, ...] = ()
     also: tuple[int, ...] = ()

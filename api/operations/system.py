@@ -12,7 +12,7 @@ from api.operations.answers import (
     Ready,
     ReconcileReport,
 )
-from api.operations.operation import Operation
+from api.operations.operation import FILE_MODEL, Operation
 from api.routes.reconcile import ReconcileRequest
 
 OPERATIONS: Final[dict[str, Operation]] = {
@@ -40,6 +40,18 @@ OPERATIONS: Final[dict[str, Operation]] = {
         codes=("actor_unknown",),
     ),
     "health.live": Operation(summary="Whether the process lives", answer=Live),
+    "docs.page": Operation(
+        summary="Show this API to people",
+        answer=FILE_MODEL,
+        answer_type="text/html",
+    ),
+    "docs.asset": Operation(
+        summary="Get a file of that page",
+        description="Its name holds its hash: what it is never changes.",
+        answer=FILE_MODEL,
+        answer_type="text/javascript",
+        other_types=("text/css",),
+    ),
     "openapi.document": Operation(
         summary="Describe this API",
         description="An OpenAPI 3.1 document.",

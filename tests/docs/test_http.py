@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import re
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,7 @@ from api.body import BODY_LIMIT_BYTES, DEPTH_LIMIT
 from api.doors import Where
 from api.keys import KEY_LIMIT
 from api.logs import line_of
+from api.operations.openapi import path_of
 from api.problem import problem
 from api.routes import sync
 from api.routes.events import GOING_AWAY, HEARTBEAT_S, TRY_AGAIN_LATER
@@ -259,10 +261,7 @@ def _nothing() -> Any:
 
 def _routes(app: Any) -> Iterator[str]:
     for rule in app.url_map.iter_rules():
-        path = rule.rule.replace("<workflow_id>", "{id}").replace("<issue_id>", "{id}")
-        path = path.replace("<other>", "{other}").replace("<agent_id>", "{id}")
-        path = path.replace("<gate_id>", "{id}")
-        path = path.replace("<anything:name>", "{name}")
+        path = re.sub(r"{\w+_id}", "{id}", path_of(rule.rule))
         if rule.websocket:
             yield f"WS {path}"
         else:
