@@ -10,7 +10,7 @@ from tests.cli.run import Run
 from tests.support.golden import golden_file
 from tests.support.small_disk import fill, small_disk
 
-SIZES = range(8, 512, 36)
+SIZES = range(8, 640, 45)
 """KiB; in each another step is the one that finds no room."""
 
 

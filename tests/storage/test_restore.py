@@ -372,7 +372,7 @@ def test_a_kill_at_any_step_leaves_the_old_set_or_the_new_and_it_can_be_run_agai
         [sys.executable, "-c", KILLED, str(place), str(backup), str(template)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
