@@ -48,6 +48,9 @@ BRIDGE: Final = 3
 """The schema of coordination.db from which on assignments follow one another, and there are
 artifacts."""
 
+AUTH: Final = 4
+"""The schema of coordination.db from which on there are keys, tokens and the audit log."""
+
 CLAIMS: Final = 2
 """The schema of beads.db from which on there are leases and wisps."""
 
@@ -229,6 +232,40 @@ _BREAKS: Final = (
         table="events",
         what="the event cannot be read",
         find="SELECT seq FROM events WHERE NOT json_valid(data)",
+    ),
+    Rule(
+        database="coordination",
+        table="token_families",
+        what="the tokens go back to no API key",
+        since=AUTH,
+        find="SELECT id FROM token_families WHERE key_id NOT IN (SELECT id FROM api_keys)",
+    ),
+    Rule(
+        database="coordination",
+        table="refresh_tokens",
+        what="the token goes back to no exchange",
+        since=AUTH,
+        find="""SELECT jti FROM refresh_tokens
+            WHERE family_id NOT IN (SELECT id FROM token_families)""",
+    ),
+    Rule(
+        database="coordination",
+        table="audit",
+        what="the record does not follow the one before it",
+        since=AUTH,
+        find="""SELECT this.seq FROM audit this LEFT JOIN audit last ON last.seq = this.seq - 1
+            WHERE this.previous <> CASE this.seq WHEN 1 THEN '' ELSE coalesce(last.hash, '-') END
+            ORDER BY this.seq""",
+    ),
+    Rule(
+        database="coordination",
+        table="audit_head",
+        what="the audit log does not end where it should",
+        since=AUTH,
+        find="""SELECT head.seq
+            FROM (SELECT max(seq) AS seq, max(hash) AS hash FROM audit_head) head
+            LEFT JOIN (SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1) last
+            WHERE (head.seq, head.hash) IS NOT (coalesce(last.seq, 0), coalesce(last.hash, ''))""",
     ),
     Rule(
         database="beads",

@@ -18,6 +18,8 @@ from storage import payload
 from storage.coordination import audit
 from storage.errors import PayloadError
 
+DETAIL_LENGTH: Final = 4000
+
 TEXT_LENGTH: Final = 500
 """Characters of each text that somebody else may have chosen."""
 
@@ -55,7 +57,7 @@ def append(connection: sqlite3.Connection, line: Line) -> int:
         target=_short(line.target),
         outcome=line.outcome,
         address=_short(line.address),
-        detail=dict(line.detail),
+        detail=_plain(line.detail),
         previous=previous,
         hash="",
     )
@@ -63,6 +65,15 @@ def append(connection: sqlite3.Connection, line: Line) -> int:
     values = {name: getattr(record, name) for name in AuditRecord.__slots__}
     audit.insert(connection, values | {"detail": detail, "hash": hash_of(record)})
     return record.seq
+
+
+def _plain(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """What the log can hold of it: JSON, and not too much."""
+    try:
+        text = payload.encode(dict(detail))
+    except PayloadError:
+        return {"lost": "it was no JSON"}
+    return dict(detail) if len(text) <= DETAIL_LENGTH else {"lost": f"{len(text)} characters"}
 
 
 def _short(text: str) -> str:

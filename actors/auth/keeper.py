@@ -59,7 +59,13 @@ from actors.auth.messages import (
 )
 from actors.auth.records import key_record, narrowed, scopes_of, scopes_text
 from actors.auth.refusals import WINDOW_S, Refusals
-from actors.auth.requests import checked_key, checked_life, checked_one, checked_scopes
+from actors.auth.requests import (
+    checked_key,
+    checked_life,
+    checked_name,
+    checked_one,
+    checked_scopes,
+)
 from actors.auth.roles import Permission
 from actors.auth.settings import AuthSettings
 from actors.auth.signing import Keys
@@ -165,6 +171,7 @@ class AuthKeeper(Actor):
             case CreateKey():
                 return self.defer(self._create_key(message))
             case ListKeys():
+                checked_name(message.user_id, "user_id")
                 return self.defer(reading.list_keys(self._pool, message))
             case RevokeKey():
                 return self.defer(self._revoke_key(message))
@@ -181,6 +188,7 @@ class AuthKeeper(Actor):
             case VerifyAudit():
                 return self.defer(reading.verify_audit(self._pool))
             case Explain():
+                checked_name(message.principal, "principal")
                 return self.defer(explain(self._pool, message, self._now()))
             case _Flush():
                 return self.defer(self._flush())
@@ -394,6 +402,7 @@ class AuthKeeper(Actor):
         return NewKey(record=record, secret=secret)
 
     async def _revoke_key(self, message: RevokeKey) -> KeyRecord:
+        checked_name(message.key_id, "key_id")
         line = self._line(message.by, "key.revoke", message.key_id, address=message.address)
         was_there = await self._write(
             RecordKeyRevoked(key_id=message.key_id, by=message.by, at=self._now(), line=line),

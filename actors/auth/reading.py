@@ -1,6 +1,7 @@
 """What is read of keys, tokens and the audit log, from read-only connections."""
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Final
 
 from actors.auth.audit import Chain, record_of
@@ -13,12 +14,13 @@ from actors.auth.messages import (
     Standing,
 )
 from actors.auth.records import key_record
-from actors.coordination.reading import check_limit
+from actors.auth.requests import check_audit
 from actors.coordination.rows import fetch
+from actors.errors import StoreDamaged
 from storage.coordination import audit, auth
+from storage.errors import PayloadError
 from storage.lookups import Reads
 
-PAGE_LIMIT: Final = 200
 STEP: Final = 500
 """Records that are looked at in one query."""
 
@@ -65,10 +67,10 @@ async def read_audit(reads: Reads, request: ReadAudit) -> AuditPage:
     and still say that there are more.
 
     Raises:
-        ValidationError: the limit is not 1 to 200.
-        PayloadError: a record is damaged.
+        ValidationError: what is asked for cannot be; the limit is 1 to 200.
+        StoreDamaged: a record is not what was written.
     """
-    check_limit(request.limit, PAGE_LIMIT)
+    check_audit(request)
     found: list[sqlite3.Row] = []
     reached = request.after
     for _ in range(SCAN_LIMIT // STEP):
@@ -77,12 +79,20 @@ async def read_audit(reads: Reads, request: ReadAudit) -> AuditPage:
             if not _is_wanted(request, row):
                 continue
             if len(found) == request.limit:
-                return AuditPage(records=tuple(map(record_of, found)), next_after=found[-1]["seq"])
+                return _page(found, found[-1]["seq"])
             found.append(row)
         if len(rows) < STEP:
-            return AuditPage(records=tuple(map(record_of, found)), next_after=None)
+            return _page(found, None)
         reached = rows[-1]["seq"]
-    return AuditPage(records=tuple(map(record_of, found)), next_after=reached)
+    return _page(found, reached)
+
+
+def _page(rows: Sequence[sqlite3.Row], next_after: int | None) -> AuditPage:
+    try:
+        return AuditPage(records=tuple(map(record_of, rows)), next_after=next_after)
+    except PayloadError as error:
+        text = f"a record of the audit log is damaged: {error}"
+        raise StoreDamaged(text, operation="read_audit") from error
 
 
 async def _stretch(reads: Reads, request: ReadAudit, after: int) -> list[sqlite3.Row]:

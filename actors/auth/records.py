@@ -7,6 +7,9 @@ from actors.auth.messages import KeyRecord
 from actors.auth.roles import Permission, Role, granted
 from storage import payload
 
+_ROLES = frozenset(map(str, Role))
+_PERMISSIONS = frozenset(map(str, Permission))
+
 
 def key_record(row: sqlite3.Row) -> KeyRecord:
     """An API key, without what opens it."""
@@ -26,11 +29,14 @@ def key_record(row: sqlite3.Row) -> KeyRecord:
 
 
 def roles_of(text: str) -> tuple[Role, ...]:
-    return tuple(Role(name) for name in payload.decode(text))
+    """A role that this program does not know gives nothing."""
+    return tuple(Role(name) for name in payload.decode(text) if name in _ROLES)
 
 
 def scopes_of(text: str | None) -> tuple[Permission, ...] | None:
-    return None if text is None else tuple(Permission(name) for name in payload.decode(text))
+    if text is None:
+        return None
+    return tuple(Permission(name) for name in payload.decode(text) if name in _PERMISSIONS)
 
 
 def scopes_text(scopes: Collection[Permission] | None) -> str | None:

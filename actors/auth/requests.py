@@ -3,15 +3,21 @@
 import re
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 
-from actors.auth.messages import CreateKey, RevokeTokens
+from actors.auth.messages import CreateKey, ReadAudit, RevokeTokens
 from actors.auth.records import narrowed
 from actors.auth.roles import Permission
 from actors.clock import rfc3339
+from actors.coordination.reading import check_limit
 from actors.errors import Forbidden, ValidationError
 
+N = TypeVar("N", str, str | None)
+
+PAGE_LIMIT: Final = 200
+HIGHEST: Final = 2**63
 NAME_LENGTH: Final = 100
+LOOKED_FOR_LENGTH: Final = 200
 RESERVED: Final = frozenset({"anonymous", "beadflow", "local", "others"})
 """What the audit log calls those who are no users."""
 
@@ -109,4 +115,26 @@ def checked_one(request: RevokeTokens) -> tuple[str | None, str | None]:
     """The token or the user that is meant. Raises `ValidationError` unless it is one of both."""
     if (request.jti is None) == (request.user_id is None):
         raise ValidationError("either jti or user_id is given", field="jti", value=request.jti)
-    return request.jti, request.user_id
+    return checked_name(request.jti, "jti"), checked_name(request.user_id, "user_id")
+
+
+def checked_name(text: N, field: str) -> N:
+    """What somebody looks for, where it can be looked for. Raises `ValidationError`."""
+    if text is None:
+        return text
+    if len(text) > LOOKED_FOR_LENGTH or not text.isprintable():
+        raise ValidationError(
+            f"{field} is one line of at most {LOOKED_FOR_LENGTH} characters",
+            field=field,
+            value=text,
+        )
+    return text
+
+
+def check_audit(request: ReadAudit) -> None:
+    """Raises `ValidationError`."""
+    for field in ("actor", "action"):
+        checked_name(getattr(request, field), field)
+    if not 0 <= request.after < HIGHEST:
+        raise ValidationError("after is 0 or more", field="after", value=request.after)
+    check_limit(request.limit, PAGE_LIMIT)

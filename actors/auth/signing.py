@@ -160,6 +160,11 @@ def _parsed(path: Path, text: bytes) -> Keys:
                 raise BadSigningKeys(f"{path} is of a form that is not known")
     except (ValueError, TypeError, KeyError, RecursionError):
         raise BadSigningKeys(f"{path} is damaged") from None
+    _check(path, keys)
+    return keys
+
+
+def _check(path: Path, keys: Keys) -> None:
     for key in keys:
         if len(key.secret) < SECRET_BYTES:
             size = len(key.secret)
@@ -168,9 +173,8 @@ def _parsed(path: Path, text: bytes) -> Keys:
             raise BadSigningKeys(f"{path}: {key.kid} is no key of a known algorithm")
     if len({key.kid for key in keys}) != len(keys):
         raise BadSigningKeys(f"{path} holds two keys of one name")
-    if keys and [key.retires_at for key in keys].index(None) != len(keys) - 1:
-        raise BadSigningKeys(f"{path} is damaged: not the last key signs")
-    return keys
+    if keys and [key.kid for key in keys if key.retires_at is None] != [keys[-1].kid]:
+        raise BadSigningKeys(f"{path} is damaged: the last key signs, and no other")
 
 
 def _key(row: Any) -> SigningKey:

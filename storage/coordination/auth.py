@@ -63,7 +63,9 @@ FORGET_PAIRS = """
         (SELECT sha256 FROM refresh_tokens WHERE expires_at < ? ORDER BY expires_at LIMIT ?)"""
 FORGET_FAMILIES = """
     DELETE FROM token_families WHERE id IN
-        (SELECT id FROM token_families WHERE expires_at < ? ORDER BY expires_at LIMIT ?)"""
+        (SELECT id FROM token_families WHERE expires_at < ?
+            AND NOT EXISTS (SELECT 1 FROM refresh_tokens WHERE family_id = token_families.id)
+         ORDER BY expires_at LIMIT ?)"""
 
 
 def key(connection: sqlite3.Connection, key_id: str) -> sqlite3.Row | None:
@@ -133,6 +135,6 @@ def revoke_families(
 
 
 def forget(connection: sqlite3.Connection, before: str, limit: int) -> None:
-    """Delete the tokens that ended first, so many at most."""
+    """Delete the tokens that ended first, so many at most, and the families they leave empty."""
     connection.execute(FORGET_PAIRS, (before, limit))
     connection.execute(FORGET_FAMILIES, (before, limit))

@@ -46,6 +46,7 @@ CREATE TABLE refresh_tokens (
     replaced_at TEXT
 ) WITHOUT ROWID;
 
+CREATE INDEX refresh_tokens_of_family ON refresh_tokens (family_id);
 CREATE INDEX refresh_tokens_by_end ON refresh_tokens (expires_at);
 
 -- The audit log: each record carries the hash of the one before. It is only ever added to.
