@@ -78,19 +78,16 @@ def _config() -> Config:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening TCP socket on a loopback address.
+    """A listening TCP socket.
 
     Args:
-        host: an address of this machine's loopback, or "localhost".
+        host: an address of this machine, or a name; who may ask from elsewhere is not decided here.
         port: 0 picks a free one.
 
     Raises:
-        ValueError: the host is not loopback: there are no keys yet, so nobody else may ask.
-        OSError: the port is taken.
+        OSError: the port is taken, or the host is none of this machine's.
     """
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    if not _is_loopback(str(address[0])):
-        raise ValueError(f"{host} is not a loopback address; the server only listens on loopback")
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -101,10 +98,6 @@ def listen(host: str, port: int) -> socket.socket:
         listening.close()
         raise
     return listening
-
-
-def _is_loopback(address: str) -> bool:
-    return address == "::1" or address.startswith("127.")
 
 
 def doors_specs(

@@ -67,7 +67,9 @@ def start_and_watch(
     there, and answers the exit code.
     """
     del request  # it is `watch` that sends it, because only its sender learns the id
-    settings = replace(Settings.read(config), host="127.0.0.1", port=0, metrics_port=0)
+    settings = replace(
+        Settings.read(config), host="127.0.0.1", port=0, metrics_host="127.0.0.1", metrics_port=0
+    )
     configure_logging(LOG_LEVEL)
     where = place(repo, data_dir)
     refuse_without_git(where)

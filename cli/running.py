@@ -12,7 +12,7 @@ import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -31,13 +31,13 @@ from actors.telemetry import Meters
 from actors.tree import World, tree
 from actors.workflows.definition import Definitions
 from api.doors import Doors, Where
-from api.local_socket import local_socket
-from api.server import doors_specs, listen
+from api.server import doors_specs
+from cli import binding
 from cli.exits import ExitCode
 from cli.problem import Problem
 from cli.settings import Settings, level_number
 from storage.database import located
-from storage.errors import Corrupt, plain
+from storage.errors import Corrupt
 from storage.git import ISSUES_REF
 from storage.home import DataDir
 from storage.issues.file import PUBLISHED
@@ -132,49 +132,23 @@ def bound(settings: Settings, data: DataDir) -> Iterator[Sockets]:
     """Bind all sockets. The lock of the data directory is held by the caller.
 
     Raises:
-        Problem: an address is not loopback, a port is taken, or the Unix socket cannot be made.
+        Problem: a port is taken, an address is not loopback and there is no key that others would
+            have to show, or the Unix socket cannot be made.
     """
-    with ExitStack() as stack:
-        http = stack.enter_context(closing(_listen(settings.host, settings.port, "--port")))
-        metrics = stack.enter_context(
-            closing(_listen(settings.host, settings.metrics_port, "--metrics-port"))
-        )
-        local = stack.enter_context(_local(data.socket))
+    binding.refuse_without_key(settings, binding.keys_of(data))
+    with (
+        binding.port(settings.host, settings.port, "--port") as http,
+        binding.port(settings.metrics_host, settings.metrics_port, "--metrics-port") as metrics,
+        binding.unix(data.socket) as local,
+    ):
         yield Sockets(http=http, metrics=metrics, local=local)
 
 
-@contextmanager
-def _local(path: Path) -> Iterator[socket.socket]:
-    with ExitStack() as stack:
-        try:
-            listening = stack.enter_context(local_socket(path))
-        except OSError as error:
-            raise Problem(
-                f"Cannot listen on {path}",
-                plain(error),
-                code="cannot_listen",
-                exit_code=ExitCode.FAILED,
-                hint="the data directory has to lie where Unix sockets can be made",
-            ) from error
-        yield listening
-
-
-def _listen(host: str, port: int, option: str) -> socket.socket:
-    try:
-        return listen(host, port)
-    except (OSError, ValueError) as error:
-        raise Problem(
-            f"Cannot listen on {host} port {port}",
-            str(error),
-            code="cannot_listen",
-            exit_code=ExitCode.FAILED,
-            hint=f"{option} 0 picks a free port; the host is 127.0.0.1 by default",
-        ) from error
-
-
 def _url(listening: socket.socket) -> str:
+    """From this machine: one that listens everywhere is also here."""
     host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared only
+    return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ import structlog
 import trio
 from cyclopts import Parameter
 
+from cli import binding
 from cli.exits import ExitCode
 from cli.holding import held
 from cli.numbers import WHOLE
@@ -41,7 +42,10 @@ def up(
     data_dir: Annotated[
         Path | None, PATH, Parameter(env_var="WORKFLOW_DATA_DIR", help=_DATA)
     ] = None,
-    host: Annotated[str | None, Parameter(help="A loopback address to listen on.")] = None,
+    host: Annotated[
+        str | None,
+        Parameter(help="An address to listen on; elsewhere than on loopback once there is a key."),
+    ] = None,
     port: Annotated[
         int | None, WHOLE, Parameter(help="Port of the API; 0 picks a free one.")
     ] = None,
@@ -89,6 +93,8 @@ async def _serve(where: Place, settings: Settings, sockets: Sockets, out: Output
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async with running(where, settings, sockets) as system:
             _announce(where, sockets, out)
+            for warning in binding.warnings_of(settings, binding.keys_of(where.data)):
+                out.note(warning, "yellow")
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_stop_on_signal, system, signals)
                 reason = await system.wait()

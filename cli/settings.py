@@ -5,7 +5,9 @@ TOML and is only ever named by the operator: a repository cannot bring code of i
 """
 
 import logging
+import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,12 +18,14 @@ from actors.auth.settings import ALGORITHMS, LONGEST_TOKEN_S, AuthSettings
 from actors.coordination.record_memory import Limits
 from actors.coordination.redis_cache import RedisAddress
 from actors.errors import ValidationError
+from api.exposure import HOST_NAME, Exposure
 from cli.exits import ExitCode
 from cli.problem import Problem
 from storage.errors import plain
 from storage.tuning import DEFAULTS, MIB, Tuning
 
 PORTS = range(65536)
+EVERYWHERE = re.compile(r"0(\.0)*|\[[0:]+\]")
 DAYS = range(36_501)
 LEVELS = ("debug", "info", "warning", "error")
 WHOLE = {
@@ -51,9 +55,9 @@ SECONDS = {
 }
 """The least that settings may be that are times."""
 
-SWITCHES = ("strict_workflows",)
+SWITCHES = ("strict_workflows", "behind_tls_proxy")
 
-NAMES = ("agents_commands", "agents_environment", "llm_urls")
+NAMES = ("agents_commands", "agents_environment", "llm_urls", "allowed_hosts")
 """What settings may be that are lists of names."""
 
 GIT_MODES = ("", "ref", "branch", "off")
@@ -70,9 +74,12 @@ class Settings:
     """One server's settings.
 
     Args:
-        host: a loopback address to listen on.
+        host: an address to listen on; one that is not loopback needs an API key to be there.
         port: of the API; 0 picks a free one.
         metrics_port: of /metrics; 0 picks a free one.
+        metrics_host: an address to listen on for /metrics, which asks nobody who they are.
+        allowed_hosts: names that requests may ask for beside those of loopback, without a port.
+        behind_tls_proxy: whether clients come by TLS, through a proxy that speaks it.
         log_level: "debug", "info", "warning" or "error".
         plugins: Python files with workflows and agents, relative to the settings file.
         strict_workflows: whether to refuse the start when a workflow does what it must not.
@@ -112,6 +119,9 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     metrics_port: int = 9090
+    metrics_host: str = "127.0.0.1"
+    allowed_hosts: tuple[str, ...] = ()
+    behind_tls_proxy: bool = False
     log_level: str = "info"
     plugins: tuple[Path, ...] = ()
     strict_workflows: bool = False
@@ -170,6 +180,21 @@ class Settings:
     def redis(self) -> RedisAddress | None:
         """Where copies of workflows are kept."""
         return RedisAddress(url=self.redis_url) if self.redis_url else None
+
+    @property
+    def exposure(self) -> Exposure:
+        """How far the doors on TCP are open."""
+        return Exposure(
+            allowed_hosts=(*self.allowed_hosts, *self._own_names()),
+            behind_tls=self.behind_tls_proxy,
+        )
+
+    def _own_names(self) -> Iterator[str]:
+        """What it listens on, as it stands in an address; all addresses together are no name."""
+        for host in (self.host, self.metrics_host):
+            name = f"[{host}]" if ":" in host else host
+            if HOST_NAME.fullmatch(name) is not None and not EVERYWHERE.fullmatch(name):
+                yield name
 
     @property
     def auth(self) -> AuthSettings:
@@ -231,8 +256,10 @@ class Settings:
         Raises:
             Problem: the first that cannot, by its name.
         """
-        if type(self.host) is not str or not self.host:
-            raise _bad(source, f"host is an address, not {self.host!r}")
+        for name in ("host", "metrics_host"):
+            value = getattr(self, name)
+            if type(value) is not str or not value:
+                raise _bad(source, f"{name} is an address, not {value!r}")
         if self.log_level not in LEVELS:
             raise _bad(source, f"log_level is one of {', '.join(LEVELS)}, not {self.log_level!r}")
         if self.git_mode not in GIT_MODES:
@@ -258,6 +285,7 @@ class Settings:
                 raise _bad(source, f"{name} is a number of seconds, {limits}, not {value!r}")
         self._check_model(source)
         self._check_auth(source)
+        self._check_exposure(source)
         return self
 
     def _check_model(self, source: Path | str) -> None:
@@ -275,6 +303,12 @@ class Settings:
             _ = self.model
             for url in self.llm_urls:
                 check_url(url, "llm_urls")
+        except ValidationError as error:
+            raise _bad(source, error.message) from None
+
+    def _check_exposure(self, source: Path | str) -> None:
+        try:
+            _ = self.exposure
         except ValidationError as error:
             raise _bad(source, error.message) from None
 

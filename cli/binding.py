@@ -1,0 +1,155 @@
+"""What a server may listen on: this machine alone, until there is a key that others have to show.
+
+Asked before a port is bound, from the database and under the lock of the data directory.
+"""
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from actors.clock import rfc3339, system_clock
+from api.local_socket import local_socket
+from api.server import listen
+from cli.exits import ExitCode
+from cli.problem import Problem
+from cli.settings import Settings
+from storage.coordination import standing
+from storage.database import open_reader
+from storage.errors import plain
+from storage.home import DataDir
+
+MAKE_A_KEY: Final = "beadflow auth key create --user NAME --role admin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """Which API keys a data directory has.
+
+    Args:
+        made: there is one, if only one that was revoked: on TCP everybody has to show one.
+        opens: one of them can be used at this moment.
+    """
+
+    made: bool
+    opens: bool
+
+
+def keys_of(data: DataDir) -> Keys:
+    """Look which keys there are; no database, or one from before there were keys, has none.
+
+    Raises:
+        StorageError: the database cannot be opened.
+    """
+    if not data.coordination_db.exists():
+        return Keys(made=False, opens=False)
+    with closing(open_reader(data.coordination_db)) as connection:
+        now = rfc3339(system_clock())
+        return Keys(made=standing.keys_made(connection), opens=standing.keys_open(connection, now))
+
+
+def refuse_without_key(settings: Settings, keys: Keys) -> None:
+    """See that nobody elsewhere is let in because there is nothing that they have to show.
+
+    Raises:
+        Problem: the server would be reached from elsewhere, and no key opens anything.
+    """
+    if keys.opens:
+        return
+    elsewhere = [host for host in (settings.host, settings.metrics_host) if not is_loopback(host)]
+    if not elsewhere and not settings.behind_tls_proxy:
+        return
+    raise Problem(
+        f"Without a key the server does not listen on {elsewhere[0]}, which is not loopback"
+        if elsewhere
+        else "Without a key the server does not stand behind a proxy",
+        "no API key opens anything, so nobody elsewhere could be told from the machine's own user",
+        code="no_key",
+        exit_code=ExitCode.AUTH,
+        hint=f"make one first: {MAKE_A_KEY}",
+    )
+
+
+def warnings_of(settings: Settings, keys: Keys) -> Iterator[str]:
+    """What an operator should know of how far the server is open."""
+    if not keys.made:
+        yield (
+            "there is no API key yet: whatever runs on this machine may do anything here;"
+            f" make the first with: {MAKE_A_KEY}"
+        )
+    if is_loopback(settings.host):
+        return
+    if not settings.behind_tls_proxy:
+        yield (
+            f"warning: {settings.host} is reached without encryption: let a proxy speak TLS before"
+            " it, and say behind_tls_proxy = true"
+        )
+    if not settings.allowed_hosts and _is_everywhere(settings.host):
+        yield (
+            "warning: allowed_hosts is empty: only requests that name this machine's loopback are"
+            " answered"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine's alone; a name is, when it is that of one that is."""
+    address = _address(host)
+    return address is not None and address.is_loopback
+
+
+def _is_everywhere(host: str) -> bool:
+    address = _address(host)
+    return address is not None and address.is_unspecified
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+        return ipaddress.ip_address(str(found[0][4][0]))
+    except (OSError, ValueError, UnicodeError):
+        return None
+
+
+@contextmanager
+def port(host: str, number: int, option: str) -> Iterator[socket.socket]:
+    """A listening TCP socket.
+
+    Raises:
+        Problem: it cannot be bound.
+    """
+    try:
+        listening = listen(host, number)
+    except (OSError, UnicodeError) as error:
+        raise Problem(
+            f"Cannot listen on {host} port {number}",
+            str(error),
+            code="cannot_listen",
+            exit_code=ExitCode.FAILED,
+            hint=f"{option} 0 picks a free port; the host is 127.0.0.1 by default",
+        ) from error
+    with closing(listening):
+        yield listening
+
+
+@contextmanager
+def unix(path: Path) -> Iterator[socket.socket]:
+    """The data directory's listening Unix socket.
+
+    Raises:
+        Problem: it cannot be made.
+    """
+    with ExitStack() as stack:
+        try:
+            listening = stack.enter_context(local_socket(path))
+        except OSError as error:
+            raise Problem(
+                f"Cannot listen on {path}",
+                plain(error),
+                code="cannot_listen",
+                exit_code=ExitCode.FAILED,
+                hint="the data directory has to lie where Unix sockets can be made",
+            ) from error
+        yield listening
