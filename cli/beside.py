@@ -6,6 +6,7 @@ before, because what it runs brings the stores and the actors along.
 
 import contextlib
 import json
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,7 @@ from typing import Any, Final
 import httpx2
 import trio
 
+from api.local_socket import user_name
 from cli import problem
 from cli.client import Params
 
@@ -27,7 +29,7 @@ class Local:
     """Answers requests from the system of this process."""
 
     def __init__(self, app: Any, token: trio.lowlevel.TrioToken) -> None:
-        self._app = app
+        self._app = _asked_by_owner(app)
         self._token = token
 
     def get(self, path: str, params: Params | None = None) -> dict[str, Any]:
@@ -73,6 +75,16 @@ class Local:
         if status >= _CLIENT_ERROR:
             raise problem.from_answer(status, content)
         return content
+
+
+def _asked_by_owner(app: Any) -> Any:
+    """The app, told whose process asks, as it is of a Unix socket."""
+    state = {"local_user": user_name(os.geteuid())}
+
+    async def asked(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "state": {**scope.get("state", {}), **state}}, receive, send)
+
+    return asked
 
 
 @contextmanager

@@ -32,7 +32,12 @@ class Client:
     """Talks to one server. Close it, or use it as a context manager."""
 
     def __init__(
-        self, base_url: str, *, timeout_s: float = 30.0, credential: str | None = None
+        self,
+        base_url: str,
+        *,
+        timeout_s: float = 30.0,
+        credential: str | None = None,
+        keeps_secrets: bool = False,
     ) -> None:
         """Opens nothing yet.
 
@@ -40,13 +45,14 @@ class Client:
             base_url: the server's, such as http://127.0.0.1:8080, or `unix:` and a socket's path.
             timeout_s: how long one answer may take.
             credential: an API key or an access token; None where none is needed.
+            keeps_secrets: whether what is sent must not be read by others either way.
 
         Raises:
             Problem: (usage) the URL is none for HTTP, or others could read the credential.
         """
         url, unix = _parsed(base_url)
         self.base_url = base_url
-        if credential is not None:
+        if credential is not None or keeps_secrets:
             credentials.refuse_in_the_clear(url, is_loopback=url.host in _LOOPBACK)
         self.http = httpx2.Client(
             base_url=url,

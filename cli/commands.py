@@ -139,6 +139,19 @@ app.command(
     ),
 )
 app.command(
+    "cli.auth.group:app",
+    name="auth",
+    help="Make keys for whoever may use the server, and see who may do what.",
+)
+app.command(
+    "cli.audit:audit",
+    name="audit",
+    help="Show who did what, or was refused what, and see whether that was changed.",
+    help_epilogue=(
+        "Examples:\n\n  beadflow audit --outcome refused -n 20\n\n  beadflow audit --verify"
+    ),
+)
+app.command(
     "cli.db:app",
     name="db",
     help="Look after the databases: their versions, backups, integrity and size.",

@@ -121,6 +121,20 @@ def source(where: Where) -> Iterator[Source]:
 
 
 @contextlib.contextmanager
+def unsigned(where: Where, attempt: str) -> Iterator[Client]:
+    """The server as somebody who shows no credential; one may be in what is sent, as a secret is.
+
+    Raises:
+        Problem: nobody serves, or others could read what is sent.
+    """
+    address = where.url or _holder_address(where)
+    if address is None:
+        raise nobody_serves(attempt, "start a server with `beadflow up`, or name one with --url")
+    with Client(address, keeps_secrets=True) as client:
+        yield client
+
+
+@contextlib.contextmanager
 def required(where: Where, attempt: str) -> Iterator[Client]:
     """The server, for what only a server can do; `attempt` names that."""
     found = server(where)
