@@ -18,7 +18,7 @@ HOPS_LIMIT: Final = 32
 
 UNKNOWN: Final = "unknown"
 
-_FORWARDED: Final = ("Forwarded", "X-Forwarded-For", "X-Real-Ip")
+_FORWARDED: Final = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
 
 
 @dataclass(frozen=True, slots=True)

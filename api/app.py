@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import re
 import secrets
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,22 +19,30 @@ import trio
 from prometheus_client import CollectorRegistry
 from quart import Response, current_app, g, request
 from quart_trio import QuartTrio
-from quart_trio.asgi import TrioASGIHTTPConnection
+from quart_trio.asgi import TrioASGIHTTPConnection, TrioASGIWebsocketConnection
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import PathConverter
 
-from api import overload, problem
+from actors.auth.errors import Unauthenticated
+from actors.errors import Forbidden
+from api import overload, permissions, problem
 from api.body import BODY_LIMIT_BYTES
 from api.conventions.freshness import freshen
 from api.conventions.repeats import Repeats
+from api.credentials import chosen
 from api.doors import Doors
 from api.entrance import Entrance, instead_of
 from api.exposure import Exposure
+from api.guard import Guard, Trust
 from api.routes import (
     actors,
     agents,
     artifacts,
     assignments,
+    audit,
+    auth,
+    auth_keys,
     claims,
     control,
     docs,
@@ -48,6 +57,7 @@ from api.routes import (
     readiness,
     reconcile,
     results,
+    sessions,
     sync,
     system,
     verbs,
@@ -92,8 +102,21 @@ class Connection(TrioASGIHTTPConnection):
             await super().handle_messages(nursery, request, receive)
 
     async def _send_response(self, send: Any, response: Any) -> None:
+        """Send it all, unless whoever it is for may not have the rest of it any more."""
         with contextlib.suppress(_CLIENT_GONE):
-            await super()._send_response(send, response)
+            async with trio.open_nursery() as nursery:
+                if (lapsed := getattr(response, "lapsed", None)) is not None:
+                    nursery.start_soon(_cancel_when, lapsed, nursery.cancel_scope)
+                await super()._send_response(send, response)
+                nursery.cancel_scope.cancel()
+
+
+class Channel(TrioASGIWebsocketConnection):
+    """Quart's, where the credential that came as a subprotocol is answered as one."""
+
+    async def accept_connection(self, send: Any, headers: Headers, subprotocol: str | None) -> None:
+        offered = list(self.scope.get("subprotocols", []))
+        await super().accept_connection(send, headers, subprotocol or chosen(offered))
 
 
 class App(QuartTrio):
@@ -103,6 +126,8 @@ class App(QuartTrio):
     """
 
     asgi_http_class = Connection
+    asgi_websocket_class = Channel
+    guard: Guard | None = None
     repeats: Repeats | None = None
 
     async def full_dispatch_request(self, request_context: Any = None) -> Any:
@@ -125,6 +150,10 @@ class App(QuartTrio):
     async def _done(self, request_context: Any) -> Any:
         return await self.make_response(await super().dispatch_request(request_context))
 
+    async def dispatch_websocket(self, websocket_context: Any = None) -> Any:
+        serve = partial(super().dispatch_websocket, websocket_context)
+        return await (serve() if self.guard is None else self.guard.while_admitted(serve))
+
 
 class Anything(PathConverter):
     """The rest of an address, whatever it holds: its route says what is wrong with it."""
@@ -134,7 +163,11 @@ class Anything(PathConverter):
 
 
 def create_app(
-    doors: Doors, closing: trio.Event | None = None, *, exposure: Exposure = DEFAULT
+    doors: Doors,
+    closing: trio.Event | None = None,
+    *,
+    exposure: Exposure = DEFAULT,
+    trust: Trust = "machine",
 ) -> App:
     """An app whose requests go to the actors of `doors`.
 
@@ -142,9 +175,20 @@ def create_app(
         doors: the mailboxes that requests end up in.
         closing: once it is set, event streams end; a request does so by itself.
         exposure: how far it is open.
+        trust: "machine" where only this machine's own user can reach the app; with "keys" everybody
+            shows a credential from the first key on, and before that asks from this machine.
+
+    Raises:
+        UnlistedError: a route does not say what it needs.
     """
     app = _app(exposure)
     app.repeats = Repeats(doors)
+    guard = app.guard = Guard(doors, trust)
+    app.before_request(guard.admit)
+    app.before_websocket(guard.admit_websocket)
+    app.after_request(guard.mark)
+    app.register_error_handler(Unauthenticated, guard.refuse)
+    app.register_error_handler(Forbidden, guard.refuse)
     for blueprint in (
         workflows.routes(doors),
         results.routes(doors),
@@ -167,8 +211,13 @@ def create_app(
         health.routes(doors),
         docs.routes(),
         openapi.routes(),
+        auth.routes(doors),
+        auth_keys.routes(doors),
+        sessions.routes(doors, guard),
+        audit.routes(doors),
     ):
         app.register_blueprint(blueprint)
+    permissions.check(rule.endpoint for rule in app.url_map.iter_rules())
     return app
 
 
@@ -248,6 +297,11 @@ def _request_id() -> str:
 
 async def _refusal(error: Refused) -> Response:
     return problem.of_refusal(instead_of(error), _request_id())
+
+
+async def _cancel_when(lapsed: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
+    await lapsed()
+    scope.cancel()
 
 
 async def _absence(error: Any) -> Response:

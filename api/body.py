@@ -14,6 +14,7 @@ from quart import Request, Websocket
 
 from actors import misfits
 from actors.errors import ValidationError
+from api.attribution import signed
 from api.overload import aside
 from supervision import Refused
 
@@ -51,14 +52,14 @@ async def read_model(request: Request, model: type[M]) -> M:
     Raises:
         UnsupportedMediaType: it does not say that it is JSON, or is compressed.
         BadBody: it is no JSON object within the limits.
+        NotYourself: it is signed with somebody else's name.
         ValidationError: a field is missing, unknown or wrong.
     """
     if request.mimetype != "application/json" or "Content-Encoding" in request.headers:
         raise UnsupportedMediaType(f"cannot read a body of type {request.mimetype or 'unknown'!r}")
     async with aside():
         raw: Any = await request.get_data(as_text=False, parse_form_data=False)
-    data = parse_object(raw)
-    return validated(data, model)
+    return validated(signed(parse_object(raw), model), model)
 
 
 def read_query(request: Request | Websocket, model: type[M]) -> M:
@@ -70,7 +71,8 @@ def read_query(request: Request | Websocket, model: type[M]) -> M:
     for name in request.args:
         if len(request.args.getlist(name)) > 1:
             raise ValidationError(f"{name} is given more than once", field=name, value=None)
-    return validated(dict(request.args), model)
+    given = dict(request.args)
+    return validated(signed(given, model) if request.method == "DELETE" else given, model)
 
 
 def validated(data: dict[str, Any], model: type[M]) -> M:

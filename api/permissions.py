@@ -1,5 +1,6 @@
 """The one table of what each route needs; a route that is not here is refused to everybody."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from actors.auth.roles import Permission
@@ -9,9 +10,16 @@ class Open:
     """Of routes that answer whoever asks."""
 
 
-OPEN: Final = Open()
+class Known:
+    """Of routes that answer whoever has shown who they are, about themselves."""
 
-PERMISSIONS: Final[dict[str, Permission | Open]] = {
+
+OPEN: Final = Open()
+KNOWN: Final = Known()
+
+Need = Permission | Open | Known
+
+PERMISSIONS: Final[dict[str, Need]] = {
     "actors.tree": Permission.ANALYTICS_READ,
     "agents.activate": Permission.AGENT_WRITE,
     "agents.config": Permission.AGENT_READ,
@@ -28,6 +36,19 @@ PERMISSIONS: Final[dict[str, Permission | Open]] = {
     "artifacts.store": Permission.AGENT_WORK,
     "assignments.assign": Permission.AGENT_WRITE,
     "assignments.listing": Permission.AGENT_READ,
+    "audit.listing": Permission.SYSTEM_ADMIN,
+    "audit.verify": Permission.SYSTEM_ADMIN,
+    "auth.me": KNOWN,
+    "auth.refresh": OPEN,
+    "auth.revoke": KNOWN,
+    "auth.ticket": KNOWN,
+    "auth.token": OPEN,
+    "auth.why": KNOWN,
+    "auth_keys.create": Permission.SYSTEM_ADMIN,
+    "auth_keys.listing": Permission.SYSTEM_ADMIN,
+    "auth_keys.revoke": Permission.SYSTEM_ADMIN,
+    "auth_keys.rotate": Permission.SYSTEM_ADMIN,
+    "auth_keys.signing": Permission.SYSTEM_ADMIN,
     "claims.claim": Permission.ISSUE_WRITE,
     "claims.claim_ready": Permission.ISSUE_WRITE,
     "claims.heartbeat": Permission.ISSUE_WRITE,
@@ -80,6 +101,9 @@ PERMISSIONS: Final[dict[str, Permission | Open]] = {
     "results.of_workflow": Permission.WORKFLOW_READ,
     "results.store": Permission.AGENT_WORK,
     "results.types": Permission.WORKFLOW_READ,
+    "sessions.begin": OPEN,
+    "sessions.end": KNOWN,
+    "sessions.show": KNOWN,
     "sync.history": Permission.ISSUE_READ,
     "sync.sync": Permission.ISSUE_WRITE,
     "system.circuits": Permission.ANALYTICS_READ,
@@ -92,3 +116,18 @@ PERMISSIONS: Final[dict[str, Permission | Open]] = {
     "workflows.update": Permission.WORKFLOW_WRITE,
 }
 """By endpoint, which is the route's name in its blueprint."""
+
+
+class UnlistedError(Exception):
+    """A route says nothing of who may use it: a fault of whoever wrote it, found at start."""
+
+
+def check(endpoints: Iterable[str]) -> None:
+    """See that each route says what it needs.
+
+    Raises:
+        UnlistedError: one does not.
+    """
+    missing = sorted(set(endpoints) - PERMISSIONS.keys())
+    if missing:
+        raise UnlistedError(f"PERMISSIONS has no entry for {', '.join(missing)}")

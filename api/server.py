@@ -111,7 +111,7 @@ def doors_specs(
     """The specs of the API's actors, for the tree."""
     return [
         _door("local_http", partial(create_app, doors), local),
-        _door("http", partial(create_app, doors), http),
+        _door("http", partial(create_app, doors, trust="keys"), http),
         _door("metrics", partial(create_metrics_app, registry), metrics),
     ]
 

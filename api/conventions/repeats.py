@@ -39,7 +39,7 @@ KNOWING: Final = frozenset(
 ASKING: Final = frozenset({"control.query"})
 """Endpoints that change nothing, whatever their method."""
 
-SECRETIVE: Final = frozenset({"auth"})
+SECRETIVE: Final = frozenset({"auth", "auth_keys", "sessions"})
 """Blueprints whose answers are written down nowhere."""
 
 ANSWER_LIMIT: Final = 1024 * 1024

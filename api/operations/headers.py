@@ -73,6 +73,7 @@ ANSWERED: Final[dict[str, Described]] = {
         "description": "Seconds after which the same request may succeed.",
         "schema": {"type": "integer"},
     },
+    "Set-Cookie": _text("The session, which no page can read."),
     "WWW-Authenticate": _always(_text("How to say who asks.")),
     "X-Request-Id": _always(_text("By which the request is found in the server's log.")),
 }

@@ -16,7 +16,7 @@ from api.operations.examples import EXAMPLES
 from api.operations.operation import LINES, Operation
 from api.operations.problems import STATUSES, codes_of
 from api.operations.schemas import Components, Schema
-from api.permissions import Open
+from api.permissions import KNOWN, Need, Open
 from api.problem import MEDIA_TYPE
 
 INTRODUCTION: Final = (
@@ -39,6 +39,8 @@ PARTS: Final = {
     "actors": "The running supervision tree",
     "agents": "Who does the work",
     "assignments": "Which agent has which workflow",
+    "audit": "Who did what, or was refused what",
+    "auth": "Who asks, and what they may",
     DESCRIPTION: "What this API offers",
     "events": "What happens",
     "gates": "Questions to people",
@@ -57,7 +59,7 @@ _PARAMETER: Final = re.compile(r"<(?:[a-z]+:)?(\w+)>")
 def build(
     rules: Iterable[Rule],
     operations: Mapping[str, Operation],
-    permissions: Mapping[str, Permission | Open],
+    permissions: Mapping[str, Need],
 ) -> Schema:
     """The document. Raises `KeyError` for a route that no operation describes."""
     routes = sorted(_routes(rules))
@@ -138,7 +140,7 @@ class _Described:
         endpoint: str,
         method: str,
         path: str,
-        permission: Permission | Open | None,
+        permission: Need | None,
         components: Components,
         queries: Mapping[Any, Schema],
     ) -> None:
@@ -173,6 +175,8 @@ class _Described:
             yield self._operation.description
         if isinstance(self._permission, Permission):
             yield f"Needs `{self._permission}`."
+        if self._permission is KNOWN:
+            yield "Needs any credential."
 
     def _parameters(self) -> Iterator[Schema]:
         for name in re.findall(r"{(\w+)}", self._path):

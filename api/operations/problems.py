@@ -15,6 +15,9 @@ STATUSES: Final[dict[str, int]] = {
     "unauthenticated": 401,
     "foreign_host": 403,
     "forbidden": 403,
+    "not_yourself": 403,
+    "not_your_workflow": 403,
+    "csrf_failed": 403,
     "not_found": 404,
     "actor_unknown": 404,
     "request_timeout": 408,
@@ -76,11 +79,12 @@ STATUSES: Final[dict[str, int]] = {
 """Codes that operations answer with, and their statuses."""
 
 ANY: Final = ("bad_request", "foreign_host", "internal_error")
-GUARDED: Final = ("unauthenticated", "forbidden", "rate_limited")
+GUARDED: Final = ("unauthenticated", "forbidden", "csrf_failed", "rate_limited")
 ASKED: Final = ("overloaded", "mailbox_full", "unavailable", "store_damaged", "store_lost")
 WITH_BODY: Final = ("bad_body", "body_too_large", "request_timeout", "unsupported_media_type")
 WRITTEN: Final = ("conflict", "storage_full")
 KEYED: Final = ("request_in_progress", "idempotency_key_reused")
+SIGNED: Final = ("not_yourself", "not_your_workflow")
 
 
 def codes_of(operation: Operation, method: str, path: str, *, guarded: bool) -> list[str]:
@@ -97,7 +101,7 @@ def _codes(operation: Operation, method: str, path: str, *, guarded: bool) -> It
     if operation.body is not None and operation.body_type == JSON:
         yield from WITH_BODY
     if guarded and method != "GET":
-        yield from WRITTEN
+        yield from (*WRITTEN, *SIGNED)
     if headers.KEY in headers.asked_of(operation, method, path):
         yield from KEYED
     yield from operation.codes

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from api.operations import agents, issues, system, workflows
+from api.operations import agents, auth, issues, system, workflows
 from api.operations.operation import Operation
 
 OPERATIONS: Final[dict[str, Operation]] = {
@@ -10,4 +10,5 @@ OPERATIONS: Final[dict[str, Operation]] = {
     **agents.OPERATIONS,
     **issues.OPERATIONS,
     **system.OPERATIONS,
+    **auth.OPERATIONS,
 }

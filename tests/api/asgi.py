@@ -13,6 +13,7 @@ from tests.api import described
 
 Header = tuple[str, str]
 HOST = "127.0.0.1:8080"
+CLIENT = ("127.0.0.1", 50000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +57,17 @@ async def call(
     body: Iterable[bytes] = (),
     complete: bool = True,
     host: str = HOST,
-    client: tuple[str, int] | None = ("127.0.0.1", 50000),
+    client: tuple[str, int] | None = CLIENT,
+    state: dict[str, Any] | None = None,
 ) -> Answer:
-    """One request. A body that is not `complete` never ends."""
-    scope = _scope("http", target, [("Host", host), *headers])
-    scope |= {"method": method, "client": client}
+    """One request. A body that is not `complete` never ends.
+
+    Args:
+        client: where it comes from; None for a Unix socket.
+        state: what the server says of the connection.
+    """
+    scope = _scope("http", target, [("Host", host), *headers], client) | {"method": method}
+    scope["state"] = state or {}
     rest = iter([*body, b""] if complete else body)
     response = _Response()
 
@@ -95,6 +102,7 @@ class Stream:
     def __init__(self) -> None:
         self.refusal: Answer | None = None
         self.closed_with: int | None = None
+        self.subprotocol: str | None = None
         self._into, self._frames = trio.open_memory_channel[str](0)
         self._response = _Response()
         self._settled = trio.Event()
@@ -116,6 +124,7 @@ class Stream:
         await trio.lowlevel.checkpoint()
         match message["type"]:
             case "websocket.accept":
+                self.subprotocol = message["subprotocol"]
                 self._settled.set()
             case "websocket.send":
                 await self._into.send(message["text"])
@@ -133,13 +142,27 @@ class Stream:
 
 @asynccontextmanager
 async def stream(
-    app: Any, target: str, *, headers: Iterable[Header] = (), host: str = HOST
+    app: Any,
+    target: str,
+    *,
+    headers: Iterable[Header] = (),
+    host: str = HOST,
+    client: tuple[str, int] = CLIENT,
+    subprotocols: Iterable[str] = (),
+    says: Iterable[str] = (),
 ) -> AsyncIterator[Stream]:
-    """A WebSocket that hangs up at the end of the block."""
+    """A WebSocket that hangs up at the end of the block.
+
+    Args:
+        client: the address that it comes from.
+        says: the text frames that it sends, as soon as it can.
+    """
     end = Stream()
-    scope = _scope("websocket", target, [("Host", host), *headers]) | {"subprotocols": []}
+    scope = _scope("websocket", target, [("Host", host), *headers], client)
+    scope["subprotocols"] = list(subprotocols)
     scope["extensions"] = {"websocket.http.response": {}}
-    connected = iter([{"type": "websocket.connect"}])
+    frames = ({"type": "websocket.receive", "text": text} for text in says)
+    connected = iter([{"type": "websocket.connect"}, *frames])
 
     async def receive() -> dict[str, Any]:
         await trio.lowlevel.checkpoint()
@@ -161,7 +184,9 @@ async def stream(
         nursery.cancel_scope.cancel()
 
 
-def _scope(kind: str, target: str, headers: Iterable[Header]) -> dict[str, Any]:
+def _scope(
+    kind: str, target: str, headers: Iterable[Header], client: tuple[str, int] | None
+) -> dict[str, Any]:
     """What hypercorn makes of a request line."""
     raw, _, query = target.partition("?")
     return {
@@ -174,7 +199,7 @@ def _scope(kind: str, target: str, headers: Iterable[Header]) -> dict[str, Any]:
         "query_string": query.encode(),
         "root_path": "",
         "headers": [(name.lower().encode(), value.encode("latin1")) for name, value in headers],
-        "client": ("127.0.0.1", 50000),
+        "client": client,
         "server": ("127.0.0.1", 8080),
         "extensions": {},
     }

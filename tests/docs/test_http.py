@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
+from actors.auth.roles import GRANTS, Role
 from actors.coordination import fields
 from actors.coordination.assignment_messages import AssignmentRecord
 from actors.coordination.messages import HistoryRecord, WorkflowTypeRecord
@@ -26,7 +27,7 @@ from actors.facts import LOG, LoggedFact
 from actors.issues.publishing.sync_messages import IssueVersion, Synced
 from actors.workflows.lint.reader import Finding
 from actors.workflows.requests import WAITING_LIMIT
-from api import agent_models, gate_models, issue_models, models, result_models
+from api import agent_models, auth_models, gate_models, issue_models, models, result_models
 from api.app import create_app, create_metrics_app
 from api.body import BODY_LIMIT_BYTES, DEPTH_LIMIT
 from api.doors import Where
@@ -45,6 +46,7 @@ METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "WS")
 DECLARING = [*(ROOT / "api").rglob("*.py")]
 DECLARING += [ROOT / "actors" / "errors.py", ROOT / "supervision" / "errors.py"]
 DECLARING += [*(ROOT / "actors" / "coordination" / "results").glob("*.py")]
+DECLARING += [ROOT / "actors" / "auth" / "errors.py"]
 DECLARING += [
     ROOT / "actors" / "agents" / "registration.py",
     ROOT / "actors" / "coordination" / "registering.py",
@@ -129,6 +131,22 @@ FIELDS: list[tuple[str, Any]] = [
     ("`POST /api/v1/gates/{id}/approve`", gate_models.AnswerRequest),
     ("`POST /api/v1/gates/{id}/reject`", gate_models.AnswerRequest),
     ("A gate", gate_models.GateView),
+    ("`POST /api/v1/auth/token`", auth_models.TokenRequest),
+    ("Tokens", auth_models.Tokens),
+    ("`POST /api/v1/auth/refresh`", auth_models.RefreshRequest),
+    ("`POST /api/v1/auth/revoke`", auth_models.RevokeRequest),
+    ("`GET /api/v1/auth/me`", auth_models.PrincipalView),
+    ("`GET /api/v1/auth/why`", auth_models.WhyQuery),
+    ("An explanation", auth_models.Why),
+    ("`GET /api/v1/auth/keys`", auth_models.KeysQuery),
+    ("A key", auth_models.KeyView),
+    ("`POST /api/v1/auth/keys`", auth_models.KeyRequest),
+    ("A signing key", auth_models.SigningKey),
+    ("`POST /api/v1/auth/session`", auth_models.SessionRequest),
+    ("`GET /api/v1/auth/session`", auth_models.SessionView),
+    ("`GET /api/v1/audit`", auth_models.AuditQuery),
+    ("An audit line", auth_models.AuditLine),
+    ("`GET /api/v1/audit/verify`", auth_models.AuditVerdict),
     ("`GET /api/v1/events`", models.EventsPageQuery),
     ("`WS /api/v1/events`", models.EventsQuery),
     ("`GET /api/v1/system`", Where),
@@ -197,6 +215,13 @@ def test_the_query_kinds_and_states_of_actors_are_documented() -> None:
     table = {names(row[0])[0]: names(row[1]) for row in rows(section(PAGE, "An actor"))}
     assert sorted(table["kind"]) == sorted(typing.get_args(Kind))
     assert sorted(table["state"]) == sorted(typing.get_args(State))
+
+
+def test_the_table_of_roles_is_that_of_the_code() -> None:
+    text = section(PAGE, "Who asks").partition("\n### ")[0]
+    table = {names(row[0])[0]: set(names(row[1])) for row in rows(text)}
+    assert table.pop("admin") == set()
+    assert table == {role: set(GRANTS[role]) for role in Role if role is not Role.ADMIN}
 
 
 def test_the_states_are_those_of_the_code() -> None:

@@ -1,0 +1,70 @@
+"""What the audit log is told of requests: every refusal, and acts of weight once they are done."""
+
+from typing import Any, Final
+
+import structlog
+from quart import g, has_request_context, request, websocket
+
+from actors.auth.messages import Note, Outcome, Principal
+from actors.auth.roles import Permission
+from actors.hints import hint
+from api import peers
+from api.authority import need_of
+from supervision import (
+    ActorDeadError,
+    ActorRestarting,
+    AskTimeout,
+    Named,
+    Refused,
+    ask,
+)
+
+DEADLINE_S: Final = 5.0
+TARGET_LIMIT: Final = 500
+ANONYMOUS: Final = "anonymous"
+
+READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+ACTS: Final = frozenset(
+    {Permission.WORKFLOW_DELETE, Permission.AGENT_WRITE, Permission.SYSTEM_ADMIN}
+)
+"""What is noted when it was done, and not only when it was refused."""
+
+NOTED_BY_THE_KEEPER: Final = frozenset({"auth", "auth_keys"})
+
+log = structlog.get_logger("beadflow.api")
+
+
+async def act(auth: Named, status: int) -> None:
+    """Write what was done into the audit log, where it has weight, before it is answered.
+
+    What was done stays done when that fails: the server's log says so then.
+    """
+    acts_for = g.get("acts_for")
+    is_act = need_of(request.endpoint) in ACTS and request.method not in READING
+    if acts_for is None and (not is_act or request.blueprint in NOTED_BY_THE_KEEPER):
+        return
+    detail = {"status": status} | ({} if acts_for is None else {"as": acts_for})
+    note = _note("done", request, detail)
+    try:
+        await ask(auth, note, deadline_s=DEADLINE_S)
+    except (Refused, ActorDeadError, ActorRestarting, AskTimeout) as error:
+        log.warning("audit line missing", action=note.action, why=str(error))
+
+
+def refusal(auth: Named, error: Refused) -> None:
+    """Have the audit log say that somebody was refused; nobody waits for it."""
+    asking: Any = request if has_request_context() else websocket
+    hint(auth, _note("refused", asking, {"code": error.code}))
+
+
+def _note(outcome: Outcome, asking: Any, detail: dict[str, Any]) -> Note:
+    who: Principal | None = g.get("principal")
+    need = need_of(asking.endpoint)
+    return Note(
+        actor=ANONYMOUS if who is None else who.user_id,
+        action=str(need) if isinstance(need, Permission) else str(asking.endpoint),
+        target=f"{asking.method} {asking.path}"[:TARGET_LIMIT],
+        outcome=outcome,
+        address=peers.address(),
+        detail=detail | {"request_id": g.get("request_id", "")},
+    )
