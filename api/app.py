@@ -43,6 +43,7 @@ from api.routes import (
     audit,
     auth,
     auth_keys,
+    batches,
     claims,
     control,
     docs,
@@ -191,6 +192,7 @@ def create_app(
     app.register_error_handler(Forbidden, guard.refuse)
     for blueprint in (
         workflows.routes(doors),
+        batches.routes(doors),
         results.routes(doors),
         artifacts.routes(doors),
         control.routes(doors),

@@ -6,6 +6,7 @@ Infinity, duplicate keys and lone surrogates; this one answers 4xx to all of the
 
 import json
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel
@@ -80,9 +81,23 @@ def validated(data: dict[str, Any], model: type[M]) -> M:
         return model.model_validate(data)
     except ModelError as error:
         first = misfits.first(error)
-        where = ".".join(str(part) for part in first.place)[:NAME_LIMIT]
+        where = ".".join(_place(first.place, data))[:NAME_LIMIT]
         more = misfits.fields_there(model, first)
         raise ValidationError(f"{where}: {first.words}{more}", field=where, value=None) from error
+
+
+def _place(steps: Sequence[int | str], there: Any) -> Iterator[str]:
+    """Where it is in what was sent: without what only tells the types of a union apart."""
+    *above, last = steps or ("",)
+    for step in above:
+        match there, step:
+            case dict(), _ if step in there:
+                there = there[step]
+                yield str(step)
+            case list(), int() if step < len(there):
+                there = there[step]
+                yield str(step)
+    yield str(last)
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:

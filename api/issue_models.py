@@ -42,6 +42,7 @@ CALLS = frozenset(
         "depends_on",
         "id",
         "actor",
+        "op",
         "append_notes",
         "add_labels",
         "remove_labels",

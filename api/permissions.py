@@ -49,6 +49,8 @@ PERMISSIONS: Final[dict[str, Need]] = {
     "auth_keys.revoke": Permission.SYSTEM_ADMIN,
     "auth_keys.rotate": Permission.SYSTEM_ADMIN,
     "auth_keys.signing": Permission.SYSTEM_ADMIN,
+    "batches.change": Permission.ISSUE_WRITE,
+    "batches.start": Permission.WORKFLOW_WRITE,
     "claims.claim": Permission.ISSUE_WRITE,
     "claims.claim_ready": Permission.ISSUE_WRITE,
     "claims.heartbeat": Permission.ISSUE_WRITE,

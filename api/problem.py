@@ -20,6 +20,9 @@ from supervision import ActorDeadError, ActorRestarting, AskTimeout, Refused
 
 MEDIA_TYPE = "application/problem+json"
 
+Absence = ActorDeadError | ActorRestarting | AskTimeout
+"""No answer: of a part that is down, being restarted, or too slow."""
+
 _KNOWN = {
     400: ("bad_request", "check the address and the headers of the request"),
     404: ("not_found", "check the address: no trailing slash, no doubled one"),
@@ -31,6 +34,8 @@ _KNOWN = {
 
 _HINTS = {True: "send the same request again in a moment", False: "look into the server's log"}
 """For refusals of the kernel, which knows no people."""
+
+_ABSENT = ("unavailable", "try again; with an Idempotency-Key a repeated request is done once")
 
 _OTHER = ("http_error", "check the request against the documentation")
 
@@ -62,7 +67,12 @@ def problem(
     )
 
 
-def document(
+def document(**told: Any) -> str:
+    """One problem as text; see `members`."""
+    return json.dumps(members(**told))
+
+
+def members(
     *,
     status: int,
     code: str,
@@ -71,8 +81,8 @@ def document(
     hint: str = "",
     retryable: bool = False,
     errors: Sequence[dict[str, str]] = (),
-) -> str:
-    """One problem as text."""
+) -> dict[str, Any]:
+    """What one problem says."""
     body: dict[str, Any] = {
         "type": f"urn:beadflow:problem:{code}",
         "title": HTTPStatus(status).phrase,
@@ -85,7 +95,7 @@ def document(
     }
     if errors:
         body["errors"] = list(errors)
-    return json.dumps(body)
+    return body
 
 
 def of_protocol(status: int, request_id: str, *, is_upload: bool) -> tuple[int, str]:
@@ -108,20 +118,28 @@ def of_protocol(status: int, request_id: str, *, is_upload: bool) -> tuple[int, 
 
 
 def of_refusal(error: Refused, request_id: str) -> Response:
+    return problem(**_refused(error), request_id=request_id, headers=_later(error))
+
+
+def of_part(error: Refused | Absence, request_id: str) -> dict[str, Any]:
+    """What became of one part of a request that has several: why it was not done."""
+    told = _refused(error) if isinstance(error, Refused) else _absent(error)
+    return members(**told, request_id=request_id)
+
+
+def _refused(error: Refused) -> dict[str, Any]:
     errors = []
     if isinstance(error, ValidationError):
         pointer = "/" + error.field.replace("~", "~0").replace("/", "~1").replace(".", "/")
         errors = [{"pointer": pointer, "msg": error.message}]
-    return problem(
-        status=error.status,
-        code=error.code,
-        detail=getattr(error, "message", str(error)),
-        request_id=request_id,
-        hint=getattr(error, "hint", "") or _HINTS[error.retryable],
-        retryable=error.retryable,
-        errors=errors,
-        headers=_later(error),
-    )
+    return {
+        "status": error.status,
+        "code": error.code,
+        "detail": getattr(error, "message", str(error)),
+        "hint": getattr(error, "hint", "") or _HINTS[error.retryable],
+        "retryable": error.retryable,
+        "errors": errors,
+    }
 
 
 def _later(error: Refused) -> dict[str, str]:
@@ -130,17 +148,21 @@ def _later(error: Refused) -> dict[str, str]:
     return {} if wait_s is None else {"Retry-After": str(max(1, math.ceil(wait_s)))}
 
 
-def of_absence(error: ActorDeadError | ActorRestarting | AskTimeout, request_id: str) -> Response:
+def of_absence(error: Absence, request_id: str) -> Response:
     """A part that is down, being restarted, or too slow."""
+    return problem(**_absent(error), request_id=request_id)
+
+
+def _absent(error: Absence) -> dict[str, Any]:
+    code, hint = _ABSENT
     ran = "it did not run" if isinstance(error, ActorRestarting) else "it may have run"
-    return problem(
-        status=503,
-        code="unavailable",
-        detail=f"a part of the system did not answer this request; {ran}",
-        request_id=request_id,
-        hint="try again; with an Idempotency-Key a repeated start is one start",
-        retryable=True,
-    )
+    return {
+        "status": 503,
+        "code": code,
+        "detail": f"a part of the system did not answer this request; {ran}",
+        "hint": hint,
+        "retryable": True,
+    }
 
 
 def of_http(error: HTTPException, request_id: str) -> Response:

@@ -2,13 +2,14 @@
 
 from typing import Final
 
-from api.operations import agents, auth, issues, system, workflows
+from api.operations import agents, auth, batches, issues, system, workflows
 from api.operations.operation import Operation
 
 OPERATIONS: Final[dict[str, Operation]] = {
     **workflows.OPERATIONS,
     **agents.OPERATIONS,
     **issues.OPERATIONS,
+    **batches.OPERATIONS,
     **system.OPERATIONS,
     **auth.OPERATIONS,
 }

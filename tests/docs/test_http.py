@@ -27,12 +27,21 @@ from actors.facts import LOG, LoggedFact
 from actors.issues.publishing.sync_messages import IssueVersion, Synced
 from actors.workflows.lint.reader import Finding
 from actors.workflows.requests import WAITING_LIMIT
-from api import agent_models, auth_models, gate_models, issue_models, models, result_models
+from api import (
+    agent_models,
+    auth_models,
+    batch_models,
+    gate_models,
+    issue_models,
+    models,
+    result_models,
+)
 from api.app import create_app, create_metrics_app
 from api.body import BODY_LIMIT_BYTES, DEPTH_LIMIT
 from api.doors import Where
 from api.keys import KEY_LIMIT
 from api.logs import line_of
+from api.operations import batches
 from api.operations.openapi import path_of
 from api.problem import problem
 from api.routes import sync
@@ -71,6 +80,8 @@ ONE = f"{ISSUES}/{{id}}"
 FIELDS: list[tuple[str, Any]] = [
     ("`POST /api/v1/workflows`", models.StartRequest),
     ("`GET /api/v1/workflows`", models.ListQuery),
+    ("`POST /api/v1/workflows/batch`", [batch_models.StartsRequest, batches.StartOutcome]),
+    (f"`POST {ISSUES}/batch`", [batch_models.ChangesRequest, batches.ChangeOutcome]),
     ("`PUT /api/v1/workflows/{id}`", models.UpdateRequest),
     ("`POST /api/v1/workflows/{id}/signal`", models.SignalRequest),
     ("`POST /api/v1/workflows/{id}/query`", models.QueryRequest),
@@ -294,6 +305,8 @@ def _routes(app: Any) -> Iterator[str]:
 
 
 def _fields(model: Any) -> list[str]:
+    if isinstance(model, list):
+        return [name for each in model for name in _fields(each)]
     if issubclass(model, BaseModel):
         return list(model.model_fields)
     return [field.name for field in dataclasses.fields(model)]
