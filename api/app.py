@@ -52,6 +52,7 @@ from api.routes import (
     gates,
     handoff,
     health,
+    imports,
     issues,
     metrics,
     openapi,
@@ -193,6 +194,7 @@ def create_app(
     for blueprint in (
         workflows.routes(doors),
         batches.routes(doors),
+        imports.routes(doors),
         results.routes(doors),
         artifacts.routes(doors),
         control.routes(doors),

@@ -21,6 +21,7 @@ from actors.clock import Clock, system_clock
 from actors.damage import refusing_damage
 from actors.errors import Conflict, NotFound, ValidationError
 from actors.issues import ids, issue
+from actors.issues.import_messages import Imported, ImportIssues
 from actors.issues.messages import (
     ComposeFile,
     GetIssue,
@@ -35,6 +36,7 @@ from actors.issues.questions import BlockedIssues, ClaimReady, QueryIssues, Read
 from actors.issues.reading.answers import Answers, Question, Steps
 from actors.issues.reading.resident import Resident
 from actors.issues.verbs import Claim
+from actors.issues.writing import importing
 from actors.issues.writing.claims import Claiming
 from actors.issues.writing.claims import Message as Claims
 from actors.issues.writing.editing import Editing, Verb
@@ -148,6 +150,8 @@ class IssueTracker(Actor):
         if isinstance(message, Verb | Claims):
             return await self._carry_out(message)
         match message:
+            case ImportIssues():
+                return self.defer(self._import(message))
             case MintIssueId():
                 return self._mint(message)
             case GetIssue():
@@ -186,6 +190,10 @@ class IssueTracker(Actor):
         if isinstance(message, Claims):
             return self.defer(self._claiming.run(message))
         return self.defer(self._editing.run(message))
+
+    async def _import(self, message: ImportIssues) -> Imported:
+        with refusing_damage(_name(message)):
+            return await importing.take_in(message, self._conn, self._writer, self._clock)
 
     async def _claim_ready(self, message: ClaimReady) -> Claim | Issue:
         if not message.filter.text:

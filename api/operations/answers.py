@@ -142,6 +142,14 @@ class Issue(BaseModel):
     close_reason: str
 
 
+class IssueLine(BaseModel):
+    """An issue as the published file has it: what is empty is left out."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+
+
 class IssueList(BaseModel):
     """Issues; `total` counts all that fit, `next_cursor` is null on the last page."""
 

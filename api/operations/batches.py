@@ -4,10 +4,12 @@ from typing import Final
 
 from pydantic import BaseModel, Field
 
+from actors.issues.import_messages import Imported
 from api.batch_models import ChangesRequest, StartsRequest
 from api.models import Workflow
 from api.operations.answers import Issue, Problem
-from api.operations.operation import Operation
+from api.operations.operation import LINES, Operation
+from api.routes.imports import ImportQuery
 
 
 class StartOutcome(BaseModel):
@@ -73,6 +75,15 @@ OPERATIONS: Final[dict[str, Operation]] = {
                 }
             ]
         },
+    ),
+    "imports.take_in": Operation(
+        summary="Import issues",
+        description="Lines of the published format, merged into the issues one by one.",
+        body=bytes,
+        body_type=LINES,
+        query=ImportQuery,
+        answer=Imported,
+        codes=("body_too_large", "request_timeout", "unsupported_media_type"),
     ),
     "batches.change": Operation(
         summary="Change many issues",

@@ -15,6 +15,7 @@ from api.operations.answers import (
     Issue,
     IssueDetail,
     IssueHistory,
+    IssueLine,
     IssueList,
     SyncReport,
 )
@@ -79,7 +80,7 @@ ISSUES: Final[dict[str, Operation]] = {
     "export.export": Operation(
         summary="Export all issues",
         description="In the lines of the published file, one JSON object each.",
-        answer=Issue,
+        answer=IssueLine,
         answer_type=LINES,
         codes=("publication_failed",),
     ),

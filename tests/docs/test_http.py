@@ -24,6 +24,7 @@ from actors.coordination.results.messages import (
 )
 from actors.coordination.transitions import TABLE
 from actors.facts import LOG, LoggedFact
+from actors.issues.import_messages import Imported
 from actors.issues.publishing.sync_messages import IssueVersion, Synced
 from actors.workflows.lint.reader import Finding
 from actors.workflows.requests import WAITING_LIMIT
@@ -44,7 +45,7 @@ from api.logs import line_of
 from api.operations import batches
 from api.operations.openapi import path_of
 from api.problem import problem
-from api.routes import sync
+from api.routes import imports, sync
 from api.routes.events import GOING_AWAY, HEARTBEAT_S, TRY_AGAIN_LATER
 from supervision.dead_letters import REMEMBERED
 from supervision.info import Kind, State
@@ -116,6 +117,7 @@ FIELDS: list[tuple[str, Any]] = [
     ("The agent", agent_models.Agent),
     (f"`POST {ISSUES}`", issue_models.NewIssueRequest),
     (f"`GET {ISSUES}`", issue_models.IssuesQuery),
+    (f"`POST {ISSUES}/import`", [imports.ImportQuery, Imported]),
     (f"`GET {ISSUES}/stats`", issue_models.StatsView),
     (f"`GET {ONE}`", issue_models.ShownView),
     (f"`DELETE {ONE}`", issue_models.DeleteQuery),
