@@ -94,6 +94,7 @@ PERMISSIONS: Final[dict[str, Need]] = {
     "issues.stats": Permission.ISSUE_READ,
     "issues.update": Permission.ISSUE_WRITE,
     "openapi.document": OPEN,
+    "openapi.streams": OPEN,
     "readiness.blocked": Permission.ISSUE_READ,
     "readiness.cycles": Permission.ISSUE_READ,
     "readiness.ready": Permission.ISSUE_READ,

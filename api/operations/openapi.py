@@ -14,6 +14,7 @@ from api.operations import headers
 from api.operations.answers import Problem
 from api.operations.examples import EXAMPLES
 from api.operations.operation import LINES, Operation
+from api.operations.parameters import query_parameters
 from api.operations.problems import STATUSES, codes_of
 from api.operations.schemas import Components, Schema
 from api.permissions import KNOWN, Need, Open
@@ -182,7 +183,7 @@ class _Described:
         for name in re.findall(r"{(\w+)}", self._path):
             yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         if self._operation.query is not None:
-            yield from _query(self._queries[self._operation.query])
+            yield from query_parameters(self._queries[self._operation.query])
         for name in headers.asked_of(self._operation, self._method, self._path):
             yield {"name": name, "in": "header", "required": False, **headers.ASKED[name]}
 
@@ -245,27 +246,6 @@ class _Described:
 
 def _shown(*names: str) -> Schema:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-
-
-def _query(schema: Schema) -> Iterator[Schema]:
-    """A parameter for each field; a list is words with commas between them."""
-    required = schema.get("required", [])
-    for name, field in schema["properties"].items():
-        found: Schema = {"name": name, "in": "query", "required": name in required}
-        if "array" in (field.get("type"), *(each.get("type") for each in field.get("anyOf", []))):
-            found |= {"style": "form", "explode": False}
-        yield {**found, "schema": _without_null(field)}
-
-
-def _without_null(field: Schema) -> Schema:
-    """What is not given is not sent; there is no way to send null."""
-    options = [each for each in field.get("anyOf", []) if each != {"type": "null"}]
-    rest = {name: value for name, value in field.items() if name != "anyOf"}
-    if field.get("default", 0) is None:
-        rest.pop("default")
-    if len(options) == 1:
-        return {**rest, **options[0]}
-    return {**rest, "anyOf": options} if options else rest
 
 
 def _without_model(status: int, operation: Operation, shown: Schema) -> Schema:

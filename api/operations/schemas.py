@@ -73,6 +73,12 @@ class Components:
         return self._found[_key(kind), mode]
 
 
+def plain(kind: Any) -> Schema:
+    """The schema of one type that refers to no others."""
+    found: Schema = TypeAdapter(kind).json_schema(schema_generator=_Generator)
+    return found
+
+
 def _keyed(kinds: Iterable[Any], mode: JsonSchemaMode) -> list[tuple[Any, JsonSchemaMode]]:
     return [(kind, mode) for kind in dict.fromkeys(kinds) if kind not in (None, FILE_MODEL)]
 

@@ -57,6 +57,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
         description="An OpenAPI 3.1 document.",
         answer=dict,
     ),
+    "openapi.streams": Operation(
+        summary="Describe the streams", description="An AsyncAPI 3.0 document.", answer=dict
+    ),
     "health.ready": Operation(
         summary="Whether the system can take work",
         description="Answers 503 with the same body when it cannot.",

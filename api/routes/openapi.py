@@ -1,11 +1,11 @@
-"""/openapi.json: the description of this API, for programs that make clients of it."""
+"""/openapi.json and /asyncapi.json: what this API offers, for programs that make clients of it."""
 
 import json
 
 import trio
 from quart import Blueprint, Response, current_app
 
-from api.operations.openapi import build
+from api.operations import asyncapi, openapi
 from api.operations.table import OPERATIONS
 from api.permissions import PERMISSIONS
 
@@ -14,14 +14,22 @@ MEDIA_TYPE = "application/json"
 
 def routes() -> Blueprint:
     blueprint = Blueprint("openapi", __name__)
-    built: list[bytes] = []
+    built: dict[str, bytes] = {}  # not before it is asked for: a start is faster without it
 
     @blueprint.get("/openapi.json")
     async def document() -> Response:
         await trio.lowlevel.checkpoint()
-        if not built:  # not before it is asked for: a start is faster without it
+        if "openapi" not in built:
             rules = current_app.url_map.iter_rules()
-            built.append(json.dumps(build(rules, OPERATIONS, PERMISSIONS)).encode())
-        return Response(built[0], content_type=MEDIA_TYPE)
+            found = openapi.build(rules, OPERATIONS, PERMISSIONS)
+            built["openapi"] = json.dumps(found).encode()
+        return Response(built["openapi"], content_type=MEDIA_TYPE)
+
+    @blueprint.get("/asyncapi.json")
+    async def streams() -> Response:
+        await trio.lowlevel.checkpoint()
+        if "asyncapi" not in built:
+            built["asyncapi"] = json.dumps(asyncapi.build()).encode()
+        return Response(built["asyncapi"], content_type=MEDIA_TYPE)
 
     return blueprint
