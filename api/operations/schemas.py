@@ -50,7 +50,8 @@ class Components:
         names = _names(defined)
         self._found = {key: _renamed(schema, names) for key, schema in found.items()}
         self.schemas: dict[str, Schema] = {
-            names[old]: _renamed(schema, names) for old, schema in sorted(defined.items())
+            names[old]: _renamed(schema, names) | {"title": names[old]}
+            for old, schema in sorted(defined.items())
         }
 
     def asked(self, kind: Any) -> Schema:
@@ -108,6 +109,4 @@ def _renamed(schema: Schema, names: dict[str, str]) -> Schema:
     for old, new in names.items():
         text = text.replace(f'"{PLACE}{old}"', f'"{PLACE}{new}"')
     renamed: Schema = json.loads(text)
-    if renamed.get("title"):
-        renamed["title"] = names.get(renamed["title"], _name(renamed["title"]))
     return renamed
