@@ -91,6 +91,11 @@ def _rule(app: Any, method: str, path: str) -> Any:
     return rule if rule.endpoint in OPERATIONS and not rule.websocket else None
 
 
+def component(name: str) -> Draft202012Validator:
+    """What a component is held to."""
+    return _held(f"{PLACE}#/components/schemas/{name}")
+
+
 @cache
 def _document() -> dict[str, Any]:
     nothing: Any = None
@@ -112,4 +117,8 @@ def _validator(path: str, method: str, status: str, media: str) -> Draft202012Va
     steps = ("paths", path, method, "responses", status, "content", media, "schema")
     pointer = "/".join(step.replace("~", "~0").replace("/", "~1") for step in steps)
     pointer = pointer.replace("{", "%7B").replace("}", "%7D")
-    return Draft202012Validator({"$ref": f"{PLACE}#/{pointer}"}, registry=_closed())
+    return _held(f"{PLACE}#/{pointer}")
+
+
+def _held(place: str) -> Draft202012Validator:
+    return Draft202012Validator({"$ref": place}, registry=_closed())

@@ -10,11 +10,12 @@ from pydantic import TypeAdapter
 from actors.auth.roles import Permission
 from api.app import create_app
 from api.operations import examples, operation
-from api.operations.openapi import build
+from api.operations.openapi import build, path_of
 from api.operations.problems import STATUSES
 from api.operations.table import OPERATIONS
 from api.permissions import PERMISSIONS, Open
 from tests.api.asgi import call
+from tests.api.described import component
 from tests.docs.pages import names, rows, section
 
 DESCRIBED = [(name, each) for name, each in OPERATIONS.items() if each.example is not None]
@@ -102,6 +103,38 @@ def test_the_examples_of_things_are_in_the_document(document: dict[str, Any]) ->
         if "examples" in schema
     }
     assert found == examples.EXAMPLES
+
+
+@pytest.mark.parametrize(("name", "example"), examples.EXAMPLES.items())
+def test_the_example_of_a_thing_is_one(name: str, example: Any) -> None:
+    is_open = name == "Issue"  # it may hold whatever other tools wrote into it
+    assert list(component(name).iter_errors(example)) == []
+    assert component(name).is_valid({**example, "more": 1}) == is_open
+
+
+def test_what_is_served_is_what_is_described(app: Any, document: dict[str, Any]) -> None:
+    served = {
+        (method.lower(), path_of(rule.rule))
+        for rule in app.url_map.iter_rules()
+        if not rule.websocket
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+    assert {(each, path) for path, found in document["paths"].items() for each in found} == served
+
+
+def test_every_code_that_comes_out_of_a_route_is_described_at_one(
+    document: dict[str, Any],
+) -> None:
+    table = section("docs/http.md", "Codes").partition("These codes are declared inside")[0]
+    documented = {names(row[0])[0] for row in rows(table)}
+    described = {
+        code
+        for each in operations(document)
+        for answer in each["responses"].values()
+        for code in answer.get("x-codes", ())
+    }
+    of_no_route = {"http_error", "method_not_allowed", "unexpected_message", "websocket_mismatch"}
+    assert documented - described == of_no_route
 
 
 def test_the_statuses_of_codes_are_those_of_the_page() -> None:
