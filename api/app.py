@@ -33,7 +33,7 @@ from api.conventions.repeats import Repeats
 from api.credentials import chosen
 from api.doors import Doors
 from api.entrance import Entrance, instead_of
-from api.exposure import Exposure
+from api.exposure import DEFAULT, Exposure
 from api.guard import Guard, Trust
 from api.routes import (
     actors,
@@ -69,7 +69,6 @@ from api.uploads import UploadBody, is_upload
 from supervision import ActorDeadError, ActorRestarting, AskTimeout, Refused
 
 BODY_TIMEOUT_S = 30
-DEFAULT = Exposure()
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 log = structlog.get_logger("beadflow.api")

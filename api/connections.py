@@ -4,22 +4,24 @@ hypercorn's own server runs all its connections in one nursery, and some malform
 out of it (a WebSocket header that is not ASCII): one client would end everybody's connections and
 use up the door's restarts. It writes behind a shield: a client that stops reading could keep a
 connection, and with it the whole stop, for ever. And it speaks HTTP/2 to whoever asks, which nobody
-here needs. So the accept loop is ours. A connection that fails is closed and logged; one whose
-client takes nothing for STALL_S is cut off; at the end all have GRACE_S to finish what they are at.
+here needs. So the accept loop is ours. A connection that fails is closed and logged, and so is one
+that takes too long for what it is at (`api.wire`); at the end all have GRACE_S to finish.
 """
 
+import math
 import secrets
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import h11
 import structlog
 import trio
 from hypercorn.config import Config
-from hypercorn.events import Updated
+from hypercorn.events import Closed, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
@@ -28,11 +30,22 @@ from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr, wrap_app
 
 from api import local_socket, problem
+from api.crowd import Crowd
+from api.exposure import DEFAULT, Exposure
 from api.headers import PLAIN
+from api.turned_away import no_room
 from api.uploads import is_upload
+from api.wire import Wire
 
 GRACE_S = 3.0
-STALL_S = 30.0
+TURNED_AWAY = 64
+"""Connections that are told at the same time why there is no room for them."""
+
+TOLD_S = 0.5
+RECEIVED_BYTES = 2**16
+LINGER_S = 2.0
+LINGER_BYTES = 2**21
+"""What is dropped of a request that has its answer, at most, until its client takes note."""
 
 log = structlog.get_logger("beadflow.api")
 
@@ -43,13 +56,16 @@ class Connections:
     Args:
         app: the ASGI app; there is no lifespan, it has to be ready.
         config: hypercorn's settings; what they say about sockets is not looked at.
+        exposure: how many may be connected.
     """
 
-    def __init__(self, app: Any, config: Config) -> None:
+    def __init__(self, app: Any, config: Config, exposure: Exposure = DEFAULT) -> None:
         self._app: AppWrapper = wrap_app(app, config.wsgi_max_body_size, "asgi")
         self._config = config
         self._context = WorkerContext(None)
         self._open: set[Wire] = set()
+        self._crowd = Crowd(exposure)
+        self._turned_away = 0
 
     async def serve(
         self, listening: socket.socket, closing: trio.Event, serving: Callable[[], None]
@@ -81,13 +97,31 @@ class Connections:
         wire = Wire(stream)
         self._open.add(wire)
         try:
+            if not self._crowd.enter(wire, wire.peer()):
+                await self._turn_away(wire)
+                return
             await Speaker(self._app, self._config, self._context, wire).run()
         except* Exception as failed:  # noqa: BLE001 - the boundary: see the module
             log.warning("connection failed", why=repr(_innermost(failed)))
         finally:
             self._open.discard(wire)
+            self._crowd.leave(wire)
             wire.cut()
             await wire.aclose()
+
+    async def _turn_away(self, wire: Wire) -> None:
+        """Say why, unless so many have to be told that this alone were too much."""
+        if self._turned_away >= TURNED_AWAY:
+            return
+        self._turned_away += 1
+        try:
+            with suppress(trio.BrokenResourceError), trio.move_on_after(TOLD_S):
+                await wire.send_all(no_room())
+                await wire.send_eof()
+                while await wire.receive_some(RECEIVED_BYTES):  # or it would not hear the answer
+                    pass
+        finally:
+            self._turned_away -= 1
 
     async def _cut_off_late(self, late: trio.CancelScope) -> None:
         await trio.sleep(GRACE_S)
@@ -99,10 +133,11 @@ class Connections:
 class Speaker(TCPServer):
     """hypercorn's connection, without its choice of protocols."""
 
-    def __init__(
-        self, app: AppWrapper, config: Config, context: WorkerContext, wire: "Wire"
-    ) -> None:
+    def __init__(self, app: AppWrapper, config: Config, context: WorkerContext, wire: Wire) -> None:
         self._wire = wire
+        self._patience = trio.CancelScope()
+        self._is_ending = False
+        self._dropped_bytes = 0
         stream: Any = wire  # any stream will do
         super().__init__(app, config, context, _state(wire), stream)
 
@@ -126,6 +161,57 @@ class Speaker(TCPServer):
                 await self._read_data()
                 over.cancel()  # pings do not outlive the connection
 
+    async def _read_data(self) -> None:
+        """Read until the client goes, or takes longer than it may for what it is at."""
+        with trio.CancelScope() as self._patience:
+            while await self._hear():
+                pass
+        if self._patience.cancelled_caught and not self._is_ending:
+            await self._tell_late()
+        await self.protocol.handle(Closed())
+
+    async def _hear(self) -> bool:
+        """Take what comes next; whether something may come after it."""
+        if not self._is_ending:
+            self._patience.deadline = self._due()
+        try:
+            data = await self._wire.receive_some(RECEIVED_BYTES)
+        except (trio.ClosedResourceError, trio.BrokenResourceError):
+            return False
+        if self._is_ending:
+            self._dropped_bytes += len(data)
+            return len(data) > 0 and self._dropped_bytes < LINGER_BYTES
+        self._wire.hear()
+        self._patience.deadline = math.inf
+        await self.protocol.handle(RawData(bytes(data)))
+        return len(data) > 0
+
+    def _due(self) -> float:
+        """The moment up to which something has to come."""
+        speaks: Any = self.protocol
+        if not self._wire.is_idle and speaks.connection.their_state is h11.DONE:
+            return math.inf  # it is the client that waits
+        return self._wire.due
+
+    def _end(self) -> None:
+        """Say that no more is sent, and drop what still comes for a while.
+
+        A client that is still sending would otherwise find the connection reset, and might never
+        read why. Nothing here may wait: the task that ends a connection is often cancelled by that.
+        """
+        if self.context.terminated.is_set():
+            return self._wire.cut()
+        self._is_ending = True
+        self._wire.turn(idle=True)
+        self._wire.stop_sending()
+        self._patience.deadline = trio.current_time() + LINGER_S
+        return None
+
+    async def _tell_late(self) -> None:
+        if self._wire.is_idle and self._wire.has_begun:
+            speaks: Any = self.protocol
+            await speaks.refuse(HTTPStatus.REQUEST_TIMEOUT)
+
     async def protocol_send(self, event: Any) -> None:
         """Send, and keep in mind whether a request is in progress.
 
@@ -133,14 +219,18 @@ class Speaker(TCPServer):
         dies with it. Here an idle one is known as such, and the read timeout ends it.
         """
         if isinstance(event, Updated):
-            self._wire.is_idle = event.idle
+            self._wire.turn(idle=event.idle)
+            self._patience.deadline = self._wire.due if event.idle else math.inf
             if event.idle and self.context.terminated.is_set():
                 self._wire.cut()
+        elif isinstance(event, Closed):
+            self._end()
+            await self.protocol.handle(event)
         else:
             await super().protocol_send(event)
 
 
-def _state(wire: "Wire") -> ConnectionState:
+def _state(wire: Wire) -> ConnectionState:
     """What every request of a connection has in its scope, as `state`."""
     peer = local_socket.peer(wire.socket)
     return ConnectionState({} if peer is None else {"local_user": peer})
@@ -157,6 +247,10 @@ class Http1(H11Protocol):
         asked = {"method": request.method.decode("ascii").upper(), "path": path}
         self._brings_file = is_upload(asked)
         await super()._create_stream(request)
+
+    async def refuse(self, status: int) -> None:
+        """Answer a request that is not whole."""
+        await self._send_error_response(status)
 
     async def _send_error_response(self, status_code: int) -> None:
         """Say what is wrong as all refusals do; hypercorn would send a status alone.
@@ -178,31 +272,6 @@ class Http1(H11Protocol):
         await self._send_h11_event(h11.Response(status_code=status, headers=headers))
         await self._send_h11_event(h11.Data(data=body))
         await self._send_h11_event(h11.EndOfMessage())
-
-
-class Wire:
-    """A connection's stream, as far as hypercorn uses it; a write ends, one way or the other."""
-
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self.socket = stream.socket
-        self.receive_some = stream.receive_some
-        self.send_eof = stream.send_eof
-        self.aclose = stream.aclose
-        self.is_idle = True  # no request is in progress
-        self._stream = stream
-
-    async def send_all(self, data: bytes) -> None:
-        """Send, or raise `trio.BrokenResourceError` when the client takes nothing in time."""
-        with trio.move_on_after(STALL_S) as stalled:
-            await self._stream.send_all(data)
-        if stalled.cancelled_caught:
-            self.cut()
-            raise trio.BrokenResourceError(f"the client took nothing for {STALL_S:g} s")
-
-    def cut(self) -> None:
-        """Wake whoever waits for this client."""
-        with suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)
 
 
 def _innermost(error: BaseException) -> BaseException:

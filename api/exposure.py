@@ -93,6 +93,9 @@ class Exposure:
         return tuple(ipaddress.ip_network(proxy) for proxy in self.trusted_proxies)
 
 
+DEFAULT: Final = Exposure()
+
+
 def _is_origin(text: str) -> bool:
     """Whether a browser could say it: what it compares is the whole text."""
     try:

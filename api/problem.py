@@ -28,6 +28,7 @@ _KNOWN = {
     404: ("not_found", "check the address: no trailing slash, no doubled one"),
     405: ("method_not_allowed", "use one of the methods that the Allow header names"),
     408: ("request_timeout", "send the body at once"),
+    431: ("headers_too_large", "send a shorter address and fewer headers, 16 KiB in all"),
     413: ("body_too_large", "send at most 1 MiB"),
 }
 """What Quart itself refuses, by status: code and hint."""

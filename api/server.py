@@ -19,12 +19,13 @@ from prometheus_client import CollectorRegistry
 from api.app import create_app, create_metrics_app
 from api.connections import GRACE_S, Connections
 from api.doors import Doors
+from api.exposure import DEFAULT, Exposure
 from supervision import Actor, ChildSpec
 
 START_DEADLINE_S = 10.0
 WEBSOCKET_LIMIT_BYTES = 64 * 1024
 WEBSOCKET_PING_S = 20.0
-READ_TIMEOUT_S = 60
+NOBODY_COUNTED = Exposure(rates=None)
 HEADER_LIMIT_BYTES = 16 * 1024
 
 
@@ -35,10 +36,18 @@ class HttpDoor(Actor):
         build: makes the app; it is given the event that says that the door is closing, for what
             would otherwise not end by itself.
         listening: the bound and listening socket; this actor serves on a copy of it.
+        exposure: how far it is open.
     """
 
-    def __init__(self, *, build: Callable[[trio.Event], Any], listening: socket.socket) -> None:
+    def __init__(
+        self,
+        *,
+        build: Callable[[trio.Event], Any],
+        listening: socket.socket,
+        exposure: Exposure = DEFAULT,
+    ) -> None:
         super().__init__()
+        self._exposure = exposure
         self._build = build
         self._listening = listening
 
@@ -51,7 +60,7 @@ class HttpDoor(Actor):
     async def _serve(self, up: trio.Event) -> None:
         """Serve until this task is cancelled; then let requests in progress end."""
         closing = trio.Event()
-        connections = Connections(self._build(closing), _config())
+        connections = Connections(self._build(closing), _config(), self._exposure)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_set_when_cancelled, closing)
             with trio.CancelScope(shield=True):
@@ -67,7 +76,6 @@ async def _set_when_cancelled(closing: trio.Event) -> None:
 
 def _config() -> Config:
     config = Config()
-    config.read_timeout = READ_TIMEOUT_S
     config.websocket_max_message_size = WEBSOCKET_LIMIT_BYTES
     config.websocket_ping_interval = WEBSOCKET_PING_S
     config.h11_max_incomplete_size = HEADER_LIMIT_BYTES
@@ -107,19 +115,29 @@ def doors_specs(
     http: socket.socket,
     metrics: socket.socket,
     local: socket.socket,
+    exposure: Exposure = DEFAULT,
 ) -> list[ChildSpec]:
-    """The specs of the API's actors, for the tree."""
+    """The specs of the API's actors, for the tree.
+
+    `exposure` says how far those on TCP are open; on the Unix socket nobody is counted.
+    """
     return [
-        _door("local_http", partial(create_app, doors), local),
-        _door("http", partial(create_app, doors, trust="keys"), http),
-        _door("metrics", partial(create_metrics_app, registry), metrics),
+        _door("local_http", partial(create_app, doors), local, NOBODY_COUNTED),
+        _door("http", partial(create_app, doors, trust="keys"), http, exposure),
+        _door("metrics", partial(create_metrics_app, registry), metrics, exposure),
     ]
 
 
-def _door(name: str, build: Callable[[trio.Event], Any], listening: socket.socket) -> ChildSpec:
+def _door(
+    name: str,
+    build: Callable[..., Any],
+    listening: socket.socket,
+    exposure: Exposure,
+) -> ChildSpec:
+    build = partial(build, exposure=exposure)
     return ChildSpec(
         id=name,
         name=name,
-        build=lambda: HttpDoor(build=build, listening=listening),
+        build=lambda: HttpDoor(build=build, listening=listening, exposure=exposure),
         shutdown_s=GRACE_S + 5.0,
     )

@@ -204,7 +204,7 @@ async def flooded(here: Door) -> trio.SocketStream:
 
 
 async def test_a_client_that_takes_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.connections.STALL_S", 0.1)
+    monkeypatch.setattr("api.wire.STALL_S", 0.1)
     flood = Flood()
     async with door(lambda _: flood) as here, await flooded(here):
         with trio.fail_after(5):

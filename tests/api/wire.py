@@ -7,6 +7,7 @@ from typing import Any
 
 import trio
 
+from api.exposure import DEFAULT, Exposure
 from api.server import HttpDoor, listen
 from supervision import ActorExited, ChildSpec, Event, System, supervisor
 
@@ -97,13 +98,15 @@ async def read_head(wire: trio.SocketStream) -> bytes:
 
 
 @asynccontextmanager
-async def door(build: Callable[[trio.Event], Any]) -> AsyncIterator[Door]:
+async def door(
+    build: Callable[[trio.Event], Any], exposure: Exposure = DEFAULT
+) -> AsyncIterator[Door]:
     """A door on a free port that serves what `build` makes."""
     with closing(listen("127.0.0.1", 0)) as listening:
         spec = ChildSpec(
             id="http",
             name="http",
-            build=lambda: FragileDoor(build=build, listening=listening),
+            build=lambda: FragileDoor(build=build, listening=listening, exposure=exposure),
             shutdown_s=8.0,
         )
         events: list[Event] = []
