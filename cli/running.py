@@ -218,6 +218,7 @@ async def running(
                 http=sockets.http,
                 metrics=sockets.metrics,
                 local=sockets.local,
+                exposure=settings.exposure,
             )
             await _start(system, world, specs)
             if drives_all:  # others may rely on it: it stays until it is stopped

@@ -18,7 +18,7 @@ from actors.auth.settings import ALGORITHMS, LONGEST_TOKEN_S, AuthSettings
 from actors.coordination.record_memory import Limits
 from actors.coordination.redis_cache import RedisAddress
 from actors.errors import ValidationError
-from api.exposure import HOST_NAME, Exposure
+from api.exposure import HOST_NAME, Exposure, Rate, Rates
 from cli.exits import ExitCode
 from cli.problem import Problem
 from storage.errors import plain
@@ -39,6 +39,9 @@ WHOLE = {
     "database_wal_limit_mib": range(1024 * 1024 + 1),
     "cache_records": range(1_000_001),
     "cache_mib": range(1, 65_537),
+    "connections": range(1, 1_000_001),
+    "connections_per_address": range(1, 1_000_001),
+    "requests_in_flight": range(1, 10_001),
     "auth_token_s": range(1, LONGEST_TOKEN_S + 1),
     "auth_refresh_s": range(LONGEST_TOKEN_S, 366 * 86400 + 1),
 }
@@ -55,9 +58,22 @@ SECONDS = {
 }
 """The least that settings may be that are times."""
 
+RATES = ("rate_reads", "rate_writes", "rate_address", "rate_logins")
+"""Settings that are numbers a second."""
+
+BURST_S = 10.0
+"""How long a rate may be left unused, to be used at once."""
+
+LOGINS_BURST_S = 120.0
+
+HIGHEST_RATE = 1_000_000.0
+
 SWITCHES = ("strict_workflows", "behind_tls_proxy")
 
-NAMES = ("agents_commands", "agents_environment", "llm_urls", "allowed_hosts")
+NAMES = (
+    *("agents_commands", "agents_environment", "llm_urls"),
+    *("allowed_hosts", "cors_origins", "trusted_proxies"),
+)
 """What settings may be that are lists of names."""
 
 GIT_MODES = ("", "ref", "branch", "off")
@@ -80,6 +96,15 @@ class Settings:
         metrics_host: an address to listen on for /metrics, which asks nobody who they are.
         allowed_hosts: names that requests may ask for beside those of loopback, without a port.
         behind_tls_proxy: whether clients come by TLS, through a proxy that speaks it.
+        cors_origins: pages elsewhere that may use the API from a browser, as `https://host`.
+        trusted_proxies: addresses and networks whose X-Forwarded-For is believed.
+        rate_reads: requests a second that read, of one user, in the long run; 0 as many as wanted.
+        rate_writes: the same, of those that may change something.
+        rate_address: requests a second from one address elsewhere; 0 as many as wanted.
+        rate_logins: attempts to log in a second from one address; 0 as many as wanted.
+        requests_in_flight: that are worked on at the same time, 1 or more.
+        connections: to each port at the same time, 1 or more.
+        connections_per_address: the same, from one address elsewhere.
         log_level: "debug", "info", "warning" or "error".
         plugins: Python files with workflows and agents, relative to the settings file.
         strict_workflows: whether to refuse the start when a workflow does what it must not.
@@ -122,6 +147,15 @@ class Settings:
     metrics_host: str = "127.0.0.1"
     allowed_hosts: tuple[str, ...] = ()
     behind_tls_proxy: bool = False
+    cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    rate_reads: float = Rates().reads.per_s
+    rate_writes: float = Rates().writes.per_s
+    rate_address: float = Rates().address.per_s
+    rate_logins: float = Rates().logins.per_s
+    requests_in_flight: int = Exposure().in_flight
+    connections: int = Exposure().connections
+    connections_per_address: int = Exposure().connections_per_address
     log_level: str = "info"
     plugins: tuple[Path, ...] = ()
     strict_workflows: bool = False
@@ -187,6 +221,17 @@ class Settings:
         return Exposure(
             allowed_hosts=(*self.allowed_hosts, *self._own_names()),
             behind_tls=self.behind_tls_proxy,
+            cors_origins=self.cors_origins,
+            trusted_proxies=self.trusted_proxies,
+            rates=Rates(
+                reads=_rate(self.rate_reads, BURST_S),
+                writes=_rate(self.rate_writes, BURST_S),
+                address=_rate(self.rate_address, BURST_S),
+                logins=_rate(self.rate_logins, LOGINS_BURST_S),
+            ),
+            connections=self.connections,
+            connections_per_address=self.connections_per_address,
+            in_flight=self.requests_in_flight,
         )
 
     def _own_names(self) -> Iterator[str]:
@@ -307,6 +352,11 @@ class Settings:
             raise _bad(source, error.message) from None
 
     def _check_exposure(self, source: Path | str) -> None:
+        for name in RATES:
+            value = getattr(self, name)
+            if type(value) not in {int, float} or not 0 <= value <= HIGHEST_RATE:
+                limits = f"0 to {HIGHEST_RATE:g}"
+                raise _bad(source, f"{name} is a number a second, {limits}, not {value!r}")
         try:
             _ = self.exposure
         except ValidationError as error:
@@ -359,6 +409,10 @@ def _bad(source: Path | str, why: str) -> Problem:
         code="bad_settings",
         exit_code=ExitCode.USAGE,
     )
+
+
+def _rate(per_s: float, burst_s: float) -> Rate:
+    return Rate(per_s=per_s, burst=max(1, round(per_s * burst_s)))
 
 
 def level_number(name: str) -> int:

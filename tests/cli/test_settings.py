@@ -1,12 +1,13 @@
 """The settings file, as far as no command has to run for it."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from actors.agents.endpoint import ModelEndpoint
 from actors.coordination.record_memory import Limits
+from api.exposure import Exposure, Rate, Rates
 from cli.problem import Problem
 from cli.settings import Settings
 from storage.tuning import DEFAULTS, MIB
@@ -96,6 +97,16 @@ def test_every_knob_of_the_databases_can_be_set(tmp_path: Path) -> None:
         ("database_busy_timeout_s", '"5"'),
         ("database_cached_statements", "-1"),
         ("database_wal_limit_mib", "1.5"),
+        ("rate_reads", "-1"),
+        ("rate_writes", "nan"),
+        ("rate_logins", "true"),
+        ("rate_address", '"5"'),
+        ("requests_in_flight", "0"),
+        ("connections", "1.5"),
+        ("connections_per_address", "0"),
+        ("cors_origins", '["*"]'),
+        ("cors_origins", '"https://a.example"'),
+        ("trusted_proxies", '["10.0.0.0/33"]'),
         ("strict_workflows", "1"),
         ("strict_workflows", '"true"'),
     ],
@@ -168,3 +179,34 @@ def test_a_model_that_cannot_be_asked_is_refused_by_its_setting(tmp_path: Path, 
         read(tmp_path, f"[llm]\n{text}")
     assert "llm_" in refused.value.detail
     assert "hunter2" not in refused.value.detail
+
+
+def test_without_settings_doors_are_as_open_as_the_api_says() -> None:
+    assert replace(Settings().exposure, allowed_hosts=()) == Exposure()
+
+
+def test_how_far_doors_are_open_can_be_set(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        """
+        cors_origins = ["https://board.example.org"]
+        trusted_proxies = ["10.0.0.0/8"]
+        connections = 100
+        connections_per_address = 10
+        requests_in_flight = 7
+        [rate]
+        reads = 2.5
+        writes = 0
+        address = 30
+        logins = 0.1
+        """,
+    ).exposure
+    assert found.cors_origins == ("https://board.example.org",)
+    assert found.trusted_proxies == ("10.0.0.0/8",)
+    assert (found.connections, found.connections_per_address, found.in_flight) == (100, 10, 7)
+    assert found.rates == Rates(
+        reads=Rate(per_s=2.5, burst=25),
+        writes=Rate(per_s=0, burst=1),
+        address=Rate(per_s=30, burst=300),
+        logins=Rate(per_s=0.1, burst=12),
+    )
