@@ -21,6 +21,7 @@ import trio
 
 from actors.coordination.messages import LogFacts, Move
 from actors.event_filter import EVERYTHING, Batch, EventFilter
+from actors.event_texts import Texts
 from actors.facts import LOG, Fact, FactsLogged, LoggedFact
 from actors.feed import CUT, Feed, Lag
 from actors.hints import hint
@@ -81,10 +82,12 @@ class Subscription:
         after: the last number that was published before this subscription began.
         batches: what follows, in order; its end means that the subscriber was too slow, or that
             the bus has stopped.
+        texts: of the log's events, shared by all who listen.
     """
 
     after: int
     batches: Feed
+    texts: Texts = field(default_factory=Texts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +99,13 @@ class Subscribe(Ask[Subscription]):
         wanted: what it is told.
         lag: when the buffer is full, "cut" ends the subscription; "drop" drops the oldest batch,
             and an event `lagged` says so.
+        limit_bytes: what the texts of all that is kept take at most; None for no such limit.
     """
 
     buffer: int = 256
     wanted: EventFilter = EVERYTHING
     lag: Lag = CUT
+    limit_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +169,7 @@ class EventBus(Actor):
         self._listeners = listeners
         self._meters = Meters() if meters is None else meters
         self._state = _State()
+        self._texts = Texts()
         self._work = trio.Event()
         self._caught_up = trio.Event()
 
@@ -215,10 +221,11 @@ class EventBus(Actor):
 
     def _subscribe(self, request: Subscribe) -> Subscription:
         wanted = request.wanted
-        feed = Feed(request.buffer, request.lag, partial(self._forget, wanted))
+        on_close = partial(self._forget, wanted)
+        feed = Feed(request.buffer, request.lag, on_close, self._texts, request.limit_bytes)
         self._state.subscribers.setdefault(wanted, []).append(feed)
         self._meters.event_subscribers.inc()
-        return Subscription(after=self._state.published, batches=feed)
+        return Subscription(after=self._state.published, batches=feed, texts=self._texts)
 
     def _forget(self, wanted: EventFilter, feed: Feed) -> None:
         self._meters.event_subscribers.dec()
@@ -316,6 +323,10 @@ class EventBus(Actor):
         self._tell_subscribers(batch)
 
     def _tell_subscribers(self, batch: tuple[LoggedFact, ...]) -> None:
+        for start in range(0, len(batch), BATCH):  # thousands of notes may come at once
+            self._tell_part(batch[start : start + BATCH])
+
+    def _tell_part(self, batch: tuple[LoggedFact, ...]) -> None:
         facts = Batch(batch)
         for wanted, feeds in list(self._state.subscribers.items()):
             found = facts.select(wanted)

@@ -11,12 +11,12 @@ from typing import Final, Literal, Self
 
 import trio
 
+from actors.event_texts import Batch, Texts
 from actors.facts import LAGGED, LoggedFact
 
 Lag = Literal["cut", "drop"]
 """What becomes of a listener that is too slow."""
 
-Batch = tuple[LoggedFact, ...]
 CUT: Final[Lag] = "cut"
 DROP: Final[Lag] = "drop"
 
@@ -28,13 +28,26 @@ class Feed:
         buffer: batches kept, at least 1.
         lag: see the module.
         on_close: called once, when either side closes it.
+        texts: of the log's events.
+        limit_bytes: what the texts of all that is kept take at most; one batch is always kept.
+            None for no such limit.
     """
 
-    def __init__(self, buffer: int, lag: Lag, on_close: Callable[["Feed"], None]) -> None:
+    def __init__(
+        self,
+        buffer: int,
+        lag: Lag,
+        on_close: Callable[["Feed"], None],
+        texts: Texts | None = None,
+        limit_bytes: int | None = None,
+    ) -> None:
         self._buffer = max(1, buffer)
         self._lag = lag
         self._on_close = on_close
-        self._batches: deque[Batch] = deque()
+        self._texts = Texts() if texts is None else texts
+        self._limit_bytes = limit_bytes
+        self._bytes = 0
+        self._batches: deque[tuple[Batch, int]] = deque()
         self._lost: tuple[LoggedFact, LoggedFact, int] | None = None
         self._closed = False
         self._arrived = trio.Event()
@@ -54,15 +67,36 @@ class Feed:
         """Take a batch; answers how many facts were lost for it. A full one may be cut off."""
         if self._closed:
             return 0
-        lost = 0
-        if len(self._batches) >= self._buffer:
+        lost, size = 0, self._size(batch)
+        while self._is_full(size):
             if self._lag == CUT:
                 self.end()
                 return 0
-            lost = self._lose(self._batches.popleft())
-        self._batches.append(batch)
+            lost += self._lose(self._take())
+        self._batches.append((batch, size))
+        self._bytes += size
         self._arrived.set()
         return lost
+
+    def _size(self, batch: Batch) -> int:
+        return 0 if self._limit_bytes is None else len(self._texts.of_batch(batch))
+
+    def _is_full(self, more_bytes: int) -> bool:
+        limit = self._limit_bytes
+        return bool(self._batches) and (
+            len(self._batches) >= self._buffer
+            or (limit is not None and self._bytes + more_bytes > limit)
+        )
+
+    def _take(self) -> Batch:
+        batch, size = self._batches.popleft()
+        self._bytes -= size
+        return batch
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to receive now."""
+        return not self._batches and self._lost is None
 
     @property
     def is_closed(self) -> bool:
@@ -78,6 +112,7 @@ class Feed:
     def close(self) -> None:
         """As its listener does who wants no more."""
         self._batches.clear()
+        self._bytes = 0
         self._lost = None
         self.end()
 
@@ -114,7 +149,7 @@ class Feed:
         if self._lost is not None:
             return (self._marker(),)
         if self._batches:
-            return self._batches.popleft()
+            return self._take()
         if self._closed:
             raise trio.EndOfChannel
         raise trio.WouldBlock

@@ -21,7 +21,7 @@ from actors.clock import rfc3339
 from actors.errors import Conflict
 from actors.writer import Command, Handler
 from storage import archive, retention
-from storage.coordination import repeats
+from storage.coordination import queries, repeats
 from storage.database import open_reader
 from storage.databases import databases
 from storage.errors import database_failure
@@ -212,6 +212,10 @@ def _batches(keys: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
 
 def forget_events(connection: sqlite3.Connection, command: ForgetEvents) -> None:
     retention.delete_events(connection, command.seqs)
+    known = queries.cursor(connection, queries.FORGOTTEN)
+    gone = min(max(command.seqs, default=0), queries.last_event(connection) - 1)
+    if gone > known:
+        queries.set_cursor(connection, queries.FORGOTTEN, gone)
 
 
 def forget_results(connection: sqlite3.Connection, command: ForgetResults) -> None:

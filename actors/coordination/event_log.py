@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from actors.bus import NO_END, logged_fact
-from actors.coordination.messages import LogPage, ReadLog
+from actors.coordination.messages import LogBounds, LogPage, ReadLog
 from actors.coordination.reading import check_limit, get_workflow
 from actors.coordination.rows import fetch
 from actors.event_filter import EventFilter, check
@@ -45,6 +45,12 @@ async def read_log(pool: ReadPool, histories: ReadPool, request: ReadLog) -> Log
             return LogPage(facts=tuple(found), reached=end, more=False)
         reached = rows[-1]["seq"]
     return LogPage(facts=tuple(found), reached=reached, more=True)
+
+
+async def log_bounds(pool: ReadPool) -> LogBounds:
+    """From where on the log is whole, and its last number."""
+    rows = await fetch(pool, "log_bounds", queries.LOG_BOUNDS, (queries.FORGOTTEN,))
+    return LogBounds(last=rows[0]["last"], forgotten=rows[0]["forgotten"])
 
 
 async def _stretch(pool: ReadPool, request: ReadLog, after: int) -> Sequence[sqlite3.Row]:

@@ -21,6 +21,7 @@ from actors.coordination.messages import (
     CompleteWorkflow,
     FindAnswer,
     GetHistory,
+    GetLogBounds,
     GetWorkflow,
     IntentOpen,
     KeepAnswer,
@@ -175,6 +176,8 @@ class WorkflowManager(Actor):
                 return self.defer(reading.read_events(self._pool, self._histories, message))
             case ReadLog():
                 return self.defer(event_log.read_log(self._pool, self._histories, message))
+            case GetLogBounds():
+                return self.defer(event_log.log_bounds(self._pool))
             case ListWorkflowTypes():
                 return tuple(_type_record(found) for found in self._definitions.latest())
             case UpdateWorkflow():

@@ -158,6 +158,24 @@ class ReadLog(Ask[LogPage]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogBounds:
+    """How far the event log reaches.
+
+    Args:
+        last: the number of its last event; 0 while there is none.
+        forgotten: up to this number events may be missing, since they were archived.
+    """
+
+    last: int
+    forgotten: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetLogBounds(Ask[LogBounds]):
+    """From where on the event log is whole, and to where it reaches now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignalWorkflow(Ask[WorkflowRecord]):
     """Hand a workflow a signal: durable once answered, taken once and in order.
 

@@ -40,6 +40,12 @@ EVENTS_OF_TYPES = """
 EVENTS = """
     SELECT seq, type, workflow_id, issue_id, at, data FROM events
     WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"""
+FORGOTTEN = "forgotten"
+"""Beside the cursors of the outboxes: the highest number of an event that was archived."""
+
+LOG_BOUNDS = """
+    SELECT (SELECT coalesce(max(seq), 0) FROM events) AS last,
+           coalesce((SELECT position FROM outbox_cursors WHERE source = ?), 0) AS forgotten"""
 ASSIGNED = """
     SELECT id, workflow_id, agent_type, agent_id FROM agent_assignments
     WHERE status = 'assigned' ORDER BY id"""

@@ -1,8 +1,11 @@
 """A listener's end of the bus: bounded, whatever becomes of who is too slow."""
 
+from typing import Literal
+
 import pytest
 import trio
 
+from actors.event_texts import Texts
 from actors.facts import LAGGED, LoggedFact
 from actors.feed import CUT, DROP, Feed
 
@@ -60,6 +63,26 @@ async def test_who_lets_events_be_dropped_is_told_which_in_their_place() -> None
     assert [f.seq for f in rest] == [4, 5, 6]
     there.offer((fact(7),))
     assert [f.seq for f in await everything(there)] == [7]
+
+
+@pytest.mark.parametrize(("lag", "left"), [(CUT, [1, 2]), (DROP, [2, 3])])
+async def test_what_is_kept_is_bounded_by_the_bytes_of_its_text(
+    lag: Literal["cut", "drop"], left: list[int]
+) -> None:
+    texts = Texts()
+    there = Feed(99, lag, lambda _: None, texts, 2 * len(texts.of(fact(1))))
+    for seq in range(1, 4):
+        there.offer((fact(seq),))
+    assert [f.seq for f in await everything(there) if f.type != LAGGED] == left
+    assert there.is_empty
+    assert there.is_closed == (lag == CUT)
+
+
+async def test_one_batch_is_kept_however_large_it_is() -> None:
+    there = Feed(99, CUT, lambda _: None, Texts(), 1)
+    for seq in range(1, 4):
+        there.offer((fact(seq),))
+        assert await there.receive() == (fact(seq),)
 
 
 async def test_a_feed_can_be_iterated_until_its_end() -> None:

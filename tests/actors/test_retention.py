@@ -25,6 +25,7 @@ from actors.retention import (
     retire,
 )
 from storage import archive, payload
+from storage.coordination import queries
 from storage.database import open_writer
 from storage.databases import databases
 from storage.invariants import broken
@@ -350,6 +351,20 @@ def test_the_last_event_is_not_forgotten(bridge: Database) -> None:
     ((last,),) = bridge.rows("SELECT max(seq) FROM events")
     bridge.twice(ForgetEvents(seqs=tuple(range(-2, last + 1))))
     assert bridge.rows("SELECT seq FROM events") == [(last,)]
+
+
+def test_up_to_where_events_were_forgotten_is_remembered(bridge: Database) -> None:
+    def forgotten() -> int:
+        return queries.cursor(bridge.conn, queries.FORGOTTEN)
+
+    seqs = [row[0] for row in bridge.rows("SELECT seq FROM events ORDER BY seq")]
+    assert forgotten() == 0
+    bridge.twice(ForgetEvents(seqs=(seqs[2], seqs[0])))
+    assert forgotten() == seqs[2]
+    bridge.twice(ForgetEvents(seqs=(seqs[1],)))
+    assert forgotten() == seqs[2]
+    bridge.twice(ForgetEvents(seqs=tuple(seqs)))
+    assert forgotten() == seqs[-1] - 1, "the last one stays"
 
 
 def test_results_are_forgotten_by_their_numbers(bridge: Database) -> None:
