@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from actors.breakers import CircuitState
 from actors.clock import rfc3339
@@ -188,11 +188,24 @@ class EventsWanted(Strict):
         return wanted
 
 
-class EventsQuery(EventsWanted):
-    """Query of the event stream."""
+class EventStreamQuery(EventsWanted):
+    """Query of events as they happen."""
 
     after: int | None = Field(default=None, ge=0, le=2**62)
     lag: Lag = CUT
+
+
+class EventsQuery(EventStreamQuery):
+    """Query of the WebSocket of events."""
+
+    ops: bool = False
+
+    @model_validator(mode="after")
+    def _ops_alone(self) -> Self:
+        """Who subscribes by ops says there what is wanted."""
+        if self.ops and self.model_fields_set != {"ops"}:
+            raise ValueError("with ops=true, what is wanted is said by ops and not in the query")
+        return self
 
 
 class EventsPageQuery(EventsWanted):

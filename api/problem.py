@@ -128,6 +128,11 @@ def of_part(error: Refused | Absence, request_id: str) -> dict[str, Any]:
     return members(**told, request_id=request_id)
 
 
+def text_of(error: Refused | Absence, request_id: str) -> str:
+    """The same as text, for a stream that has begun."""
+    return json.dumps(of_part(error, request_id))
+
+
 def _refused(error: Refused) -> dict[str, Any]:
     errors = []
     if isinstance(error, ValidationError):

@@ -13,12 +13,18 @@ from trio.testing import MockClock
 
 from actors import feed as events_feed
 from actors.bus import Subscribe, Subscription, log_line, tell_bus
-from actors.coordination.messages import GetWorkflow, LogPage, ReadLog
+from actors.coordination.messages import (
+    GetLogBounds,
+    GetWorkflow,
+    LogBounds,
+    LogPage,
+    ReadLog,
+)
 from actors.errors import Overloaded
 from actors.event_filter import EVERYTHING
 from actors.facts import LoggedFact
 from api.app import create_app
-from api.routes.events import HEARTBEAT_S
+from api.streams.socket import HEARTBEAT_S
 from supervision import Actor, Ask, ChildSpec, System, ask
 from tests.api.asgi import Stream, call, stream
 from tests.api.problems import refused
@@ -43,8 +49,15 @@ class Publish(Ask[bool]):
 class Feed(Actor):
     """A bus and a manager whose log is a list, so that time can be the test's."""
 
-    def __init__(self, logged: list[LoggedFact], *, readable: bool = True) -> None:
+    def __init__(
+        self,
+        logged: list[LoggedFact],
+        *,
+        readable: bool = True,
+        bounds: LogBounds | None = None,
+    ) -> None:
         super().__init__()
+        self._bounds = bounds or LogBounds(last=len(logged), forgotten=0)
         self._logged = logged
         self._readable = readable
         self._wanted = EVERYTHING
@@ -54,6 +67,7 @@ class Feed(Actor):
         match message:
             case Subscribe(wanted=wanted):
                 self._wanted = wanted
+                self._feed = events_feed.Feed(9, events_feed.CUT, lambda _: None)
                 return Subscription(after=len(self._logged), batches=self._feed)
             case ReadLog(after=after, until=until, limit=limit):
                 if not self._readable:
@@ -63,6 +77,8 @@ class Feed(Actor):
                 return LogPage(facts=found[:limit], reached=reached, more=len(found) > limit)
             case GetWorkflow():
                 return None
+            case GetLogBounds():
+                return self._bounds
             case Publish(facts=facts):
                 return self._publish(facts)
             case _:
@@ -85,12 +101,16 @@ class Channel:
 
 
 @asynccontextmanager
-async def channel(logged: int = 0, *, readable: bool = True) -> AsyncIterator[Channel]:
-    """An app over a feed in which so many events are logged."""
+async def channel(
+    logged: int = 0, *, readable: bool = True, bounds: LogBounds | None = None
+) -> AsyncIterator[Channel]:
+    """An app over a feed in which so many events are logged, and published."""
     known = [fact(seq) for seq in range(1, logged + 1)]
     async with System.open() as system:
         feed = system.named("feed")
-        spec = ChildSpec(id="feed", name="feed", build=lambda: Feed(known, readable=readable))
+        spec = ChildSpec(
+            id="feed", name="feed", build=lambda: Feed(known, readable=readable, bounds=bounds)
+        )
         await system.start(spec)
         doors = replace(nowhere(system), manager=feed, bus=feed, needed=())
         closing = trio.Event()
@@ -106,8 +126,8 @@ async def test_what_was_logged_comes_first_in_frames_of_at_most_500(
 ) -> None:
     async with channel(1203) as feed, stream(feed.app, f"{EVENTS}?after=1") as client:
         await feed.publish(fact(1204))
-        frames = [numbers(await client.frame()) for _ in range(4)]
-    assert [len(frame) for frame in frames] == [500, 500, 202, 1]
+        frames = [numbers(await client.frame()) for _ in range(3)]
+    assert [len(frame) for frame in frames] == [500, 500, 203]
     assert [seq for frame in frames for seq in frame] == list(range(2, 1205))
 
 
@@ -131,7 +151,11 @@ async def test_a_client_ahead_of_the_bus_is_sent_nothing_twice(
     autojump_clock: MockClock,
 ) -> None:
     """It read up to 3 in the log; the bus had published only 1 when it subscribed."""
-    async with channel(1) as feed, stream(feed.app, f"{EVENTS}?after=3") as client:
+    bounds = LogBounds(last=3, forgotten=0)
+    async with (
+        channel(1, bounds=bounds) as feed,
+        stream(feed.app, f"{EVENTS}?after=3") as client,
+    ):
         await feed.publish(fact(2), fact(3))
         await feed.publish(fact(4))
         assert numbers(await client.frame()) == [4]
@@ -276,7 +300,7 @@ def longer(known: int, seen: Sequence[LoggedFact]) -> bool:
 async def test_a_client_that_is_too_slow_is_closed_and_misses_nothing_when_it_is_back(
     repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.routes.events.BUFFER", 1)
+    monkeypatch.setattr("api.streams.following.BUFFER", 1)
     async with site(repo) as there:
         async with stream(there.app, EVENTS) as client:
             await log_lines(there, 6)
@@ -369,7 +393,7 @@ async def test_a_page_refuses_what_it_cannot_follow(query: str, pointer: str) ->
 async def test_a_stream_that_may_lose_events_is_told_which(
     repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.routes.events.BUFFER", 1)
+    monkeypatch.setattr("api.streams.following.BUFFER", 1)
     async with site(repo) as there, stream(there.app, f"{EVENTS}?lag=drop&topics=log") as client:
         await log_lines(there, 6)
         seen, counted = 0, 0

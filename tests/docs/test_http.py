@@ -46,7 +46,11 @@ from api.operations import batches
 from api.operations.openapi import path_of
 from api.problem import problem
 from api.routes import imports, sync
-from api.routes.events import GOING_AWAY, HEARTBEAT_S, TRY_AGAIN_LATER
+from api.streams.desk import SUBSCRIPTIONS
+from api.streams.following import BUFFER, BUFFER_BYTES
+from api.streams.following import PAGE as FRAME
+from api.streams.hangup import GOING_AWAY, TRY_AGAIN_LATER
+from api.streams.socket import HEARTBEAT_S
 from supervision.dead_letters import REMEMBERED
 from supervision.info import Kind, State
 from tests.docs.pages import ROOT, first_names, headings, names, page, prose, rows, section
@@ -286,7 +290,10 @@ def test_the_page_states_the_limits_of_the_code() -> None:
     assert text.count(f"{WAITING_LIMIT:,}") == 2
     assert text.count(f"1 to {issue_models.TTL_LIMIT_S:,.0f}") == 2
     assert f"who asks, 1 to {issue_models.ACTOR_LIMIT} characters" in text
-    assert f"nothing else for {HEARTBEAT_S:g} seconds" in text
+    assert text.count(f"nothing else for {HEARTBEAT_S:g} seconds") == 2
+    assert f"up to {SUBSCRIPTIONS} subscriptions" in text
+    assert f"at most {FRAME} [events]" in text
+    assert f"at most {BUFFER} batches and {BUFFER_BYTES // 1024**2} MiB wait" in text
     assert f"the last {REMEMBERED} of them" in text
     assert text.count(f"at most {models.REASON_LIMIT} characters, in one line") == 2
     assert f"closed with {TRY_AGAIN_LATER}, and with {GOING_AWAY}" in text
