@@ -19,6 +19,7 @@ from actors.agents.endpoint import ModelEndpoint
 from actors.agents.messages import AgentGone
 from actors.agents.protocol import Agent
 from actors.agents.site import Site
+from actors.analytics.analyst import Analyst
 from actors.auth import store as auth_store
 from actors.auth.credentials import Entropy
 from actors.auth.epoch import AuthEpoch
@@ -197,6 +198,7 @@ def tree(system: System, world: World, doors: Sequence[ChildSpec] = ()) -> Child
         ]),
         supervisor("coordination", "one_for_one", [
             child("results", parts.results),
+            child("analyst", parts.analyst),
             child("manager", parts.manager),
             child("keeper", parts.keeper),
             child("gates", parts.gates),
@@ -551,6 +553,9 @@ class _Parts:
             pool=self._world.stores.coordination.pool,
             clock=self._world.clock,
         )
+
+    def analyst(self) -> Analyst:
+        return Analyst(pool=self._world.stores.coordination.pool, clock=self._world.clock)
 
     def agent_instances(self) -> DynamicSupervisor:
         coordinator = self._name("coordinator")

@@ -38,6 +38,7 @@ from api.guard import Guard, Trust
 from api.routes import (
     actors,
     agents,
+    analytics,
     artifacts,
     assignments,
     audit,
@@ -208,6 +209,7 @@ def create_app(
         events.routes(doors, trio.Event() if closing is None else closing),
         actors.routes(doors),
         agents.routes(doors),
+        analytics.routes(doors),
         assignments.routes(doors),
         system.routes(doors),
         reconcile.routes(doors),

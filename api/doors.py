@@ -36,6 +36,7 @@ class Doors:
     manager: Named
     coordinator: Named
     results: Named
+    analyst: Named
     bus: Named
     tracker: Named
     files: Named

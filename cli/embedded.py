@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import httpx2
 import trio
 
+from actors.analytics.analyst import Analyst
 from actors.clock import system_clock
 from actors.coordination.cache import CacheManager
 from actors.coordination.manager import WorkflowManager
@@ -129,7 +130,7 @@ async def _read(where: Place, path: str, params: dict[str, Any]) -> tuple[int, A
 
 @asynccontextmanager
 async def _reading(where: Place) -> AsyncIterator[Any]:
-    """The API's app over a system of two actors, the manager and the results, that only read."""
+    """The API's app over a system of actors that only read: manager, results and analyst."""
     chance = random.SystemRandom()
     found = load_plugins(())
     stores_open = open_stores(where.data, chance=chance, observe=_unobserved, prepare=False)
@@ -168,9 +169,13 @@ async def _reading(where: Place) -> AsyncIterator[Any]:
                 sweeps=False,
             )
 
+        def analyst() -> Analyst:
+            return Analyst(pool=stores.coordination.pool, clock=system_clock)
+
         actors = [
             ChildSpec(id="manager", name="manager", build=manager),
             ChildSpec(id="results", name="results", build=results),
+            ChildSpec(id="analyst", name="analyst", build=analyst),
         ]
         await system.start(supervisor("root", "one_for_one", actors))
         yield create_app(doors_of(system, where, stores.presence))

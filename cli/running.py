@@ -295,6 +295,7 @@ def doors_of(
         manager=system.named("manager"),
         coordinator=system.named("coordinator"),
         results=system.named("results"),
+        analyst=system.named("analyst"),
         bus=system.named("event_bus"),
         tracker=system.named("tracker"),
         files=system.named("git_worker"),

@@ -192,6 +192,7 @@ def nowhere(system: System) -> Doors:
         manager=nobody,
         coordinator=nobody,
         results=nobody,
+        analyst=nobody,
         bus=nobody,
         tracker=nobody,
         files=nobody,

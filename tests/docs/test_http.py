@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
+from actors.analytics import messages as analytics
 from actors.auth.roles import GRANTS, Role
 from actors.coordination import fields
 from actors.coordination.assignment_messages import AssignmentRecord
@@ -164,6 +165,13 @@ FIELDS: list[tuple[str, Any]] = [
     ("`GET /api/v1/audit`", auth_models.AuditQuery),
     ("An audit line", auth_models.AuditLine),
     ("`GET /api/v1/audit/verify`", auth_models.AuditVerdict),
+    ("`GET /api/v1/analytics/performance`", analytics.Performance),
+    ("`GET /api/v1/analytics/workflows`", analytics.WorkflowReport),
+    ("`GET /api/v1/analytics/agents`", analytics.AgentReport),
+    ("`GET /api/v1/analytics/trends`", analytics.Trends),
+    ("Counts of workflows", analytics.Workflows),
+    ("Counts of steps", analytics.Steps),
+    ("An agent's counts", analytics.AgentGroup),
     ("`GET /api/v1/events`", models.EventsPageQuery),
     ("`WS /api/v1/events`", models.EventsQuery),
     ("`GET /api/v1/system`", Where),

@@ -4,3 +4,6 @@ DROP TABLE audit;
 DROP TABLE refresh_tokens;
 DROP TABLE token_families;
 DROP TABLE api_keys;
+DROP INDEX events_counted;
+DROP INDEX agent_assignments_ended;
+DROP INDEX workflow_mappings_ended;

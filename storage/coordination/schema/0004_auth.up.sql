@@ -90,3 +90,13 @@ BEGIN SELECT raise(ABORT, 'the audit log is not shortened'); END;
 CREATE TRIGGER audit_head_goes_on BEFORE UPDATE ON audit_head
 WHEN NEW.seq <> OLD.seq + 1
 BEGIN SELECT raise(ABORT, 'the audit log goes on where it ends'); END;
+
+-- What analytics walks over. All grow at their end only, and the first is covering, since a row of
+-- its table carries documents.
+CREATE INDEX workflow_mappings_ended
+    ON workflow_mappings (completed_at, created_at, started_at, workflow_type, status, priority)
+    WHERE completed_at IS NOT NULL;
+CREATE INDEX agent_assignments_ended ON agent_assignments (completed_at)
+    WHERE completed_at IS NOT NULL;
+CREATE INDEX events_counted ON events (type, at)
+    WHERE type IN ('agent_handoff', 'step_completed', 'step_failed', 'step_retried', 'usage_recorded');
