@@ -24,6 +24,7 @@ from actors.analytics.messages import (
     Performance,
     Period,
     Steps,
+    Total,
     Trends,
     Usage,
     WorkflowGroup,
@@ -73,13 +74,12 @@ class Analyst(Actor):
             periods.check_group(message.group_by, WORK_GROUPS)
             groups = await self._work(period, message.group_by)
         whole = await measuring.workflows(self._pool, period, "")
-        steps = await measuring.steps(self._pool, period, "")
         usage = await measuring.usage(self._pool, period, "")
         return Performance(
             period=period,
             now=await measuring.open_now(self._pool),
             workflows=whole.of("", period.seconds),
-            steps=steps.get("", Steps()),
+            steps=await measuring.steps(self._pool, period),
             usage=usage.get("", Usage()),
             group_by=message.group_by,
             groups=tuple(groups[: message.limit]),
@@ -87,7 +87,7 @@ class Analyst(Actor):
         )
 
     async def _work(self, period: Period, group: str) -> list[WorkGroup]:
-        steps = await measuring.steps(self._pool, period, group)
+        steps = await measuring.work(self._pool, period, group)
         usage = await measuring.usage(self._pool, period, group)
         groups = [
             WorkGroup(key=key, steps=steps.get(key, Steps()), usage=usage.get(key, Usage()))
@@ -103,7 +103,7 @@ class Analyst(Actor):
         says_open = message.group_by not in BUCKETS
         groups = [
             WorkflowGroup(key=key, workflows=found.of(key, period.seconds, says_open=says_open))
-            for key in found.counts
+            for key in found.keys
         ]
         groups.sort(key=lambda each: (-each.workflows.started - each.workflows.ended, each.key))
         return WorkflowReport(
@@ -167,13 +167,16 @@ class Analyst(Actor):
             found[key] = replace(known(key), usage=spent)
         return list(found.values())
 
+    async def _total(self, period: Period) -> Total:
+        found = await measuring.workflows(self._pool, period, "")
+        return measuring.total(found.of("", period.seconds))
+
     async def _trends(self, message: MeasureTrends) -> Trends:
         period = periods.period_of(message.asked, self._clock())
         earlier = periods.before(period)
         group = periods.grouping(period, message.group_by)
         found = await measuring.workflows(self._pool, period, group)
-        now = measuring.total(found.counts.values(), period)
-        then = measuring.total((await measuring.count(self._pool, earlier, "")).values(), earlier)
+        now, then = await self._total(period), await self._total(earlier)
         return Trends(
             period=period,
             group_by=group,
@@ -192,7 +195,7 @@ class Analyst(Actor):
 
 
 def _by_type(agents: list[AgentGroup], period: Period) -> list[AgentGroup]:
-    """All agents of one type as one; those whose type nothing tells are the last."""
+    """All agents of one type as one; those whose type nothing tells have an empty key."""
     kinds: dict[str, list[AgentGroup]] = defaultdict(list)
     for agent in agents:
         kinds[agent.agent_type or ""].append(agent)
@@ -202,7 +205,6 @@ def _by_type(agents: list[AgentGroup], period: Period) -> list[AgentGroup]:
 def _together(kind: str, agents: list[AgentGroup], period: Period) -> AgentGroup:
     completed, failed = sum(a.completed for a in agents), sum(a.failed for a in agents)
     busy_s = round(sum(a.busy_s for a in agents), 3)
-    costs = [a.usage.cost_usd for a in agents if a.usage.cost_usd is not None]
     return AgentGroup(
         key=kind,
         agent_type=kind or None,
@@ -217,14 +219,7 @@ def _together(kind: str, agents: list[AgentGroup], period: Period) -> AgentGroup
         retried=sum(a.retried for a in agents),
         success_rate=measuring.success_rate(completed, failed),
         step_s=round(sum(a.step_s for a in agents), 3),
-        usage=Usage(
-            calls=sum(a.usage.calls for a in agents),
-            input_tokens=sum(a.usage.input_tokens for a in agents),
-            output_tokens=sum(a.usage.output_tokens for a in agents),
-            cache_read_tokens=sum(a.usage.cache_read_tokens for a in agents),
-            cache_write_tokens=sum(a.usage.cache_write_tokens for a in agents),
-            cost_usd=round(sum(costs), 6) if costs else None,
-        ),
+        usage=measuring.together(a.usage for a in agents),
     )
 
 

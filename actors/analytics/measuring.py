@@ -2,8 +2,8 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from actors.analytics.messages import Period, Spread, Steps, Total, Usage, Workflows
@@ -12,93 +12,70 @@ from storage.coordination import analytics
 from storage.pool import ReadPool
 
 OPEN: Final = ("queued", "active", "paused", "stalled", "dead_letter")
+_ENDS: Final = ("completed", "failed", "cancelled", "terminated")
 _HOUR_S: Final = 3600.0
-
-
-@dataclass(slots=True)
-class Count:
-    """How many workflows of one key were started and ended, and how long they ran in all."""
-
-    started: int = 0
-    open: dict[str, int] = field(default_factory=dict)
-    ends: dict[str, int] = field(default_factory=dict)
-    ran: int = 0
-    run_s: float = 0.0
-
-    @property
-    def ended(self) -> int:
-        return sum(self.ends.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was found of workflows, by key."""
+    """What was found of workflows, by key.
 
-    counts: Mapping[str, Count]
-    queue: Mapping[str, Spread]
-    run: Mapping[str, Spread]
+    Args:
+        started: how many of each status, those of the empty one being of any.
+        ended: rows of `analytics.ENDED`.
+    """
+
+    started: Mapping[str, Mapping[str, int]]
+    ended: Mapping[str, sqlite3.Row]
+
+    @property
+    def keys(self) -> set[str]:
+        return {*self.started, *self.ended}
 
     def of(self, key: str, seconds: float, *, says_open: bool = True) -> Workflows:
         """Those of a key, in so many seconds."""
-        found = self.counts.get(key, Count())
-        completed, failed = found.ends.get("completed", 0), found.ends.get("failed", 0)
+        begun, row = self.started.get(key, {}), self.ended.get(key)
+        found = Workflows(
+            started=sum(begun.values()),
+            open={status: begun.get(status, 0) for status in OPEN} if says_open else None,
+        )
+        if row is None:
+            return found
         return Workflows(
             started=found.started,
-            open={status: found.open.get(status, 0) for status in OPEN} if says_open else None,
-            ended=found.ended,
-            completed=completed,
-            failed=failed,
-            cancelled=found.ends.get("cancelled", 0),
-            terminated=found.ends.get("terminated", 0),
-            success_rate=success_rate(completed, failed),
-            per_hour=per_hour(found.ended, seconds),
-            queue_s=self.queue.get(key),
-            run_s=self.run.get(key),
+            open=found.open,
+            ended=row["ended"],
+            **{status: row[status] for status in _ENDS},
+            success_rate=success_rate(row["completed"], row["failed"]),
+            per_hour=per_hour(row["ended"], seconds),
+            queue_s=_spread(row, "queue_s"),
+            run_s=_spread(row, "run_s"),
         )
 
 
 async def workflows(pool: ReadPool, period: Period, group: str) -> Measured:
     """By key; the empty group has one, the empty one, for all."""
-    span = _span(period)
-    return Measured(
-        counts=await count(pool, period, group),
-        queue=_spreads(await fetch(pool, "analytics_queue", analytics.QUEUE_S[group], span)),
-        run=_spreads(await fetch(pool, "analytics_run", analytics.RUN_S[group], span)),
-    )
+    started: dict[str, dict[str, int]] = defaultdict(dict)
+    for row in await _fetch(pool, "analytics_started", analytics.STARTED[group], period):
+        started[row["key"]][row["status"]] = row["many"]
+    ended = await _fetch(pool, "analytics_ended", analytics.ENDED[group], period)
+    return Measured(started=started, ended={row["key"]: row for row in ended})
 
 
-async def count(pool: ReadPool, period: Period, group: str) -> dict[str, Count]:
-    span = _span(period)
-    counts: dict[str, Count] = defaultdict(Count)
-    for row in await fetch(pool, "analytics_started", analytics.STARTED[group], span):
-        found = counts[row["key"]]
-        found.started += row["many"]
-        if row["status"] in OPEN:
-            found.open[row["status"]] = row["many"]
-    for row in await fetch(pool, "analytics_ended", analytics.ENDED[group], span):
-        found = counts[row["key"]]
-        found.ends[row["status"]] = row["many"]
-        found.ran += row["ran"]
-        found.run_s += row["run_s"]
-    return dict(counts)
+async def steps(pool: ReadPool, period: Period) -> Steps:
+    (row,) = await _fetch(pool, "analytics_steps", analytics.STEPS, period)
+    return _steps(row, period, None)
 
 
-async def steps(
-    pool: ReadPool, period: Period, group: str, *, timed: bool = True
-) -> dict[str, Steps]:
-    """By key. Without `timed` nobody asks how long they took, which takes longest to find out."""
-    span = _span(period)
-    counts: dict[str, dict[str, int]] = defaultdict(dict)
-    for row in await fetch(pool, "analytics_steps", analytics.STEPS[group], span):
-        counts[row["key"]][row["type"]] = row["many"]
-    rows = await fetch(pool, "analytics_step_s", analytics.STEP_S[group], span) if timed else []
-    seconds = _spreads(rows)
-    return {key: _steps(found, period, seconds.get(key)) for key, found in counts.items()}
+async def work(pool: ReadPool, period: Period, group: str) -> dict[str, Steps]:
+    """By key, with the times of those that agents did."""
+    rows = await _fetch(pool, "analytics_work", analytics.WORK[group], period)
+    return {row["key"]: _steps(row, period, _spread(row, "step_s")) for row in rows}
 
 
 async def usage(pool: ReadPool, period: Period, group: str) -> dict[str, Usage]:
-    rows = await fetch(pool, "analytics_usage", analytics.USAGE[group], _span(period))
-    return {row["key"]: usage_of(row) for row in rows}
+    rows = await _fetch(pool, "analytics_usage", analytics.USAGE[group], period)
+    return {row["key"]: _usage(row) for row in rows}
 
 
 async def open_now(pool: ReadPool) -> dict[str, int]:
@@ -107,37 +84,36 @@ async def open_now(pool: ReadPool) -> dict[str, int]:
     return {status: found.get(status, 0) for status in OPEN}
 
 
-def usage_of(row: sqlite3.Row) -> Usage:
-    return Usage(
-        calls=row["calls"],
-        input_tokens=row["input_tokens"] or 0,
-        output_tokens=row["output_tokens"] or 0,
-        cache_read_tokens=row["cache_read_tokens"] or 0,
-        cache_write_tokens=row["cache_write_tokens"] or 0,
-        cost_usd=None if row["cost_usd"] is None else round(row["cost_usd"], 6),
-    )
-
-
-def total(counts: Iterable[Count], period: Period) -> Total:
-    """The sums over all keys."""
-    counts = list(counts)
-    ends: dict[str, int] = defaultdict(int)
-    for found in counts:
-        for status, many in found.ends.items():
-            ends[status] += many
-    ran, run_s = sum(each.ran for each in counts), sum(each.run_s for each in counts)
-    ended = sum(ends.values())
+def total(found: Workflows) -> Total:
     return Total(
-        started=sum(found.started for found in counts),
-        ended=ended,
-        completed=ends["completed"],
-        failed=ends["failed"],
-        cancelled=ends["cancelled"],
-        terminated=ends["terminated"],
-        success_rate=success_rate(ends["completed"], ends["failed"]),
-        per_hour=per_hour(ended, period.seconds),
-        run_mean_s=round(run_s / ran, 3) if ran else None,
+        started=found.started,
+        ended=found.ended,
+        completed=found.completed,
+        failed=found.failed,
+        cancelled=found.cancelled,
+        terminated=found.terminated,
+        success_rate=found.success_rate,
+        per_hour=found.per_hour,
+        run_mean_s=None if found.run_s is None else found.run_s.mean,
     )
+
+
+def together(spent: Iterable[Usage]) -> Usage:
+    spent = list(spent)
+    costs = [each.cost_usd for each in spent if each.cost_usd is not None]
+    return Usage(
+        calls=sum(each.calls for each in spent),
+        input_tokens=sum(each.input_tokens for each in spent),
+        output_tokens=sum(each.output_tokens for each in spent),
+        cache_read_tokens=sum(each.cache_read_tokens for each in spent),
+        cache_write_tokens=sum(each.cache_write_tokens for each in spent),
+        cost_usd=round(sum(costs), 6) if costs else None,
+    )
+
+
+def changes(now: Total, then: Total) -> dict[str, float | None]:
+    """How much each number has changed, as a part of what it was."""
+    return {name: _change(getattr(now, name), getattr(then, name)) for name in Total.__slots__}
 
 
 def success_rate(completed: int, failed: int) -> float | None:
@@ -149,42 +125,46 @@ def per_hour(many: int, seconds: float) -> float:
     return round(many * _HOUR_S / seconds, 3)
 
 
-def changes(now: Total, then: Total) -> dict[str, float | None]:
-    """How much each number has changed, as a part of what it was."""
-    return {name: _change(getattr(now, name), getattr(then, name)) for name in Total.__slots__}
-
-
 def _change(now: float | None, then: float | None) -> float | None:
     if now is None or not then:
         return None
     return round((now - then) / then, 6)
 
 
-def _steps(found: Mapping[str, int], period: Period, seconds: Spread | None) -> Steps:
-    completed, failed = found.get("step_completed", 0), found.get("step_failed", 0)
+def _steps(row: sqlite3.Row, period: Period, seconds: Spread | None) -> Steps:
     return Steps(
-        completed=completed,
-        failed=failed,
-        retried=found.get("step_retried", 0),
-        success_rate=success_rate(completed, failed),
-        per_hour=per_hour(completed, period.seconds),
+        completed=row["completed"],
+        failed=row["failed"],
+        retried=row["retried"],
+        success_rate=success_rate(row["completed"], row["failed"]),
+        per_hour=per_hour(row["completed"], period.seconds),
         seconds=seconds,
     )
 
 
-def _spreads(rows: Sequence[sqlite3.Row]) -> dict[str, Spread]:
-    return {
-        row["key"]: Spread(
-            count=row["many"],
-            mean=round(row["mean"], 3),
-            p50=row["p50"],
-            p95=row["p95"],
-            p99=row["p99"],
-            max=row["most"],
-        )
-        for row in rows
-    }
+def _usage(row: sqlite3.Row) -> Usage:
+    return Usage(
+        calls=row["calls"],
+        input_tokens=row["input_tokens"],
+        output_tokens=row["output_tokens"],
+        cache_read_tokens=row["cache_read_tokens"],
+        cache_write_tokens=row["cache_write_tokens"],
+        cost_usd=None if row["cost_usd"] is None else round(row["cost_usd"], 6),
+    )
 
 
-def _span(period: Period) -> dict[str, str]:
-    return {"since": period.since, "until": period.until}
+def _spread(row: sqlite3.Row, name: str) -> Spread | None:
+    if row[f"{name}_count"] is None:
+        return None
+    return Spread(
+        count=row[f"{name}_count"],
+        mean=round(row[f"{name}_mean"], 3),
+        p50=row[f"{name}_p50"],
+        p95=row[f"{name}_p95"],
+        p99=row[f"{name}_p99"],
+        max=row[f"{name}_max"],
+    )
+
+
+async def _fetch(pool: ReadPool, operation: str, sql: str, period: Period) -> list[sqlite3.Row]:
+    return await fetch(pool, operation, sql, {"since": period.since, "until": period.until})

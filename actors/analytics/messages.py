@@ -98,7 +98,8 @@ class Steps:
         retried: attempts that failed and were followed by another one.
         success_rate: completed, of those that were completed or failed; None where there are none.
         per_hour: those completed, for each hour of the period.
-        seconds: how long agents took for the last attempt; None where no agent did any.
+        seconds: how long agents took for the last attempt; None where no agent did any, and of a
+            whole period, since different activities tell nothing together.
     """
 
     completed: int = 0

@@ -11,20 +11,20 @@ from typing import Final
 from storage.coordination.queries import AGENT_ID, AGENT_TYPE
 
 
-def _spread(values: str) -> str:
-    """Of `values`, which gives key and seconds: how many, and how they are spread, by key.
+def _spread(name: str, found: str) -> str:
+    """How a column of a table with keys is spread, by key.
 
     The nearest rank is the first value up to which lies that part of all of them. Both parts are
     quotients, which floating point rounds alike, so none is missed by a hair.
     """
     return f"""
-    SELECT key, count(*) AS many, avg(seconds) AS mean, max(seconds) AS most,
-           min(seconds) FILTER (WHERE part >= 0.5) AS p50,
-           min(seconds) FILTER (WHERE part >= 0.95) AS p95,
-           min(seconds) FILTER (WHERE part >= 0.99) AS p99
-    FROM (SELECT key, seconds, cume_dist() OVER (PARTITION BY key ORDER BY seconds) AS part
-          FROM ({values}))
-    GROUP BY key"""  # noqa: S608 - constants
+    (SELECT key, count(*) AS {name}_count, avg({name}) AS {name}_mean, max({name}) AS {name}_max,
+            min({name}) FILTER (WHERE part >= 0.5) AS {name}_p50,
+            min({name}) FILTER (WHERE part >= 0.95) AS {name}_p95,
+            min({name}) FILTER (WHERE part >= 0.99) AS {name}_p99
+     FROM (SELECT key, {name}, cume_dist() OVER (PARTITION BY key ORDER BY {name}) AS part
+           FROM {found} WHERE {name} IS NOT NULL)
+     GROUP BY key)"""  # noqa: S608 - constants
 
 
 def _between(earlier: str, later: str) -> str:
@@ -78,33 +78,23 @@ STARTED: Final[Mapping[str, str]] = {
 
 ENDED: Final[Mapping[str, str]] = {
     name: f"""
-    SELECT {key} AS key, m.status AS status, count(*) AS many,
-           count(m.started_at) AS ran, total({_RUN_S}) AS run_s
-    FROM workflow_mappings m WHERE {_ENDED_IN} GROUP BY 1, 2"""  # noqa: S608 - constants
+    WITH done AS MATERIALIZED (
+        SELECT {key} AS key, m.status AS status, {_QUEUE_S} AS queue_s, {_RUN_S} AS run_s
+        FROM workflow_mappings m WHERE {_ENDED_IN})
+    SELECT * FROM
+    (SELECT key, count(*) AS ended,
+            count(*) FILTER (WHERE status = 'completed') AS completed,
+            count(*) FILTER (WHERE status = 'failed') AS failed,
+            count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
+            count(*) FILTER (WHERE status = 'terminated') AS terminated
+     FROM done GROUP BY key)
+    LEFT JOIN {_spread("queue_s", "done")} USING (key)
+    LEFT JOIN {_spread("run_s", "done")} USING (key)"""  # noqa: S608 - constants
     for name, key in {**_KEYS, **_ENDS}.items()
 }
-"""How many ended, by key and status, and how long they ran in all."""
+"""How many ended, how long they had waited for their first start, and how long they then took."""
 
-QUEUE_S: Final[Mapping[str, str]] = {
-    name: _spread(
-        f"SELECT {key} AS key, {_QUEUE_S} AS seconds"  # noqa: S608 - constants
-        f" FROM workflow_mappings m WHERE {_ENDED_IN} AND m.started_at IS NOT NULL"
-    )
-    for name, key in {**_KEYS, **_ENDS}.items()
-}
-"""How long those that ended had waited for their first agent, by key."""
-
-RUN_S: Final[Mapping[str, str]] = {
-    name: _spread(
-        f"SELECT {key} AS key, {_RUN_S} AS seconds"  # noqa: S608 - constants
-        f" FROM workflow_mappings m WHERE {_ENDED_IN} AND m.started_at IS NOT NULL"
-    )
-    for name, key in {**_KEYS, **_ENDS}.items()
-}
-"""How long those that ended took from their first start, by key."""
-
-_EVENT_KEYS: Final[Mapping[str, str]] = {
-    "": "''",
+_WORK_KEYS: Final[Mapping[str, str]] = {
     "activity": "coalesce(data ->> '$[1].activity', '')",
     "agent": "coalesce(data ->> '$[1].agent_id', '')",
     "minute": "substr(at, 1, 16)",
@@ -118,23 +108,27 @@ _IN = (
 )
 _STEPS = "type IN ('step_completed', 'step_failed', 'step_retried')"
 _STEP_S = "CAST(data ->> '$[1].seconds' AS REAL)"
+_STEP_COUNTS = """
+            count(*) FILTER (WHERE type = 'step_completed') AS completed,
+            count(*) FILTER (WHERE type = 'step_failed') AS failed,
+            count(*) FILTER (WHERE type = 'step_retried') AS retried"""
 
-STEPS: Final[Mapping[str, str]] = {
+STEPS: Final = f"""
+    SELECT '' AS key, {_STEP_COUNTS}
+    FROM events WHERE {_STEPS} AND {_IN}"""  # noqa: S608 - constants
+"""How many steps were completed and failed, and attempts retried."""
+
+WORK: Final[Mapping[str, str]] = {
     name: f"""
-    SELECT {key} AS key, type, count(*) AS many FROM events
-    WHERE {_STEPS} AND {_IN} GROUP BY 1, 2"""  # noqa: S608 - constants
-    for name, key in _EVENT_KEYS.items()
+    WITH done AS MATERIALIZED (
+        SELECT {key} AS key, type,
+               CASE type WHEN 'step_completed' THEN {_STEP_S} END AS step_s
+        FROM events WHERE {_STEPS} AND {_IN})
+    SELECT * FROM (SELECT key, {_STEP_COUNTS} FROM done GROUP BY key)
+    LEFT JOIN {_spread("step_s", "done")} USING (key)"""  # noqa: S608 - constants
+    for name, key in _WORK_KEYS.items()
 }
-"""How many steps were completed and failed, and attempts retried, by key."""
-
-STEP_S: Final[Mapping[str, str]] = {
-    name: _spread(
-        f"SELECT {key} AS key, {_STEP_S} AS seconds FROM events"  # noqa: S608 - constants
-        f" WHERE type = 'step_completed' AND {_IN} AND data ->> '$[1].seconds' IS NOT NULL"
-    )
-    for name, key in _EVENT_KEYS.items()
-}
-"""How long agents took for their last attempts of what they completed, by key."""
+"""The same by key, and how long agents took for their last attempts of what they completed."""
 
 USAGE: Final[Mapping[str, str]] = {
     name: f"""
@@ -145,7 +139,7 @@ USAGE: Final[Mapping[str, str]] = {
            sum(data ->> '$[1].cache_write_tokens') AS cache_write_tokens,
            sum(data ->> '$[1].cost_usd') AS cost_usd
     FROM events WHERE type = 'usage_recorded' AND {_IN} GROUP BY 1"""  # noqa: S608 - constants
-    for name, key in _EVENT_KEYS.items()
+    for name, key in {"": "''", **_WORK_KEYS}.items()
 }
 """What models have read and written, by key; the cost is null where none was known."""
 
@@ -169,10 +163,7 @@ HELD: Final = f"""
 
 AT_WORK: Final = f"""
     SELECT data ->> '$[1].agent_id' AS agent_id, max(data ->> '$[1].agent_type') AS agent_type,
-           count(*) FILTER (WHERE type = 'step_completed') AS completed,
-           count(*) FILTER (WHERE type = 'step_failed') AS failed,
-           count(*) FILTER (WHERE type = 'step_retried') AS retried,
-           round(total({_STEP_S}), 3) AS step_s
+           round(total({_STEP_S}), 3) AS step_s, {_STEP_COUNTS}
     FROM events WHERE {_STEPS} AND {_IN} AND data ->> '$[1].agent_id' IS NOT NULL GROUP BY 1"""  # noqa: S608 - constants
 """By agent: its steps, and the seconds of those that it completed."""
 
