@@ -163,6 +163,11 @@ app.command(
     help_epilogue="Examples:\n\n  beadflow doctor\n\n  beadflow doctor --reconcile --dry-run",
 )
 app.command(
+    "cli.analytics:app",
+    name="analytics",
+    help="Count what happened in a period.",
+)
+app.command(
     "cli.actors:actors",
     name="actors",
     help="Show the running actors, as the tree in which they supervise each other.",
