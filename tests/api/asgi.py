@@ -189,7 +189,10 @@ async def stream(
 
 
 def _scope(
-    kind: str, target: str, headers: Iterable[Header], client: tuple[str, int] | None
+    kind: str,
+    target: str,
+    headers: Iterable[Header],
+    client: tuple[str, int] | None = CLIENT,
 ) -> dict[str, Any]:
     """What hypercorn makes of a request line."""
     raw, _, query = target.partition("?")
