@@ -243,7 +243,9 @@ def auth_tree(system: System, world: World) -> ChildSpec:
     """Only what keeps keys: for a command that makes or ends one in its own process."""
     parts = _Parts(system, world)
     return supervisor("root", "rest_for_one", [
-        child("coordination_writer", parts.coordination_writer, shutdown_s=30.0),
+        supervisor("stores", "one_for_one", [
+            child("coordination_writer", parts.coordination_writer, shutdown_s=30.0),
+        ]),
         child("auth", parts.auth),
     ], intensity=LAST_RESORT)  # fmt: skip
 

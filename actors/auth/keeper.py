@@ -72,7 +72,14 @@ from actors.auth.signing import Keys
 from actors.auth.tickets import Tickets
 from actors.auth.tokens import LEEWAY_S, Tokens, nobody
 from actors.clock import Clock, rfc3339
-from actors.errors import NotFound, WorkflowError
+from actors.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    NotFound,
+    Overloaded,
+    StoreLost,
+    WorkflowError,
+)
 from actors.writer import Command, write
 from storage.lookups import Reads
 from storage.pool import ReadPool
@@ -80,6 +87,7 @@ from supervision import Actor, Named, Refused
 
 T = TypeVar("T")
 
+WRITE_S: Final = 10.0
 LAST_FLUSH_S: Final = 2.0
 
 log = structlog.get_logger("beadflow.auth")
@@ -428,7 +436,13 @@ class AuthKeeper(Actor):
         await self._write(RecordLines(lines=(line,)))
         verify_s = self._settings.token_s + LEEWAY_S
         keys = signing.rotated(self._keys, new, at=self._clock(), verify_s=verify_s)
-        signing.save(self._file, keys)
+        try:
+            signing.save(self._file, keys)
+        except OSError as error:
+            why = error.strerror or "it could not be written"
+            line = self._line(message.by, "signing_key.rotate", new.kid, outcome="refused", why=why)
+            await self._write(RecordLines(lines=(line,)))
+            raise Conflict(f"the file of the signing keys is as it was: {why}") from error
         self._keys = keys
         return new.record
 
@@ -502,9 +516,20 @@ class AuthKeeper(Actor):
     # the rest
 
     async def _write(self, command: Command[T], *, takes_away: bool = False) -> T:
-        """Write, and let the doors forget, also when nobody knows what became of it."""
+        """Write, and let the doors forget, also when nobody knows what became of it.
+
+        Raises:
+            Refused: what it was refused with; `Overloaded` when nobody knows.
+        """
         try:
-            return await write(self._writer, command)
+            return await write(self._writer, command, deadline_s=WRITE_S)
+        except StoreLost:
+            raise
+        except DatabaseUnavailable as error:
+            raise Overloaded(
+                "the store did not answer in time, and it may have been written: look before you"
+                " ask again"
+            ) from error
         finally:
             if takes_away:
                 self._epoch.bump()
