@@ -92,9 +92,9 @@ async def _serve(where: Place, settings: Settings, sockets: Sockets, out: Output
     # The signals are received before anybody is told that there is something to stop.
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async with running(where, settings, sockets) as system:
-            _announce(where, sockets, out)
             for warning in binding.warnings_of(settings, binding.keys_of(where.data)):
                 out.note(warning, "yellow")
+            _announce(where, sockets, out)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_stop_on_signal, system, signals)
                 reason = await system.wait()

@@ -7,6 +7,7 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,4 +78,5 @@ async def _system(where: Place) -> AsyncIterator[Any]:
                 code="start_failed",
                 exit_code=ExitCode.FAILED,
             ) from error
-        yield create_app(doors_of(system, where, stores.presence, epoch=world.epoch))
+        doors = doors_of(system, where, stores.presence, epoch=world.epoch)
+        yield create_app(replace(doors, keeps_answers=False))
