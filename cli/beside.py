@@ -18,7 +18,7 @@ import trio
 
 from api.local_socket import user_name
 from cli import problem
-from cli.client import Params
+from cli.client import LINES, Params
 
 BASE: Final = "http://localhost"
 
@@ -37,6 +37,9 @@ class Local:
 
     def fetch(self, path: str) -> bytes:
         return self._content("GET", path)
+
+    def send_lines(self, path: str, data: bytes, params: Params | None = None) -> dict[str, Any]:
+        return dict(json.loads(self._content("POST", path, params=params, lines=data)))
 
     def send(
         self,
@@ -58,8 +61,11 @@ class Local:
         *,
         params: Params | None = None,
         key: str | None = None,
+        lines: bytes | None = None,
     ) -> bytes:
         headers = {} if key is None else {"Idempotency-Key": key}
+        if lines is not None:
+            headers["Content-Type"] = LINES
         asked = None if params is None else dict(params)
         given = None if body is None else dict(body)
 
@@ -67,7 +73,7 @@ class Local:
             transport = httpx2.ASGITransport(app=self._app)
             async with httpx2.AsyncClient(transport=transport, base_url=BASE) as client:
                 answer = await client.request(
-                    method, path, headers=headers, params=asked, json=given
+                    method, path, headers=headers, params=asked, json=given, content=lines
                 )
             return answer.status_code, answer.content
 

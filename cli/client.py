@@ -23,6 +23,7 @@ from cli.problem import Problem
 Params = Mapping[str, str | int]
 
 _PIECE_BYTES = 1 << 18
+LINES = "application/x-ndjson"
 UNIX = "unix:"
 _HERE = "http://localhost"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -95,6 +96,13 @@ class Client:
     def fetch(self, path: str) -> bytes:
         """What is there, as it is."""
         return self._whole(lambda: self.http.get(path)).content
+
+    def send_lines(self, path: str, data: bytes, params: Params | None = None) -> dict[str, Any]:
+        """Sends lines of JSON, where sending them twice comes to the same as sending them once."""
+        headers, asked = {"Content-Type": LINES}, dict(params or {})
+        return self._answer(
+            lambda: self.http.post(path, content=data, headers=headers, params=asked)
+        )
 
     def download(self, path: str, params: Params, take: Callable[[bytes], object]) -> str:
         """Hands over what is there, piece by piece; answers its tag. It is not tried again."""

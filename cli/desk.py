@@ -34,6 +34,10 @@ class Desk(Protocol):
 
     def fetch(self, path: str) -> bytes: ...
 
+    def send_lines(
+        self, path: str, data: bytes, params: Params | None = None
+    ) -> dict[str, Any]: ...
+
     def send(
         self,
         method: str,
@@ -85,6 +89,9 @@ class Nothing:
         )
 
     def fetch(self, path: str) -> bytes:
+        raise NotImplementedError(path)
+
+    def send_lines(self, path: str, *_: Any) -> dict[str, Any]:
         raise NotImplementedError(path)
 
     def send(self, method: str, path: str, *_: Any, **__: Any) -> dict[str, Any]:

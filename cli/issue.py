@@ -29,6 +29,13 @@ _COMMANDS: Final = (
     ("search", "finding:search", "Find issues by words in them.", "search login cookie"),
     ("show", "finding:show", "Show issues with what surrounds them.", "show shop-a1b"),
     ("export", "finding:export", "Write all issues as JSON lines.", "export --to issues.jsonl"),
+    (
+        "import",
+        "importing:import_",
+        "Merge issues from a file into those here.",
+        "import issues.jsonl --dry-run",
+    ),
+    ("batch", "batching:batch", "Make many changes at once.", "batch changes.jsonl"),
     ("stats", "finding:stats", "Count the issues.", "stats"),
     (
         "update",

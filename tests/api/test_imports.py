@@ -116,6 +116,16 @@ def test_what_a_line_leaves_out_is_as_of_a_new_issue(shared: SharedSite) -> None
     assert found["created_at"].startswith("20")
 
 
+def test_a_line_without_a_time_takes_nothing_away(shared: SharedSite) -> None:
+    bare = b'{"id": "bare-2", "title": "Bare"}'
+    taken(shared, bare)
+    headers = [("Content-Type", "application/json")]
+    body = json.dumps({"actor": "ann", "description": "since"}).encode()
+    shared.call("PUT", f"{ISSUES}/bare-2", headers=headers, body=[body])
+    assert taken(shared, bare) == {"unchanged": 1}
+    assert shown(shared, "bare-2")["description"] == "since"
+
+
 def test_what_was_exported_comes_back_unchanged(shared: SharedSite) -> None:
     taken(shared, line("round-1", labels=["x"]))
     exported = shared.call("GET", f"{ISSUES}/export").body

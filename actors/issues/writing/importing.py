@@ -30,6 +30,8 @@ AT_ONCE: Final = 1000
 BREATH: Final = 50
 """Issues that are settled before others have their turn."""
 
+_LEFT_OUT: Final = ("created_at", "created_by", "status", "priority", "issue_type")
+
 TOLD: Final = 100
 """Problems that are told one by one; the rest are counted."""
 
@@ -102,7 +104,7 @@ def _settle(conn: sqlite3.Connection, row: Row, at: str, tally: _Tally, *, gates
     issue_id = row["id"]
     seen = queries.get_line(conn, issue_id)
     ours = None if seen is None else jsonl.parse(seen)
-    theirs = _completed(row, at) if ours is None else row
+    theirs = _completed(row, at) if ours is None else {**_said_of(ours), **row}
     _refuse(ours, theirs, gates_too=gates_too)
     base = queries.published_line(conn, issue_id)
     merged = settle(None if base is None else jsonl.parse(base), ours, theirs)
@@ -132,6 +134,11 @@ def _check(row: Row) -> None:
         issue.check(row, {*STATUSES, str(row.get("status"))})
     except ValidationError as error:
         raise NotTaken(error.message) from error
+
+
+def _said_of(ours: Row) -> Row:
+    """What a line may leave out of an issue that is here; without its time it is an old one."""
+    return {name: ours[name] for name in _LEFT_OUT if name in ours}
 
 
 def _completed(row: Row, at: str) -> Row:
