@@ -18,11 +18,12 @@ import structlog
 import trio
 from prometheus_client import CollectorRegistry
 from quart import Response, current_app, g, request
+from quart.wrappers.base import BaseRequestWebsocket
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection, TrioASGIWebsocketConnection
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import PathConverter
+from werkzeug.routing import MapAdapter, PathConverter
 
 from actors.auth.errors import Unauthenticated
 from actors.errors import Forbidden
@@ -131,6 +132,23 @@ class App(QuartTrio):
     asgi_websocket_class = Channel
     guard: Guard | None = None
     repeats: Repeats | None = None
+
+    def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
+        """Routes have nothing to do with the name in Host, which may be no name at all.
+
+        Quart's own reads it, and fails on some before any handler of ours.
+        """
+        if request is None:
+            return super().create_url_adapter(request)
+        return self.url_map.bind(
+            "localhost",
+            request.root_path,
+            None,
+            request.scheme,
+            request.method,
+            request.path,
+            request.query_string.decode("latin1"),
+        )
 
     async def full_dispatch_request(self, request_context: Any = None) -> Any:
         try:

@@ -111,6 +111,8 @@ def of_protocol(status: int, request_id: str, *, is_upload: bool) -> tuple[int, 
             hint=CutOff.hint,
             retryable=CutOff.retryable,
         )
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        status = 400  # a transfer coding that nobody has is the client's fault, whatever h11 says
     code, hint = _KNOWN.get(status, _OTHER)
     detail = "the request breaks the rules of HTTP/1.1, or ended before it was whole"
     return status, document(

@@ -89,6 +89,8 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
         (PUT + CHUNKED + b"zz\r\nabcde", 408, "artifact_cut_off"),
         (PUT + b"Content-Length: 9\r\n\r\nabcde", 408, "artifact_cut_off"),
         (POST + CHUNKED + b"zz\r\nab", 400, "bad_request"),
+        (POST + b"Transfer-Encoding: identity\r\n\r\n", 400, "bad_request"),
+        (POST + b"X: " + b"a" * 70_000, 431, "headers_too_large"),
         (PUT + b"Content-Length: -1\r\n\r\n", 400, "bad_request"),
         (b"\x00\xff\xfe\r\n\r\n", 400, "bad_request"),
     ],

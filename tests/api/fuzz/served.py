@@ -1,0 +1,56 @@
+"""A whole system on real sockets, and things in it that requests can be about."""
+
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager, closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from api.app import App
+from api.server import doors_specs, listen
+from tests.api.asgi import send_json
+from tests.api.site import Site, site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """Args: ids: things that are there, by the name that paths have for them."""
+
+    site: Site
+    address: tuple[str, int]
+    ids: dict[str, str]
+
+    @property
+    def app(self) -> App:
+        found: App = self.site.app
+        return found
+
+
+@asynccontextmanager
+async def served(repo: Path) -> AsyncIterator[Served]:
+    """A system that is asked over TCP."""
+    with ExitStack() as stack:
+        names = ("http", "metrics", "local")
+        bound = {name: stack.enter_context(closing(listen("127.0.0.1", 0))) for name in names}
+
+        def specs(doors: Any, world: Any) -> Any:
+            return doors_specs(doors, world.meters.registry, **bound)
+
+        async with site(repo, specs) as there:
+            ids = await _things(there)
+            yield Served(site=there, address=bound["http"].getsockname(), ids=ids)
+
+
+async def _things(there: Site) -> dict[str, str]:
+    post = partial(send_json, there.app)
+    issue = (await post("/api/v1/issues", {"title": "t", "actor": "ann"})).json()["id"]
+    other = (await post("/api/v1/issues", {"title": "u", "actor": "ann"})).json()["id"]
+    started = await there.start("waiting")
+    return {
+        "workflow_id": started.json()["id"],
+        "issue_id": issue,
+        "other": other,
+        "agent_id": "greeter-1",
+        "name": "a.txt",
+    }
