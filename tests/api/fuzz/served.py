@@ -1,11 +1,15 @@
 """A whole system on real sockets, and things in it that requests can be about."""
 
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager, closing
+import queue
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import trio
 
 from api.app import App
 from api.server import doors_specs, listen
@@ -40,6 +44,27 @@ async def served(repo: Path) -> AsyncIterator[Served]:
         async with site(repo, specs) as there:
             ids = await _things(there)
             yield Served(site=there, address=bound["http"].getsockname(), ids=ids)
+
+
+@contextmanager
+def served_beside(repo: Path) -> Iterator[Served]:
+    """The same in a thread of its own, for clients that know nothing of trio."""
+    up: queue.SimpleQueue[tuple[Served, trio.lowlevel.TrioToken, trio.Event]] = queue.SimpleQueue()
+
+    async def serve() -> None:
+        async with served(repo) as here:
+            end = trio.Event()
+            up.put((here, trio.lowlevel.current_trio_token(), end))
+            await end.wait()
+
+    thread = threading.Thread(target=trio.run, args=(serve,), name="served")
+    thread.start()
+    here, token, end = up.get(timeout=20)
+    try:
+        yield here
+    finally:
+        token.run_sync_soon(end.set)
+        thread.join()
 
 
 async def _things(there: Site) -> dict[str, str]:
