@@ -55,6 +55,7 @@ class Served:
     """
 
     system: System
+    world: World
     stores: Stores
     exits: Ends
     completions: Ends
@@ -122,6 +123,7 @@ async def served(
             with as_served():
                 yield Served(
                     system=system,
+                    world=world,
                     stores=stores,
                     exits=exits,
                     completions=Ends(),

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import benchmarks
-from benchmarks import actors, baseline, machine, storage, writes
+from benchmarks import actors, baseline, fanout, machine, storage, writes
 from benchmarks.bridge import rounds as bridge
 from benchmarks.engine import rounds as engine
 from benchmarks.engine.flows import can_wait
@@ -29,7 +29,9 @@ DOCUMENTED = frozenset(re.findall(r"`([^`\s]+)`", README))
 Run = Callable[[Scale, Path], Report]
 RUNS: dict[str, Run] = {part.NAME: part.run for part in (engine, actors, writes)}
 # Those that are too long for the baseline come last.
-ALL: dict[str, Run] = RUNS | {part.NAME: part.run for part in (storage, issues, bridge, kernel)}
+ALL: dict[str, Run] = RUNS | {
+    part.NAME: part.run for part in (storage, issues, bridge, kernel, fanout)
+}
 
 
 def documented_form(key: str) -> str:
