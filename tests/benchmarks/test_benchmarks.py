@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import benchmarks
-from benchmarks import actors, baseline, fanout, machine, storage, writes
+from benchmarks import actors, baseline, fanout, http, machine, storage, writes
 from benchmarks.bridge import rounds as bridge
 from benchmarks.engine import rounds as engine
 from benchmarks.engine.flows import can_wait
@@ -30,7 +30,7 @@ Run = Callable[[Scale, Path], Report]
 RUNS: dict[str, Run] = {part.NAME: part.run for part in (engine, actors, writes)}
 # Those that are too long for the baseline come last.
 ALL: dict[str, Run] = RUNS | {
-    part.NAME: part.run for part in (storage, issues, bridge, kernel, fanout)
+    part.NAME: part.run for part in (storage, issues, bridge, kernel, fanout, http)
 }
 
 
@@ -97,6 +97,7 @@ def test_a_benchmark_reports_documented_keys_only_and_positive_numbers(
         ("issues", 33, 7),
         ("bridge", 25, 3),
         ("kernel", 28, 11),
+        ("http", 34, 7),
     ],
 )
 def test_no_figure_or_ratio_goes_missing(
