@@ -39,6 +39,10 @@ def copied(seq: int, *, of: int) -> str:
     return f"INSERT INTO audit SELECT {seq}, 'x', {COPY} FROM audit WHERE seq = {of}"  # noqa: S608 - constants
 
 
+def changed(name: str, value: str, seq: int) -> str:
+    return f"UPDATE audit SET {name} = {value} WHERE seq = {seq}"  # noqa: S608 - constants
+
+
 def note(**given: Any) -> Note:
     values = {"actor": "ada", "action": "workflow:delete", "target": "w", "outcome": "done"}
     return Note(**{**values, **given})
@@ -125,7 +129,7 @@ FIELDS = {
 }
 TAMPERED: dict[str, tuple[tuple[str, ...], int]] = {
     **{
-        f"{name} of {seq}": ((f"UPDATE audit SET {name} = {value} WHERE seq = {seq}",), seq)
+        f"{name} of {seq}": ((changed(name, value, seq),), seq)
         for name, value in FIELDS.items()
         for seq in (1, 3, 5)
     },

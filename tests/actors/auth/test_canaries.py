@@ -1,0 +1,136 @@
+"""Secrets are found nowhere but where they were given: not in stores, backups, logs or errors."""
+
+import hashlib
+import json
+from base64 import urlsafe_b64decode
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from actors.auth import signing
+from actors.auth.messages import (
+    Authenticate,
+    ExchangeKey,
+    ListKeys,
+    MakeTicket,
+    RefreshToken,
+    RevokeKey,
+    RotateSigningKey,
+    UseTicket,
+    VerifyAudit,
+)
+from storage.backup import take
+from storage.restore import restore, verify
+from supervision import Refused
+from tests.actors.auth.bench import Bench, bench
+
+
+async def use_all(site: Bench) -> list[str]:
+    """Use every kind of secret, well and wrongly; answers them, with some that nobody gave out."""
+    new, bobs = await site.make(name="laptop"), await site.make(user_id="bob")
+    first = await site.pair(key=new.secret)
+    second = await site.next(first)
+    ticket = (await site.ask(MakeTicket(principal=second.principal))).ticket
+    await site.ask(UseTicket(ticket=ticket))
+    await site.ask(RotateSigningKey(by="ada"))
+    wrong = [f"{secret[:-4]}zzzz" for secret in (new.secret, first.refresh_token, ticket)]
+    tampered = f"{second.access_token[:-6]}AAAAAA"
+    for text in (*wrong, tampered, first.refresh_token, "canary" * 10):
+        for message in (
+            Authenticate(credential=text),
+            ExchangeKey(key=text),
+            RefreshToken(refresh_token=text),
+            UseTicket(ticket=text),
+        ):
+            await is_refused(site, message, text)
+    await site.ask(RevokeKey(key_id=new.record.id, by="ada"))
+    pairs = (first, second)
+    tokens = [text for pair in pairs for text in (pair.access_token, pair.refresh_token)]
+    return [new.secret, bobs.secret, ticket, *tokens, *wrong, tampered, "canary" * 10]
+
+
+async def is_refused(site: Bench, message: object, shown: str) -> None:
+    """What is refused says nothing of what was shown."""
+    with pytest.raises(Refused) as error:
+        await site.ask(message)
+    for text in (repr(error.value), str(error.value), repr(message)):
+        assert shown not in text
+
+
+def parts(secrets: list[str]) -> Iterator[bytes]:
+    """What gives a secret away: all of it, or the part that nobody can guess."""
+    for secret in secrets:
+        yield secret.encode()
+        if secret.startswith("ey"):
+            yield secret.rpartition(".")[2].encode()
+        elif secret.startswith("bf"):
+            yield secret[-43:].encode()
+            with suppress(ValueError):
+                yield urlsafe_b64decode(f"{secret[-43:]}=")
+
+
+def signing_secrets(site: Bench) -> list[bytes]:
+    rows = json.loads(site.signing_keys.read_text())["keys"]
+    texts = [row["secret"] for row in rows]
+    return [text.encode() for text in texts] + [urlsafe_b64decode(text) for text in texts]
+
+
+def files_with(root: Path, needles: list[bytes]) -> set[str]:
+    files = [path for path in root.rglob("*") if path.is_file()]
+    assert files
+    contents = {path.name: path.read_bytes() for path in files}
+    return {name for name, data in contents.items() if any(needle in data for needle in needles)}
+
+
+async def test_no_secret_is_found_in_files_logs_or_backups_but_its_hash(
+    repo: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    backup = tmp_path / "backup"
+    async with bench(repo) as site:
+        secrets = await use_all(site)
+        needles = list(parts(secrets))
+        keys = signing_secrets(site)
+        home = site.world.data.path
+        assert files_with(home, needles) == set()
+        assert files_with(home, keys) == {signing.NAME}
+        take(home, repo / "none", backup, program="1")
+        told = repr(site.events).encode() + repr(await site.audit()).encode()
+        assert not any(needle in told for needle in needles + keys)
+    assert files_with(home, needles) == set()
+    assert files_with(backup, needles + keys) == set()
+    assert not (backup / signing.NAME).exists()
+    out, err = capfd.readouterr()
+    logged = (out + err + caplog.text).encode()
+    assert b"used twice" in logged  # something is logged, and is captured
+    assert not any(needle in logged for needle in needles + keys)
+    digest = hashlib.sha256(secrets[0].encode()).hexdigest().encode()
+    assert "coordination.db" in files_with(backup, [digest])
+
+
+async def test_after_a_restore_keys_open_and_tokens_made_elsewhere_do_not(
+    repo: Path, tmp_path: Path
+) -> None:
+    backup = tmp_path / "backup"
+    async with bench(repo) as site:
+        new = await site.make()
+        pair = await site.pair(key=new.secret)
+        lines = await site.audit()
+        home = site.world.data.path
+        take(home, repo / "none", backup, program="1")
+        late = await site.make(user_id="late")
+    (home / signing.NAME).unlink()
+    taken = verify(backup)
+    with site.world.data as data:
+        restore(data, backup, taken, repo / "none")
+    async with bench(repo) as site:
+        await site.who(new.secret)
+        await site.opens_nothing(late.secret, pair.access_token)
+        await site.who((await site.next(pair)).access_token)
+        assert (await site.audit())[: len(lines)] == lines
+        assert (await site.ask(VerifyAudit())).broken_at is None
+        assert [key.id for key in await site.ask(ListKeys())] == [new.record.id]
