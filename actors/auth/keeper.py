@@ -147,6 +147,7 @@ class AuthKeeper(Actor):
             BadSigningKeys: the file is not to be used.
         """
         self._epoch.bump()
+        signing.sweep(self._file)
         found = signing.load(self._file)
         algorithm = self._settings.algorithm
         self._keys = tuple(key for key in found if key.algorithm == algorithm)

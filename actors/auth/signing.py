@@ -129,6 +129,12 @@ def load(path: Path) -> Keys:
     return _parsed(path, text)
 
 
+def sweep(path: Path) -> None:
+    """Remove what a process has left that died while it wrote."""
+    for left in path.parent.glob(f".{path.name}.*"):
+        left.unlink(missing_ok=True)
+
+
 def save(path: Path, keys: Keys) -> None:
     """Put the keys in the file's place in one step, durably.
 

@@ -91,6 +91,27 @@ def test_nothing_is_wrong_with_a_whole_set(home: Path) -> None:
             "coordination.agent_assignments",
             "does not follow",
         ),
+        (
+            "coordination",
+            (
+                "INSERT INTO token_families VALUES ('f', 'k', 'u', NULL, 900, 't', 't', NULL, NULL,"
+                " NULL)"
+            ),
+            "coordination.token_families",
+            "no API key",
+        ),
+        (
+            "coordination",
+            "INSERT INTO refresh_tokens VALUES ('s', 'f', 'j', 't', 't', NULL, NULL)",
+            "coordination.refresh_tokens",
+            "no exchange",
+        ),
+        (
+            "coordination",
+            "UPDATE audit_head SET seq = 1, hash = 'h'",
+            "coordination.audit_head",
+            "does not end where it should",
+        ),
         ("tempolite", "DELETE FROM history WHERE seq = 2", "tempolite.history", "gap"),
         (
             "tempolite",
@@ -404,3 +425,18 @@ def test_two_assignments_of_one_workflow_are_not_in_force_together(home: Path) -
         "agent_assignments",
         "the workflow has several assignments in force",
     ) in found(home)
+
+
+def test_a_record_of_the_audit_log_that_does_not_follow_is_found(home: Path) -> None:
+    for seq, previous in ((1, ""), (2, "h1")):
+        line = (
+            f"VALUES ({seq}, 'i{seq}', 't', 'a', 'a', '', 'done', '', '', '{previous}', 'h{seq}')"
+        )
+        change(home, "coordination", f"INSERT INTO audit {line}")
+    assert found(home) == set()
+    with closing(open_writer(home / "coordination.db")) as connection:
+        connection.execute("DROP TRIGGER audit_is_kept")
+        connection.execute("DELETE FROM audit WHERE seq = 1")
+    assert found(home) == {
+        ("coordination", "audit", "the record does not follow the one before it")
+    }

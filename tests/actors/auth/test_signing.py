@@ -102,6 +102,14 @@ async def test_another_issuer_or_audience_ends_the_tokens_of_the_one_before(repo
             await site.opens_nothing(pair.access_token)
 
 
+async def test_what_a_writer_that_died_has_left_is_removed_at_the_start(repo: Path) -> None:
+    async with bench(repo) as site:
+        left = site.signing_keys.with_name(f".{signing.NAME}.abcdef")
+        left.write_text("half")
+    async with bench(repo):
+        assert not left.exists()
+
+
 def change(**given: Any) -> Callable[[dict[str, Any]], object]:
     return lambda file: file["keys"][-1].update(given)
 
