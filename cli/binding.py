@@ -7,48 +7,16 @@ import ipaddress
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-from actors.clock import rfc3339, system_clock
 from api.local_socket import local_socket
 from api.server import listen
+from cli.access import MAKE_A_KEY
 from cli.exits import ExitCode
 from cli.problem import Problem
 from cli.settings import Settings
-from storage.coordination import standing
-from storage.database import open_reader
+from storage.coordination.standing import Keys
 from storage.errors import plain
-from storage.home import DataDir
-
-MAKE_A_KEY: Final = "beadflow auth key create --user NAME --role admin"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
-    """Which API keys a data directory has.
-
-    Args:
-        made: there is one, if only one that was revoked: on TCP everybody has to show one.
-        opens: one of them can be used at this moment.
-    """
-
-    made: bool
-    opens: bool
-
-
-def keys_of(data: DataDir) -> Keys:
-    """Look which keys there are; no database, or one from before there were keys, has none.
-
-    Raises:
-        StorageError: the database cannot be opened.
-    """
-    if not data.coordination_db.exists():
-        return Keys(made=False, opens=False)
-    with closing(open_reader(data.coordination_db)) as connection:
-        now = rfc3339(system_clock())
-        return Keys(made=standing.keys_made(connection), opens=standing.keys_open(connection, now))
 
 
 def refuse_without_key(settings: Settings, keys: Keys) -> None:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
-from cli import discovery, inventory, table
+from cli import access, discovery, inventory, table
 from cli.client import Client
 from cli.discovery import ANYWHERE, Where
 from cli.exits import ExitCode
@@ -159,6 +159,25 @@ def _data(data: DataDir) -> Iterator[Check]:
     except StorageError as error:
         yield Check(name="data", state=WRONG, found=str(error))
     yield Check(name="lock", state=OK, found=inventory.holder_words(holder) or "nobody")
+    yield from _access(data)
+
+
+def _access(data: DataDir) -> Iterator[Check]:
+    """Who else may read the files, and who may ask a server of them."""
+    try:
+        yield from _said("files", list(access.open_to_others(data)), "nobody else can read them")
+        keys = access.keys_of(data)
+    except (OSError, StorageError) as error:
+        yield Check(name="keys", state=WRONG, found=plain(error))
+        return
+    if not keys.made:
+        found = f"there is none yet; the first is made by: {access.MAKE_A_KEY}"
+        yield Check(name="keys", state=NOTE, found=found)
+    elif not keys.opens:
+        found = "none opens anything: only commands of this machine get in"
+        yield Check(name="keys", state=NOTE, found=found)
+    else:
+        yield Check(name="keys", state=OK, found="whoever comes over TCP has to show one")
 
 
 def _server(where: Where) -> Iterator[Check]:

@@ -24,6 +24,7 @@ from actors.auth.epoch import AuthEpoch
 from actors.breakers import Breakers
 from actors.clock import system_clock
 from actors.damage import LastCrash
+from actors.errors import WorkflowError
 from actors.lifecycle import Lifecycle
 from actors.mailboxes import Mailboxes
 from actors.stores import Stores, open_stores
@@ -32,7 +33,7 @@ from actors.tree import World, tree
 from actors.workflows.definition import Definitions
 from api.doors import Doors, Where
 from api.server import doors_specs
-from cli import binding
+from cli import access, binding
 from cli.exits import ExitCode
 from cli.problem import Problem
 from cli.settings import Settings, level_number
@@ -135,7 +136,7 @@ def bound(settings: Settings, data: DataDir) -> Iterator[Sockets]:
         Problem: a port is taken, an address is not loopback and there is no key that others would
             have to show, or the Unix socket cannot be made.
     """
-    binding.refuse_without_key(settings, binding.keys_of(data))
+    binding.refuse_without_key(settings, access.keys_of(data))
     with (
         binding.port(settings.host, settings.port, "--port") as http,
         binding.port(settings.metrics_host, settings.metrics_port, "--metrics-port") as metrics,
@@ -319,12 +320,18 @@ async def _start(system: System, world: World, specs: list[ChildSpec]) -> None:
     try:
         await system.start(tree(system, world, specs))
     except StartError as error:
-        raise Problem(
-            "The system did not start",
-            str(error),
-            code="start_failed",
-            exit_code=ExitCode.FAILED,
-        ) from error
+        raise not_started("The system did not start", error) from error
+
+
+def not_started(title: str, error: StartError) -> Problem:
+    """A part that refused to start may say what can be done about it."""
+    cause: BaseException = error
+    while isinstance(cause, StartError):
+        cause = cause.cause
+    hint = cause.hint if isinstance(cause, WorkflowError) else ""
+    return Problem(
+        title, str(error), code="start_failed", exit_code=ExitCode.FAILED, hint=hint or ""
+    )
 
 
 def _watch_connections(meters: Meters, stores: Stores) -> None:

@@ -12,7 +12,7 @@ import structlog
 import trio
 from cyclopts import Parameter
 
-from cli import binding
+from cli import access, binding
 from cli.exits import ExitCode
 from cli.holding import held
 from cli.numbers import WHOLE
@@ -92,7 +92,7 @@ async def _serve(where: Place, settings: Settings, sockets: Sockets, out: Output
     # The signals are received before anybody is told that there is something to stop.
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async with running(where, settings, sockets) as system:
-            for warning in binding.warnings_of(settings, binding.keys_of(where.data)):
+            for warning in binding.warnings_of(settings, access.keys_of(where.data)):
                 out.note(warning, "yellow")
             _announce(where, sockets, out)
             async with trio.open_nursery() as nursery:

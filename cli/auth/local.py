@@ -19,10 +19,8 @@ from actors.workflows.definition import Definitions
 from api.app import create_app
 from cli import beside
 from cli.beside import Local
-from cli.exits import ExitCode
 from cli.holding import acquired
-from cli.problem import Problem
-from cli.running import Place, configure_logging, doors_of, place
+from cli.running import Place, configure_logging, doors_of, not_started, place
 from supervision import StartError, System
 
 LOG_LEVEL: Final = "error"
@@ -72,11 +70,6 @@ async def _system(where: Place) -> AsyncIterator[Any]:
         try:
             await system.start(auth_tree(system, world))
         except StartError as error:
-            raise Problem(
-                "What answers for the keys did not start",
-                str(error),
-                code="start_failed",
-                exit_code=ExitCode.FAILED,
-            ) from error
+            raise not_started("What answers for the keys did not start", error) from error
         doors = doors_of(system, where, stores.presence, epoch=world.epoch)
         yield create_app(replace(doors, keeps_answers=False))

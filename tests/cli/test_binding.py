@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from cli import binding
-from cli.binding import Keys
+from cli import access, binding
 from cli.exits import ExitCode
 from cli.problem import Problem
 from cli.running import bound
 from cli.settings import Settings
+from storage.coordination.standing import Keys
 from storage.home import DataDir
 from tests.support import prepared
 
@@ -87,9 +87,9 @@ def test_nothing_is_bound_where_it_is_refused(held: DataDir) -> None:
 
 
 def test_which_keys_there_are_is_read_from_the_database(held: DataDir) -> None:
-    assert binding.keys_of(held) == NONE
+    assert access.keys_of(held) == NONE
     prepared.copy_databases(held)
-    assert binding.keys_of(held) == NONE
+    assert access.keys_of(held) == NONE
 
 
 @pytest.mark.parametrize(
@@ -106,13 +106,13 @@ def test_a_key_that_has_ended_opens_nothing(
     held: DataDir, expires_at: str | None, revoked_at: str | None, found: Keys
 ) -> None:
     with_key(held, expires_at=expires_at, revoked_at=revoked_at)
-    assert binding.keys_of(held) == found
+    assert access.keys_of(held) == found
 
 
 def test_a_database_from_before_there_were_keys_has_none(held: DataDir) -> None:
     with closing(sqlite3.connect(held.coordination_db)) as connection, connection:
         connection.execute("CREATE TABLE events (seq INTEGER PRIMARY KEY)")
-    assert binding.keys_of(held) == NONE
+    assert access.keys_of(held) == NONE
 
 
 def test_the_first_key_is_asked_for_until_there_is_one() -> None:

@@ -54,6 +54,8 @@ def test_whole_data_are_looked_through(beadflow: Run, home: Path) -> None:
         "settings": "ok",
         "data": "ok",
         "lock": "ok",
+        "files": "ok",
+        "keys": "note",
         "server": "note",
         "coordination.db": "ok",
         "tempolite.db": "ok",
@@ -62,6 +64,31 @@ def test_whole_data_are_looked_through(beadflow: Run, home: Path) -> None:
         "git": "ok",
         "file": "ok",
     }
+
+
+@pytest.mark.parametrize("name", ["coordination.db", "artifacts", "."])
+def test_what_others_can_read_is_wrong(beadflow: Run, home: Path, name: str) -> None:
+    assert beadflow("issue", "create", "one").code == 0
+    (home / ".beadflow" / name).chmod(0o755)
+    ran = beadflow("doctor", "-o", "json")
+    assert ran.code == 1
+    # what SQLite makes beside a database has its mode
+    wrong = next(one["found"] for one in ran.json["data"] if one["state"] == "wrong")
+    assert wrong == f"{(home / '.beadflow' / name)} is open to others (mode 0755)"
+
+
+def test_keys_that_open_something_and_those_that_do_not_are_told_apart(
+    beadflow: Run, home: Path
+) -> None:
+    def found() -> str:
+        ran = beadflow("doctor", "-o", "json")
+        return next(str(one["found"]) for one in ran.json["data"] if one["name"] == "keys")
+
+    create = ("auth", "key", "create", "--user", "ann", "--role", "admin")
+    key = beadflow(*create, "-o", "json").json["data"]
+    assert "has to show one" in found()
+    assert beadflow("auth", "key", "revoke", key["id"]).code == 0
+    assert "none opens anything" in found()
 
 
 def test_a_file_that_somebody_changed_is_noted(beadflow: Run, home: Path) -> None:
