@@ -4,7 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from quart import g
 
+from actors.auth.messages import Principal
+from actors.auth.roles import Role, granted
+from actors.issues.verbs import CloseIssue, DeleteIssue
+from api.routes import batches
 from tests.api.asgi import Answer, Header
 from tests.api.problems import refused
 from tests.api.site import WORKFLOWS, SharedSite
@@ -166,3 +171,30 @@ def test_changes_are_known_where_the_answer_was_not_kept(
     first, second = (change(shared, new, said, key="cut off") for _ in range(2))
     assert first["data"][0]["id"] == second["data"][0]["id"]
     assert len(shared.get(f"{ISSUES}/{made}")["issue"]["comments"]) == 1
+
+
+def test_a_gate_is_not_answered_by_who_may_not_write_workflows(shared: SharedSite) -> None:
+    gate, plain = (
+        change(shared, {"op": "create", "title": "T", "issue_type": kind})["data"][0]["id"]
+        for kind in ("gate", "task")
+    )
+    agent = Principal(
+        user_id="a-1",
+        roles=frozenset({Role.AGENT}),
+        permissions=granted(frozenset({Role.AGENT}), None),
+        via="key",
+    )
+
+    async def changed(verb: Any) -> dict[str, Any]:
+        async with shared._inner.app.test_request_context("/"):
+            g.principal, g.request_id = agent, "r"
+            return await batches._changed(shared._inner.doors, verb, [])
+
+    def outcome(issue_id: str, kind: Any = CloseIssue, **more: Any) -> Any:
+        done = shared.run(changed, kind(issue_id=issue_id, actor="a-1", **more))
+        return done["status"], done["problem"] and done["problem"]["code"]
+
+    assert outcome(gate) == (403, "forbidden")
+    assert outcome(plain, DeleteIssue, cascade=True) == (403, "forbidden")
+    assert outcome(plain) == (200, None)
+    assert shared.get(f"{ISSUES}/{gate}")["issue"]["status"] == "open"
