@@ -11,7 +11,7 @@ from actors.agents.registration_messages import (
     AgentState,
     AgentTypeRecord,
 )
-from api.models import NAME_LIMIT, Strict
+from api.models import NAME_LIMIT, Strict, Words
 
 Status = Literal["active", "draining", "lost"]
 
@@ -38,6 +38,7 @@ class AgentsQuery(Strict):
 
     type: str | None = None
     status: Status | None = None
+    fields: Words = Field(default_factory=list)
 
 
 class UnregisterQuery(Strict):

@@ -8,7 +8,7 @@ from actors.issues import gates
 from actors.issues.messages import Issue
 from actors.issues.questions import IssueFilter, QueryIssues
 from api.issue_models import Actor
-from api.models import Strict
+from api.models import Strict, Words
 
 WHY_LIMIT = 10_000
 PAGE_LIMIT = 1000
@@ -23,6 +23,7 @@ class GatesQuery(Strict):
     workflow_id: str | None = None
     limit: int = Field(default=50, ge=1, le=PAGE_LIMIT)
     cursor: str | None = None
+    fields: Words = Field(default_factory=list)
 
     def question(self) -> QueryIssues:
         of = IssueFilter(

@@ -239,6 +239,7 @@ class IssuesQuery(Filter):
     limit: int = Field(default=50, ge=1, le=LIST_LIMIT)
     cursor: str | None = None
     closed: bool = False
+    fields: Words = Field(default_factory=list)
 
 
 class SearchQuery(IssuesQuery):

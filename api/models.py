@@ -139,6 +139,7 @@ class ListQuery(Strict):
     q: str = Field(default="", max_length=NAME_LIMIT)
     limit: int = Field(default=50, ge=1, le=200)
     cursor: str | None = None
+    fields: Words = Field(default_factory=list)
 
 
 class AssignmentsQuery(Strict):
@@ -150,6 +151,7 @@ class AssignmentsQuery(Strict):
     status: str | None = None
     limit: int = Field(default=50, ge=1, le=200)
     cursor: str | None = None
+    fields: Words = Field(default_factory=list)
 
 
 class AssignRequest(Strict):
@@ -221,6 +223,12 @@ class ActorsQuery(Strict):
     path: str | None = Field(default=None, min_length=1, max_length=PATH_LIMIT)
     depth: int | None = Field(default=None, ge=0, le=100)
     limit: int = Field(default=100, ge=1, le=1000)
+
+
+class OneQuery(Strict):
+    """Query of a route that answers one thing."""
+
+    fields: Words = Field(default_factory=list)
 
 
 class NoQuery(Strict):

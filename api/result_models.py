@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from api.models import Strict
+from api.models import Strict, Words
 
 
 class ResultRequest(Strict):
@@ -32,6 +32,7 @@ class ResultsQuery(Strict):
     latest: bool = False
     limit: int = Field(default=1000, ge=1, le=1000)
     cursor: str | None = None
+    fields: Words = Field(default_factory=list)
 
 
 class ArtifactsQuery(Strict):

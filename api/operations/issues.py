@@ -4,6 +4,7 @@ from typing import Final
 
 from api import issue_models
 from api.gate_models import AnswerRequest, GatesQuery, GateView
+from api.models import OneQuery
 from api.operations.answers import (
     Claimed,
     Cycles,
@@ -56,6 +57,7 @@ ISSUES: Final[dict[str, Operation]] = {
     "issues.show": Operation(
         summary="Get an issue",
         description="With what surrounds it.",
+        query=OneQuery,
         answer=IssueDetail,
         answer_headers=("ETag",),
         codes=("ambiguous_id",),

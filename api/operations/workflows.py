@@ -12,6 +12,7 @@ from api.models import (
     ListQuery,
     LogsQuery,
     NoBody,
+    OneQuery,
     QueryRequest,
     ReasonQuery,
     ReasonRequest,
@@ -60,7 +61,9 @@ STARTING: Final[dict[str, Operation]] = {
         summary="List workflows", description="Newest first.", query=ListQuery, answer=WorkflowPage
     ),
     "workflows.types": Operation(summary="List what can be started", answer=WorkflowTypes),
-    "workflows.get": Operation(summary="Get a workflow", answer=Workflow, answer_headers=("ETag",)),
+    "workflows.get": Operation(
+        summary="Get a workflow", query=OneQuery, answer=Workflow, answer_headers=("ETag",)
+    ),
     "workflows.update": Operation(
         summary="Change a workflow",
         description="All that the body names, or nothing.",

@@ -32,6 +32,7 @@ from api.agent_models import (
     UnregisterQuery,
 )
 from api.body import read_model, read_query
+from api.conventions.selection import select
 from api.doors import Doors
 from api.keys import idempotency_key
 from api.models import NoBody, NoQuery, ReasonRequest
@@ -71,7 +72,8 @@ def routes(doors: Doors) -> Blueprint:
         query = read_query(request, AgentsQuery)
         message = FindAgents(agent_type=query.type, status=query.status)
         found = await ask(doors.coordinator, message, deadline_s=READ_DEADLINE_S)
-        return {"data": [Agent.of(record).model_dump() for record in found]}
+        data = [Agent.of(record).model_dump() for record in found]
+        return {"data": select(data, query.fields, Agent.model_fields)}
 
     @blueprint.get("/types")
     async def types() -> dict[str, Any]:

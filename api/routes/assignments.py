@@ -1,12 +1,17 @@
 """/api/v1/assignments: who has which workflow, who had it before, and giving one by hand."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 from quart import Blueprint, Response, jsonify, request
 
-from actors.coordination.assignment_messages import AssignWorkflow, ListAssignments
+from actors.coordination.assignment_messages import (
+    AssignmentRecord,
+    AssignWorkflow,
+    ListAssignments,
+)
 from api.body import read_model, read_query
 from api.conventions import links
+from api.conventions.selection import select
 from api.doors import Doors
 from api.keys import idempotency_key
 from api.models import AssignmentsQuery, AssignRequest, NoQuery
@@ -22,9 +27,11 @@ def routes(doors: Doors) -> Blueprint:
     @blueprint.get("")
     async def listing() -> Response:
         query = read_query(request, AssignmentsQuery)
-        message = ListAssignments(**query.model_dump())
+        message = ListAssignments(**query.model_dump(exclude={"fields"}))
         page = await ask(doors.manager, message, deadline_s=READ_DEADLINE_S)
-        return links.page(request, [asdict(record) for record in page.records], page.next_cursor)
+        data = [asdict(record) for record in page.records]
+        known = [each.name for each in fields(AssignmentRecord)]
+        return links.page(request, select(data, query.fields, known), page.next_cursor)
 
     @blueprint.post("")
     async def assign() -> Response:

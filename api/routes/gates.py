@@ -11,6 +11,7 @@ from actors.issues.questions import ShowIssue
 from actors.issues.verbs import AnswerGate
 from api.body import read_model, read_query
 from api.conventions import links
+from api.conventions.selection import select
 from api.doors import Doors
 from api.gate_models import AnswerRequest, GatesQuery, GateView
 from api.keys import idempotency_key
@@ -38,7 +39,8 @@ def routes(doors: Doors) -> Blueprint:
         found = await ask(doors.tracker, query.question(), deadline_s=READ_DEADLINE_S)
         views = (GateView.of(issue) for issue in found.issues)
         data = [view.model_dump() for view in views if query.wants(view)]
-        return links.page(request, data, found.next_cursor)
+        chosen = select(data, query.fields, GateView.model_fields)
+        return links.page(request, chosen, found.next_cursor)
 
     @blueprint.get("/<gate_id>")
     async def show(gate_id: str) -> dict[str, Any]:

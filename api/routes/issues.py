@@ -16,6 +16,7 @@ from actors.issues.verbs import (
 )
 from api.body import read_model, read_query
 from api.conventions import links
+from api.conventions.selection import select
 from api.doors import Doors
 from api.etags import etag, expected
 from api.issue_models import (
@@ -29,7 +30,7 @@ from api.issue_models import (
     issue_of,
 )
 from api.keys import idempotency_key
-from api.models import NoQuery
+from api.models import NoQuery, OneQuery
 from api.pointers import sent_as
 from supervision import Ask, ask
 
@@ -54,7 +55,7 @@ def routes(doors: Doors) -> Blueprint:
             closed=query.closed,
         )
         found = await ask(doors.tracker, message, deadline_s=READ_DEADLINE_S)
-        data = [issue_of(issue) for issue in found.issues]
+        data = select([issue_of(issue) for issue in found.issues], query.fields, None)
         return links.page(request, data, found.next_cursor, total=found.total)
 
     @blueprint.post("")
@@ -90,10 +91,11 @@ def routes(doors: Doors) -> Blueprint:
 
     @blueprint.get("/<issue_id>")
     async def show(issue_id: str) -> Response:
-        read_query(request, NoQuery)
+        query = read_query(request, OneQuery)
         message = ShowIssue(issue_id=issue_id)
         shown = await ask(doors.tracker, message, deadline_s=READ_DEADLINE_S)
-        response = jsonify(ShownView.of(shown).model_dump())
+        whole = ShownView.of(shown).model_dump()
+        response = jsonify(*select([whole], query.fields, ShownView.model_fields))
         response.headers["ETag"] = etag(shown.issue)
         return response
 

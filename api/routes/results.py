@@ -4,8 +4,8 @@ Who accepts `application/x-ndjson` gets all of them, a line each, one page in me
 """
 
 import json
-from collections.abc import AsyncIterator
-from dataclasses import asdict, replace
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from quart import Blueprint, Response, request
@@ -14,10 +14,12 @@ from actors.coordination.results.messages import (
     ListResults,
     ListResultTypes,
     ResultPage,
+    ResultRecord,
     StoreResult,
 )
 from api.body import read_model, read_query
 from api.conventions import links
+from api.conventions.selection import select
 from api.doors import Doors
 from api.keys import idempotency_key
 from api.models import NoQuery
@@ -28,6 +30,7 @@ READ_DEADLINE_S = 10.0
 WRITE_DEADLINE_S = 35.0
 LINES = "application/x-ndjson"
 LINES_PAGE = 200
+FIELDS = [each.name for each in fields(ResultRecord)]
 
 
 def routes(doors: Doors) -> Blueprint:
@@ -86,22 +89,27 @@ async def _found(doors: Doors, workflow_id: str | None) -> Response:
     in_lines = LINES in request.accept_mimetypes.values()
     if in_lines:
         message = replace(message, limit=min(message.limit, LINES_PAGE))
+    select([], query.fields, FIELDS)  # refused before anything is read, or sent
     page = await ask(doors.results, message, deadline_s=READ_DEADLINE_S)
     if in_lines:
-        response = Response(_lines(doors, message, page), content_type=LINES)
+        lines = _lines(doors, message, page, query.fields)
+        response = Response(lines, content_type=LINES)
         response.timeout = None  # as long as it takes; each piece of it has its deadline
     else:
         data = [asdict(record) for record in page.records]
-        response = links.page(request, data, page.next_cursor)
+        chosen = select(data, query.fields, FIELDS)
+        response = links.page(request, chosen, page.next_cursor)
     response.headers["Vary"] = "Accept"
     return response
 
 
-async def _lines(doors: Doors, message: ListResults, page: ResultPage) -> AsyncIterator[bytes]:
+async def _lines(
+    doors: Doors, message: ListResults, page: ResultPage, names: Sequence[str]
+) -> AsyncIterator[bytes]:
     """All results from this page on. What fails on the way breaks the answer off."""
     while True:
-        for record in page.records:
-            yield json.dumps(asdict(record), ensure_ascii=False).encode() + b"\n"
+        for each in select([asdict(record) for record in page.records], names, FIELDS):
+            yield json.dumps(each, ensure_ascii=False).encode() + b"\n"
         if page.next_cursor is None:
             return
         message = replace(message, cursor=page.next_cursor)

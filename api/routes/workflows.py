@@ -1,5 +1,6 @@
 """/api/v1/workflows: start, look at and list workflows, and read what came of them."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,11 +17,20 @@ from actors.coordination.messages import (
 )
 from api.body import read_model, read_query
 from api.conventions import links
+from api.conventions.selection import select
 from api.doors import Doors
 from api.etags import etag, expected
 from api.keys import idempotency_key
 from api.logs import line_of
-from api.models import ListQuery, LogsQuery, NoQuery, StartRequest, UpdateRequest, Workflow
+from api.models import (
+    ListQuery,
+    LogsQuery,
+    NoQuery,
+    OneQuery,
+    StartRequest,
+    UpdateRequest,
+    Workflow,
+)
 from supervision import ask
 
 START_DEADLINE_S = 30.0
@@ -70,7 +80,8 @@ def routes(doors: Doors) -> Blueprint:
         )
         page = await ask(doors.manager, message, deadline_s=READ_DEADLINE_S)
         data = [Workflow.of(record).model_dump() for record in page.records]
-        return links.page(request, data, page.next_cursor)
+        chosen = select(data, query.fields, Workflow.model_fields)
+        return links.page(request, chosen, page.next_cursor)
 
     @blueprint.get("/types")
     async def types() -> dict[str, Any]:
@@ -80,9 +91,10 @@ def routes(doors: Doors) -> Blueprint:
 
     @blueprint.get("/<workflow_id>")
     async def get(workflow_id: str) -> Response:
-        read_query(request, NoQuery)
+        query = read_query(request, OneQuery)
         message = GetWorkflow(workflow_id=workflow_id)
-        return one(await ask(doors.manager, message, deadline_s=READ_DEADLINE_S))
+        record = await ask(doors.manager, message, deadline_s=READ_DEADLINE_S)
+        return one(record, query.fields)
 
     @blueprint.put("/<workflow_id>")
     async def update(workflow_id: str) -> Response:
@@ -114,8 +126,9 @@ def routes(doors: Doors) -> Blueprint:
     return blueprint
 
 
-def one(record: WorkflowRecord) -> Response:
-    """One workflow, with the tag of its state."""
-    response = jsonify(Workflow.of(record).model_dump())
+def one(record: WorkflowRecord, fields: Sequence[str] = ()) -> Response:
+    """One workflow, or some of its fields, with the tag of its state."""
+    data = Workflow.of(record).model_dump()
+    response = jsonify(*select([data], fields, Workflow.model_fields))
     response.headers["ETag"] = etag(record)
     return response
