@@ -201,6 +201,7 @@ def create_app(
     Raises:
         UnlistedError: a route does not say what it needs.
     """
+    closing = trio.Event() if closing is None else closing
     app = _app(exposure)
     app.repeats = Repeats(doors)
     guard = app.guard = Guard(doors, trust)
@@ -210,7 +211,7 @@ def create_app(
     app.register_error_handler(Unauthenticated, guard.refuse)
     app.register_error_handler(Forbidden, guard.refuse)
     for blueprint in (
-        workflows.routes(doors),
+        workflows.routes(doors, closing),
         batches.routes(doors),
         imports.routes(doors),
         results.routes(doors),
@@ -224,7 +225,7 @@ def create_app(
         verbs.routes(doors),
         claims.routes(doors),
         gates.routes(doors),
-        events.routes(doors, trio.Event() if closing is None else closing),
+        events.routes(doors, closing),
         actors.routes(doors),
         agents.routes(doors),
         analytics.routes(doors),

@@ -168,6 +168,13 @@ class LogsQuery(Strict):
 
     after: int = Field(default=0, ge=0, le=2**62)
     limit: int = Field(default=500, ge=1, le=1000)
+    follow: bool = False
+
+    @model_validator(mode="after")
+    def _all_or_some(self) -> Self:
+        if self.follow and "limit" in self.model_fields_set:
+            raise ValueError("who follows a log gets all of it, without a limit")
+        return self
 
 
 class EventsWanted(Strict):

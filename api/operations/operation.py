@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 JSON: Final = "application/json"
 LINES: Final = "application/x-ndjson"
+STREAM: Final = "text/event-stream"
 ANY_FILE: Final = "application/octet-stream"
 FILE_MODEL: Final = bytes
 """Of answers and bodies that are files, as they are."""

@@ -12,7 +12,7 @@ from api.operations.answers import (
     Ready,
     ReconcileReport,
 )
-from api.operations.operation import FILE_MODEL, Operation
+from api.operations.operation import FILE_MODEL, STREAM, Operation
 from api.routes.reconcile import ReconcileRequest
 
 OPERATIONS: Final[dict[str, Operation]] = {
@@ -21,7 +21,14 @@ OPERATIONS: Final[dict[str, Operation]] = {
         description="A WebSocket; what it sends is in /asyncapi.json.",
         query=EventsQuery,
     ),
-    "events.page": Operation(summary="Read the event log", query=EventsPageQuery, answer=EventPage),
+    "events.page": Operation(
+        summary="Read the event log",
+        description="As `text/event-stream`, events as they happen; its query is the WebSocket's.",
+        query=EventsPageQuery,
+        answer=EventPage,
+        other_types=(STREAM,),
+        headers=("Last-Event-ID",),
+    ),
     "events.types": Operation(summary="List what events hold", answer=EventTypes),
     "system.where": Operation(
         summary="Show where this system keeps what it was given", answer=Where

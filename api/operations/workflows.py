@@ -33,7 +33,7 @@ from api.operations.answers import (
     WorkflowPage,
     WorkflowTypes,
 )
-from api.operations.operation import ANY_FILE, FILE_MODEL, Operation
+from api.operations.operation import ANY_FILE, FILE_MODEL, STREAM, Operation
 from api.result_models import ArtifactQuery, ArtifactsQuery, ResultRequest, ResultsQuery
 
 HOLDERS: Final = (
@@ -79,9 +79,12 @@ STARTING: Final[dict[str, Operation]] = {
     ),
     "workflows.logs": Operation(
         summary="Read a workflow's log",
-        description="Its events as lines for people.",
+        description="Its events as lines for people; as `text/event-stream`, until it has ended.",
         query=LogsQuery,
         answer=LogLines,
+        other_types=(STREAM,),
+        other_statuses=(204,),
+        headers=("Last-Event-ID",),
     ),
 }
 

@@ -15,13 +15,14 @@ from quart import Blueprint, Response, request, websocket
 
 from actors.coordination.messages import ReadLog
 from actors.fact_models import schemas
+from api.authority import principal
 from api.body import read_query
 from api.doors import Doors
 from api.models import EventsPageQuery, EventsQuery, EventStreamQuery, NoQuery
 from api.streams import desk, socket, sse
 from api.streams.following import Asked, Following
 from api.streams.hangup import Hangup, when_closing
-from api.streams.seeing import principal, refuse_unseen, seen
+from api.streams.seeing import refuse_unseen, seen
 from supervision import ask
 
 DEADLINE_S = 10.0

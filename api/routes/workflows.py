@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import trio
 from quart import Blueprint, Response, jsonify, request
 
 from actors.coordination.messages import (
@@ -15,6 +16,7 @@ from actors.coordination.messages import (
     UpdateWorkflow,
     WorkflowRecord,
 )
+from api.authority import principal
 from api.body import read_model, read_query
 from api.conventions import links
 from api.conventions.selection import select
@@ -31,6 +33,8 @@ from api.models import (
     UpdateRequest,
     Workflow,
 )
+from api.streams import live_logs, sse
+from api.streams.seeing import seen
 from supervision import ask
 
 START_DEADLINE_S = 30.0
@@ -38,7 +42,7 @@ WRITE_DEADLINE_S = 35.0
 READ_DEADLINE_S = 10.0
 
 
-def routes(doors: Doors) -> Blueprint:
+def routes(doors: Doors, closing: trio.Event) -> Blueprint:
     blueprint = Blueprint("workflows", __name__, url_prefix="/api/v1/workflows")
 
     @blueprint.post("")
@@ -116,11 +120,13 @@ def routes(doors: Doors) -> Blueprint:
     @blueprint.get("/<workflow_id>/logs")
     async def logs(workflow_id: str) -> Response:
         query = read_query(request, LogsQuery)
+        if query.follow or sse.is_wanted():
+            return await live_logs.response(doors, workflow_id, query.after, closing)
         message = ReadEvents(workflow_id=workflow_id, after=query.after, limit=query.limit)
         found = await ask(doors.manager, message, deadline_s=READ_DEADLINE_S)
         last = found[-1].seq if found else query.after
         after = last if len(found) == query.limit else None
-        data = [line_of(fact) for fact in found]
+        data = [line_of(fact) for fact in seen(principal(), found)]
         return links.numbered(request, data, after=after, next_after=last)
 
     return blueprint

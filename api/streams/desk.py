@@ -37,7 +37,7 @@ class Desk:
         watches: each returns when the connection has to end.
     """
 
-    def __init__(self, doors: Doors, who: Principal | None, watches: Sequence[Watch]) -> None:
+    def __init__(self, doors: Doors, who: Principal, watches: Sequence[Watch]) -> None:
         self._doors = doors
         self._who = who
         self._ending = Ending(watches)

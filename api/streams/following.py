@@ -44,13 +44,13 @@ class Asked:
 
     Args:
         after: send what followed this number first; None for what happens from now on.
-        who: sees what it may; None for a door that has no guard.
+        who: sees what it may.
     """
 
     wanted: EventFilter
+    who: Principal
     after: int | None = None
     lag: Lag = CUT
-    who: Principal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,11 +138,6 @@ class Following:
             self._subscription = there
 
     @property
-    def is_live(self) -> bool:
-        """Whether all that was logged before it listened was given."""
-        return self._subscription is not None and not self._is_behind and not self._waiting
-
-    @property
     def is_closed(self) -> bool:
         """Whether somebody wants no more of it, as opposed to its client being too slow."""
         return self._is_over
@@ -167,15 +162,24 @@ class Following:
             Refused, ActorDeadError, ActorRestarting, AskTimeout: the log cannot be read.
         """
         while not self._waiting:
-            if self._is_over:
-                raise trio.EndOfChannel
-            if self._is_behind:
-                await self._read()
-            elif self._subscription is None:
-                await self._subscribe()
-            else:
-                self._take(await self._subscription.batches.receive())
+            await self._get_on()
         return self._fitting()
+
+    async def logged(self) -> tuple[Batch, ...]:
+        """As `frame`, of what was logged before it listened; nothing when that was all."""
+        while not self._waiting and (self._is_behind or self._subscription is None):
+            await self._get_on()
+        return self._fitting() if self._waiting else ()
+
+    async def _get_on(self) -> None:
+        if self._is_over:
+            raise trio.EndOfChannel
+        if self._is_behind:
+            await self._read()
+        elif self._subscription is None:
+            await self._subscribe()
+        else:
+            self._take(await self._subscription.batches.receive())
 
     async def _read(self) -> None:
         after = self._after or 0

@@ -64,6 +64,11 @@ def show(following: Following, batches: Sequence[Batch]) -> str:
     )
 
 
+def numbered(seq: int, given: Any) -> str:
+    """An event of the log, as something else than itself."""
+    return f"id: {seq}\ndata: {json.dumps(given, separators=(',', ':'))}\n\n"
+
+
 def named(event: str, given: Any) -> str:
     """An event that is not of the log."""
     return f"event: {event}\ndata: {json.dumps(given, separators=(',', ':'))}\n\n"
@@ -111,13 +116,24 @@ class Body(ResponseBody):
         try:
             await self._following.begin()
             yield self._first().encode()
-            while True:
-                batches: Sequence[Batch] = ()
+            while found := await self._following.logged():
+                yield self._text(found).encode()
+            while not await self._is_over():
+                found = ()
                 with trio.move_on_after(HEARTBEAT_S):
-                    batches = await self._following.frame()
-                yield self._text(batches).encode()
+                    found = await self._following.frame()
+                yield self._text(found).encode()
+            yield self._farewell().encode()
         except GONE:
             return
+
+    async def _is_over(self) -> bool:
+        """Whether nothing more is to come, asked when all that was logged is sent."""
+        return False
+
+    def _farewell(self) -> str:
+        """The last that is sent then."""
+        return ""
 
     def _first(self) -> str:
         place = f"retry: {RETRY_MS}\nid: {self._following.reached}\n\n"
@@ -130,7 +146,7 @@ class Body(ResponseBody):
         return f": heartbeat\nid: {self._following.reached}\n\n"
 
 
-async def response(following: Following, watches: Sequence[Watch], show: Show = show) -> Response:
+async def response(following: Following, watches: Sequence[Watch]) -> Response:
     """A stream of events, as an answer.
 
     What is wrong is found out before anything is sent; it is followed only once it is, since an
@@ -140,15 +156,13 @@ async def response(following: Following, watches: Sequence[Watch], show: Show = 
         Refused: as `Following.begin`.
     """
     await following.begin()
-    next_one = following.again()
-    if request.method == "HEAD":
-        return answer(b"")
-    return answer(Body(next_one, watches, show))
+    return answer(Body(following.again(), watches))
 
 
-def answer(body: ResponseBody | bytes) -> Response:
-    """A stream's body as a response, which lasts."""
-    found = Response(body, content_type=f"{MEDIA_TYPE}; charset=utf-8")
+def answer(body: Body) -> Response:
+    """A stream's body as a response, which lasts. Who asks for its head alone has that."""
+    sent = b"" if request.method == "HEAD" else body
+    found = Response(sent, content_type=f"{MEDIA_TYPE}; charset=utf-8")
     found.timeout = None
     found.headers["Cache-Control"] = "no-store"
     found.headers["X-Accel-Buffering"] = "no"  # a proxy that gathers would hold events back

@@ -10,6 +10,8 @@ import trio
 
 from tests.api.asgi import HOST, Answer, Header, _Response, _scope
 
+CLIENT = ("127.0.0.1", 50000)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
@@ -91,7 +93,7 @@ async def listening(
     """A stream whose client hangs up at the end of the block."""
     end, hung_up = Events(), trio.Event()
     given: Iterable[Header] = [("Host", host), ("Accept", "text/event-stream"), *headers]
-    scope = _scope("http", target, given) | {"method": method}
+    scope = _scope("http", target, given, CLIENT) | {"method": method}
     sent = iter([{"type": "http.request", "body": b"", "more_body": False}])
 
     async def receive() -> dict[str, Any]:

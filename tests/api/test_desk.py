@@ -210,7 +210,7 @@ async def test_events_of_issues_are_for_who_may_read_issues(
         done = await there.done("arithmetic", variables={"first": 5})
         await there.running.until(lambda log: any(f.type == "issue_closed" for f in log))
         who = without_issues(there)
-        for room in ("api.routes.events", "api.streams.seeing"):
+        for room in ("api.routes.events", "api.routes.workflows"):
             monkeypatch.setattr(f"{room}.principal", lambda: who)
         page = (await there.call("GET", f"{EVENTS}?workflow_id={done}")).json()["data"]
         types = [event["type"] for event in page]
@@ -219,6 +219,8 @@ async def test_events_of_issues_are_for_who_may_read_issues(
         async with stream(there.app, f"{EVENTS}?workflow_id={done}&after=0") as client:
             assert [event["type"] for event in await client.frame()] == types
         refused(await call(there.app, "GET", f"{EVENTS}?topics=issue_*"), 403, "forbidden")
+        lines = (await there.call("GET", f"/api/v1/workflows/{done}/logs")).json()["data"]
+        assert [line["seq"] for line in lines] == [event["seq"] for event in page]
         async with stream(there.app, STEERED) as client:
             ask_for(client, topics=["issue_*"])
             assert (await heard(client))["problem"]["code"] == "forbidden"
