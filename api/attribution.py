@@ -8,7 +8,7 @@ agent that works elsewhere acts for the workflows that are its own by an open as
 from typing import Any, Final
 
 from pydantic import BaseModel
-from quart import g
+from quart import g, request
 
 from actors.auth.messages import Principal
 from actors.auth.roles import Permission, Role
@@ -16,6 +16,7 @@ from actors.coordination.assignment_messages import ListAssignments
 from actors.errors import Forbidden
 from actors.issues.gates import is_gate
 from actors.issues.questions import ShowIssue
+from api.authority import READING, Missing
 from api.doors import Doors
 from supervision import ask
 
@@ -76,47 +77,43 @@ def is_bound(who: Principal) -> bool:
     return Role.AGENT in who.roles and not who.roles & _UNBOUND
 
 
-async def see_that_it_holds(doors: Doors, workflow_id: str) -> None:
+async def see_that_it_holds(
+    doors: Doors, workflow_id: str, *, agent_id: str | None = None
+) -> str | None:
     """See that an agent has the workflow that it acts for; others may act for any.
 
+    Of the agent that the request names, answers the one that is meant: of an agent, itself.
+
     Raises:
-        NotYours: it does not.
+        NotYours: it does not, or it names another one.
     """
     who: Principal = g.principal
     if not is_bound(who):
-        return
+        return agent_id
+    if agent_id not in (None, who.user_id):
+        raise NotYours(f"{who.user_id} cannot act in the place of another agent")
     message = ListAssignments(
         workflow_id=workflow_id, agent_id=who.user_id, status="assigned", limit=1
     )
     found = await ask(doors.manager, message, deadline_s=DEADLINE_S)
     if not found.records:
         raise NotYours(f"{who.user_id} does not have workflow {workflow_id}")
-
-
-def own_agent(given: str | None) -> str | None:
-    """The agent that is named in a request: of an agent, itself.
-
-    Raises:
-        NotYours: it names another one.
-    """
-    who: Principal = g.principal
-    if not is_bound(who):
-        return given
-    if given not in (None, who.user_id):
-        raise NotYours(f"{who.user_id} cannot act in the place of agent {given}")
     return who.user_id
 
 
-async def see_that_it_is_no_gate(doors: Doors, issue_id: str) -> None:
+async def see_that_it_is_no_gate(doors: Doors) -> None:
     """See that nobody answers a gate by way of its issue who may not answer it.
 
     Raises:
-        Forbidden: it is a gate, and workflow:write is missing.
+        Missing: the issue of this request is a gate, and workflow:write is missing.
         NotFound: there is no such issue.
     """
-    who: Principal = g.principal
+    issue_id = (request.view_args or {}).get("issue_id")
+    who: Principal | None = g.get("principal")
+    if issue_id is None or request.method in READING or who is None:
+        return
     if who.may(Permission.WORKFLOW_WRITE):
         return
     shown = await ask(doors.tracker, ShowIssue(issue_id=issue_id), deadline_s=DEADLINE_S)
     if is_gate(shown.issue.row):
-        raise Forbidden(f"issue {shown.issue.id} is a gate: whoever answers it may write workflows")
+        raise Missing(who, Permission.WORKFLOW_WRITE)

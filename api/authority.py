@@ -12,6 +12,9 @@ from api.credentials import BadCredential
 from api.permissions import KNOWN, OPEN, PERMISSIONS, Need
 from supervision import Refused
 
+READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing."""
+
 _REALM: Final = 'Bearer realm="beadflow"'
 
 

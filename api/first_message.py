@@ -7,7 +7,7 @@ from typing import Final
 
 import trio
 from pydantic import Field
-from quart import websocket
+from quart import g, websocket
 
 from actors.auth.errors import Unauthenticated
 from actors.errors import Overloaded
@@ -29,7 +29,7 @@ class AuthMessage(Strict):
 
 
 async def credential(silent: trio.CapacityLimiter) -> str:
-    """Accept the present WebSocket and wait for its credential.
+    """Accept the present WebSocket and wait for its credential; `g.heard` is true from then on.
 
     Args:
         silent: those that are waited for.
@@ -44,6 +44,7 @@ async def credential(silent: trio.CapacityLimiter) -> str:
         raise Overloaded("too many connections have not said yet who they are") from None
     try:
         await websocket.accept()
+        g.heard = True
         with trio.move_on_after(FIRST_S):
             return _token(await websocket.receive())
         raise Unauthenticated("nothing was heard that says who asks")

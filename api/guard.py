@@ -43,6 +43,12 @@ LAPSED: Final = 4401
 """Close code of a WebSocket whose principal is not known, or not any more."""
 
 FIRST_FAILURE: Final = 400
+MAY_NOT: Final = 4403
+"""Of one whose principal was known by its first message, and may not see what it asks for."""
+
+REASON_LIMIT: Final = 100
+"""Characters of the reason that a WebSocket is closed with: there is room for 123 bytes."""
+
 NOTHING: Final = "the credential opens nothing"
 
 
@@ -88,8 +94,10 @@ class Guard:
         need = need_of(request.endpoint)
         if need in (None, OPEN):
             return
-        shown = bearer(request.headers)
-        self._enter(await self._known(request, shown), request)
+        admission = await self._known(request, bearer(request.headers))
+        if admission is None:
+            raise Unauthenticated("this needs a credential, and the request shows none")
+        self._enter(admission, request)
 
     async def admit_websocket(self) -> None:
         """The same, of a WebSocket, before its handshake wherever that is possible."""
@@ -101,7 +109,7 @@ class Guard:
         if shown is None and ticket is not None:
             admission = await self._by_ticket(ticket)
         else:
-            admission = await self._known(websocket, shown, may_follow=True)
+            admission = await self._known_or_heard(shown)
         self._enter(admission, websocket)
 
     def _enter(self, admission: Admission, asking: Any) -> None:
@@ -109,9 +117,15 @@ class Guard:
         count_request(admission.principal, asking.method)
         authorise(admission.principal, need_of(asking.endpoint))
 
-    async def _known(
-        self, asking: Any, shown: str | None, *, may_follow: bool = False
-    ) -> Admission:
+    async def _known_or_heard(self, shown: str | None) -> Admission:
+        """Whoever opens the present WebSocket, which may be said in its first message."""
+        found = await self._known(websocket, shown)
+        if found is not None:
+            return found
+        heard = await first_message.credential(self._silent)
+        return await self.by_credential(heard)
+
+    async def _known(self, asking: Any, shown: str | None) -> Admission | None:
         if shown is not None:
             return await self.by_credential(shown)
         session = self.sessions.of(asking)
@@ -121,9 +135,7 @@ class Guard:
             return admission
         if await self._is_own():
             return Admission(peers.own_user(asking.scope), self._doors.epoch.number, is_own=True)
-        if may_follow:
-            return await self.by_credential(await first_message.credential(self._silent))
-        raise Unauthenticated("this needs a credential, and the request shows none")
+        return None
 
     async def by_credential(self, shown: str) -> Admission:
         """Whoever has this API key or access token; raises `Unauthenticated`."""
@@ -234,6 +246,9 @@ class Guard:
     async def refuse(self, error: Refused) -> Response:
         """The answer to somebody who may not: it is noted, and says what was missing."""
         noting.refusal(self._doors.auth, error)
+        if g.get("heard"):  # there is no answer any more but the end
+            known = not isinstance(error, Unauthenticated)
+            await websocket.close(MAY_NOT if known else LAPSED, str(error)[:REASON_LIMIT])
         told = instead_of(error)
         response = problem.of_refusal(told, str(g.get("request_id", "unknown")))
         if (challenge := challenge_of(told)) is not None:

@@ -9,7 +9,7 @@ from actors.auth.messages import Note, Outcome, Principal
 from actors.auth.roles import Permission
 from actors.hints import hint
 from api import peers
-from api.authority import need_of
+from api.authority import READING, need_of
 from supervision import (
     ActorDeadError,
     ActorRestarting,
@@ -23,7 +23,6 @@ DEADLINE_S: Final = 5.0
 TARGET_LIMIT: Final = 500
 ANONYMOUS: Final = "anonymous"
 
-READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 ACTS: Final = frozenset(
     {Permission.WORKFLOW_DELETE, Permission.AGENT_WRITE, Permission.SYSTEM_ADMIN}
 )

@@ -16,6 +16,7 @@ import trio
 from werkzeug.datastructures import Headers
 
 from actors.errors import Forbidden
+from api.authority import READING
 from api.credentials import BadCredential
 
 COOKIE: Final = "__Host-beadflow"
@@ -25,7 +26,6 @@ LONGEST_S: Final = 12 * 3600.0
 SESSIONS: Final = 1000
 """At a time; the one that was begun first ends when another begins."""
 
-_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _SECRET_BYTES: Final = 32
 
 
@@ -105,7 +105,7 @@ def _refuse_foreign(asking: Any, session: Session) -> None:
         raise ForeignPage("another site made the browser ask")
     if asking.scope["type"] == "websocket":
         _refuse_foreign_origin(asking.headers)
-    elif asking.method not in _READING:
+    elif asking.method not in READING:
         shown = asking.headers.get(CSRF_HEADER, "")
         if not hmac.compare_digest(shown.encode(), session.csrf_token.encode()):
             raise ForeignPage(f"a session that writes shows its token in {CSRF_HEADER}")

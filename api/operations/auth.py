@@ -115,9 +115,14 @@ OPERATIONS: Final[dict[str, Operation]] = {
         codes=LOGIN,
         example={"key": "bf_example"},
     ),
-    "sessions.show": Operation(summary="Show the session of the cookie", answer=SessionView),
+    "sessions.show": Operation(
+        summary="Show the session of the cookie", answer=SessionView, codes=("not_found",)
+    ),
     "sessions.end": Operation(
-        summary="Sign a browser out", status=204, answer_headers=("Set-Cookie",)
+        summary="Sign a browser out",
+        status=204,
+        answer_headers=("Set-Cookie",),
+        codes=("not_found",),
     ),
     "audit.listing": Operation(summary="Read the audit log", query=AuditQuery, answer=AuditPage),
     "audit.verify": Operation(

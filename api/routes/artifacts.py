@@ -21,6 +21,7 @@ from actors.coordination.results.messages import (
     OpenedArtifact,
     StoreArtifact,
 )
+from api.attribution import see_that_it_holds
 from api.body import BadBody, UnsupportedMediaType, read_query
 from api.conventions import links
 from api.conventions.freshness import FOREVER, KEEP
@@ -84,6 +85,7 @@ def routes(doors: Doors) -> Blueprint:
         read_query(request, NoQuery)
         if "Content-Encoding" in request.headers:
             raise EncodedFile("a file is stored as it is")
+        await see_that_it_holds(doors, workflow_id)
         coming, pieces = trio.open_memory_channel[bytes](0)
         message = StoreArtifact(
             workflow_id=workflow_id,

@@ -6,6 +6,7 @@ from typing import Any
 from quart import Blueprint, request
 
 from actors.coordination.assignment_messages import AssignmentRecord, HandOff
+from api.attribution import see_that_it_holds
 from api.body import read_model, read_query
 from api.doors import Doors
 from api.keys import idempotency_key
@@ -22,6 +23,7 @@ def routes(doors: Doors) -> Blueprint:
     async def handoff(workflow_id: str) -> dict[str, Any]:
         read_query(request, NoQuery)
         body = await read_model(request, HandoffRequest)
+        await see_that_it_holds(doors, workflow_id, agent_id=body.from_agent)
         message = HandOff(
             workflow_id=workflow_id,
             idempotency_key=idempotency_key(request),

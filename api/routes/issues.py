@@ -3,10 +3,12 @@
 What else may be done to one is in verbs.py and claims.py, what can be worked on in readiness.py.
 """
 
+from functools import partial
 from typing import Any
 
 from quart import Blueprint, Response, jsonify, request
 
+from actors.auth.roles import Permission
 from actors.issues.messages import Issue
 from actors.issues.questions import CountIssues, IssueFilter, QueryIssues, ShowIssue
 from actors.issues.verbs import (
@@ -14,6 +16,8 @@ from actors.issues.verbs import (
     NewIssue,
     UpdateIssue,
 )
+from api.attribution import see_that_it_is_no_gate
+from api.authority import require
 from api.body import read_model, read_query
 from api.conventions import links
 from api.conventions.selection import select
@@ -41,6 +45,7 @@ ADDRESS = "/api/v1/issues"
 
 def routes(doors: Doors) -> Blueprint:
     blueprint = Blueprint("issues", __name__, url_prefix=ADDRESS)
+    blueprint.before_request(partial(see_that_it_is_no_gate, doors))
 
     async def told(message: Ask[Issue], status: int = 200) -> Response:
         return answer(await ask(doors.tracker, message, deadline_s=WRITE_DEADLINE_S), status)
@@ -120,6 +125,8 @@ def routes(doors: Doors) -> Blueprint:
     @blueprint.delete("/<issue_id>")
     async def delete(issue_id: str) -> dict[str, Any]:
         asked = read_query(request, DeleteQuery)
+        if asked.cascade:  # gates may be among what goes with it
+            require(Permission.WORKFLOW_WRITE)
         message = DeleteIssue(
             issue_id=issue_id,
             actor=asked.actor,

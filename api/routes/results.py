@@ -17,6 +17,7 @@ from actors.coordination.results.messages import (
     ResultRecord,
     StoreResult,
 )
+from api.attribution import see_that_it_holds
 from api.body import read_model, read_query
 from api.conventions import links
 from api.conventions.selection import select
@@ -54,13 +55,14 @@ def routes(doors: Doors) -> Blueprint:
     async def store(workflow_id: str) -> tuple[dict[str, Any], int]:
         read_query(request, NoQuery)
         body = await read_model(request, ResultRequest)
+        agent_id = await see_that_it_holds(doors, workflow_id, agent_id=body.agent_id)
         message = StoreResult(
             workflow_id=workflow_id,
             result_type=body.result_type,
             data=body.result_data,
             step=body.step,
             agent_type=body.agent_type,
-            agent_id=body.agent_id,
+            agent_id=agent_id,
             confidence_score=body.confidence_score,
             idempotency_key=idempotency_key(request),
         )

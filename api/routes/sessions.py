@@ -9,6 +9,7 @@ from typing import Any
 import trio
 from quart import Blueprint, Response, jsonify, request
 
+from actors.errors import NotFound
 from api.auth_models import PrincipalView, SessionRequest, SessionView
 from api.body import read_model, read_query
 from api.credentials import BadCredential
@@ -59,7 +60,7 @@ def routes(doors: Doors, guard: Guard) -> Blueprint:
 def _own(guard: Guard) -> Session:
     session = guard.sessions.of(request)
     if session is None:
-        raise BadCredential("there is no session: the request has no cookie")
+        raise NotFound("there is no session: the request has no cookie")
     return session
 
 

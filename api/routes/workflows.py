@@ -7,6 +7,7 @@ from typing import Any
 import trio
 from quart import Blueprint, Response, jsonify, request
 
+from actors.auth.roles import Permission
 from actors.coordination.messages import (
     GetWorkflow,
     ListWorkflows,
@@ -16,7 +17,7 @@ from actors.coordination.messages import (
     UpdateWorkflow,
     WorkflowRecord,
 )
-from api.authority import principal
+from api.authority import principal, require
 from api.body import read_model, read_query
 from api.conventions import links
 from api.conventions.selection import select
@@ -40,6 +41,9 @@ from supervision import ask
 START_DEADLINE_S = 30.0
 WRITE_DEADLINE_S = 35.0
 READ_DEADLINE_S = 10.0
+
+ENDS = frozenset({"cancelled", "completed"})
+"""States that whoever asks for one may as well have deleted the workflow."""
 
 
 def routes(doors: Doors, closing: trio.Event) -> Blueprint:
@@ -104,6 +108,8 @@ def routes(doors: Doors, closing: trio.Event) -> Blueprint:
     async def update(workflow_id: str) -> Response:
         read_query(request, NoQuery)
         body = await read_model(request, UpdateRequest)
+        if body.status in ENDS:
+            require(Permission.WORKFLOW_DELETE)
         message = UpdateWorkflow(
             workflow_id=workflow_id,
             title=body.title,

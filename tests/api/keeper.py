@@ -21,7 +21,7 @@ from actors.auth.messages import (
     Ticket,
     UseTicket,
 )
-from actors.auth.roles import GRANTS, Permission, Role
+from actors.auth.roles import GRANTS, Role
 from api.app import create_app
 from supervision import Actor, ChildSpec, System
 from tests.api.asgi import Answer, Header, call
@@ -33,9 +33,9 @@ ELSEWHERE = ("192.0.2.7", 50000)
 
 def a_principal(role: Role, user_id: str = "", **more: Any) -> Principal:
     user_id = user_id or str(role)
-    given: dict[str, Any] = {"via": "key", "credential": f"k-{user_id}", "key_id": f"k-{user_id}"}
+    known = {"credential": f"k-{user_id}", "key_id": f"k-{user_id}", "permissions": GRANTS[role]}
     roles = frozenset({role})
-    return Principal(user_id=user_id, roles=roles, permissions=GRANTS[role], **{**given, **more})
+    return Principal(user_id=user_id, roles=roles, **{"via": "key", **known, **more})
 
 
 class FakeKeeper(Actor):
@@ -70,6 +70,7 @@ class Gate:
     app: Any = None
     epoch: AuthEpoch = field(default_factory=AuthEpoch)
     has_keys: bool = True
+    now_s: float = NOW.timestamp()
     known: dict[str, Principal] = field(default_factory=dict)
     tickets: dict[str, Principal] = field(default_factory=dict)
     asked: list[object] = field(default_factory=list)
@@ -116,11 +117,8 @@ async def gate(trust: Any = "keys", **parts: Any) -> AsyncIterator[Gate]:
             nowhere(system),
             auth=system.named("auth"),
             epoch=found.epoch,
-            clock=lambda: NOW,
+            clock=lambda: datetime.fromtimestamp(found.now_s, UTC),
             **parts,
         )
         found.app = create_app(doors, trust=trust)
         yield found
-
-
-ALL = frozenset(Permission)

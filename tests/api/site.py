@@ -216,6 +216,11 @@ class SharedSite:
         self._inner = inner
         self._token = token
 
+    @property
+    def inner(self) -> Site:
+        """The site itself, for what is made of its doors."""
+        return self._inner
+
     def run(self, function: Callable[..., Awaitable[T]], *args: Any, **given: Any) -> T:
         """Run one of the site's own functions in its thread."""
         bound = partial(function, *args, **given)
