@@ -99,6 +99,7 @@ def test_only_these_routes_answer_whoever_asks() -> None:
         "health.live",
         "health.ready",
         "openapi.document",
+        "openapi.streams",
         "sessions.begin",
     }
 
