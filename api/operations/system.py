@@ -28,6 +28,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         answer=EventPage,
         other_types=(STREAM,),
         headers=("Last-Event-ID",),
+        codes=("not_found",),
     ),
     "events.types": Operation(summary="List what events hold", answer=EventTypes),
     "system.where": Operation(

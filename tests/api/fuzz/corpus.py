@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from api.app import App
@@ -44,17 +44,20 @@ def document(app: App) -> dict[str, Any]:
     return build(app.url_map.iter_rules(), OPERATIONS, PERMISSIONS)
 
 
-def requests(described: dict[str, Any], ids: dict[str, str]) -> Iterator[Valid]:
+def requests(described: dict[str, Any], ids: dict[str, str], key: str) -> Iterator[Valid]:
     """Requests of each operation: a bare one, and one with all that it takes.
 
     Args:
         ids: things that are there, by the name that paths have for them.
+        key: what they show of who asks.
     """
+    shown = (("Authorization", f"Bearer {key}"),)
     for path, operations in described["paths"].items():
         if path in QUIET:
             continue
         for method, operation in operations.items():
-            yield from _of(path, method.upper(), operation, ids)
+            for valid in _of(path, method.upper(), operation, ids):
+                yield replace(valid, headers=(*shown, *valid.headers))
 
 
 def _of(path: str, method: str, operation: dict[str, Any], ids: dict[str, str]) -> Iterator[Valid]:

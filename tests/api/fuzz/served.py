@@ -12,18 +12,29 @@ from typing import Any
 import trio
 
 from api.app import App
+from api.exposure import Exposure, Rate, Rates
 from api.server import doors_specs, listen
 from tests.api.asgi import send_json
 from tests.api.site import Site, site
 
+MANY = Rate(per_s=1e6, burst=10**6)
+WIDE = Exposure(rates=Rates(reads=MANY, writes=MANY, address=MANY, logins=MANY))
+"""Who tries everything is not stopped for doing so."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """Args: ids: things that are there, by the name that paths have for them."""
+    """A system that is asked over TCP.
+
+    Args:
+        ids: things that are there, by the name that paths have for them.
+        key: the API key of somebody who may do anything.
+    """
 
     site: Site
     address: tuple[str, int]
     ids: dict[str, str]
+    key: str
 
     @property
     def app(self) -> App:
@@ -39,11 +50,12 @@ async def served(repo: Path) -> AsyncIterator[Served]:
         bound = {name: stack.enter_context(closing(listen("127.0.0.1", 0))) for name in names}
 
         def specs(doors: Any, world: Any) -> Any:
-            return doors_specs(doors, world.meters.registry, **bound)
+            return doors_specs(doors, world.meters.registry, exposure=WIDE, **bound)
 
         async with site(repo, specs) as there:
             ids = await _things(there)
-            yield Served(site=there, address=bound["http"].getsockname(), ids=ids)
+            key = await _key(there)
+            yield Served(site=there, address=bound["http"].getsockname(), ids=ids, key=key)
 
 
 @contextmanager
@@ -65,6 +77,12 @@ def served_beside(repo: Path) -> Iterator[Served]:
     finally:
         token.run_sync_soon(end.set)
         thread.join()
+
+
+async def _key(there: Site) -> str:
+    made = await send_json(there.app, "/api/v1/auth/keys", {"user_id": "root", "roles": ["admin"]})
+    key: str = made.json()["secret"]
+    return key
 
 
 async def _things(there: Site) -> dict[str, str]:

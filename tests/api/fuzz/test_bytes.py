@@ -23,7 +23,7 @@ async def test_no_bytes_make_the_server_fail(repo: Path, logged: list[dict[str, 
     """Each case has a seed of its own, which its failure names."""
     statuses: Counter[int | None] = Counter()
     async with served(repo) as here:
-        valid = list(corpus.requests(corpus.document(here.app), here.ids))
+        valid = list(corpus.requests(corpus.document(here.app), here.ids, here.key))
         others = [one.raw() for one in valid]
         numbers = iter(range(CASES))
 
