@@ -125,6 +125,7 @@ TREE = [
     "root/issues/sync",
     "root/coordination",
     "root/coordination/results",
+    "root/coordination/analyst",
     "root/coordination/manager",
     "root/coordination/keeper",
     "root/coordination/gates",
