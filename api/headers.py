@@ -32,7 +32,7 @@ PLAIN: Final = tuple(
 
 def secure(headers: Headers, *, behind_tls: bool) -> None:
     """Add them to an answer's headers."""
-    headers.extend(_SECURE)
+    headers._list.extend(_SECURE)  # noqa: SLF001 - these are fit, and looking again takes 15 us
     if "Content-Security-Policy" not in headers:
         headers["Content-Security-Policy"] = NOTHING
     if behind_tls:

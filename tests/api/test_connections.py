@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import trio
 
+from api.wire import Wire
 from tests.api.wire import UPGRADE, Door, door, hello, read_all, read_head
 
 H2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -222,3 +223,56 @@ async def test_a_client_that_takes_nothing_does_not_hold_up_a_stop(
         async with door(lambda _: flood) as here, await flooded(here):
             await here.system.stop()
             assert flood.ended.is_set()
+
+
+async def test_the_head_of_an_answer_of_known_length_leaves_with_its_body(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[bytes] = []
+    send_all = Wire.send_all
+
+    async def noted(self: Wire, data: bytes) -> None:
+        sent.append(data)
+        await send_all(self, data)
+
+    monkeypatch.setattr(Wire, "send_all", noted)
+    async with door(lambda _: measured) as here:
+        answer = await here.fetch()
+    assert answer.endswith(b"\r\n\r\nhello")
+    assert sent == [answer]
+
+
+async def measured(scope: Any, receive: Any, send: Any) -> None:
+    """An ASGI app that says how much it will answer."""
+    del scope, receive
+    headers = [(b"content-length", b"5")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"hello", "more_body": False})
+
+
+async def test_the_head_of_a_stream_does_not_wait_for_what_comes_later() -> None:
+    go_on = trio.Event()
+
+    async def streaming(scope: Any, receive: Any, send: Any) -> None:
+        del scope, receive
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await go_on.wait()
+        await send({"type": "http.response.body", "body": b"late", "more_body": False})
+
+    async with door(lambda _: streaming) as here, await here.connect() as wire:
+        await wire.send_all(here.request())
+        with trio.fail_after(10):
+            assert b"200" in await read_head(wire)
+        go_on.set()
+
+
+@pytest.mark.parametrize("status", [200, 204, 304])
+async def test_an_answer_without_a_body_is_sent_too(status: int) -> None:
+    async def bare(scope: Any, receive: Any, send: Any) -> None:
+        del scope, receive
+        headers = [] if status == 204 else [(b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async with door(lambda _: bare) as here:
+        assert f" {status} ".encode() in await here.fetch()
