@@ -144,6 +144,8 @@ class Following:
                     self._heard_at, self._is_away = time.monotonic(), False
                     for raw in frame or ():
                         self._show(raw)
+        except stream.StreamLapsed:
+            return  # a token ends every few minutes, and nothing is lost with it
         except stream.StreamDropped as dropped:
             if self._is_away and time.monotonic() - self._heard_at >= PATIENCE_S:
                 raise _lost(self._after, dropped) from dropped

@@ -28,6 +28,7 @@ from cli.problem import Problem
 
 _IDLE_S = 0.5  # how often a silent stream gives its reader a turn
 _SILENCE_S = 40.0  # the server's heartbeat comes every 15 s; two missed ones mean it is gone
+_LAPSED = 4401  # the token has ended, or was revoked
 _FRAME_BYTES = 4 << 20  # one frame carries a burst of events; the library's default is 64 KiB
 
 
@@ -37,6 +38,10 @@ class StreamRefused(Exception):  # noqa: N818 - an outcome, not a fault
 
 class StreamDropped(Exception):  # noqa: N818 - an outcome, not a fault
     """The connection could not be made or has ended."""
+
+
+class StreamLapsed(StreamDropped):
+    """The server is there and wants to be shown a new token, which the next connection does."""
 
 
 def batches(
@@ -81,9 +86,14 @@ def frames(
             raise StreamDropped(f"status {err.response.status_code}") from err
         raise StreamRefused(f"status {err.response.status_code}") from err
     except WebSocketDisconnect as err:
-        raise StreamDropped(f"closed with {err.code} {err.reason}".rstrip()) from err
+        raise _dropped(err) from err
     except (HTTPXWSException, httpx2.HTTPError) as err:
         raise StreamDropped(str(err) or type(err).__name__) from err
+
+
+def _dropped(err: WebSocketDisconnect) -> StreamDropped:
+    kind = StreamLapsed if err.code == _LAPSED else StreamDropped
+    return kind(f"closed with {err.code} {err.reason}".rstrip())
 
 
 @contextlib.contextmanager

@@ -45,7 +45,14 @@ class Drop:
     """Cuts the connection without a close frame."""
 
 
-Script = Iterable[list[dict[str, Any]] | str | Hold | Drop | Callable[[], object]]
+@dataclass(frozen=True)
+class Close:
+    """Closes the connection in order."""
+
+    code: int
+
+
+Script = Iterable[list[dict[str, Any]] | str | Hold | Close | Drop | Callable[[], object]]
 
 
 @dataclass
@@ -166,6 +173,9 @@ def _play(handler: BaseHTTPRequestHandler, server: FakeServer, script: Script) -
     connection.sendall(ws.send(AcceptConnection()))
     for act in script:
         match act:
+            case Close(code):
+                connection.sendall(ws.send(CloseConnection(code=code)))
+                return
             case Drop():
                 connection.shutdown(socket.SHUT_RDWR)
                 return

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cli import events as command
-from tests.cli.fake import Answer, FakeServer, problem
+from tests.cli.fake import Answer, Close, FakeServer, problem
 from tests.cli.run import Run, event
 
 EVENTS = "GET /api/v1/events"
@@ -81,6 +81,28 @@ def test_a_stream_goes_on_after_a_cut_from_the_last_number_and_shows_nothing_twi
     assert ran.code == 9
     assert "--after 7" in ran.err
     assert "lost the server" in ran.err
+
+
+def test_a_stream_whose_token_has_ended_goes_on_with_the_next_without_a_word(
+    beadflow: Run, at: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKFLOW_API_KEY", "bf_7k2m9x_secret")
+    token = {"access_token": "first", "expires_in": 0}  # it has ended when the stream is closed
+    revoked = problem(401, "Unauthorized", code="unauthenticated")
+    at.answers["POST /api/v1/auth/token"] = [
+        Answer(token),
+        Answer({**token, "access_token": "second"}),
+        revoked,
+    ]
+    lapsed = Close(4401)
+    at.connections = [[[event(5, "log")], lapsed], [[event(5, "log"), event(6, "log")], lapsed]]
+    ran = beadflow("events", "--watch", "--after", "4", "-o", "jsonl")
+    shown = [seen.headers["authorization"] for seen in at.seen if seen.method == "GET"]
+    assert shown == ["Bearer first", "Bearer second"]
+    lines = [json.loads(line) for line in ran.out.splitlines()]
+    assert [line["data"]["seq"] for line in lines if "data" in line] == [5, 6]
+    assert ran.code == 4
+    assert "lost the server" not in ran.err
 
 
 def test_without_a_number_a_stream_begins_after_the_last_event(
