@@ -27,18 +27,27 @@ def refuse_without_key(settings: Settings, keys: Keys) -> None:
     """
     if keys.opens:
         return
-    elsewhere = [host for host in (settings.host, settings.metrics_host) if not is_loopback(host)]
-    if not elsewhere and not settings.behind_tls_proxy:
+    reached = next(_ways_in(settings), None)
+    if reached is None:
         return
     raise Problem(
-        f"Without a key the server does not listen on {elsewhere[0]}, which is not loopback"
-        if elsewhere
-        else "Without a key the server does not stand behind a proxy",
+        f"Without a key the server {reached}",
         "no API key opens anything, so nobody elsewhere could be told from the machine's own user",
         code="no_key",
         exit_code=ExitCode.AUTH,
         hint=f"make one first: {MAKE_A_KEY}",
     )
+
+
+def _ways_in(settings: Settings) -> Iterator[str]:
+    """What lets others in; through a proxy of this machine everybody seems to be its own user."""
+    for host in (settings.host, settings.metrics_host):
+        if not is_loopback(host):
+            yield f"does not listen on {host}, which is not loopback"
+    if settings.behind_tls_proxy or settings.trusted_proxies:
+        yield "does not stand behind a proxy"
+    if settings.allowed_hosts:
+        yield f"does not answer to {settings.allowed_hosts[0]}, which may be asked for elsewhere"
 
 
 def warnings_of(settings: Settings, keys: Keys) -> Iterator[str]:

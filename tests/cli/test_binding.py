@@ -66,10 +66,22 @@ def test_loopback_needs_no_key(host: str, keys: Keys) -> None:
     binding.refuse_without_key(here(host=host), keys)
 
 
-def test_behind_a_proxy_everybody_seems_to_be_here_so_that_it_needs_a_key() -> None:
-    with pytest.raises(Problem, match="proxy"):
-        binding.refuse_without_key(here(behind_tls_proxy=True), NONE)
-    binding.refuse_without_key(here(behind_tls_proxy=True), OPENS)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        here(behind_tls_proxy=True),
+        here(trusted_proxies=("127.0.0.1",)),
+        here(allowed_hosts=("beadflow.example.org",)),
+    ],
+    ids=["tls", "trusted", "named"],
+)
+def test_behind_a_proxy_everybody_seems_to_be_here_so_that_it_needs_a_key(
+    settings: Settings,
+) -> None:
+    for keys in (NONE, ENDED):
+        with pytest.raises(Problem, match="Without a key"):
+            binding.refuse_without_key(settings, keys)
+    binding.refuse_without_key(settings, OPENS)
 
 
 def test_with_a_key_any_address_is_listened_on(held: DataDir) -> None:
