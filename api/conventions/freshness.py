@@ -34,7 +34,7 @@ async def freshen(response: Response) -> Response:
         headers.setdefault("Cache-Control", FORGET)
         return response
     headers.setdefault("Cache-Control", KEEP)
-    headers.add("Vary", WHO)
+    headers["Vary"] = f"{headers['Vary']}, {WHO}" if "Vary" in headers else WHO
     body = response.response
     if not isinstance(body, DataBody) or response.content_type not in _TAGGED:
         return response

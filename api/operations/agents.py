@@ -52,6 +52,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         summary="Have an agent take nothing new",
         body=ReasonRequest,
         answer=Agent,
+        also=(202,),
         example={"reason": "it moves to another machine"},
     ),
     "agents.activate": Operation(

@@ -58,6 +58,7 @@ ASKED: Final[dict[str, Described]] = {
     "If-None-Match": _text("`ETag` of an earlier answer: 304 when it is the same still."),
     "If-Range": _text("`ETag` of the file of which a part is there already."),
     "Last-Event-ID": _text("Of a stream that was cut off: the last `id` that came."),
+    "Prefer": _text("`wait=N`: answer when the workflow has ended, or after N seconds."),
     "Range": _text("One range of bytes, such as `bytes=0-99`."),
 }
 

@@ -48,6 +48,8 @@ STARTING: Final[dict[str, Operation]] = {
         body=StartRequest,
         answer=Workflow,
         status=201,
+        also=(202,),
+        headers=("Prefer",),
         answer_headers=("Location",),
         codes=("not_found",),
         example={
@@ -62,7 +64,11 @@ STARTING: Final[dict[str, Operation]] = {
     ),
     "workflows.types": Operation(summary="List what can be started", answer=WorkflowTypes),
     "workflows.get": Operation(
-        summary="Get a workflow", query=OneQuery, answer=Workflow, answer_headers=("ETag",)
+        summary="Get a workflow",
+        query=OneQuery,
+        answer=Workflow,
+        headers=("Prefer",),
+        answer_headers=("ETag",),
     ),
     "workflows.update": Operation(
         summary="Change a workflow",
@@ -122,6 +128,7 @@ CONTROL: Final[dict[str, Operation]] = {
         summary="Ask a workflow to end in order",
         body=ReasonRequest,
         answer=Workflow,
+        also=(202,),
         codes=("workflow_closed",),
         example={"reason": "not needed any more"},
     ),
@@ -130,6 +137,7 @@ CONTROL: Final[dict[str, Operation]] = {
         description="The same as cancel: the workflow, its results and its history stay.",
         query=ReasonQuery,
         answer=Workflow,
+        also=(202,),
         codes=("workflow_closed",),
     ),
     "control.terminate": Operation(

@@ -121,10 +121,16 @@ def routes(doors: Doors) -> Blueprint:
         return Config.of(found).model_dump()
 
     @blueprint.post("/<agent_id>/drain")
-    async def drain(agent_id: str) -> dict[str, Any]:
+    async def drain(agent_id: str) -> Response:
+        """One that has work left is to be looked at again."""
         read_query(request, NoQuery)
         body = await read_model(request, ReasonRequest)
-        return await told(DrainAgent(agent_id=agent_id, reason=body.reason))
+        agent = await told(DrainAgent(agent_id=agent_id, reason=body.reason))
+        response = jsonify(agent)
+        if agent["drained_at"] is None:
+            response.status_code = 202
+            response.headers["Location"] = f"/api/v1/agents/{agent['agent_id']}"
+        return response
 
     @blueprint.post("/<agent_id>/activate")
     async def activate(agent_id: str) -> dict[str, Any]:

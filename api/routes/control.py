@@ -6,7 +6,7 @@ Each request is durable once it is answered. What it leads to is in the events.
 from dataclasses import asdict
 from typing import Any
 
-from quart import Blueprint, Response, request
+from quart import Blueprint, Response, jsonify, request
 
 from actors.coordination.messages import (
     CancelWorkflow,
@@ -43,12 +43,17 @@ READ_DEADLINE_S = 10.0
 def routes(doors: Doors) -> Blueprint:
     blueprint = Blueprint("control", __name__, url_prefix="/api/v1/workflows/<workflow_id>")
 
-    async def told(message: Ask[WorkflowRecord]) -> dict[str, Any]:
+    async def told(message: Ask[WorkflowRecord], *done: str) -> Response:
+        """The workflow; where it is to come to one of some states and is not there yet, 202."""
         record = await ask(doors.manager, message, deadline_s=WRITE_DEADLINE_S)
-        return Workflow.of(record).model_dump()
+        response = jsonify(Workflow.of(record).model_dump())
+        if done and record.status not in done:
+            response.status_code = 202
+            response.headers["Location"] = f"/api/v1/workflows/{record.id}"
+        return response
 
     @blueprint.post("/signal")
-    async def signal(workflow_id: str) -> dict[str, Any]:
+    async def signal(workflow_id: str) -> Response:
         read_query(request, NoQuery)
         body = await read_model(request, SignalRequest)
         message_id = idempotency_key(request) if body.message_id is None else body.message_id
@@ -66,37 +71,38 @@ def routes(doors: Doors) -> Blueprint:
         return {"result": await ask(doors.manager, message, deadline_s=READ_DEADLINE_S)}
 
     @blueprint.post("/pause")
-    async def pause(workflow_id: str) -> dict[str, Any]:
+    async def pause(workflow_id: str) -> Response:
         read_query(request, NoQuery)
         body = await read_model(request, ReasonRequest)
         return await told(PauseWorkflow(workflow_id=workflow_id, reason=body.reason))
 
     @blueprint.post("/resume")
-    async def resume(workflow_id: str) -> dict[str, Any]:
+    async def resume(workflow_id: str) -> Response:
         read_query(request, NoQuery)
         await read_model(request, NoBody)
         return await told(ResumeWorkflow(workflow_id=workflow_id))
 
     @blueprint.post("/cancel")
-    async def cancel(workflow_id: str) -> dict[str, Any]:
+    async def cancel(workflow_id: str) -> Response:
         read_query(request, NoQuery)
         body = await read_model(request, ReasonRequest)
-        return await told(CancelWorkflow(workflow_id=workflow_id, reason=body.reason))
+        return await told(CancelWorkflow(workflow_id=workflow_id, reason=body.reason), "cancelled")
 
     @blueprint.delete("")
-    async def delete(workflow_id: str) -> dict[str, Any]:
+    async def delete(workflow_id: str) -> Response:
         """It stays and can be looked at: what is deleted is the work that is left."""
         asked = read_query(request, ReasonQuery)
-        return await told(CancelWorkflow(workflow_id=workflow_id, reason=asked.reason))
+        message = CancelWorkflow(workflow_id=workflow_id, reason=asked.reason)
+        return await told(message, "cancelled")
 
     @blueprint.post("/terminate")
-    async def terminate(workflow_id: str) -> dict[str, Any]:
+    async def terminate(workflow_id: str) -> Response:
         read_query(request, NoQuery)
         body = await read_model(request, ReasonRequest)
         return await told(TerminateWorkflow(workflow_id=workflow_id, reason=body.reason))
 
     @blueprint.post("/retry")
-    async def retry(workflow_id: str) -> dict[str, Any]:
+    async def retry(workflow_id: str) -> Response:
         read_query(request, NoQuery)
         body = await read_model(request, RetryRequest)
         return await told(RetryWorkflow(workflow_id=workflow_id, author=body.author))

@@ -20,6 +20,8 @@ from actors.coordination.messages import (
 from api.authority import principal, require
 from api.body import read_model, read_query
 from api.conventions import links
+from api.conventions.ends import until_ended
+from api.conventions.preferences import Preferences, applied
 from api.conventions.selection import select
 from api.doors import Doors
 from api.etags import etag, expected
@@ -65,9 +67,17 @@ def routes(doors: Doors, closing: trio.Event) -> Blueprint:
             ),
             deadline_s=START_DEADLINE_S,
         )
+        prefers = Preferences.of(request)
+        if prefers.wait_s is not None:
+            record = await until_ended(doors, record.id, prefers.wait_s)
         response = jsonify(Workflow.of(record).model_dump())
         response.status_code = 201
         response.headers["Location"] = f"/api/v1/workflows/{record.id}"
+        if prefers.wait_s is not None:
+            applied(response, f"wait={prefers.wait_s}")
+        elif prefers.accepted:
+            response.status_code = 202
+            applied(response, "respond-async")
         return response
 
     @blueprint.get("")
@@ -99,7 +109,11 @@ def routes(doors: Doors, closing: trio.Event) -> Blueprint:
 
     @blueprint.get("/<workflow_id>")
     async def get(workflow_id: str) -> Response:
-        query = read_query(request, OneQuery)
+        query, prefers = read_query(request, OneQuery), Preferences.of(request)
+        if prefers.wait_s is not None:
+            response = one(await until_ended(doors, workflow_id, prefers.wait_s), query.fields)
+            applied(response, f"wait={prefers.wait_s}")
+            return response
         message = GetWorkflow(workflow_id=workflow_id)
         record = await ask(doors.manager, message, deadline_s=READ_DEADLINE_S)
         return one(record, query.fields)

@@ -101,7 +101,9 @@ def test_a_workflow_is_paused_and_resumed(shared: SharedSite) -> None:
 
 def test_a_workflow_is_cancelled_and_may_clean_up(shared: SharedSite) -> None:
     workflow_id = waiting(shared)
-    assert post(shared, workflow_id, "cancel", reason="enough").status == 200
+    asked = post(shared, workflow_id, "cancel", reason="enough")
+    assert (asked.status, asked.json()["status"]) == (202, "active")
+    assert asked.headers["location"] == f"{WORKFLOWS}/{workflow_id}"
     until(shared, workflow_id, facts.WORKFLOW_CANCELLED)
     body = shared.get(f"{WORKFLOWS}/{workflow_id}")
     assert (body["status"], body["error"]) == ("cancelled", None)
@@ -113,7 +115,7 @@ def test_a_workflow_is_cancelled_and_may_clean_up(shared: SharedSite) -> None:
 def test_deleting_a_workflow_is_cancelling_it(shared: SharedSite) -> None:
     workflow_id = waiting(shared)
     answer = shared.call("DELETE", f"{WORKFLOWS}/{workflow_id}?reason=no%20need")
-    assert (answer.status, answer.json()["id"]) == (200, workflow_id)
+    assert (answer.status, answer.json()["id"]) == (202, workflow_id)
     until(shared, workflow_id, facts.WORKFLOW_CANCELLED)
     assert history(shared, workflow_id)[-1]["payload"] == {"reason": "no need"}
     assert shared.call("DELETE", f"{WORKFLOWS}/{workflow_id}").json()["status"] == "cancelled"
