@@ -17,22 +17,18 @@ from api.operations.operation import LINES, Operation
 from api.operations.parameters import query_parameters
 from api.operations.problems import STATUSES, codes_of
 from api.operations.schemas import Components, Schema
+from api.operations.security import REQUESTS
 from api.permissions import KNOWN, Need, Open
 from api.problem import MEDIA_TYPE
+
+STREAM: Final = "text/event-stream"
+"""Of events as they come: they are text, one after the other."""
 
 INTRODUCTION: Final = (
     "Durable agent workflows on your own machine, every one an issue in your Git repository. "
     "Unknown fields and parameters are refused. A request may carry an `X-Request-Id`; every "
     "answer has one. Fields may be added to answers; that is no new version."
 )
-
-SECURITY: Final[Schema] = {
-    "bearer": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "An API key, or an access token that one was exchanged for.",
-    }
-}
 
 DESCRIPTION: Final = "description"
 
@@ -94,12 +90,12 @@ def build(
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": PARTS[name]} for name in _tags(paths)],
-        "security": [{name: []} for name in SECURITY],
+        "security": [{name: []} for name in REQUESTS],
         "paths": paths,
         "components": {
             "schemas": components.schemas,
             "headers": headers.ANSWERED,
-            "securitySchemes": SECURITY,
+            "securitySchemes": REQUESTS,
         },
     }
 
@@ -201,7 +197,10 @@ class _Described:
         if operation.answer is not None:
             schema = self._components.answered(operation.answer)
             types = (operation.answer_type, *operation.other_types)
-            answer["content"] = {media: {"schema": schema} for media in types}
+            answer["content"] = {
+                media: {"schema": {"type": "string"} if media == STREAM else schema}
+                for media in types
+            }
         if operation.lines is not None:
             schema = self._components.answered(operation.lines)
             answer["content"][LINES] = {"schema": schema}

@@ -64,6 +64,7 @@ STATUSES: Final[dict[str, int]] = {
     "result_too_large": 422,
     "idempotency_key_reused": 422,
     "rate_limited": 429,
+    "headers_too_large": 431,
     "internal_error": 500,
     "store_damaged": 500,
     "artifact_damaged": 500,
@@ -75,11 +76,15 @@ STATUSES: Final[dict[str, int]] = {
     "overloaded": 503,
     "mailbox_full": 503,
     "unavailable": 503,
+    "too_many_connections": 503,
     "storage_full": 507,
 }
 """Codes that operations answer with, and their statuses."""
 
-ANY: Final = ("bad_request", "foreign_host", "internal_error")
+ANY: Final = (
+    *("bad_request", "foreign_host", "headers_too_large", "internal_error"),
+    "too_many_connections",
+)
 GUARDED: Final = ("unauthenticated", "forbidden", "csrf_failed", "rate_limited")
 ASKED: Final = ("overloaded", "mailbox_full", "unavailable", "store_damaged", "store_lost")
 WITH_BODY: Final = ("bad_body", "body_too_large", "request_timeout", "unsupported_media_type")
@@ -97,7 +102,7 @@ def _codes(operation: Operation, method: str, path: str, *, guarded: bool) -> It
     yield from ANY
     if guarded:
         yield from (*GUARDED, *ASKED, "validation_error")
-    if "{" in path:
+    if "{" in path or "Last-Event-ID" in operation.headers:  # streams name workflows
         yield "not_found"
     if operation.body is not None and operation.body_type == JSON:
         yield from WITH_BODY

@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 from actors.fact_models import MODELS
 from api.app import create_app
 from api.operations.asyncapi import build, name_of
+from api.operations.frames import SENT
 from tests.api.asgi import call, stream
 from tests.api.site import SharedSite
 from tests.api.test_openapi import references
@@ -19,12 +20,13 @@ def document() -> dict[str, Any]:
     return build()
 
 
-def frames(document: dict[str, Any]) -> Draft202012Validator:
-    """What frames are held to: events of described types, with no fields but theirs."""
+def frames(document: dict[str, Any], name: str = "Events") -> Draft202012Validator:
+    """What frames of a message are held to: events of described types, and no fields but theirs."""
     held = json.loads(json.dumps(document))
-    for name in map(name_of, MODELS):
-        held["components"]["schemas"][name]["additionalProperties"] = False
-    return Draft202012Validator({**held, "$ref": "#/components/schemas/Events"})
+    for schema in held["components"]["schemas"].values():
+        if "properties" in schema:
+            schema.setdefault("additionalProperties", False)
+    return Draft202012Validator({**held, "$ref": f"#/components/schemas/{name}"})
 
 
 def test_every_type_of_event_is_described_and_no_other(document: dict[str, Any]) -> None:
@@ -51,6 +53,45 @@ def test_frames_are_as_they_are_described(shared: SharedSite, document: dict[str
 async def first_frame(shared: SharedSite, target: str) -> list[dict[str, Any]]:
     async with stream(shared._inner.app, target) as wire:
         return await wire.frame()
+
+
+def test_frames_of_subscriptions_are_as_they_are_described(
+    shared: SharedSite, document: dict[str, Any]
+) -> None:
+    workflow_id = shared.done("arithmetic", variables={"first": 1})
+    said: list[dict[str, Any]] = [
+        {"op": "subscribe", "id": "a", "after": 0, "workflow": [workflow_id], "lag": "drop"},
+        {"op": "unsubscribe", "id": "a"},
+        {"op": "unsubscribe", "id": "b"},
+    ]
+    for op in said:
+        frames(document, op["op"].capitalize()).validate(op)
+    heard = shared.run(answers, shared, said)
+    assert set(heard) == {"subscribed", "events", "unsubscribed", "error"}
+    for op, frame in heard.items():
+        (name,) = (name for name in SENT if SENT[name]["properties"]["op"]["const"] == op)
+        frames(document, name).validate(frame)
+
+
+async def answers(shared: SharedSite, said: list[dict[str, Any]]) -> dict[str, Any]:
+    """Say one thing after the other, each once there is an answer to the last; what was heard."""
+    heard: dict[str, Any] = {}
+    awaited = {"subscribe": "events", "unsubscribe": "unsubscribed"}
+    async with stream(shared._inner.app, "/api/v1/events?ops=true") as wire:
+        for op in said:
+            wire.say(json.dumps(op))
+            while not {awaited[op["op"]], "error"} & heard.keys() or op["id"] == "b":
+                frame: Any = await wire.frame()
+                heard[frame["op"]] = frame
+                if frame["op"] == "error":
+                    break
+    return heard
+
+
+def test_what_a_client_says_is_what_is_read(document: dict[str, Any]) -> None:
+    for name, op in [("Subscribe", "subscribe"), ("Auth", "auth")]:
+        assert frames(document, name).is_valid({"op": op, "id": "a"}) == (name == "Subscribe")
+        assert not frames(document, name).is_valid({"op": op, "id": "a", "more": 1})
 
 
 @pytest.mark.parametrize(
