@@ -60,6 +60,16 @@ def requests(described: dict[str, Any], ids: dict[str, str], key: str) -> Iterat
                 yield replace(valid, headers=(*shown, *valid.headers))
 
 
+def templates(described: dict[str, Any], key: str) -> Iterator[Valid]:
+    """One request of each operation that takes ids, with the names of these in its path."""
+    for path, operations in described["paths"].items():
+        if "{" in path:
+            for method, operation in operations.items():
+                found = next(_of(path, method.upper(), operation, {}))
+                shown = ("Authorization", f"Bearer {key}")
+                yield replace(found, path=path, headers=(shown, *found.headers))
+
+
 def _of(path: str, method: str, operation: dict[str, Any], ids: dict[str, str]) -> Iterator[Valid]:
     parameters = operation.get("parameters", [])
     query = [each["name"] for each in parameters if each.get("in") == "query"]
