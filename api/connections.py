@@ -47,6 +47,8 @@ LINGER_S = 2.0
 LINGER_BYTES = 2**21
 """What is dropped of a request that has its answer, at most, until its client takes note."""
 
+EXTENSIONS = b"sec-websocket-extensions"
+
 log = structlog.get_logger("beadflow.api")
 
 
@@ -252,7 +254,7 @@ class Http1(H11Protocol):
         path = request.target.partition(b"?")[0].decode("latin-1")
         asked = {"method": request.method.decode("ascii").upper(), "path": path}
         self._brings_file = is_upload(asked)
-        await super()._create_stream(request)
+        await super()._create_stream(_uncompressed(request))
 
     async def _send_h11_event(self, event: Any) -> None:
         try:
@@ -296,6 +298,23 @@ class Http1(H11Protocol):
 
 def _says_length(head: h11.Response) -> bool:
     return any(name == b"content-length" for name, _ in head.headers)
+
+
+def _uncompressed(request: h11.Request) -> h11.Request:
+    """The request without its offer to compress the frames of a WebSocket.
+
+    Each connection would keep some 170 KiB for that, and every frame would be compressed anew for
+    each client that it is sent to; and a small frame that comes could be a large one.
+    """
+    kept = [(name, value) for name, value in request.headers if name != EXTENSIONS]
+    if len(kept) == len(request.headers):
+        return request
+    return h11.Request(
+        method=request.method,
+        headers=kept,
+        target=request.target,
+        http_version=request.http_version,
+    )
 
 
 def _innermost(error: BaseException) -> BaseException:

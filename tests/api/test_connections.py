@@ -158,6 +158,15 @@ async def test_a_malformed_frame_ends_no_connection_but_its_own(
         assert here.system.named("http").ref is before
 
 
+async def test_frames_are_not_compressed_whoever_offers_it() -> None:
+    offer = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
+    async with door(lambda _: listens) as here, await here.connect() as wire:
+        await wire.send_all(websocket(offer) + b"\r\n")
+        head = await read_head(wire)
+        assert b"101" in head
+        assert b"sec-websocket-extensions" not in head.lower()
+
+
 async def test_a_websocket_that_ended_leaves_nothing_behind() -> None:
     async with door(lambda _: listens) as here, await here.connect() as wire:
         await wire.send_all(websocket() + b"\r\n")
