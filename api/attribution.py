@@ -102,17 +102,21 @@ async def see_that_it_holds(
 
 
 async def see_that_it_is_no_gate(doors: Doors) -> None:
-    """See that nobody answers a gate by way of its issue who may not answer it.
+    """See that the present request answers no gate by way of its issue, unless it may.
 
     Raises:
-        Missing: the issue of this request is a gate, and workflow:write is missing.
+        Missing: its issue is a gate, and workflow:write is missing.
         NotFound: there is no such issue.
     """
     issue_id = (request.view_args or {}).get("issue_id")
+    if issue_id is not None and request.method not in READING:
+        await refuse_gate(doors, issue_id)
+
+
+async def refuse_gate(doors: Doors, issue_id: str) -> None:
+    """The same, of one issue."""
     who: Principal | None = g.get("principal")
-    if issue_id is None or request.method in READING or who is None:
-        return
-    if who.may(Permission.WORKFLOW_WRITE):
+    if who is None or who.may(Permission.WORKFLOW_WRITE):
         return
     shown = await ask(doors.tracker, ShowIssue(issue_id=issue_id), deadline_s=DEADLINE_S)
     if is_gate(shown.issue.row):

@@ -22,6 +22,7 @@ from supervision import Refused
 BODY_LIMIT_BYTES = 1024 * 1024
 DEPTH_LIMIT = 64
 DIGITS_LIMIT = 400
+TICKET = "ticket"
 NAME_LIMIT = 200
 """Characters of a name that are repeated to whoever sent it."""
 
@@ -73,6 +74,8 @@ def read_query(request: Request | Websocket, model: type[M]) -> M:
         if len(request.args.getlist(name)) > 1:
             raise ValidationError(f"{name} is given more than once", field=name, value=None)
     given = dict(request.args)
+    if isinstance(request, Websocket):
+        given.pop(TICKET, None)  # it was for the guard
     return validated(signed(given, model) if request.method == "DELETE" else given, model)
 
 

@@ -149,9 +149,10 @@ def needed(action: str) -> Permission | None:
     if action in list(Permission):
         return Permission(action)
     method, _, path = action.partition(" ")
-    adapter = current_app.url_map.bind("localhost")
+    adapter, is_stream = current_app.url_map.bind("localhost"), method.upper() == "WS"
     try:
-        endpoint, _ = adapter.match(path, method.upper(), websocket=method.upper() == "WS")
+        asked = "GET" if is_stream else method.upper()
+        endpoint, _ = adapter.match(path, asked, websocket=is_stream)
     except HTTPException as error:
         known = ", ".join(Permission)
         raise ValidationError(

@@ -14,22 +14,14 @@ from typing import Any, Final
 import trio
 from quart import Blueprint, g, request
 
-from actors.auth.messages import Principal
 from actors.auth.roles import Permission
 from actors.coordination.messages import StartWorkflow
-from actors.errors import Conflict
-from actors.issues.gates import is_gate
+from actors.errors import Conflict, Forbidden
 from actors.issues.messages import Issue
-from actors.issues.questions import ShowIssue
-from actors.issues.verbs import (
-    AddDependency,
-    Claim,
-    DeleteIssue,
-    NewIssue,
-    RemoveDependency,
-)
-from api import problem
-from api.authority import Missing
+from actors.issues.verbs import AddDependency, Claim, DeleteIssue, NewIssue, RemoveDependency
+from api import noting, problem
+from api.attribution import refuse_gate
+from api.authority import require
 from api.batch_models import ChangesRequest, StartsRequest, Verb
 from api.body import read_model, read_query
 from api.doors import Doors
@@ -37,7 +29,7 @@ from api.issue_models import issue_of
 from api.keys import idempotency_key
 from api.models import NoQuery, StartRequest, Workflow
 from api.pointers import sent_as
-from api.routes.issues import READ_DEADLINE_S, WRITE_DEADLINE_S
+from api.routes.issues import WRITE_DEADLINE_S
 from api.routes.workflows import START_DEADLINE_S
 from supervision import ActorDeadError, ActorRestarting, Ask, AskTimeout, Refused, ask
 
@@ -120,11 +112,11 @@ async def _changed(doors: Doors, verb: Verb, before: list[str | None]) -> dict[s
     nothing: dict[str, Any] = {"id": None, "issue": None, "claim": None, "deleted": []}
     nothing["problem"] = None
     try:
-        whole = _resolved(verb, before)
-        await _see_that_it_may_be(doors, whole)
+        named = _resolved(verb, before)
+        await _see_that_it_may(doors, named)
+        whole: Ask[Any] = named
         with sent_as(issue_id="id", depends_on_id="depends_on"):
-            message: Ask[Any] = whole
-            found = await ask(doors.tracker, message, deadline_s=WRITE_DEADLINE_S)
+            found = await ask(doors.tracker, whole, deadline_s=WRITE_DEADLINE_S)
     except REFUSED as error:
         told = _told(error)
         return {"status": told["status"], **nothing, "problem": told}
@@ -132,20 +124,16 @@ async def _changed(doors: Doors, verb: Verb, before: list[str | None]) -> dict[s
     return {"status": status, **nothing, **_shown(found)}
 
 
-async def _see_that_it_may_be(doors: Doors, verb: Verb) -> None:
-    """See that no gate is answered by way of its issue by who may not answer it.
-
-    Raises:
-        Missing: it is one, or may be among what is deleted with it, and workflow:write is missing.
-        NotFound: there is no such issue.
-    """
-    who: Principal | None = g.get("principal")
-    if who is None or who.may(Permission.WORKFLOW_WRITE) or isinstance(verb, NewIssue):
-        return
-    message = ShowIssue(issue_id=verb.issue_id)
-    shown = await ask(doors.tracker, message, deadline_s=READ_DEADLINE_S)
-    if is_gate(shown.issue.row) or (isinstance(verb, DeleteIssue) and verb.cascade):
-        raise Missing(who, Permission.WORKFLOW_WRITE)
+async def _see_that_it_may(doors: Doors, verb: Verb) -> None:
+    """Raises `Forbidden` for a part that its principal may not ask for, as its own route does."""
+    try:
+        if isinstance(verb, DeleteIssue) and verb.cascade:
+            require(Permission.WORKFLOW_WRITE)
+        if not isinstance(verb, NewIssue):
+            await refuse_gate(doors, verb.issue_id)
+    except Forbidden as error:
+        noting.refusal(doors.auth, error)
+        raise
 
 
 def _shown(found: Issue | Claim | tuple[Issue, ...]) -> dict[str, Any]:
