@@ -9,7 +9,6 @@ import contextlib
 import inspect
 import re
 import secrets
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,6 +38,7 @@ from api.doors import Doors
 from api.entrance import Entrance, instead_of
 from api.exposure import DEFAULT, Exposure
 from api.guard import Guard, Trust
+from api.lapsing import while_it_holds
 from api.routes import (
     actors,
     agents,
@@ -113,11 +113,9 @@ class Connection(TrioASGIHTTPConnection):
             if isinstance(response.response, DataBody):
                 await _send_whole(send, response)
                 return
-            async with trio.open_nursery() as nursery:
-                if (lapsed := getattr(response, "lapsed", None)) is not None:
-                    nursery.start_soon(_cancel_when, lapsed, nursery.cancel_scope)
-                await super()._send_response(send, response)
-                nursery.cancel_scope.cancel()
+            sending = partial(super()._send_response, send, response)
+            lapsed = getattr(response, "lapsed", None)
+            await (sending() if lapsed is None else while_it_holds(lapsed, sending))
 
 
 class Channel(TrioASGIWebsocketConnection):
@@ -344,11 +342,6 @@ async def _send_whole(send: Any, response: Response) -> None:
     whole: Any = response.response
     body = whole.data[whole.begin : whole.end]
     await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-async def _cancel_when(lapsed: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
-    await lapsed()
-    scope.cancel()
 
 
 async def _absence(error: Any) -> Response:

@@ -27,6 +27,7 @@ from api.authority import authorise, challenge_of, need_of
 from api.credentials import BadCredential, Memory, bearer, of_subprotocols, well_formed
 from api.doors import Doors
 from api.entrance import instead_of
+from api.lapsing import while_it_holds
 from api.limits import count_request
 from api.permissions import OPEN, Need
 from api.sessions import Sessions
@@ -78,7 +79,7 @@ class Guard:
 
     def __init__(self, doors: Doors, trust: Trust) -> None:
         self._doors = doors
-        self._trust = trust
+        self.trust = trust
         self._memory = Memory(lambda: doors.epoch.number)
         self._open_until = -1  # the epoch in which there was no key
         self._silent = trio.CapacityLimiter(first_message.WAITING)
@@ -179,7 +180,7 @@ class Guard:
 
     async def _is_own(self) -> bool:
         """Whether whoever asks is this machine's own user without having to show anything."""
-        if self._trust == "machine":
+        if self.trust == "machine":
             return True
         if not g.peer.is_this_machine:
             return False
@@ -208,26 +209,8 @@ class Guard:
         admission: Admission | None = g.get("admission")
         if admission is None:
             return await serve()
-        result, failed, has_lapsed = None, None, False
-        need = need_of(websocket.endpoint)
-        async with trio.open_nursery() as nursery:
-            serving = trio.CancelScope()
-
-            async def watch() -> None:
-                nonlocal has_lapsed
-                await self.lapsed(admission, need)
-                has_lapsed = True
-                serving.cancel()
-
-            nursery.start_soon(watch)
-            try:
-                with serving:
-                    result = await serve()
-            except Exception as error:  # noqa: BLE001 - raised again, outside the nursery
-                failed = error
-            nursery.cancel_scope.cancel()
-        if failed is not None:
-            raise failed
+        lapsed = partial(self.lapsed, admission, need_of(websocket.endpoint))
+        result, has_lapsed = await while_it_holds(lapsed, serve)
         if has_lapsed:
             await websocket.close(LAPSED, "the credential has ended, or was revoked")
         return result

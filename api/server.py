@@ -122,7 +122,7 @@ def doors_specs(
     `exposure` says how far those on TCP are open; on the Unix socket nobody is counted.
     """
     return [
-        _door("local_http", partial(create_app, doors), local, NOBODY_COUNTED),
+        _door("local_http", partial(create_app, doors, trust="machine"), local, NOBODY_COUNTED),
         _door("http", partial(create_app, doors, trust="keys"), http, exposure),
         _door("metrics", partial(create_metrics_app, registry), metrics, exposure),
     ]

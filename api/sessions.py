@@ -79,7 +79,7 @@ class Sessions:
             BadCredential: the session has ended, or there was none.
             ForeignPage: another page is behind it.
         """
-        name = asking.cookies.get(COOKIE)
+        name = asking.cookies.get(COOKIE) if "Cookie" in asking.headers else None
         if name is None:
             return None
         session, now = self._sessions.get(_hash(name)), trio.current_time()

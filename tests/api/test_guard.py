@@ -1,10 +1,12 @@
 """The guard of an app: who asks, what they may, and what it remembers."""
 
+import socket
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import trio
+from prometheus_client import CollectorRegistry
 
 from actors.auth.messages import Authenticate, GetStanding, Note
 from actors.auth.roles import Permission, Role
@@ -12,6 +14,7 @@ from api.app import create_app
 from api.credentials import REMEMBERED, REMEMBERED_S, Memory
 from api.peers import STATE
 from api.permissions import PERMISSIONS, UnlistedError, check
+from api.server import doors_specs
 from supervision import System
 from tests.api.asgi import call, send_json
 from tests.api.keeper import ELSEWHERE, NOW, Gate, a_principal, gate
@@ -252,3 +255,17 @@ async def test_looking_is_not_noted() -> None:
 def test_the_permissions_are_those_that_roles_can_give() -> None:
     needed = {each for each in PERMISSIONS.values() if isinstance(each, Permission)}
     assert needed == set(Permission)
+
+
+async def test_the_network_is_asked_for_keys_and_the_machine_s_own_socket_is_not() -> None:
+    def listening() -> socket.socket:
+        return socket.socket()
+
+    async with System.open() as system:
+        with listening() as http, listening() as metrics, listening() as local:
+            specs = doors_specs(
+                nowhere(system), CollectorRegistry(), http=http, metrics=metrics, local=local
+            )
+            apps = {spec.id: spec.build()._build(trio.Event()) for spec in specs}  # type: ignore[union-attr]
+        trusts = {name: app.guard and app.guard.trust for name, app in apps.items()}
+        assert trusts == {"http": "keys", "local_http": "machine", "metrics": None}
