@@ -7,6 +7,7 @@ that is none of them.
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from werkzeug.datastructures import Headers
@@ -18,7 +19,8 @@ HOPS_LIMIT: Final = 32
 
 UNKNOWN: Final = "unknown"
 
-_FORWARDED: Final = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
+_FORWARDED: Final = frozenset({"forwarded", "x-forwarded-for", "x-real-ip", "via"})
+_REMEMBERED: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +48,14 @@ def peer_of(client: tuple[str, int] | None, headers: Headers, proxies: tuple[Net
     """Who asks, from a connection's other end and the headers of a request."""
     if client is None or not client[0]:
         return Peer("local", True)
-    direct = _parsed(client[0])
+    direct = _direct(client[0])
     if direct is None:
         return Peer(UNKNOWN, False)
     if proxies and _is_among(direct, proxies):
         return Peer(str(_first_stranger(direct, headers, proxies)), False)
-    passes_on = any(name in headers for name in _FORWARDED)
-    return Peer(str(direct), direct.is_loopback and not passes_on)
+    if any(name.lower() in _FORWARDED for name, _ in headers):
+        return Peer(str(direct), False)
+    return _itself(direct)
 
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -69,6 +72,18 @@ def _first_stranger(direct: Address, headers: Headers, proxies: tuple[Network, .
         if not _is_among(hop, proxies):
             break
     return found
+
+
+@lru_cache(_REMEMBERED)
+def _direct(text: str) -> Address | None:
+    """The other end of a connection. Few ask often, and parsing takes longer than all the rest."""
+    return _parsed(text)
+
+
+@lru_cache(_REMEMBERED)
+def _itself(address: Address) -> Peer:
+    """Whoever asks for nobody else."""
+    return Peer(str(address), address.is_loopback)
 
 
 def _parsed(text: str) -> Address | None:

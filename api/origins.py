@@ -9,6 +9,7 @@ Credentials).
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final
 
 from quart import Response
@@ -16,6 +17,9 @@ from werkzeug.datastructures import Headers
 
 from api.exposure import Exposure
 from supervision import Refused
+
+REMEMBERED: Final = 64
+"""Names of which it is known whether they are loopback's: a client repeats its own."""
 
 HOST: Final = re.compile(r"(?P<name>\[[^]]+\]|[^:]+)(:(?P<port>\d+))?")
 
@@ -109,6 +113,7 @@ class Origins:
         return is_loopback(name) or name in self._hosts
 
 
+@lru_cache(REMEMBERED)
 def is_loopback(name: str) -> bool:
     """Whether a name, or an address as it stands in a URL, can only mean this machine."""
     if name == "localhost":
