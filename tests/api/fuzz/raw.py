@@ -36,6 +36,13 @@ def is_whole(raw: bytes) -> bool:
     return False
 
 
+async def connected(address: tuple[str, int]) -> trio.SocketStream:
+    """A connection; trio's own way looks names up and tries several."""
+    wire = trio.socket.socket()
+    await wire.connect(address)
+    return trio.SocketStream(wire)
+
+
 async def ask(address: tuple[str, int], raw: bytes) -> Reply | None:
     """The first answer to these bytes; None when the server closes without one.
 
@@ -44,7 +51,7 @@ async def ask(address: tuple[str, int], raw: bytes) -> Reply | None:
         trio.TooSlowError: nothing came.
     """
     with trio.fail_after(HANG_S):
-        async with await trio.open_tcp_stream(*address) as wire:
+        async with await connected(address) as wire:
             found = b""
             try:
                 await wire.send_all(raw)
