@@ -98,6 +98,26 @@ def test_nothing_is_bound_where_it_is_refused(held: DataDir) -> None:
     assert not held.socket.exists()
 
 
+def test_a_port_that_is_taken_is_named_and_no_socket_is_left(held: DataDir) -> None:
+    with bound(here(), held) as first:
+        taken = int(first.url.rpartition(":")[2])
+    with (
+        binding.port("127.0.0.1", taken, "--port"),
+        pytest.raises(Problem, match=f"port {taken}") as refused,
+        bound(here(port=taken), held),
+    ):
+        raise AssertionError
+    assert "--port 0" in refused.value.hint
+    assert not held.socket.exists()
+
+
+def test_what_lies_in_the_way_of_the_socket_is_named_and_left_alone(held: DataDir) -> None:
+    held.socket.write_text("mine")
+    with pytest.raises(Problem, match=str(held.socket)), bound(here(), held):
+        raise AssertionError
+    assert held.socket.read_text() == "mine"
+
+
 def test_which_keys_there_are_is_read_from_the_database(held: DataDir) -> None:
     assert access.keys_of(held) == NONE
     prepared.copy_databases(held)

@@ -77,6 +77,14 @@ def test_what_others_can_read_is_wrong(beadflow: Run, home: Path, name: str) -> 
     assert wrong == f"{(home / '.beadflow' / name)} is open to others (mode 0755)"
 
 
+def test_a_link_among_the_data_is_wrong(beadflow: Run, home: Path) -> None:
+    assert beadflow("issue", "create", "one").code == 0
+    (home / ".beadflow" / "beadflow.sock").symlink_to(home)
+    ran = beadflow("doctor")
+    assert ran.code == 1
+    assert "is a symbolic link" in ran.out.replace("\n", " ")
+
+
 def test_keys_that_open_something_and_those_that_do_not_are_told_apart(
     beadflow: Run, home: Path
 ) -> None:
