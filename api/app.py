@@ -31,6 +31,7 @@ from actors.auth.errors import Unauthenticated
 from actors.errors import Forbidden
 from api import overload, permissions, problem
 from api.body import BODY_LIMIT_BYTES
+from api.conventions import tracing
 from api.conventions.freshness import freshen
 from api.conventions.repeats import Repeats
 from api.credentials import chosen
@@ -309,6 +310,7 @@ def _path(target: str) -> str:
 async def _begin() -> None:
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    g.trace = tracing.of(request.headers)
 
 
 async def _begin_websocket() -> None:
@@ -317,6 +319,7 @@ async def _begin_websocket() -> None:
 
 async def _mark(response: Response) -> Response:
     response.headers["X-Request-Id"] = _request_id()
+    tracing.mark(response)
     entrance: Entrance = current_app.extensions["entrance"]
     entrance.mark(response)
     return response
@@ -345,7 +348,7 @@ async def _send_whole(send: Any, response: Response) -> None:
 
 
 async def _absence(error: Any) -> Response:
-    log.warning("no answer", request_id=_request_id(), why=str(error))
+    log.warning("no answer", request_id=_request_id(), **tracing.words(), why=str(error))
     return problem.of_absence(error, _request_id())
 
 
@@ -354,5 +357,5 @@ async def _http(error: HTTPException) -> Response:
 
 
 async def _fault(error: Exception) -> Response:
-    log.error("request failed", request_id=_request_id(), exc_info=error)
+    log.error("request failed", request_id=_request_id(), **tracing.words(), exc_info=error)
     return problem.of_fault(_request_id())

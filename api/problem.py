@@ -16,6 +16,7 @@ from werkzeug.routing.exceptions import WebsocketMismatch
 
 from actors.coordination.results.errors import CutOff
 from actors.errors import ValidationError
+from api.conventions import tracing
 from supervision import ActorDeadError, ActorRestarting, AskTimeout, Refused
 
 MEDIA_TYPE = "application/problem+json"
@@ -93,6 +94,7 @@ def members(
         "hint": hint,
         "retryable": retryable,
         "request_id": request_id,
+        **tracing.words(),
     }
     if errors:
         body["errors"] = list(errors)

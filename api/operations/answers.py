@@ -36,6 +36,9 @@ class Problem(BaseModel):
     hint: str = Field(description="what to do about it")
     retryable: bool = Field(description="whether the same request may succeed later")
     request_id: str = Field(description="by which to find it in the server's log")
+    trace_id: str | None = Field(
+        default=None, description="of the trace that the request named, if it named one"
+    )
     errors: list[FieldProblem] | None = Field(
         default=None, description="only where a field is wrong"
     )

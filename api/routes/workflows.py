@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import structlog
 import trio
-from quart import Blueprint, Response, jsonify, request
+from quart import Blueprint, Response, g, jsonify, request
 
 from actors.auth.roles import Permission
 from actors.coordination.messages import (
@@ -19,7 +20,7 @@ from actors.coordination.messages import (
 )
 from api.authority import principal, require
 from api.body import read_model, read_query
-from api.conventions import links
+from api.conventions import links, tracing
 from api.conventions.ends import until_ended
 from api.conventions.preferences import Preferences, applied
 from api.conventions.selection import select
@@ -39,6 +40,8 @@ from api.models import (
 from api.streams import live_logs, sse
 from api.streams.seeing import seen
 from supervision import ask
+
+log = structlog.get_logger("beadflow.api")
 
 START_DEADLINE_S = 30.0
 WRITE_DEADLINE_S = 35.0
@@ -67,6 +70,8 @@ def routes(doors: Doors, closing: trio.Event) -> Blueprint:
             ),
             deadline_s=START_DEADLINE_S,
         )
+        if trace := tracing.words():
+            log.info("workflow asked for", workflow_id=record.id, request_id=g.request_id, **trace)
         prefers = Preferences.of(request)
         if prefers.wait_s is not None:
             record = await until_ended(doors, record.id, prefers.wait_s)
