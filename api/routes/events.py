@@ -11,9 +11,11 @@ Or it has asked to be told by `lagged` what it lost. When the server stops, the 
 from typing import Any
 
 import trio
-from quart import Blueprint, Response, request, websocket
+from quart import Blueprint, Response, g, request, websocket
 
+from actors.auth.errors import Unauthenticated
 from actors.coordination.messages import ReadLog
+from actors.errors import Forbidden
 from actors.fact_models import schemas
 from api.authority import principal
 from api.body import read_query
@@ -21,9 +23,9 @@ from api.doors import Doors
 from api.models import EventsPageQuery, EventsQuery, EventStreamQuery, NoQuery
 from api.streams import desk, socket, sse
 from api.streams.following import Asked, Following
-from api.streams.hangup import Hangup, when_closing
+from api.streams.hangup import Hangup, of_refusal, when_closing
 from api.streams.seeing import refuse_unseen, seen
-from supervision import ask
+from supervision import ActorDeadError, ActorRestarting, AskTimeout, Refused, ask
 
 DEADLINE_S = 10.0
 
@@ -34,8 +36,15 @@ def routes(doors: Doors, closing: trio.Event) -> Blueprint:
 
     @blueprint.websocket("/api/v1/events")
     async def events() -> None:
-        query = read_query(websocket, EventsQuery)
-        hangup = await (by_ops() if query.ops else of_query(query))
+        try:
+            query = read_query(websocket, EventsQuery)
+            hangup = await (by_ops() if query.ops else of_query(query))
+        except (Forbidden, Unauthenticated):
+            raise  # the guard's to answer
+        except (Refused, ActorDeadError, ActorRestarting, AskTimeout) as error:
+            if not g.get("heard"):
+                raise
+            hangup = of_refusal(error)
         await websocket.close(hangup.code, hangup.why)
 
     async def by_ops() -> Hangup:

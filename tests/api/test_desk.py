@@ -56,6 +56,15 @@ async def test_a_subscription_begins_in_the_log_and_goes_on(autojump_clock: Mock
         assert (await heard(client))["events"] == [fact(4)._asdict()]
 
 
+async def test_a_frame_says_how_far_it_goes_and_no_further(autojump_clock: MockClock) -> None:
+    async with steered(1203) as (_, client):
+        ask_for(client, after=1)
+        await heard(client)
+        frames = [await heard(client) for _ in range(3)]
+    assert [frame["reached"] for frame in frames] == [501, 1001, 1203]
+    assert [frame["events"][-1]["seq"] for frame in frames] == [501, 1001, 1203]
+
+
 async def test_a_subscription_says_that_its_place_is_lost(autojump_clock: MockClock) -> None:
     bounds = LogBounds(last=9, forgotten=5)
     async with steered(9, bounds=bounds) as (_, client):

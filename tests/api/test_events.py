@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+from quart import g, websocket
 from trio.testing import MockClock
 
 from actors import feed as events_feed
@@ -234,6 +235,25 @@ async def test_a_query_it_cannot_follow_is_refused_before_the_handshake(query: s
     async with channel() as feed, stream(feed.app, f"{EVENTS}?{query}") as client:
         assert client.refusal is not None
         refused(client.refusal, 422, "validation_error")
+
+
+@pytest.mark.parametrize(
+    ("query", "readable", "code"), [("after=x", True, 1008), ("after=0", False, 1013)]
+)
+async def test_what_cannot_be_followed_closes_a_stream_that_was_accepted_before(
+    query: str, readable: bool, code: int
+) -> None:
+    """As one is whose first message says who asks."""
+
+    async def accept() -> None:
+        await websocket.accept()
+        g.heard = True
+
+    async with channel(3, readable=readable) as feed:
+        feed.app.before_websocket(accept)
+        async with stream(feed.app, f"{EVENTS}?{query}") as client:
+            assert await client.until_closed() == []
+            assert client.closed_with == code
 
 
 @pytest.mark.parametrize(
