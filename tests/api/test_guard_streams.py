@@ -51,6 +51,12 @@ async def is_in(client: Stream) -> bool:
     return client.refusal is None and await client.frame() == []
 
 
+async def ended(client: Stream) -> list[dict[str, Any]]:
+    """What came until the end, which comes within a minute."""
+    with trio.fail_after(60):
+        return await client.until_closed()
+
+
 def first(token: str) -> str:
     return json.dumps({"op": "auth", "token": token})
 
@@ -114,7 +120,7 @@ async def test_a_first_message_that_opens_nothing_ends_the_stream(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock, said: str
 ) -> None:
     async with streams(monkeypatch) as there, stream(there.app, WATCH, says=[said]) as client:
-        assert await client.until_closed() == []
+        assert await ended(client) == []
         assert client.closed_with == LAPSED
 
 
@@ -122,7 +128,7 @@ async def test_whoever_says_nothing_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
 ) -> None:
     async with streams(monkeypatch) as there, stream(there.app, WATCH) as client:
-        assert await client.until_closed() == []
+        assert await ended(client) == []
         assert client.closed_with == LAPSED
         assert trio.current_time() == pytest.approx(FIRST_S, abs=0.01)
 
@@ -152,7 +158,7 @@ async def test_a_first_message_of_somebody_who_may_not_ends_the_stream(
     async with streams(monkeypatch) as there:
         there.add(a_principal(Role.VIEWER, "ann", permissions=frozenset()))
         async with stream(there.app, WATCH, says=[first("ann")]) as client:
-            assert await client.until_closed() == []
+            assert await ended(client) == []
             assert client.closed_with == MAY_NOT
 
 
@@ -203,7 +209,7 @@ async def test_a_stream_ends_soon_after_its_credential_was_revoked(
         async with stream(there.app, WATCH, headers=[header]) as client:
             assert await is_in(client)
             there.revoke("ann")
-            assert await client.until_closed() == []
+            assert await ended(client) == []
             assert client.closed_with == LAPSED
             assert trio.current_time() <= LOOK_S + 0.01
 
@@ -232,7 +238,7 @@ async def test_a_stream_ends_when_its_principal_may_not_see_it_any_more(
             assert await is_in(client)
             there.add(a_principal(Role.VIEWER, "ann", permissions=frozenset()))
             there.epoch.bump()
-            assert await client.until_closed() == []
+            assert await ended(client) == []
             assert client.closed_with == LAPSED
 
 
@@ -245,7 +251,7 @@ async def test_a_stream_ends_with_its_credential(
         async with stream(there.app, WATCH, headers=[header]) as client:
             assert await is_in(client)
             there.now_s += 60
-            assert await client.until_closed() == []
+            assert await ended(client) == []
             assert client.closed_with == LAPSED
 
 
@@ -259,10 +265,10 @@ async def test_a_stream_of_this_machine_ends_with_the_first_key(
             assert await is_in(client)
             there.has_keys = True
             there.epoch.bump()
-            assert await client.until_closed() == []
+            assert await ended(client) == []
             assert client.closed_with == LAPSED
         async with stream(there.app, WATCH, client=ELSEWHERE) as client:
-            assert await client.until_closed() == []
+            assert await ended(client) == []
 
 
 async def test_a_long_answer_breaks_off_when_its_credential_is_revoked(
