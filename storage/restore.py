@@ -2,8 +2,8 @@
 
 Everything that can refuse comes first and touches nothing: the manifest, the hashes, SQLite's check
 of each file, the schema versions, whose data it is. Then the files are copied beside the databases,
-brought to the present schema and checked together. Only then `storage.exchange` decides, and puts
-them in their place.
+brought to the present schema and checked together; what was revoked since the backup stays so. Only
+then `storage.exchange` decides, and puts them in their place.
 
 The published file is put back only where there is none: one that is there may hold what people
 wrote since, and a server takes it in when it starts.
@@ -20,6 +20,7 @@ from storage import artifacts, durable, exchange, manifest
 from storage.backup import PUBLISHED
 from storage.backup import place as content_place
 from storage.coordination import queries as coordination
+from storage.coordination import revoked
 from storage.coordination.results import CONTENTS
 from storage.database import open_reader, open_writer
 from storage.databases import Database, databases
@@ -202,8 +203,10 @@ def _stage(
             raise BackupUnusable(backup, f"{name} changed while it was read")
         with closing(open_writer(database.path)) as connection:
             steps += [(database.name, step) for step in migrate(connection, database.schema)]
-            if owner and database.name == "coordination":
-                coordination.set_meta(connection, "repository", owner)
+            if database.name == "coordination":
+                revoked.carry_over(directory / name, connection)
+                if owner:
+                    coordination.set_meta(connection, "repository", owner)
     with snapshot(staged) as held:
         for finding in broken(held):
             what = f"{finding.database}.db: {finding.table} {finding.place}: {finding.what}"

@@ -154,7 +154,14 @@ class AuthKeeper(Actor):
         if not self._keys:
             self._keys = (signing.new_key(algorithm, self._clock(), self._entropy),)
         if self._keys != found:
+            self._save()
+
+    def _save(self) -> None:
+        """A disk that is full lets nobody out: tokens then end with this process."""
+        try:
             signing.save(self._file, self._keys)
+        except OSError as error:
+            log.warning("signing keys are not kept", why=error.strerror)
 
     async def on_stop(self) -> None:
         with trio.move_on_after(LAST_FLUSH_S):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from actors.auth import signing
+from actors.auth.errors import Unauthenticated
 from actors.auth.messages import (
     Authenticate,
     ExchangeKey,
@@ -17,6 +18,7 @@ from actors.auth.messages import (
     MakeTicket,
     RefreshToken,
     RevokeKey,
+    RevokeTokens,
     RotateSigningKey,
     UseTicket,
     VerifyAudit,
@@ -112,17 +114,20 @@ async def test_no_secret_is_found_in_files_logs_or_backups_but_its_hash(
     assert "coordination.db" in files_with(backup, [digest])
 
 
-async def test_after_a_restore_keys_open_and_tokens_made_elsewhere_do_not(
+async def test_after_a_restore_keys_open_but_not_those_revoked_since_nor_tokens_made_elsewhere(
     repo: Path, tmp_path: Path
 ) -> None:
     backup = tmp_path / "backup"
     async with bench(repo) as site:
-        new = await site.make()
-        pair = await site.pair(key=new.secret)
+        new, lost = [await site.make() for _ in range(2)]
+        pair, stolen, used = [await site.pair(key=new.secret) for _ in range(3)]
         lines = await site.audit()
         home = site.world.data.path
         take(home, repo / "none", backup, program="1")
         late = await site.make(user_id="late")
+        await site.ask(RevokeKey(key_id=lost.record.id, by="ada"))
+        await site.ask(RevokeTokens(by="ada", jti=stolen.principal.credential))
+        await site.next(used)
     (home / signing.NAME).unlink()
     taken = verify(backup)
     with site.world.data as data:
@@ -131,6 +136,11 @@ async def test_after_a_restore_keys_open_and_tokens_made_elsewhere_do_not(
         await site.who(new.secret)
         await site.opens_nothing(late.secret, pair.access_token)
         await site.who((await site.next(pair)).access_token)
+        await site.opens_nothing(lost.secret)
+        for gone in (stolen, used):
+            with pytest.raises(Unauthenticated):
+                await site.next(gone)
         assert (await site.audit())[: len(lines)] == lines
         assert (await site.ask(VerifyAudit())).broken_at is None
-        assert [key.id for key in await site.ask(ListKeys())] == [new.record.id]
+        listed = {key.id for key in await site.ask(ListKeys())}
+        assert listed == {lost.record.id, new.record.id}

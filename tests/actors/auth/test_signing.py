@@ -66,6 +66,23 @@ async def test_a_rotation_is_in_the_audit_log_before_a_key_signs(
         await site.who((await site.pair()).access_token)
 
 
+async def test_a_disk_that_is_full_at_the_first_start_only_makes_tokens_end_with_the_process(
+    repo: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fails(path: Path, keys: signing.Keys) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(signing, "save", fails)
+        async with bench(repo) as site:
+            pair = await site.pair()
+            await site.who(pair.access_token)
+            assert "signing keys are not kept" in capfd.readouterr().out
+    async with bench(repo) as site:
+        await site.opens_nothing(pair.access_token)
+        await site.who((await site.next(pair)).access_token)
+
+
 async def test_there_is_a_limit_to_how_many_keys_verify(repo: Path) -> None:
     async with bench(repo) as site:
         pair = await site.pair()
