@@ -163,11 +163,15 @@ def moments(events: Sequence[Event], count: int, chance: random.Random) -> list[
 
 
 def write(root: Path, directories: Sequence[str], files: dict[str, bytes]) -> None:
-    """Lays an image down. The index of a write-ahead log is not part of what a cut leaves."""
+    """Lays an image down. The index of a write-ahead log is not part of what a cut leaves.
+
+    A trace tells of no modes: all files of ours are private from the moment they are made.
+    """
     for name in directories:
         (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, content in files.items():
         if not name.endswith("-shm"):
+            (root / name).touch(0o600)
             (root / name).write_bytes(content)
 
 
