@@ -268,30 +268,31 @@ class Workflow(BaseModel):
     updated_at: str
     waits_for_agent: str | None
 
-    @classmethod
-    def of(cls, record: WorkflowRecord) -> Self:
+    @staticmethod
+    def shown(record: WorkflowRecord) -> dict[str, Any]:
+        """What this model of a record would be dumped to; a list of 100 has no time to make it."""
         error = None
         if record.error_code is not None:
-            error = WorkflowError(code=record.error_code, message=record.error_message or "")
-        return cls(
-            id=record.id,
-            beads_issue_id=record.beads_issue_id,
-            type=record.type,
-            version=record.version,
-            title=record.title,
-            status=record.status,
-            priority=record.priority,
-            agent_type=record.agent_type,
-            agent_id=record.agent_id,
-            variables=record.variables,
-            created_at=record.created_at,
-            started_at=record.started_at,
-            completed_at=record.completed_at,
-            error=error,
-            parent_id=record.parent_id,
-            updated_at=record.updated_at,
-            waits_for_agent=record.waits_for_agent,
-        )
+            error = {"code": record.error_code, "message": record.error_message or ""}
+        return {
+            "id": record.id,
+            "beads_issue_id": record.beads_issue_id,
+            "type": record.type,
+            "version": record.version,
+            "title": record.title,
+            "status": record.status,
+            "priority": record.priority,
+            "agent_type": record.agent_type,
+            "agent_id": record.agent_id,
+            "variables": record.variables,
+            "created_at": record.created_at,
+            "started_at": record.started_at,
+            "completed_at": record.completed_at,
+            "error": error,
+            "parent_id": record.parent_id,
+            "updated_at": record.updated_at,
+            "waits_for_agent": record.waits_for_agent,
+        }
 
 
 class Mailbox(BaseModel):

@@ -104,7 +104,7 @@ async def _started(doors: Doors, wanted: StartRequest, key: str | None) -> dict[
     except REFUSED as error:
         told = _told(error)
         return {"status": told["status"], "workflow": None, "problem": told}
-    workflow = Workflow.of(record).model_dump()
+    workflow = Workflow.shown(record)
     return {"status": 201, "workflow": workflow, "problem": None}
 
 

@@ -46,7 +46,7 @@ def routes(doors: Doors) -> Blueprint:
     async def told(message: Ask[WorkflowRecord], *done: str) -> Response:
         """The workflow; where it is to come to one of some states and is not there yet, 202."""
         record = await ask(doors.manager, message, deadline_s=WRITE_DEADLINE_S)
-        response = jsonify(Workflow.of(record).model_dump())
+        response = jsonify(Workflow.shown(record))
         if done and record.status not in done:
             response.status_code = 202
             response.headers["Location"] = f"/api/v1/workflows/{record.id}"

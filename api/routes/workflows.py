@@ -75,7 +75,7 @@ def routes(doors: Doors, closing: trio.Event) -> Blueprint:
         prefers = Preferences.of(request)
         if prefers.wait_s is not None:
             record = await until_ended(doors, record.id, prefers.wait_s)
-        response = jsonify(Workflow.of(record).model_dump())
+        response = jsonify(Workflow.shown(record))
         response.status_code = 201
         response.headers["Location"] = f"/api/v1/workflows/{record.id}"
         if prefers.wait_s is not None:
@@ -102,7 +102,7 @@ def routes(doors: Doors, closing: trio.Event) -> Blueprint:
             cursor=query.cursor,
         )
         page = await ask(doors.manager, message, deadline_s=READ_DEADLINE_S)
-        data = [Workflow.of(record).model_dump() for record in page.records]
+        data = [Workflow.shown(record) for record in page.records]
         chosen = select(data, query.fields, Workflow.model_fields)
         return links.page(request, chosen, page.next_cursor)
 
@@ -159,7 +159,7 @@ def routes(doors: Doors, closing: trio.Event) -> Blueprint:
 
 def one(record: WorkflowRecord, fields: Sequence[str] = ()) -> Response:
     """One workflow, or some of its fields, with the tag of its state."""
-    data = Workflow.of(record).model_dump()
+    data = Workflow.shown(record)
     response = jsonify(*select([data], fields, Workflow.model_fields))
     response.headers["ETag"] = etag(record)
     return response

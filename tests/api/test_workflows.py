@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from actors.coordination.messages import WorkflowRecord
 from actors.facts import LOG
+from api.models import Workflow
 from tests.api.asgi import Answer
 from tests.api.problems import refused
 from tests.api.site import WORKFLOWS, SharedSite
@@ -303,3 +305,28 @@ def test_a_change_of_what_is_over_says_what_may_be_asked_for(shared: SharedSite)
     answer = put(shared, workflow_id, {"status": "active"})
     assert "nothing else" in refused(answer, 409, "status_transition")["detail"]
     refused(put(shared, "x", {"title": "T"}), 404, "not_found")
+
+
+@pytest.mark.parametrize("error", [None, "boom"])
+def test_what_is_shown_of_a_workflow_is_what_its_model_describes(error: str | None) -> None:
+    record = WorkflowRecord(
+        id="w",
+        beads_issue_id="x",
+        type="flow",
+        version=1,
+        title="T",
+        status="active" if error is None else "failed",
+        priority=2,
+        agent_type="a",
+        agent_id=None,
+        variables={"deep": [1]},
+        created_at="2026-01-01T00:00:00.000000Z",
+        started_at=None,
+        completed_at=None,
+        error_code=error,
+        error_message=None,
+        updated_at="2026-01-01T00:00:00.000000Z",
+    )
+    shown = Workflow.shown(record)
+    assert Workflow.model_validate(shown, strict=True).model_dump() == shown
+    assert list(shown) == list(Workflow.model_fields)
