@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from actors.clock import rfc3339
 from actors.coordination.messages import ListWorkflows, WorkflowPage, WorkflowRecord
@@ -32,6 +32,7 @@ STEP: Final = 500
 SCAN_LIMIT: Final = 20_000
 """Rows of one walk looked at for one page."""
 
+Row = sqlite3.Row | Mapping[str, Any]
 Place = tuple[str, str]
 """When a workflow was made, and its id: the newest sorts highest."""
 
@@ -58,7 +59,7 @@ class Found:
         reached: how far it is known; None for to its end.
     """
 
-    rows: Sequence[sqlite3.Row]
+    rows: Sequence[Row]
     reached: Place | None
 
 
@@ -99,18 +100,23 @@ async def _go(pool: ReadPool, walk: Walk, request: ListWorkflows, before: Place)
     wanted = _filter(request)
     most = request.limit + 1
     if wanted is None:
-        rows = await _stretch(pool, walk.whole, walk, before, most)
+        rows = await _whole_stretch(pool, walk, before, most)
         return Found(rows=rows, reached=_place(rows[-1]) if len(rows) == most else None)
-    kept: list[sqlite3.Row] = []
+    kept: list[Row] = []
     for _ in range(SCAN_LIMIT // STEP):
-        rows = await _stretch(pool, walk.seen, walk, before, STEP)
-        kept += [row for row in rows if wanted(row)]
-        if len(rows) < STEP:
+        seen = await _stretch(pool, walk.seen, walk, before, STEP)
+        kept += [row for row in seen if wanted(row)]
+        if len(seen) < STEP:
             return Found(rows=kept, reached=None)
-        before = _place(rows[-1])
+        before = _place(seen[-1])
         if len(kept) >= most:
             break
     return Found(rows=kept, reached=before)
+
+
+async def _whole_stretch(pool: ReadPool, walk: Walk, before: Place, limit: int) -> list[Row]:
+    packed = await _stretch(pool, walk.whole, walk, before, limit)
+    return sorted(listing.unpacked(packed), key=_place, reverse=True)
 
 
 async def _stretch(
@@ -133,14 +139,12 @@ async def _page(pool: ReadPool, found: Sequence[Found], request: ListWorkflows) 
     return WorkflowPage(records=tuple(records), next_cursor=None if end is None else _cursor(end))
 
 
-async def _whole(
-    pool: ReadPool, page: Sequence[sqlite3.Row], request: ListWorkflows
-) -> Sequence[sqlite3.Row]:
+async def _whole(pool: ReadPool, page: Sequence[Row], request: ListWorkflows) -> Sequence[Row]:
     if _filter(request) is None or not page:
         return page
     asked = json.dumps([row["tempolite_workflow_id"] for row in page])
-    rows = await fetch(pool, "list_workflows", listing.MAPPINGS_BY_ID, (asked,))
-    return sorted(rows, key=_place, reverse=True)
+    packed = await fetch(pool, "list_workflows", listing.MAPPINGS_BY_ID, (asked,))
+    return sorted(listing.unpacked(packed), key=_place, reverse=True)
 
 
 async def _of_issue(
@@ -161,7 +165,7 @@ async def _of_issue(
     return WorkflowPage(records=records, next_cursor=None)
 
 
-def _filter(request: ListWorkflows) -> Callable[[sqlite3.Row], bool] | None:
+def _filter(request: ListWorkflows) -> Callable[[Row], bool] | None:
     """What has no index, as a question about a row; None when nothing of it is asked."""
     exact = {
         "agent_id": request.agent_id,
@@ -178,12 +182,12 @@ def _filter(request: ListWorkflows) -> Callable[[sqlite3.Row], bool] | None:
     )
 
 
-def _all(row: sqlite3.Row) -> bool:
+def _all(row: Row) -> bool:
     del row
     return True
 
 
-def _place(row: sqlite3.Row) -> Place:
+def _place(row: Row) -> Place:
     return row["created_at"], row["tempolite_workflow_id"]
 
 

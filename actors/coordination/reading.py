@@ -1,7 +1,8 @@
 """Reading the bridge's records, from read-only connections; lists are in listing.py."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from actors.bus import NO_END, logged_fact
 from actors.coordination.messages import (
@@ -27,7 +28,7 @@ HISTORY_PAGE_BYTES = 4 * 1024 * 1024
 """An event may hold 2 MiB: a page ends before it holds more than so much, but has one at least."""
 
 
-def workflow_record(row: sqlite3.Row) -> WorkflowRecord:
+def workflow_record(row: sqlite3.Row | Mapping[str, Any]) -> WorkflowRecord:
     return WorkflowRecord(
         id=row["tempolite_workflow_id"],
         beads_issue_id=row["beads_issue_id"],

@@ -406,6 +406,7 @@ WHOLE = {
     "SCAN issues USING INDEX issues_local": "an index of the wisps, and all are counted",
     "SCAN artifacts USING INDEX artifacts_of_content": "all contents, to be verified",
     "SCAN CONSTANT ROW": "no table at all",
+    "SCAN (subquery)": "the rows of a page, which were found by an index, packed into one",
     "SCAN json_each VIRTUAL TABLE INDEX 1:": "the argument itself, a few ids",
     "SCAN json_each VIRTUAL TABLE INDEX 3:": "one issue's labels",
     "SCAN one VIRTUAL TABLE INDEX 1:": "the argument itself, a stretch of workflows",
@@ -526,10 +527,14 @@ def test_no_statement_reads_more_than_it_must(conn: sqlite3.Connection, room: st
         (one.where, step)
         for one in found
         for step in one.plan(conn)
-        if step.startswith("SCAN") and step.replace("COVERING ", "") not in WHOLE
+        if step.startswith("SCAN") and _scanned(step) not in WHOLE
         if one.where not in WHETHER_ANY
     ]
     assert offending == []
+
+
+def _scanned(step: str) -> str:
+    return re.sub(r"\(subquery-\d+\)", "(subquery)", step.replace("COVERING ", ""))
 
 
 def test_nothing_is_sorted_but_the_few_rows_of_what_is_open(
@@ -579,7 +584,9 @@ def test_narrow_rows_are_read_from_the_index_alone(
 def test_each_list_of_workflows_has_its_index_and_its_agents_too(
     conn: sqlite3.Connection, room: str, what: str, of: str, index: str
 ) -> None:
-    plan = Statement(what, getattr(listing, f"{what}{of}")).plan(conn)
+    packed = re.compile(r"(CO-ROUTINE|SCAN) \(subquery-\d+\)")  # the rows that are found, in one
+    steps = Statement(what, getattr(listing, f"{what}{of}")).plan(conn)
+    plan = [step for step in steps if not packed.fullmatch(step)]
     key = "created_at>? AND (created_at,tempolite_workflow_id)<(?,?)"
     assert plan[0] == f"SEARCH m USING INDEX {index}{key})"
     of_agents = "SEARCH a USING COVERING INDEX agent_assignments_of_workflow (workflow_id=?)"

@@ -77,7 +77,7 @@ def test_a_list_of_workflows_is_read_in_its_order_without_sorting(
     nothing = dict.fromkeys(("status", "type", "since", "before_at", "before_id"))
     plan = conn.execute(f"EXPLAIN QUERY PLAN {listing.MAPPINGS}", {**nothing, "limit": 1})
     steps = [row["detail"] for row in plan]
-    assert "workflow_mappings_newest" in steps[0]
+    assert any("workflow_mappings_newest" in step for step in steps)
     assert not any("TEMP B-TREE" in step for step in steps)
 
 
