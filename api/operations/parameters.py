@@ -1,8 +1,21 @@
 """What is not given is left out: parameters of a query, and fields that need not be there."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from api.operations.schemas import Schema
+
+MEANINGS: Final = {
+    "after": "Only what follows this number.",
+    "cursor": "`next_cursor` of the page before; good for the same filters and the same order.",
+    "fields": "Only these fields of each, with commas between them. The answer holds fewer than "
+    "its schema requires then.",
+    "lag": "When a client reads too slowly, `cut` closes and `drop` leaves out the oldest.",
+    "limit": "At most so many.",
+    "reverse": "The other way round.",
+    "topics": "Types of events, and patterns of them such as `step_*`, with commas between them.",
+}
+"""Of parameters that mean the same wherever they are."""
 
 
 def query_parameters(schema: Schema) -> Iterator[Schema]:
@@ -12,6 +25,8 @@ def query_parameters(schema: Schema) -> Iterator[Schema]:
         found: Schema = {"name": name, "in": "query", "required": name in required}
         if field.get("type") == "array":
             found |= {"style": "form", "explode": False}
+        if name in MEANINGS:
+            found["description"] = MEANINGS[name]
         yield {**found, "schema": field}
 
 

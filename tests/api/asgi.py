@@ -85,8 +85,8 @@ async def call(
 
     await app(scope, receive, send)
     answer = response.answer()
-    if response.status and "fields=" not in target:  # then it is less than what is described
-        described.hold(app, method, scope["path"], answer)
+    if response.status:
+        described.hold(app, method, scope["path"], answer, whole="fields=" not in target)
     return answer
 
 

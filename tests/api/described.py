@@ -30,12 +30,13 @@ class NotDescribedError(AssertionError):
     """An answer is not what the description says."""
 
 
-def hold(app: Any, method: str, path: str, answer: Any) -> None:
+def hold(app: Any, method: str, path: str, answer: Any, *, whole: bool = True) -> None:
     """Compare an answer with the description of its operation, where its address has one.
 
     Args:
         path: without the query, and decoded.
         answer: with `status`, lower-case `headers` and `body`.
+        whole: whether all fields were asked for.
 
     Raises:
         NotDescribedError: its status, code, type, headers or body are not described so.
@@ -61,7 +62,7 @@ def hold(app: Any, method: str, path: str, answer: Any) -> None:
             return
         raise NotDescribedError(f"{who} is of type {media}")
     for body in _bodies(media, answer.body):
-        for error in _validator(*place, str(answer.status), media).iter_errors(body):
+        for error in _validator(*place, str(answer.status), media, whole=whole).iter_errors(body):
             raise NotDescribedError(f"{who}: {error.json_path}: {error.message[:500]}")
         if "x-codes" in described and body["code"] not in described["x-codes"]:
             raise NotDescribedError(f"{who} has the code {body['code']}")
@@ -93,7 +94,7 @@ def _rule(app: Any, method: str, path: str) -> Any:
 
 def component(name: str) -> Draft202012Validator:
     """What a component is held to."""
-    return _held(f"{PLACE}#/components/schemas/{name}")
+    return _held(f"{PLACE}#/components/schemas/{name}", whole=True)
 
 
 @cache
@@ -103,22 +104,26 @@ def _document() -> dict[str, Any]:
 
 
 @cache
-def _closed() -> Registry[Any]:
+def _closed(*, whole: bool) -> Registry[Any]:
     """The document, where every object has the fields that are described and no others."""
     document = copy.deepcopy(_document())
     for schema in document["components"]["schemas"].values():
         if "properties" in schema:
             schema.setdefault("additionalProperties", False)
+        if not whole:
+            schema.pop("required", None)
     return Registry().with_resource(PLACE, Resource(contents=document, specification=DRAFT202012))
 
 
 @cache
-def _validator(path: str, method: str, status: str, media: str) -> Draft202012Validator:
+def _validator(
+    path: str, method: str, status: str, media: str, *, whole: bool
+) -> Draft202012Validator:
     steps = ("paths", path, method, "responses", status, "content", media, "schema")
     pointer = "/".join(step.replace("~", "~0").replace("/", "~1") for step in steps)
     pointer = pointer.replace("{", "%7B").replace("}", "%7D")
-    return _held(f"{PLACE}#/{pointer}")
+    return _held(f"{PLACE}#/{pointer}", whole=whole)
 
 
-def _held(place: str) -> Draft202012Validator:
-    return Draft202012Validator({"$ref": place}, registry=_closed())
+def _held(place: str, *, whole: bool) -> Draft202012Validator:
+    return Draft202012Validator({"$ref": place}, registry=_closed(whole=whole))

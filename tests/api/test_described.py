@@ -50,6 +50,15 @@ def test_what_is_not_described_is_found(app: Any, given: Answer, said: str) -> N
         hold(app, "GET", PATH, given)
 
 
+def test_less_is_only_held_to_be_enough_where_fields_were_named(app: Any) -> None:
+    title = {"title": WORKFLOW["title"]}
+    hold(app, "GET", PATH, answer(title), whole=False)
+    with pytest.raises(NotDescribedError, match="required"):
+        hold(app, "GET", PATH, answer(title))
+    with pytest.raises(NotDescribedError, match="more"):
+        hold(app, "GET", PATH, answer({**title, "more": 1}), whole=False)
+
+
 def test_of_what_is_no_route_nothing_is_said(app: Any) -> None:
     hold(app, "GET", "/nowhere", answer({}, 404))
     hold(app, "PATCH", PATH, answer({}, 405))
