@@ -9,15 +9,18 @@ Described = dict[str, Any]
 
 KEY: Final = "Idempotency-Key"
 
+_SAYING: Final = {KEY: "Idempotency-Replayed", "Prefer": "Preference-Applied"}
+"""Headers of answers that say what became of one of the request."""
+
 
 def asked_of(operation: Operation, method: str, path: str) -> list[str]:
     """Which headers an operation takes, those of its kind included."""
     return list(dict.fromkeys(_asked(operation, method, path)))
 
 
-def answered_of(operation: Operation, method: str) -> list[str]:
+def answered_of(operation: Operation, method: str, path: str) -> list[str]:
     """Which headers an ordinary answer has, those of its kind included."""
-    return list(dict.fromkeys(_answered(operation, method)))
+    return list(dict.fromkeys(_answered(operation, method, path)))
 
 
 def is_fresh(operation: Operation, method: str) -> bool:
@@ -33,8 +36,10 @@ def _asked(operation: Operation, method: str, path: str) -> Iterator[str]:
         yield "If-None-Match"
 
 
-def _answered(operation: Operation, method: str) -> Iterator[str]:
+def _answered(operation: Operation, method: str, path: str) -> Iterator[str]:
     yield from operation.answer_headers
+    asked = asked_of(operation, method, path)
+    yield from (_SAYING[name] for name in asked if name in _SAYING)
     if is_fresh(operation, method):
         yield "ETag"
     if any(name.startswith("next_") for name in getattr(operation.answer, "model_fields", ())):
@@ -67,8 +72,10 @@ ANSWERED: Final[dict[str, Described]] = {
     "Content-Disposition": _text("By which a browser saves it."),
     "Content-Range": _always(_text("Which bytes these are, of how many.")),
     "ETag": _text("The state of what is answered, for `If-Match` and `If-None-Match`."),
+    "Idempotency-Replayed": _text("`true` where this was answered before, and not done again."),
     "Link": _text('The next page, where there is one: `<…>; rel="next"`.'),
     "Location": _always(_text("The address of what is new.")),
+    "Preference-Applied": _text("What of `Prefer` was followed."),
     "RateLimit": _text("How much of a policy is left, and when it is whole again."),
     "RateLimit-Policy": _text("How much may be asked in which time."),
     "Retry-After": {

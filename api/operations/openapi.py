@@ -26,8 +26,9 @@ STREAM: Final = "text/event-stream"
 
 INTRODUCTION: Final = (
     "Durable agent workflows on your own machine, every one an issue in your Git repository. "
-    "Unknown fields and parameters are refused. A request may carry an `X-Request-Id`; every "
-    "answer has one. Fields may be added to answers; that is no new version."
+    "Unknown fields and parameters are refused. A request may carry an `X-Request-Id` and a "
+    "`traceparent`; every answer has the one, and the other where it came. Fields may "
+    "be added to answers; that is no new version."
 )
 
 DESCRIPTION: Final = "description"
@@ -192,7 +193,7 @@ class _Described:
 
     def _answers(self) -> Schema:
         operation = self._operation
-        shown = _shown(*headers.answered_of(operation, self._method))
+        shown = _shown(*headers.answered_of(operation, self._method, self._path))
         answer: Schema = {"description": HTTPStatus(operation.status).phrase, "headers": shown}
         if operation.answer is not None:
             schema = self._components.answered(operation.answer)
