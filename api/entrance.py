@@ -9,9 +9,9 @@ from typing import Final
 from quart import Response, g, has_request_context, request, websocket
 from quart.wrappers.base import BaseRequestWebsocket
 
-from actors.auth.errors import Unauthenticated
 from api import limits
 from api.addresses import peer_of
+from api.credentials import BadCredential
 from api.exposure import Exposure
 from api.headers import secure
 from api.limits import RateLimited, RateLimits
@@ -77,8 +77,7 @@ class Entrance:
 
 def instead_of(refusal: Refused) -> Refused:
     """The refusal, or another one for whoever has tried too many credentials."""
-    showed_one = "Authorization" in (request if has_request_context() else websocket).headers
-    if showed_one and isinstance(refusal, Unauthenticated):
+    if isinstance(refusal, BadCredential):
         try:
             limits.count_login()
         except RateLimited as limited:

@@ -82,10 +82,10 @@ STATUSES: Final[dict[str, int]] = {
 
 ANY: Final = (
     *("bad_request", "foreign_host", "headers_too_large", "internal_error"),
-    "too_many_connections",
+    *("rate_limited", "overloaded", "too_many_connections"),
 )
-GUARDED: Final = ("unauthenticated", "forbidden", "csrf_failed", "rate_limited")
-ASKED: Final = ("overloaded", "mailbox_full", "unavailable", "store_damaged", "store_lost")
+GUARDED: Final = ("unauthenticated", "forbidden", "csrf_failed")
+ASKED: Final = ("mailbox_full", "unavailable", "store_damaged", "store_lost")
 WITH_BODY: Final = ("bad_body", "body_too_large", "request_timeout", "unsupported_media_type")
 WRITTEN: Final = ("conflict", "storage_full")
 KEYED: Final = ("request_in_progress", "idempotency_key_reused")

@@ -14,6 +14,7 @@ from actors.errors import ValidationError
 from api import limits
 from api.addresses import Peer, peer_of
 from api.app import App, _app
+from api.credentials import BadCredential
 from api.exposure import Exposure, Rate, Rates
 from api.limits import RateLimited, RateLimits
 from tests.api.asgi import Answer, call
@@ -104,7 +105,9 @@ def counting(exposure: Exposure, principal: Principal | None = None) -> App:
     async def guard() -> None:
         await trio.lowlevel.checkpoint()
         if principal is None:
-            raise Unauthenticated("no")
+            raise (
+                BadCredential("no") if "Authorization" in request.headers else Unauthenticated("no")
+            )
         g.principal = principal
         limits.count_request(principal, request.method)
 
