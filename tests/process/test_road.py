@@ -161,7 +161,7 @@ def test_a_server_that_is_asked_to_stop_ends_with_zero_and_lets_go_of_its_data(
 
 def test_a_host_that_is_not_loopback_is_refused(repo: Path) -> None:
     refused = run("up", "--host", "0.0.0.0", "--port", "0", cwd=repo)
-    assert refused.returncode == 1
+    assert refused.returncode == 4
     assert "loopback" in refused.stderr
 
 
