@@ -52,8 +52,8 @@ class Problem(Exception):  # noqa: N818 - the field's word (RFC 9457)
 
 
 _HINTS = {
-    "unauthenticated": "put an API key into WORKFLOW_API_KEY or a file (--key-file); an operator"
-    " makes one with `beadflow auth key create`"
+    "unauthenticated": "put an API key into WORKFLOW_API_KEY or a file (--key-file), or, on the"
+    " server's own machine, name no server and need none"
 }
 """Of codes whose remedy has other words on a command line than over HTTP."""
 
