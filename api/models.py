@@ -137,6 +137,8 @@ class ListQuery(Strict):
     created_after: str | None = None
     created_before: str | None = None
     q: str = Field(default="", max_length=NAME_LIMIT)
+    sort: Literal["created"] = "created"
+    reverse: bool = False
     limit: int = Field(default=50, ge=1, le=200)
     cursor: str | None = None
     fields: Words = Field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Lists of workflows: any filters at once, newest first, by page.
+"""Lists of workflows: any filters at once, newest or oldest first, by page.
 
 Status and type have an index each, and one for both; several statuses are as many walks, merged.
 The other filters have none, since each would cost every start and every change of a status. So what
@@ -37,6 +37,33 @@ Place = tuple[str, str]
 """When a workflow was made, and its id: the newest sorts highest."""
 
 
+_FALLING: Final = {
+    (False, False): (listing.MAPPINGS, listing.SEEN),
+    (False, True): (listing.MAPPINGS_OF_STATUS, listing.SEEN_OF_STATUS),
+    (True, False): (listing.MAPPINGS_OF_TYPE, listing.SEEN_OF_TYPE),
+    (True, True): (listing.MAPPINGS_OF_TYPE_AND_STATUS, listing.SEEN_OF_TYPE_AND_STATUS),
+}
+"""The statements of a walk, by whether a type and a status are asked for."""
+
+_RISING: Final = {
+    (False, False): (listing.OLDEST, listing.OLDEST_SEEN),
+    (False, True): (listing.OLDEST_OF_STATUS, listing.OLDEST_SEEN_OF_STATUS),
+    (True, False): (listing.OLDEST_OF_TYPE, listing.OLDEST_SEEN_OF_TYPE),
+    (True, True): (
+        listing.OLDEST_OF_TYPE_AND_STATUS,
+        listing.OLDEST_SEEN_OF_TYPE_AND_STATUS,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """The places between which workflows are asked for, without the two."""
+
+    after: Place
+    before: Place
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walk:
     """Workflows in the order of an index.
@@ -66,29 +93,22 @@ class Found:
 async def list_workflows(pool: ReadPool, request: ListWorkflows) -> WorkflowPage:
     """Raises `ValidationError`: limit, a moment, or a cursor that is not one of ours."""
     check_limit(request.limit, PAGE_LIMIT)
-    before, since = _bounds(request)
+    bounds = _bounds(request)
     if request.issue_id is not None:
-        return await _of_issue(pool, request, before, since)
-    stretch = {"since": since, "type": request.workflow_type}
-    found = [await _go(pool, walk, request, before) for walk in _walks(request.statuses, stretch)]
+        return await _of_issue(pool, request, bounds)
+    begin = bounds.after if request.oldest_first else bounds.before
+    found = [await _go(pool, walk, request, begin) for walk in _walks(request, bounds)]
     return await _page(pool, found, request)
 
 
-def _walks(statuses: Sequence[str], stretch: Mapping[str, object]) -> list[Walk]:
+def _walks(request: ListWorkflows, bounds: Bounds) -> list[Walk]:
     """The fewest index walks on which all that may be asked for lies."""
-    typed = stretch["type"] is not None
+    statuses, typed = request.statuses, request.workflow_type is not None
+    table = _RISING if request.oldest_first else _FALLING
+    whole, seen = table[typed, bool(statuses)]
+    stretch = {"since": bounds.after[0], "until": bounds.before[0], "type": request.workflow_type}
     if not statuses:
-        whole, seen = (
-            (listing.MAPPINGS_OF_TYPE, listing.SEEN_OF_TYPE)
-            if typed
-            else (listing.MAPPINGS, listing.SEEN)
-        )
         return [Walk(whole=whole, seen=seen, params=stretch)]
-    whole, seen = (
-        (listing.MAPPINGS_OF_TYPE_AND_STATUS, listing.SEEN_OF_TYPE_AND_STATUS)
-        if typed
-        else (listing.MAPPINGS_OF_STATUS, listing.SEEN_OF_STATUS)
-    )
     return [
         Walk(whole=whole, seen=seen, params={**stretch, "status": status})
         for status in dict.fromkeys(statuses)
@@ -100,7 +120,8 @@ async def _go(pool: ReadPool, walk: Walk, request: ListWorkflows, before: Place)
     wanted = _filter(request)
     most = request.limit + 1
     if wanted is None:
-        rows = await _whole_stretch(pool, walk, before, most)
+        packed = await _stretch(pool, walk.whole, walk, before, most)
+        rows = sorted(listing.unpacked(packed), key=_place, reverse=not request.oldest_first)
         return Found(rows=rows, reached=_place(rows[-1]) if len(rows) == most else None)
     kept: list[Row] = []
     for _ in range(SCAN_LIMIT // STEP):
@@ -114,27 +135,25 @@ async def _go(pool: ReadPool, walk: Walk, request: ListWorkflows, before: Place)
     return Found(rows=kept, reached=before)
 
 
-async def _whole_stretch(pool: ReadPool, walk: Walk, before: Place, limit: int) -> list[Row]:
-    packed = await _stretch(pool, walk.whole, walk, before, limit)
-    return sorted(listing.unpacked(packed), key=_place, reverse=True)
-
-
 async def _stretch(
     pool: ReadPool, statement: str, walk: Walk, before: Place, limit: int
 ) -> list[sqlite3.Row]:
-    before_at, before_id = before
-    params = {**walk.params, "before_at": before_at, "before_id": before_id, "limit": limit}
+    at, workflow_id = before
+    places = {"before_at": at, "before_id": workflow_id, "after_at": at, "after_id": workflow_id}
+    params = {**walk.params, **places, "limit": limit}
     return await fetch(pool, "list_workflows", statement, params)
 
 
 async def _page(pool: ReadPool, found: Sequence[Found], request: ListWorkflows) -> WorkflowPage:
-    """The newest of all walks, as far down as every one of them is known."""
-    floor = max((walk.reached for walk in found if walk.reached is not None), default=None)
-    rows = sorted((row for walk in found for row in walk.rows), key=_place, reverse=True)
-    if floor is not None:
-        rows = [row for row in rows if _place(row) >= floor]
+    """The first of all walks, as far as every one of them is known."""
+    rising = request.oldest_first
+    nearest = min if rising else max
+    known = nearest((walk.reached for walk in found if walk.reached is not None), default=None)
+    rows = sorted((row for walk in found for row in walk.rows), key=_place, reverse=not rising)
+    if known is not None:
+        rows = [row for row in rows if nearest(_place(row), known) == _place(row)]
     page, more = rows[: request.limit], len(rows) > request.limit
-    end = _place(page[-1]) if more else floor
+    end = _place(page[-1]) if more else known
     records = [workflow_record(row) for row in await _whole(pool, page, request)]
     return WorkflowPage(records=tuple(records), next_cursor=None if end is None else _cursor(end))
 
@@ -144,20 +163,17 @@ async def _whole(pool: ReadPool, page: Sequence[Row], request: ListWorkflows) ->
         return page
     asked = json.dumps([row["tempolite_workflow_id"] for row in page])
     packed = await fetch(pool, "list_workflows", listing.MAPPINGS_BY_ID, (asked,))
-    return sorted(listing.unpacked(packed), key=_place, reverse=True)
+    return sorted(listing.unpacked(packed), key=_place, reverse=not request.oldest_first)
 
 
-async def _of_issue(
-    pool: ReadPool, request: ListWorkflows, before: Place, since: str
-) -> WorkflowPage:
+async def _of_issue(pool: ReadPool, request: ListWorkflows, bounds: Bounds) -> WorkflowPage:
     """An issue has one workflow at most, which is looked up."""
     rows = await fetch(pool, "list_workflows", listing.MAPPING_OF_ISSUE, (request.issue_id,))
     wanted = _filter(request) or _all
     records: tuple[WorkflowRecord, ...] = tuple(
         workflow_record(row)
         for row in rows
-        if since <= row["created_at"]
-        and _place(row) < before
+        if bounds.after < _place(row) < bounds.before
         and row["status"] in (request.statuses or (row["status"],))
         and row["workflow_type"] == (request.workflow_type or row["workflow_type"])
         and wanted(row)
@@ -191,15 +207,16 @@ def _place(row: Row) -> Place:
     return row["created_at"], row["tempolite_workflow_id"]
 
 
-def _bounds(request: ListWorkflows) -> tuple[Place, str]:
-    """The place that the page begins after, and the oldest moment that is asked for."""
-    places = [listing.BEFORE_ALL]
+def _bounds(request: ListWorkflows) -> Bounds:
+    """Between which places the page lies; one of them is where the page before ended."""
+    before, after = [listing.BEFORE_ALL], [listing.AFTER_ALL]
     if request.cursor:
-        places.append(_parse_cursor(request.cursor))
+        (after if request.oldest_first else before).append(_parse_cursor(request.cursor))
     if request.created_before is not None:
-        places.append((_moment("created_before", request.created_before), ""))
-    since = request.created_after
-    return min(places), "" if since is None else _moment("created_after", since)
+        before.append((_moment("created_before", request.created_before), ""))
+    if request.created_after is not None:
+        after.append((_moment("created_after", request.created_after), ""))
+    return Bounds(after=max(after), before=min(before))
 
 
 def _moment(field: str, text: str) -> str:

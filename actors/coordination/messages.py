@@ -94,6 +94,7 @@ class ListWorkflows(Ask[WorkflowPage]):
         created_after: RFC 3339; those made then or later.
         created_before: RFC 3339; those made before.
         text: part of the title, in whichever case.
+        oldest_first: by when they were started, instead of newest first.
         limit: 1 to 200. A page may hold fewer, even none, and have a next one.
     """
 
@@ -106,6 +107,7 @@ class ListWorkflows(Ask[WorkflowPage]):
     created_after: str | None = None
     created_before: str | None = None
     text: str = ""
+    oldest_first: bool = False
     limit: int = 50
     cursor: str | None = None
 

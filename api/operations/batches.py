@@ -91,6 +91,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         " of an id is the issue of the first change.",
         body=ChangesRequest,
         answer=ChangeOutcomes,
+        codes=("no_such_part",),
         headers=("Idempotency-Key",),
         example={
             "actor": "ann",

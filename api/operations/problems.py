@@ -36,6 +36,7 @@ STATUSES: Final[dict[str, int]] = {
     "already_claimed": 409,
     "stale_claim": 409,
     "nothing_ready": 409,
+    "no_such_part": 409,
     "sync_refused": 409,
     "no_remote": 409,
     "unrelated_histories": 409,

@@ -98,6 +98,7 @@ def routes(doors: Doors, closing: trio.Event) -> Blueprint:
             created_after=query.created_after,
             created_before=query.created_before,
             text=query.q,
+            oldest_first=query.reverse,
             limit=query.limit,
             cursor=query.cursor,
         )

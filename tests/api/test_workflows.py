@@ -100,6 +100,15 @@ def test_a_list_gives_every_workflow_once_page_by_page_newest_first(shared: Shar
     assert pages == 3
 
 
+def test_a_list_may_begin_with_the_oldest(shared: SharedSite) -> None:
+    started = [shared.done("listed") for _ in range(3)]
+    first = shared.get(f"{WORKFLOWS}?type=listed")["data"][-1]["id"]
+    rising = shared.get(f"{WORKFLOWS}?type=listed&sort=created&reverse=true&limit=200")["data"]
+    found = [workflow["id"] for workflow in rising]
+    assert (found[0], found[-3:]) == (first, started)
+    refused(shared.call("GET", f"{WORKFLOWS}?sort=priority"), 422, "validation_error")
+
+
 def test_a_list_holds_only_what_the_filters_let_through(shared: SharedSite) -> None:
     done, failed = shared.done("arithmetic", **GIVEN), shared.done("failing")
     by_status = {w["id"] for w in shared.get(f"{WORKFLOWS}?status=failed&limit=200")["data"]}

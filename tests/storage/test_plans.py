@@ -568,7 +568,7 @@ def test_narrow_rows_are_read_from_the_index_alone(
 
 
 @pytest.mark.parametrize("room", ["coordination"])
-@pytest.mark.parametrize("what", ["MAPPINGS", "SEEN"])
+@pytest.mark.parametrize("what", ["MAPPINGS", "SEEN", "OLDEST", "OLDEST_SEEN"])
 @pytest.mark.parametrize(
     ("of", "index"),
     [
@@ -588,6 +588,8 @@ def test_each_list_of_workflows_has_its_index_and_its_agents_too(
     steps = Statement(what, getattr(listing, f"{what}{of}")).plan(conn)
     plan = [step for step in steps if not packed.fullmatch(step)]
     key = "created_at>? AND (created_at,tempolite_workflow_id)<(?,?)"
+    if what.startswith("OLDEST"):
+        key = "(created_at,tempolite_workflow_id)>(?,?) AND created_at<?"
     assert plan[0] == f"SEARCH m USING INDEX {index}{key})"
     of_agents = "SEARCH a USING COVERING INDEX agent_assignments_of_workflow (workflow_id=?)"
     more = [step for step in plan[1:] if not step.startswith("CORRELATED SCALAR SUBQUERY")]

@@ -112,7 +112,8 @@ def expected(asked: dict[str, Any]) -> list[str]:
         )
 
     found = [one for one in MADE if wanted(one)]
-    found.sort(key=lambda one: (one["at"], one["workflow_id"]), reverse=True)
+    rising = asked.get("oldest_first", False)
+    found.sort(key=lambda one: (one["at"], one["workflow_id"]), reverse=not rising)
     return [one["workflow_id"] for one in found]
 
 
@@ -128,6 +129,7 @@ FILTERS = st.fixed_dictionaries(
         "created_after": st.integers(0, 20).map(lambda s: f"2026-01-01T00:00:{s:02}.000000Z"),
         "created_before": st.integers(0, 20).map(lambda s: f"2026-01-01T00:00:{s:02}.000000Z"),
         "text": st.sampled_from(("", "path", "STRASSE", "7", "nothing")),
+        "oldest_first": st.booleans(),
     },
 )
 
@@ -139,7 +141,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("step", [500, 3])
-def test_any_filters_at_once_list_what_they_name_once_and_newest_first(
+def test_any_filters_at_once_list_what_they_name_once_and_in_order(
     pool: Any, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "STEP", step)
