@@ -19,7 +19,7 @@ from api.origins import Origins
 from api.overload import InFlight, Place
 from supervision import Refused
 
-ALWAYS: Final = frozenset({"health.live", "health.ready"})
+ALWAYS: Final = frozenset({"health.live", "health.ready", "health.whole"})
 """Endpoints that answer however much there is to do: they say whether there is too much."""
 
 LOGINS: Final = frozenset({"auth.token", "auth.refresh", "sessions.begin"})

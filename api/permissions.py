@@ -81,6 +81,7 @@ PERMISSIONS: Final[dict[str, Need]] = {
     "handoff.handoff": Permission.AGENT_WORK,
     "health.live": OPEN,
     "health.ready": OPEN,
+    "health.whole": OPEN,
     "imports.take_in": Permission.ISSUE_WRITE,
     "issue_verbs.close": Permission.ISSUE_WRITE,
     "issue_verbs.comment": Permission.ISSUE_WRITE,

@@ -317,6 +317,14 @@ class Live(BaseModel):
     status: str
 
 
+class Whole(BaseModel):
+    """Of which version it is, whether it can take work, and which of its parts can."""
+
+    version: str
+    status: str
+    parts: dict[str, bool]
+
+
 class Ready(BaseModel):
     """Whether the system can take work, and which of its parts can."""
 

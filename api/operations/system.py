@@ -11,6 +11,7 @@ from api.operations.answers import (
     Live,
     Ready,
     ReconcileReport,
+    Whole,
 )
 from api.operations.operation import FILE_MODEL, STREAM, Operation
 from api.routes.reconcile import ReconcileRequest
@@ -67,6 +68,12 @@ OPERATIONS: Final[dict[str, Operation]] = {
     ),
     "openapi.streams": Operation(
         summary="Describe the streams", description="An AsyncAPI 3.0 document.", answer=dict
+    ),
+    "health.whole": Operation(
+        summary="How it is, and of which version",
+        description="Answers 503 with the same body when it cannot.",
+        answer=Whole,
+        also=(503,),
     ),
     "health.ready": Operation(
         summary="Whether the system can take work",

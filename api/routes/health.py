@@ -1,9 +1,11 @@
 """/health: whether the process lives, and whether it can take work."""
 
 import shutil
+from importlib.metadata import version
+from typing import Any
 
 import trio
-from quart import Blueprint, Response, jsonify
+from quart import Blueprint
 
 from actors.coordination.messages import ListWorkflowTypes
 from api.doors import Doors
@@ -23,16 +25,23 @@ def routes(doors: Doors) -> Blueprint:
         await trio.lowlevel.checkpoint()
         return {"status": "live"}
 
-    @blueprint.get("/ready")
-    async def ready() -> Response:
+    async def found() -> tuple[dict[str, Any], int]:
         parts = {name: _is_there(named) for name, named in doors.needed}
         parts["manager"] = await _answers(doors.manager)
         parts["data"] = await trio.to_thread.run_sync(_can_grow, doors)
         is_ready = all(parts.values())
         status = "ready" if is_ready else "not ready"
-        response = jsonify({"status": status, "parts": parts})
-        response.status_code = 200 if is_ready else 503
-        return response
+        return {"status": status, "parts": parts}, 200 if is_ready else 503
+
+    @blueprint.get("/ready")
+    async def ready() -> tuple[dict[str, Any], int]:
+        return await found()
+
+    @blueprint.get("")
+    async def whole() -> tuple[dict[str, Any], int]:
+        """For people and dashboards, who want to know of which version this is said, too."""
+        told, status = await found()
+        return {"version": version("beadflow"), **told}, status
 
     return blueprint
 

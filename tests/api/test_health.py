@@ -1,6 +1,7 @@
 """/health: alive is not ready."""
 
 import threading
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ async def test_a_system_that_is_up_is_live_and_ready(repo: Path) -> None:
         status, body = await ready(there)
         assert (status, body["status"]) == (200, "ready")
         assert set(body["parts"].values()) == {True}
+        whole = await there.call("GET", "/health")
+        assert (whole.status, whole.json()) == (200, {"version": version("beadflow"), **body})
         assert {"coordination_writer", "tempolite_writer", "beads_writer"} < set(body["parts"])
 
 

@@ -98,6 +98,7 @@ def test_only_these_routes_answer_whoever_asks() -> None:
         "docs.page",
         "health.live",
         "health.ready",
+        "health.whole",
         "openapi.document",
         "openapi.streams",
         "sessions.begin",
