@@ -22,6 +22,7 @@ import structlog
 import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, RawData, Updated
+from hypercorn.protocol.events import EndBody, Response
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
@@ -43,6 +44,9 @@ TURNED_AWAY = 64
 
 TOLD_S = 0.5
 RECEIVED_BYTES = 2**16
+MADE_UP = [(b"content-length", b"0"), (b"connection", b"close")]
+"""The headers of a refusal that no app has made."""
+
 LINGER_S = 2.0
 LINGER_BYTES = 2**21
 """What is dropped of a request that has its answer, at most, until its client takes note."""
@@ -246,11 +250,18 @@ class Http1(H11Protocol):
 
     _brings_file = False
     _held = b""
+    _has_refused = False
 
     async def _check_protocol(self, event: Any) -> None:
         """Take an invitation to HTTP/2 for an ordinary request, as RFC 9110 (7.8) allows."""
 
     async def _create_stream(self, request: h11.Request) -> None:
+        names = [name for name, _ in request.headers]
+        if b"transfer-encoding" in names and b"content-length" in names:
+            # a proxy may have taken the other for the body's end, and the rest for a request
+            await self.refuse(HTTPStatus.BAD_REQUEST)
+            await self.send(Closed())
+            return
         path = request.target.partition(b"?")[0].decode("latin-1")
         asked = {"method": request.method.decode("ascii").upper(), "path": path}
         self._brings_file = is_upload(asked)
@@ -269,6 +280,14 @@ class Http1(H11Protocol):
         data, self._held = self._held + data, b""
         if data:
             await self.send(RawData(data=data))
+
+    async def stream_send(self, event: Any) -> None:
+        """Send; a refusal that hypercorn makes up itself, of a WebSocket, as all refusals are."""
+        if isinstance(event, Response) and event.headers == MADE_UP:
+            await self.refuse(event.status_code)
+            self._has_refused = True
+        elif not (self._has_refused and isinstance(event, EndBody)):
+            await super().stream_send(event)
 
     async def refuse(self, status: int) -> None:
         """Answer a request that is not whole."""

@@ -113,8 +113,10 @@ def of_protocol(status: int, request_id: str, *, is_upload: bool) -> tuple[int, 
             hint=CutOff.hint,
             retryable=CutOff.retryable,
         )
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status == HTTPStatus.NOT_IMPLEMENTED:
         status = 400  # a transfer coding that nobody has is the client's fault, whatever h11 says
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return status, _fault(request_id)
     code, hint = _KNOWN.get(status, _OTHER)
     detail = "the request breaks the rules of HTTP/1.1, or ended before it was whole"
     return status, document(
@@ -193,7 +195,11 @@ def of_http(error: HTTPException, request_id: str) -> Response:
 
 
 def of_fault(request_id: str) -> Response:
-    return problem(
+    return Response(_fault(request_id), status=500, content_type=MEDIA_TYPE)
+
+
+def _fault(request_id: str) -> str:
+    return document(
         status=500,
         code="internal_error",
         detail="the server failed on this request; its log has the reason under this request id",

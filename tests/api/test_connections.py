@@ -94,6 +94,12 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
         (POST + b"X: " + b"a" * 70_000, 431, "headers_too_large"),
         (PUT + b"Content-Length: -1\r\n\r\n", 400, "bad_request"),
         (b"\x00\xff\xfe\r\n\r\n", 400, "bad_request"),
+        (POST + b"Content-Length: 5\r\n" + CHUNKED + b"0\r\n\r\n", 400, "bad_request"),
+        (
+            b"GET / HTTP/1.1\r\n" + HOST + b"Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+            400,
+            "bad_request",
+        ),
     ],
 )
 async def test_what_breaks_http_is_answered_with_a_problem(
