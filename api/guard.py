@@ -152,7 +152,11 @@ class Guard:
 
     async def _by_ticket(self, ticket: str) -> Admission:
         epoch = self._doors.epoch.number
-        return Admission(await self._ask_who(UseTicket(ticket=well_formed(ticket))), epoch)
+        found = await self._ask_who(UseTicket(ticket=well_formed(ticket)))
+        is_own = found.via == "local"  # who is let in without a key, is so only while others are
+        if is_own and not await self._is_own():
+            raise BadCredential(NOTHING)
+        return Admission(found, epoch, is_own=is_own)
 
     async def _ask_who(self, message: Ask[Principal]) -> Principal:
         try:

@@ -103,6 +103,19 @@ async def test_a_ticket_opens_one_stream_once(
             refused(client.refusal, 401, "unauthenticated")
 
 
+async def test_a_ticket_of_this_machine_opens_nothing_once_there_is_a_key(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    async with streams(monkeypatch) as there:
+        there.has_keys = False
+        made = await send_json(there.app, "/api/v1/auth/tickets", {})
+        there.has_keys = True
+        there.epoch.bump()
+        async with stream(there.app, f"{WATCH}?ticket={made.json()['ticket']}") as client:
+            assert client.refusal is not None
+            refused(client.refusal, 401, "unauthenticated")
+
+
 async def test_a_first_message_opens_a_stream(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
 ) -> None:
