@@ -63,7 +63,14 @@ def told(tmp_path: Path, seed: int) -> Iterator[tuple[Chronicle, Analyst, Recoun
 
 
 def some_period(chronicle: Chronicle) -> Asked:
-    """Any part of the chronicle; its end is not later than the last that happened."""
+    """Any part of the chronicle; its end is not later than the last that happened.
+
+    Half of them begin and end with something that happened.
+    """
+    if chronicle.chance.random() < 0.5:
+        rows = chronicle.database.rows("SELECT DISTINCT at FROM events ORDER BY at")
+        since, until = sorted(chronicle.chance.sample([at for (at,) in rows], 2))
+        return Asked(since=since, until=until)
     length = (chronicle.now - BEGIN) / timedelta(milliseconds=1)
     ends = sorted(chronicle.chance.sample(range(int(length)), 2))
     since, until = (rfc3339(BEGIN + timedelta(milliseconds=end)) for end in ends)
