@@ -34,6 +34,7 @@ from api import local_socket, problem
 from api.crowd import Crowd
 from api.exposure import DEFAULT, Exposure
 from api.headers import PLAIN
+from api.overload import CALM
 from api.turned_away import no_room
 from api.uploads import is_upload
 from api.wire import Wire
@@ -163,6 +164,7 @@ class Speaker(TCPServer):
                     server=parse_socket_addr(connected.family, connected.getsockname()),
                     send=self.protocol_send,
                 )
+                speaks.wire = self._wire
                 self.protocol = speaks
                 await self._read_data()
                 over.cancel()  # pings do not outlive the connection
@@ -239,7 +241,7 @@ class Speaker(TCPServer):
 def _state(wire: Wire) -> ConnectionState:
     """What every request of a connection has in its scope, as `state`."""
     peer = local_socket.peer(wire.socket)
-    return ConnectionState({} if peer is None else {"local_user": peer})
+    return ConnectionState({CALM: wire.calm} | ({} if peer is None else {"local_user": peer}))
 
 
 class Http1(H11Protocol):
@@ -248,6 +250,7 @@ class Http1(H11Protocol):
     One write for both: each takes a lock, two cancel scopes and a call of the system.
     """
 
+    wire: Wire
     _brings_file = False
     _held = b""
     _has_refused = False
@@ -262,6 +265,7 @@ class Http1(H11Protocol):
             await self.refuse(HTTPStatus.BAD_REQUEST)
             await self.send(Closed())
             return
+        await trio.sleep_until(self.wire.calm_until)
         path = request.target.partition(b"?")[0].decode("latin-1")
         asked = {"method": request.method.decode("ascii").upper(), "path": path}
         self._brings_file = is_upload(asked)

@@ -18,6 +18,7 @@ from quart import g
 
 from actors.auth.messages import Principal
 from actors.errors import WorkflowError
+from api import overload
 from api.addresses import Peer
 from api.buckets import Buckets, Drawn
 from api.exposure import Rate, Rates
@@ -141,6 +142,7 @@ def _tell(count: Callable[..., dict[str, str]], *args: object) -> None:
         g.told = count(*args) or g.get("told", {})
     except RateLimited as limited:
         g.told = limited.told
+        overload.calm()
         raise
 
 

@@ -11,12 +11,16 @@ by doing nothing.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 import trio
-from quart import g
+from quart import g, has_request_context, request, websocket
 
 from actors.errors import Overloaded
+
+CALM: Final = "calm"
+"""Where in an ASGI scope's state the function stands that lets a connection wait before it is heard
+again."""
 
 WAITING: Final = 4
 """Requests that may wait for each that is worked on."""
@@ -72,7 +76,11 @@ class Place:
 
     async def take(self) -> None:
         if not self._held:
-            await self._among.enter()
+            try:
+                await self._among.enter()
+            except Overloaded:
+                calm()
+                raise
             self._held = True
 
     def give_up(self) -> None:
@@ -95,6 +103,15 @@ async def aside() -> AsyncIterator[None]:
     place.give_up()
     yield
     await place.take()
+
+
+def calm() -> None:
+    """Have the connection of the present request wait before its next one: it asks for too much."""
+    asking = request if has_request_context() else websocket
+    scope: Any = asking.scope
+    wait = (scope.get("state") or {}).get(CALM)
+    if wait is not None:
+        wait()
 
 
 def over() -> None:

@@ -19,6 +19,11 @@ STALL_S: Final = 30.0
 HEAD_S: Final = 10.0
 IDLE_S: Final = 60.0
 READ_S: Final = 60.0
+CALM_S: Final = 1.0
+"""How long a connection waits that was told to come back later, as Retry-After says at the least.
+
+Else a thousand that ask again at once leave no time for those that are let in.
+"""
 
 
 class Wire:
@@ -31,6 +36,7 @@ class Wire:
         self.aclose = stream.aclose
         self.is_idle = True  # no request is in progress
         self.idle_since = trio.current_time()
+        self.calm_until = 0.0
         self._begun_at: float | None = None
         self._stream = stream
 
@@ -71,6 +77,10 @@ class Wire:
         if stalled.cancelled_caught:
             self.cut()
             raise trio.BrokenResourceError(f"the client took nothing for {STALL_S:g} s")
+
+    def calm(self) -> None:
+        """Take no further request for CALM_S: who asks again at once after being told to wait."""
+        self.calm_until = trio.current_time() + CALM_S
 
     def stop_sending(self) -> None:
         """Let the client know that nothing more comes; it may still send."""

@@ -1,6 +1,7 @@
 """How many may be connected, and who makes room for whom."""
 
 import json
+import select
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from api.addresses import Peer
 from api.app import App, _app
 from api.crowd import KEPT_FREE, Crowd
 from api.exposure import Exposure
-from api.wire import HEAD_S, IDLE_S
+from api.overload import CALM
+from api.wire import CALM_S, HEAD_S, IDLE_S
 from tests.api.wire import DEADLINE_S, Door, door, hello, read_all, read_head
 
 HERE = Peer("127.0.0.1", True)
@@ -193,6 +195,23 @@ async def test_an_answer_may_take_longer_than_any_head(mock_clock: MockClock) ->
         mock_clock.jump(10 * (HEAD_S + IDLE_S))
         await wait_all_tasks_blocked()
         held.gate.set()
+        assert b"200" in await read_head(wire)
+
+
+async def too_much(scope: Any, receive: Any, send: Any) -> None:
+    """An ASGI app to which everything is too much."""
+    scope["state"][CALM]()
+    await hello(scope, receive, send)
+
+
+async def test_who_was_told_to_wait_is_not_heard_before(mock_clock: MockClock) -> None:
+    async with open_to(Exposure(), too_much) as here, await here.connect() as wire:
+        await wire.send_all(here.request() * 2)
+        await read_head(wire)
+        assert await wire.receive_some(5) == b"hello"
+        await wait_all_tasks_blocked()
+        assert select.select([wire.socket], [], [], 0)[0] == []
+        mock_clock.jump(CALM_S)
         assert b"200" in await read_head(wire)
 
 
