@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 from tests.api.fuzz import corpus
 from tests.api.fuzz.served import Served, served_beside
 
-CASES = int(os.environ.get("BEADFLOW_SCHEMA_CASES", "500"))
+CASES = int(os.environ.get("BEADFLOW_SCHEMA_CASES", "600"))
 CHECKS = [
     *(not_a_server_error, content_type_conformance),
     *(response_schema_conformance, status_code_conformance),
@@ -52,7 +52,7 @@ def test_what_the_description_allows_and_what_it_does_not_is_answered_as_it_says
                 strategy = operation.as_strategy(generation_mode=mode, **given)
                 seen += ask(here, strategy, session, times)
     print(dict(seen))
-    assert seen.total() >= CASES * 0.9
+    assert seen.total() >= CASES * 0.85  # some operations take nothing that could be varied
     assert {200, 404, 422} <= set(seen)
     assert [entry for entry in logged if entry["log_level"] == "error"] == []
 
