@@ -265,7 +265,9 @@ class Http1(H11Protocol):
             await self.refuse(HTTPStatus.BAD_REQUEST)
             await self.send(Closed())
             return
-        await trio.sleep_until(self.wire.calm_until)
+        if self.wire.calm_until:
+            await trio.sleep_until(self.wire.calm_until)
+            self.wire.calm_until = 0.0
         path = request.target.partition(b"?")[0].decode("latin-1")
         asked = {"method": request.method.decode("ascii").upper(), "path": path}
         self._brings_file = is_upload(asked)
