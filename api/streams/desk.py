@@ -19,6 +19,7 @@ from actors.errors import Conflict, NotFound
 from actors.event_texts import Batch
 from api import problem
 from api.doors import Doors
+from api.limits import count_request
 from api.streams import ops
 from api.streams.following import Asked, Following
 from api.streams.hangup import TOO_SLOW, Hangup, Watch
@@ -58,6 +59,7 @@ class Desk:
     async def _listen(self, talking: trio.Nursery) -> None:
         while (frame := await self._receive()) is not None:
             try:
+                count_request(g.principal)
                 await self._answer(ops.parse(frame), talking)
             except (Refused, ActorDeadError, ActorRestarting, AskTimeout) as error:
                 await self._refuse(error)

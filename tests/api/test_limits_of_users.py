@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from api.limits import RateLimits
 from tests.api.asgi import Header, call, stream
 from tests.api.keeper import ELSEWHERE, Gate, a_principal, gate
 from tests.api.problems import refused
+from tests.api.test_events import channel
 
 ME = "/api/v1/auth/me"
 EVENTS = "/api/v1/events"
@@ -114,3 +116,19 @@ async def test_exchanges_for_tokens_have_a_bucket_of_their_own() -> None:
         assert found[429] >= 8 - BURST
         assert set(found) == {401, 429}
         assert await statuses(there, credential(there, "good", "ann")) == {200: 1}
+
+
+async def test_what_is_asked_over_a_websocket_is_counted_like_requests() -> None:
+    async with counting(reads=FEW) as there, channel() as feed:
+        app = feed.app
+        app.extensions["entrance"]._limits = there.app.extensions["entrance"]._limits
+        shown = credential(there, "key", "ann")
+        app.guard._doors = there.app.guard._doors
+        app.guard._trust = "keys"
+        async with stream(app, f"{EVENTS}?ops=true", headers=[shown], client=ELSEWHERE) as client:
+            codes = []
+            for _ in range(8):
+                client.say("{}")
+                answer: Any = await client.frame()
+                codes.append(answer["problem"]["code"])
+    assert codes.count("rate_limited") == 8 - BURST + 1
