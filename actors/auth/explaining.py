@@ -1,12 +1,14 @@
 """Why somebody may do something, or why not: each key, its roles, its scopes, and its end."""
 
 import sqlite3
+from datetime import datetime, timedelta
 from typing import Final
 
 from actors.auth import reading
 from actors.auth.messages import Explain, Explanation, Grant, KeyRecord, ListKeys
 from actors.auth.records import key_record, scopes_of
 from actors.auth.roles import GRANTS, Permission
+from actors.clock import rfc3339
 from storage.lookups import Reads
 
 LOCAL: Final = "local"
@@ -24,7 +26,8 @@ async def explain(reads: Reads, request: Explain, now: str) -> Explanation:
     if token is not None:
         keys = await _keys_of(reads, token["key_id"])
         scopes = scopes_of(token["scopes"])
-        grants = [_grant(key, request.permission, now, scopes, _against(token)) for key in keys]
+        against = _against(token, now)
+        grants = [_grant(key, request.permission, now, scopes, against) for key in keys]
     else:
         keys = await _keys_of(reads, request.principal)
         grants = [_grant(key, request.permission, now, None, "") for key in keys]
@@ -39,8 +42,12 @@ async def _keys_of(reads: Reads, principal: str) -> tuple[KeyRecord, ...]:
     return await reading.list_keys(reads, ListKeys(user_id=principal))
 
 
-def _against(token: sqlite3.Row) -> str:
-    return "" if token["revoked_at"] is None else f"the token was revoked at {token['revoked_at']}"
+def _against(token: sqlite3.Row, now: str) -> str:
+    if token["revoked_at"] is not None:
+        return f"the token was revoked at {token['revoked_at']}"
+    made = datetime.fromisoformat(token["created_at"]).replace(microsecond=0)  # as its claims say
+    end = rfc3339(made + timedelta(seconds=token["token_s"]))
+    return f"the token ended at {end}" if end <= now else ""
 
 
 def _grant(key: KeyRecord, permission: Permission, now: str, scopes: Scopes, against: str) -> Grant:

@@ -34,9 +34,9 @@ NOTE_USES = """
     WHERE api_keys.id = value ->> 0 AND coalesce(last_used_at, '') < value ->> 1"""
 
 _PAIR = """
-    SELECT r.family_id, r.jti, r.expires_at, r.replaced_by, f.user_id, f.scopes, f.token_s,
-           f.revoked_at, k.id AS key_id, k.roles AS key_roles, k.scopes AS key_scopes,
-           k.revoked_at AS key_revoked_at, k.expires_at AS key_expires_at
+    SELECT r.family_id, r.jti, r.created_at, r.expires_at, r.replaced_by, f.user_id, f.scopes,
+           f.token_s, f.revoked_at, k.id AS key_id, k.revoked_at AS key_revoked_at,
+           k.expires_at AS key_expires_at
     FROM refresh_tokens r
     JOIN token_families f ON f.id = r.family_id
     JOIN api_keys k ON k.id = f.key_id"""

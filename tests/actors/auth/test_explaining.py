@@ -72,6 +72,19 @@ async def test_a_token_is_explained_by_its_jti(repo: Path) -> None:
         assert "the token was revoked at" in found.why[0]
 
 
+async def test_a_token_that_has_ended_may_do_nothing_though_its_key_may(repo: Path) -> None:
+    async with bench(repo) as site:
+        pair = await site.pair(expires_in=60)
+        site.calendar.on(59)
+        assert (await why(site, pair.principal.credential)).allowed
+        site.calendar.on(1)
+        await site.opens_nothing(pair.access_token)
+        found = await why(site, pair.principal.credential)
+        assert not found.allowed
+        assert found.why[0].endswith("the token ended at 2026-03-01T12:01:00.000000Z")
+        assert (await why(site, pair.principal.key_id)).allowed
+
+
 async def test_nobody_known_may_do_nothing_but_what_is_open(repo: Path) -> None:
     async with bench(repo) as site:
         found = await why(site, "nobody")
