@@ -147,6 +147,7 @@ class HeldFile:
 def _parse(record: bytes) -> Holder:
     """Reads a record; a torn or foreign one says nothing."""
     try:
-        return Holder(**{name: json.loads(record).get(name) for name in _NAMES})
+        found = json.loads(record)
+        return Holder(**{name: found.get(name) for name in _NAMES})
     except (ValueError, AttributeError):
         return Holder()
