@@ -174,7 +174,7 @@ class AuthKeeper(Actor):
             case Recheck():
                 return await self._recheck(message.principal)
             case GetStanding():
-                return await reading.standing(self._lookups, self._now())
+                return await reading.standing(self._lookups)
             case ExchangeKey():
                 return self.defer(self._exchange(message))
             case RefreshToken():

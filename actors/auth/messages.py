@@ -311,11 +311,9 @@ class Standing:
     Args:
         has_keys: a key was made once, so that nobody is let in without; it stays so when all of
             them have ended, since a door that opens by itself at night is none.
-        opens: there is a key that opens something now.
     """
 
     has_keys: bool
-    opens: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,11 +53,9 @@ async def list_keys(reads: Reads, request: ListKeys) -> tuple[KeyRecord, ...]:
     return tuple(map(key_record, rows))
 
 
-async def standing(reads: Reads, now: str) -> Standing:
-    """What keys there are at a moment."""
+async def standing(reads: Reads) -> Standing:
     made = await fetch(reads, "any_key", auth.ANY_KEY, ())
-    opens = await fetch(reads, "any_key", auth.OPENS, (now,))
-    return Standing(has_keys=bool(made[0]["made"]), opens=bool(opens))
+    return Standing(has_keys=bool(made[0]["made"]))
 
 
 async def read_audit(reads: Reads, request: ReadAudit) -> AuditPage:

@@ -56,7 +56,7 @@ class FakeKeeper(Actor):
             case UseTicket(ticket=ticket) if ticket in self._gate.tickets:
                 return self._gate.tickets.pop(ticket)
             case GetStanding():
-                return Standing(has_keys=self._gate.has_keys, opens=self._gate.has_keys)
+                return Standing(has_keys=self._gate.has_keys)
             case Note():
                 return len(self._gate.asked)
             case _:
