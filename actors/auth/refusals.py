@@ -54,7 +54,3 @@ class Refusals:
             for whose, each in counted.items()
             if each.more
         ]
-
-    @property
-    def has_some(self) -> bool:
-        return bool(self._counted)
