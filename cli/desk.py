@@ -1,4 +1,4 @@
-"""Where a command on issues takes its requests: to a server, or to this process where none is.
+"""Where a command takes its requests: to a server, or to this process where none is.
 
 A request that changes something waits for another command of the same kind to let go of the data
 directory; it is refused when that takes too long.
@@ -49,10 +49,10 @@ class Desk(Protocol):
     ) -> dict[str, Any]: ...
 
 
-class _Local(Protocol):
-    """What cli.local offers."""
+class Opening(Protocol):
+    """Holds the data directory and answers from it; gives None when a server has it by then."""
 
-    def writing(
+    def __call__(
         self,
         repo: Path | None,
         data_dir: Path | None,
@@ -60,6 +60,12 @@ class _Local(Protocol):
         served: Callable[[], bool],
         patience_s: float,
     ) -> AbstractContextManager[Desk | None]: ...
+
+
+class _Local(Protocol):
+    """What cli.local offers."""
+
+    writing: Opening
 
     def reading(
         self, repo: Path | None, data_dir: Path | None
@@ -115,22 +121,36 @@ def reading(where: Where) -> Iterator[Desk]:
         yield local or Nothing(DataDir.resolve(where.repo, where.data_dir).path)
 
 
-@contextlib.contextmanager
-def writing(where: Where) -> Iterator[Desk]:
+def writing(where: Where) -> AbstractContextManager[Desk]:
     """Whoever can answer a write: the server if there is one, else this process."""
+    return holding(where, lambda: _local().writing, "write the issue")
+
+
+@contextlib.contextmanager
+def holding(where: Where, imported: Callable[[], Opening], attempt: str) -> Iterator[Desk]:
+    """The server if there is one, else this process, which holds the data directory meanwhile.
+
+    Args:
+        where: which server or data are meant.
+        imported: brings what answers in this process, when nobody serves and not before.
+        attempt: what cannot be done while another process holds the data and serves nobody.
+
+    Raises:
+        StoreLocked: another process holds the data directory for long, and serves nobody.
+    """
     found = discovery.server(where)
     if found is None:
 
         def served() -> bool:
             return discovery.serves(where)
 
-        opened = _local().writing(where.repo, where.data_dir, served=served, patience_s=PATIENCE_S)
+        opened = imported()(where.repo, where.data_dir, served=served, patience_s=PATIENCE_S)
         with opened as local:
             if local is not None:
                 yield local
                 return
         found = discovery.server(where)
     if found is None:
-        raise discovery.nobody_serves("write the issue", "try again")
+        raise discovery.nobody_serves(attempt, "try again")
     with found:
         yield found

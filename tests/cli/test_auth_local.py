@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.auth import desk
+from cli import desk
 from cli.exits import ExitCode
 from storage.home import DataDir
 from tests.cli.fake import Answer, FakeServer
