@@ -21,6 +21,10 @@ _KEY = re.compile(r"bf_([0-9a-f]{16})_([A-Za-z0-9_-]{43})", re.ASCII)
 _REFRESH = re.compile(r"bfr_[A-Za-z0-9_-]{43}", re.ASCII)
 _TICKET = re.compile(r"bft_[A-Za-z0-9_-]{43}", re.ASCII)
 
+_LONG = re.compile(r"[A-Za-z0-9._~-]{30,}", re.ASCII)
+_OURS = re.compile(r"bf[rt]?_|eyJ", re.ASCII)
+"""How keys, refresh tokens and tickets begin, and each part of a token that is JSON."""
+
 NOBODYS: Final = "0" * 64
 """Compared with where there is no such key, so that it takes as long."""
 
@@ -69,6 +73,14 @@ def is_refresh(text: str) -> bool:
 
 def is_ticket(text: str) -> bool:
     return _TICKET.fullmatch(text) is not None
+
+
+def masked(text: str) -> str:
+    """The same without what may be a secret: somebody may put one where it does not belong.
+
+    One with a slip in it is masked, too.
+    """
+    return _LONG.sub(lambda found: "***" if _OURS.search(found[0]) else found[0], text)
 
 
 def sha256(text: str) -> str:

@@ -10,7 +10,7 @@ refusals that are counted.
 """
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -457,6 +457,7 @@ class AuthKeeper(Actor):
     # the audit log
 
     def _note(self, note: Note) -> object:
+        note = replace(note, target=credentials.masked(note.target))
         if note.outcome == "refused":
             self._flush_soon()
             if not self._refusals.is_first(note):

@@ -5,6 +5,7 @@ import json
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from actors.auth.messages import (
     ExchangeKey,
     ListKeys,
     MakeTicket,
+    Note,
     RefreshToken,
     RevokeKey,
     RevokeTokens,
@@ -112,6 +114,22 @@ async def test_no_secret_is_found_in_files_logs_or_backups_but_its_hash(
     assert not any(needle in logged for needle in needles + keys)
     digest = hashlib.sha256(secrets[0].encode()).hexdigest().encode()
     assert "coordination.db" in files_with(backup, [digest])
+
+
+async def test_a_secret_in_an_address_is_not_in_the_audit_log(repo: Path) -> None:
+    async with bench(repo) as site:
+        secrets = await use_all(site)
+        shown = [f"DELETE /api/v1/auth/keys/{secret}" for secret in secrets if secret[:2] != "ca"]
+        refused = Note(actor="eve", action="system:admin", target="", outcome="refused")
+        done = Note(actor="eve", action="workflow:delete", target="", outcome="done")
+        for target in shown:
+            for note in (done, refused, replace(refused, action=target[-9:])):
+                await site.ask(replace(note, target=target))
+        plain = "DELETE /api/v1/workflows/wf-0123456789abcdef0123456789abcdef"
+        await site.ask(replace(done, target=plain))
+        home = site.world.data.path
+    assert files_with(home, list(parts(secrets))) == set()
+    assert files_with(home, [b"/api/v1/auth/keys/***", plain.encode()]) >= {"coordination.db"}
 
 
 async def test_after_a_restore_keys_open_but_not_those_revoked_since_nor_tokens_made_elsewhere(
