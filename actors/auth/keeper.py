@@ -493,7 +493,7 @@ class AuthKeeper(Actor):
             at=self._now(),
             actor=actor,
             action=action,
-            target=target,
+            target=credentials.masked(target),
             outcome=outcome,
             address=address,
             detail=detail,

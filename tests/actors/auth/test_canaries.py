@@ -25,6 +25,7 @@ from actors.auth.messages import (
     UseTicket,
     VerifyAudit,
 )
+from actors.errors import ValidationError
 from storage.backup import take
 from storage.restore import restore, verify
 from supervision import Refused
@@ -116,12 +117,15 @@ async def test_no_secret_is_found_in_files_logs_or_backups_but_its_hash(
     assert "coordination.db" in files_with(backup, [digest])
 
 
-async def test_a_secret_in_an_address_is_not_in_the_audit_log(repo: Path) -> None:
+async def test_a_secret_where_a_name_should_be_is_not_in_the_audit_log(repo: Path) -> None:
     async with bench(repo) as site:
-        secrets = await use_all(site)
-        shown = [f"DELETE /api/v1/auth/keys/{secret}" for secret in secrets if secret[:2] != "ca"]
+        secrets = [secret for secret in await use_all(site) if secret[:2] in ("bf", "ey")]
+        shown = [f"DELETE /api/v1/auth/keys/{secret}" for secret in secrets]
         refused = Note(actor="eve", action="system:admin", target="", outcome="refused")
         done = Note(actor="eve", action="workflow:delete", target="", outcome="done")
+        for secret in secrets:
+            with suppress(ValidationError):  # one that is longer than any name
+                assert await site.ask(RevokeTokens(by="ada", jti=secret)) == 0
         for target in shown:
             for note in (done, refused, replace(refused, action=target[-9:])):
                 await site.ask(replace(note, target=target))
