@@ -20,6 +20,7 @@ from quart.wrappers.response import DataBody
 
 from actors.coordination.messages import FindAnswer, KeepAnswer
 from actors.errors import KeyReused
+from api.body import read_bytes
 from api.doors import Doors
 from api.keys import idempotency_key
 from supervision import Refused, ask
@@ -112,7 +113,7 @@ class Repeats:
 
 async def _fingerprint(request: Request) -> str:
     """What tells one request from another: where it goes, and every byte of it."""
-    body: Any = await request.get_data(as_text=False, parse_form_data=False)
+    body = await read_bytes(request)
     digest = hashlib.sha256(f"{request.path}\n".encode())
     digest.update(request.query_string + b"\n")
     digest.update(body)

@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import trio
 from pydantic import BaseModel
 from quart import request
@@ -12,9 +14,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from api.app import App, _app
 from api.body import read_model
+from api.conventions.repeats import Repeats
 from api.exposure import Exposure
 from api.overload import PATIENCE_S, WAITING, InFlight, aside
-from tests.api.asgi import Answer, call
+from tests.api.asgi import Answer, Header, call
 from tests.api.problems import refused
 
 LIMIT = 4
@@ -147,10 +150,13 @@ async def test_nobody_waits_for_long(autojump_clock: MockClock) -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_bodies_that_come_slowly_take_nobody_s_place() -> None:
+@pytest.mark.parametrize("more", [[], [("Idempotency-Key", "k")]], ids=["plain", "keyed"])
+async def test_bodies_that_come_slowly_take_nobody_s_place(more: list[Header]) -> None:
     busy = Busy()
+    keeping: Any = SimpleNamespace(keeps_answers=True)
+    busy.app.repeats = Repeats(keeping)
     typed = [("Content-Type", "application/json")]
-    slow = {"body": [b"{"], "complete": False, "headers": typed}
+    slow = {"body": [b"{"], "complete": False, "headers": [*typed, *more]}
     async with asked(busy, ROOM * 2, "/body", "POST", **slow):
         assert busy.in_flight.running == 0
         await busy.ask("/body", "POST", body=[b"{}"], headers=typed)
