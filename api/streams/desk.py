@@ -127,7 +127,7 @@ class Desk:
         await self._send_text(f"{head}{array(following.texts, batches)}}}")
 
     async def _refuse(self, error: Refused | problem.Absence) -> None:
-        said = json.loads(problem.text_of(error, str(g.get("request_id", "unknown"))))
+        said = problem.of_part(error, str(g.get("request_id", "unknown")))
         await self._send({"op": "error", "problem": said})
 
     async def _beat(self) -> None:
