@@ -6,6 +6,7 @@ from quart import Blueprint, Response, request
 
 from actors.issues.questions import ClaimReady
 from actors.issues.verbs import Claim, ClaimIssue, HeartbeatClaim, ReleaseClaim
+from api.attribution import refuse_gate
 from api.body import read_model, read_query
 from api.doors import Doors
 from api.issue_models import (
@@ -38,6 +39,7 @@ def routes(doors: Doors) -> Blueprint:
     @blueprint.post("/<issue_id>/claim")
     async def claim(issue_id: str) -> dict[str, Any]:
         read_query(request, NoQuery)
+        await refuse_gate(doors, issue_id)
         body = await read_model(request, ClaimRequest)
         return await claimed(
             ClaimIssue(issue_id=issue_id, actor=body.actor, ttl_s=body.ttl_s, force=body.force)
@@ -52,6 +54,7 @@ def routes(doors: Doors) -> Blueprint:
     @blueprint.post("/<issue_id>/release")
     async def release(issue_id: str) -> Response:
         read_query(request, NoQuery)
+        await refuse_gate(doors, issue_id)
         body = await read_model(request, ReleaseRequest)
         message = ReleaseClaim(issue_id=issue_id, actor=body.actor, token=body.token)
         return answer(await ask(doors.tracker, message, deadline_s=WRITE_DEADLINE_S))

@@ -126,6 +126,8 @@ def test_an_agent_answers_no_gate_by_any_road(door: Locked, agent: Header) -> No
         door.post(f"{GATES}/{gate_id}/approve", {}, agent),
         door.post(f"{address}/close", {}, agent),
         door.post(f"{address}/defer", {}, agent),
+        door.post(f"{address}/claim", {}, agent),
+        door.post(f"{address}/release", {}, agent),
         door.call("DELETE", address, agent),
         door.call("DELETE", f"{ISSUES}/{an_issue(door, agent)}?cascade=true", agent),
         put(door, address, b'{"status":"closed"}', agent, ("Content-Type", "application/json")),
