@@ -26,6 +26,9 @@ LONGEST_S: Final = 12 * 3600.0
 SESSIONS: Final = 1000
 """At a time; the one that was begun first ends when another begins."""
 
+SESSIONS_EACH: Final = 50
+"""Of one user, whose own ones end then: nobody signs the others out."""
+
 _SECRET_BYTES: Final = 32
 
 
@@ -66,11 +69,17 @@ class Sessions:
         """A new session, and what its cookie holds."""
         name, now = secrets.token_urlsafe(_SECRET_BYTES), trio.current_time()
         session = Session(admission, secrets.token_urlsafe(_SECRET_BYTES), now, now)
+        self._make_room(admission.principal.user_id)
         self._sessions[_hash(name)] = session
-        if len(self._sessions) > SESSIONS:
-            _, oldest = self._sessions.popitem(last=False)
-            oldest.admission.is_over = True
         return name, session
+
+    def _make_room(self, user_id: str) -> None:
+        everybody = self._sessions.items()
+        own = [name for name, each in everybody if each.admission.principal.user_id == user_id]
+        if len(own) >= SESSIONS_EACH:
+            self._drop(own[0])
+        elif len(self._sessions) >= SESSIONS:
+            self._drop(next(iter(self._sessions)))
 
     def of(self, asking: Any) -> Session | None:
         """The session of a request or WebSocket, None where its cookie names none.
@@ -92,7 +101,10 @@ class Sessions:
 
     def end(self, name: str) -> None:
         """End a session, if it is one, and the streams that were opened with it."""
-        session = self._sessions.pop(_hash(name), None)
+        self._drop(_hash(name))
+
+    def _drop(self, name: bytes) -> None:
+        session = self._sessions.pop(name, None)
         if session is not None:
             session.admission.is_over = True
 

@@ -10,8 +10,8 @@ from quart import websocket
 from trio.testing import MockClock
 
 from actors.auth.roles import Role
-from api.guard import LAPSED
-from api.sessions import COOKIE, IDLE_S, LONGEST_S, SESSIONS, Sessions
+from api.guard import LAPSED, Admission
+from api.sessions import COOKIE, IDLE_S, LONGEST_S, SESSIONS, SESSIONS_EACH, Sessions
 from tests.api.asgi import HOST, Answer, Header, call, send_json, stream
 from tests.api.keeper import Gate, a_principal, gate
 from tests.api.problems import refused
@@ -189,11 +189,22 @@ async def test_a_stream_ends_when_its_browser_signs_out(
 
 
 async def test_there_are_never_more_than_so_many_sessions(autojump_clock: MockClock) -> None:
-    class Admission:
-        is_over = False
-
-    sessions, first = Sessions(), Admission()
+    sessions, first = Sessions(), admitted("first")
     sessions.begin(first)
-    for _ in range(SESSIONS):
-        sessions.begin(Admission())
+    for number in range(SESSIONS):
+        sessions.begin(admitted(f"u{number}"))
     assert (len(sessions), first.is_over) == (SESSIONS, True)
+
+
+async def test_nobody_signs_the_others_out(autojump_clock: MockClock) -> None:
+    sessions, other, first = Sessions(), admitted("bob"), admitted("ann")
+    for admission in (other, first):
+        sessions.begin(admission)
+    for _ in range(SESSIONS):
+        sessions.begin(admitted("ann"))
+    assert len(sessions) == SESSIONS_EACH + 1
+    assert (first.is_over, other.is_over) == (True, False)
+
+
+def admitted(user_id: str) -> Admission:
+    return Admission(a_principal(Role.VIEWER, user_id), epoch=0)
