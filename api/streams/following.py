@@ -90,7 +90,7 @@ class Following:
         self._after = asked.after
         self._waiting: deque[Batch] = deque()
         self._is_over = False
-        self._is_found = False  # nobody has to look back for the second time
+        self._is_found = False  # nobody has to look for it a second time
 
     async def begin(self) -> None:
         """Subscribe; what is wrong is found out here.
@@ -100,10 +100,8 @@ class Following:
             NotFound: there is no such workflow.
         """
         refuse_unseen(self._asked.who, self._asked.wanted)
-        for workflow_id in self._asked.wanted.workflow_ids:
-            await ask(self._doors.manager, GetWorkflow(workflow_id=workflow_id))
-        if self._after and not self._is_found:
-            await self._look_back(self._after)
+        if not self._is_found:
+            await self._find()
         await self._subscribe()
 
     def again(self) -> "Following":
@@ -112,6 +110,12 @@ class Following:
         other = Following(self._doors, replace(self._asked, after=self.reached))
         other.reset, other._is_found = self.reset, True
         return other
+
+    async def _find(self) -> None:
+        for workflow_id in self._asked.wanted.workflow_ids:
+            await ask(self._doors.manager, GetWorkflow(workflow_id=workflow_id))
+        if self._after:
+            await self._look_back(self._after)
 
     async def _look_back(self, after: int) -> None:
         bounds = await ask(self._doors.manager, GetLogBounds(), deadline_s=DEADLINE_S)
