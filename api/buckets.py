@@ -64,10 +64,6 @@ class Buckets:
             self._forget(now)
         return Drawn(True, found.left - 1, full_at - now, 0.0)
 
-    def look(self, key: str, now: float) -> Drawn:
-        """Say what drawing a token would come to, without taking it."""
-        return self._look(key, now)
-
     def _look(self, key: str, now: float) -> Drawn:
         full_s = max(self._full_at.get(key, now) - now, 0.0)
         # what is left is rounded, or a burst of 10 would hold 9 for the sake of the last digit

@@ -30,7 +30,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr, wrap_app
 
-from api import local_socket, problem
+from api import local_socket, peers, problem
 from api.crowd import Crowd
 from api.exposure import DEFAULT, Exposure
 from api.headers import PLAIN
@@ -241,7 +241,7 @@ class Speaker(TCPServer):
 def _state(wire: Wire) -> ConnectionState:
     """What every request of a connection has in its scope, as `state`."""
     peer = local_socket.peer(wire.socket)
-    return ConnectionState({CALM: wire.calm} | ({} if peer is None else {"local_user": peer}))
+    return ConnectionState({CALM: wire.calm} | ({} if peer is None else {peers.STATE: peer}))
 
 
 class Http1(H11Protocol):

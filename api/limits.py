@@ -11,7 +11,6 @@ sits there has other means.
 """
 
 from collections.abc import Callable
-from typing import Final
 
 import trio
 from quart import g
@@ -20,11 +19,10 @@ from actors.auth.messages import Principal
 from actors.errors import WorkflowError
 from api import overload
 from api.addresses import Peer
+from api.authority import READING
 from api.buckets import Buckets, Drawn
 from api.exposure import Rate, Rates
 from supervision import Refused
-
-SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class RateLimited(WorkflowError, Refused):  # noqa: N818 - the word of HTTP's others
@@ -90,7 +88,7 @@ class RateLimits:
         """Count a request of somebody who is known."""
         if principal.via == "local":
             return {}
-        policy = self._reads if method in SAFE else self._writes
+        policy = self._reads if method in READING else self._writes
         return policy.draw(principal.user_id)
 
     def log_in(self, peer: Peer) -> dict[str, str]:

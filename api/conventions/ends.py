@@ -11,16 +11,13 @@ import trio
 
 from actors import facts
 from actors.bus import Subscribe
+from actors.coordination.assigning import ENDED
 from actors.coordination.messages import GetWorkflow, WorkflowRecord
 from actors.errors import Overloaded
 from actors.event_filter import EventFilter
-from actors.workflows.history import CLOSED
 from api import overload
 from api.doors import Doors
 from supervision import ask
-
-SETTLED: Final = frozenset({*map(str, CLOSED), "dead_letter"})
-"""States in which nothing more happens by itself."""
 
 DEADLINE_S: Final = 10.0
 BUFFER: Final = 64
@@ -37,7 +34,7 @@ async def until_ended(doors: Doors, workflow_id: str, wait_s: float) -> Workflow
     subscription = await ask(doors.bus, message, deadline_s=DEADLINE_S)
     with subscription.batches:
         record = await _present(doors, workflow_id)
-        if record.status in SETTLED or not wait_s:
+        if record.status in ENDED or not wait_s:
             return record
         with suppress(trio.EndOfChannel, Overloaded):
             async with overload.aside():

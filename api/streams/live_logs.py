@@ -1,12 +1,12 @@
 """A workflow's log as it grows: what is there, then what comes, until the workflow has ended."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import trio
 from quart import Response
 
 from actors.bus import CatchUp
+from actors.coordination.assigning import ENDED
 from actors.coordination.messages import GetWorkflow
 from actors.event_filter import EventFilter
 from actors.event_texts import Batch
@@ -18,9 +18,6 @@ from api.streams import sse
 from api.streams.following import DEADLINE_S, Asked, Following
 from api.streams.hangup import Watch, when_closing
 from supervision import ask
-
-ENDED: Final = frozenset({"completed", "failed", "cancelled", "terminated", "dead_letter"})
-"""Statuses in which a workflow does nothing more unless somebody asks it to."""
 
 
 class LogBody(sse.Body):
