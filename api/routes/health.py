@@ -1,6 +1,7 @@
 """/health: whether the process lives, and whether it can take work."""
 
 import shutil
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -41,7 +42,7 @@ def routes(doors: Doors) -> Blueprint:
     async def whole() -> tuple[dict[str, Any], int]:
         """For people and dashboards, who want to know of which version this is said, too."""
         told, status = await found()
-        return {"version": version("beadflow"), **told}, status
+        return {"version": _version(), **told}, status
 
     return blueprint
 
@@ -65,3 +66,9 @@ async def _answers(manager: Named) -> bool:
     except (ActorDeadError, ActorRestarting, AskTimeout, MailboxFull):
         return False
     return True
+
+
+@cache
+def _version() -> str:
+    """It stands in a file among those of the package."""
+    return version("beadflow")
