@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-import quart.wrappers.base
 import structlog
 import trio
 from prometheus_client import CollectorRegistry
@@ -30,7 +29,7 @@ from werkzeug.routing import MapAdapter, PathConverter
 from actors.auth.errors import Unauthenticated
 from actors.errors import Forbidden
 from api import overload, permissions, problem
-from api.body import BODY_LIMIT_BYTES
+from api.body import BODY_LIMIT_BYTES, bounded
 from api.conventions import tracing
 from api.conventions.freshness import freshen
 from api.conventions.repeats import Repeats
@@ -71,7 +70,7 @@ from api.routes import (
     verbs,
     workflows,
 )
-from api.uploads import UploadBody, is_upload
+from api.uploads import CLIENT_GONE, UploadBody, is_upload
 from supervision import ActorDeadError, ActorRestarting, AskTimeout, Refused
 
 BODY_TIMEOUT_S = 30
@@ -85,7 +84,6 @@ class _Unknown(Exception):  # noqa: N818 - stands in for what older Pythons do n
 
 
 _BODY_CLOSED: type[Exception] = getattr(asyncio, "QueueShutDown", _Unknown)
-_CLIENT_GONE: type[Exception] = getattr(quart.wrappers.base, "ClientDisconnectedError", _Unknown)
 
 
 class Connection(TrioASGIHTTPConnection):
@@ -105,12 +103,14 @@ class Connection(TrioASGIHTTPConnection):
     async def handle_messages(self, nursery: trio.Nursery, request: Any, receive: Any) -> None:  # type: ignore[override]
         if isinstance(request.body, UploadBody):
             receive = request.body.paced(receive)
+        else:
+            receive = bounded(request.body, receive)
         with contextlib.suppress(_BODY_CLOSED):
             await super().handle_messages(nursery, request, receive)
 
     async def _send_response(self, send: Any, response: Any) -> None:
         """Send it all, unless whoever it is for may not have the rest of it any more."""
-        with contextlib.suppress(_CLIENT_GONE):
+        with contextlib.suppress(CLIENT_GONE):
             if isinstance(response.response, DataBody):
                 await _send_whole(send, response)
                 return

@@ -6,12 +6,14 @@ Infinity, duplicate keys and lone surrogates; this one answers 4xx to all of the
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel
 from pydantic import ValidationError as ModelError
 from quart import Request, Websocket
+from quart.wrappers import Body
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from actors import misfits
 from actors.errors import ValidationError
@@ -60,6 +62,32 @@ async def read_model(request: Request, model: type[M]) -> M:
     if request.mimetype != "application/json" or "Content-Encoding" in request.headers:
         raise UnsupportedMediaType(f"cannot read a body of type {request.mimetype or 'unknown'!r}")
     return validated(signed(parse_object(await read_bytes(request)), model), model)
+
+
+def bounded(body: Body, receive: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+    """Receive a body that is kept whole, as far as it may be kept.
+
+    Newer versions of Quart look at the length of one that comes in chunks only once all of it is
+    there.
+    """
+    held = 0
+
+    async def receive_within_limit() -> Any:
+        nonlocal held
+        refused = held > BODY_LIMIT_BYTES
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return message
+            if refused:
+                continue  # it has its answer; whoever sends must be let go on until it is closed
+            held += len(message.get("body", b""))
+            if held <= BODY_LIMIT_BYTES:
+                return message
+            body._must_raise = RequestEntityTooLarge()  # noqa: SLF001 - Quart's own way to say it
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+    return receive_within_limit
 
 
 async def read_bytes(request: Request) -> bytes:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+import quart.wrappers.base
 import trio
 from quart_trio.wrappers.request import TrioBody
 
@@ -20,6 +21,16 @@ why it was."""
 
 REST_PAUSE_S: Final = 0.5
 """A client that sends nothing for so long waits for the answer: it has it then."""
+
+
+class _Unknown(Exception):  # noqa: N818 - stands in for what older Pythons do not have
+    pass
+
+
+CLIENT_GONE: Final[type[Exception]] = getattr(
+    quart.wrappers.base, "ClientDisconnectedError", _Unknown
+)
+"""What Quart raises in a request whose client has hung up, from Python 3.13 on."""
 
 _FILES: Final = re.compile(r"/api/v1/workflows/[^/]+/artifacts/.+", re.DOTALL)
 
@@ -38,7 +49,10 @@ class UploadBody(TrioBody):
         self._held = 0  # counted here: where Quart keeps what has come differs between its versions
 
     async def __anext__(self) -> bytes:
-        data = await super().__anext__()
+        try:
+            data = await super().__anext__()
+        except CLIENT_GONE:
+            await trio.sleep_forever()  # the request is being cancelled: there is nobody to tell
         self._held -= len(data)
         self._taken.set()
         return data
