@@ -8,15 +8,12 @@ agent that works elsewhere acts for the workflows that are its own by an open as
 from typing import Any, Final
 
 from pydantic import BaseModel
-from quart import g, request
+from quart import g
 
 from actors.auth.messages import Principal
-from actors.auth.roles import Permission, Role
+from actors.auth.roles import Role
 from actors.coordination.assignment_messages import ListAssignments
 from actors.errors import Forbidden
-from actors.issues.gates import is_gate
-from actors.issues.questions import ShowIssue
-from api.authority import READING, Missing
 from api.doors import Doors
 from supervision import ask
 
@@ -99,25 +96,3 @@ async def see_that_it_holds(
     if not found.records:
         raise NotYours(f"{who.user_id} does not have workflow {workflow_id}")
     return who.user_id
-
-
-async def see_that_it_is_no_gate(doors: Doors) -> None:
-    """See that the present request answers no gate by way of its issue, unless it may.
-
-    Raises:
-        Missing: its issue is a gate, and workflow:write is missing.
-        NotFound: there is no such issue.
-    """
-    issue_id = (request.view_args or {}).get("issue_id")
-    if issue_id is not None and request.method not in READING:
-        await refuse_gate(doors, issue_id)
-
-
-async def refuse_gate(doors: Doors, issue_id: str) -> None:
-    """The same, of one issue."""
-    who: Principal | None = g.get("principal")
-    if who is None or who.may(Permission.WORKFLOW_WRITE):
-        return
-    shown = await ask(doors.tracker, ShowIssue(issue_id=issue_id), deadline_s=DEADLINE_S)
-    if is_gate(shown.issue.row):
-        raise Missing(who, Permission.WORKFLOW_WRITE)

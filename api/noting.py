@@ -1,5 +1,7 @@
 """What the audit log is told of requests: every refusal, and acts of weight once they are done."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -9,7 +11,7 @@ from actors.auth.messages import Note, Outcome, Principal
 from actors.auth.roles import Permission
 from actors.hints import hint
 from api import peers
-from api.authority import READING, need_of
+from api.authority import READING, Missing, need_of
 from supervision import (
     ActorDeadError,
     ActorRestarting,
@@ -38,22 +40,35 @@ async def act(auth: Named, status: int) -> None:
 
     What was done stays done when that fails: the server's log says so then.
     """
-    acts_for = g.get("acts_for")
+    acts_for, ended = g.get("acts_for"), g.get("ended")
     is_act = need_of(request.endpoint) in ACTS and request.method not in READING
-    if acts_for is None and (not is_act or request.blueprint in NOTED_BY_THE_KEEPER):
+    is_noted = is_act and request.blueprint not in NOTED_BY_THE_KEEPER
+    if acts_for is None and ended is None and not is_noted:
         return
     detail = {"status": status} | ({} if acts_for is None else {"as": acts_for})
     note = _note("done", request, detail)
+    if ended is not None:
+        weight = str(Permission.WORKFLOW_DELETE)
+        note = replace(note, action=weight, detail={**note.detail, "workflows": ended})
     try:
         await ask(auth, note, deadline_s=DEADLINE_S)
     except (Refused, ActorDeadError, ActorRestarting, AskTimeout) as error:
         log.warning("audit line missing", action=note.action, why=str(error))
 
 
+def ends(workflow_ids: Sequence[str]) -> None:
+    """Have the present request noted as one that ended these, whatever its route needs."""
+    if workflow_ids:
+        g.ended = [*g.get("ended", ()), *workflow_ids]
+
+
 def refusal(auth: Named, error: Refused) -> None:
     """Have the audit log say that somebody was refused; nobody waits for it."""
     asking: Any = request if has_request_context() else websocket
-    hint(auth, _note("refused", asking, {"code": error.code}))
+    note = _note("refused", asking, {"code": error.code})
+    if isinstance(error, Missing):  # it may be more than the route needs
+        note = replace(note, action=str(error.permission))
+    hint(auth, note)
 
 
 def _note(outcome: Outcome, asking: Any, detail: dict[str, Any]) -> Note:

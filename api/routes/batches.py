@@ -14,16 +14,14 @@ from typing import Any, Final
 import trio
 from quart import Blueprint, g, request
 
-from actors.auth.roles import Permission
 from actors.coordination.messages import StartWorkflow
 from actors.errors import Conflict, Forbidden
 from actors.issues.messages import Issue
-from actors.issues.verbs import AddDependency, Claim, DeleteIssue, NewIssue, RemoveDependency
+from actors.issues.verbs import AddDependency, Claim, NewIssue, RemoveDependency
 from api import noting, problem
-from api.attribution import refuse_gate
-from api.authority import require
 from api.batch_models import ChangesRequest, StartsRequest, Verb
 from api.body import read_model, read_query
+from api.consequences import allowed
 from api.doors import Doors
 from api.issue_models import issue_of
 from api.keys import idempotency_key
@@ -113,27 +111,17 @@ async def _changed(doors: Doors, verb: Verb, before: list[str | None]) -> dict[s
     nothing["problem"] = None
     try:
         named = _resolved(verb, before)
-        await _see_that_it_may(doors, named)
         whole: Ask[Any] = named
         with sent_as(issue_id="id", depends_on_id="depends_on"):
-            found = await ask(doors.tracker, whole, deadline_s=WRITE_DEADLINE_S)
+            async with allowed(doors, named):
+                found = await ask(doors.tracker, whole, deadline_s=WRITE_DEADLINE_S)
     except REFUSED as error:
+        if isinstance(error, Forbidden):
+            noting.refusal(doors.auth, error)
         told = _told(error)
         return {"status": told["status"], **nothing, "problem": told}
     status = 201 if isinstance(verb, NewIssue) else 200
     return {"status": status, **nothing, **_shown(found)}
-
-
-async def _see_that_it_may(doors: Doors, verb: Verb) -> None:
-    """Raises `Forbidden` for a part that its principal may not ask for, as its own route does."""
-    try:
-        if isinstance(verb, DeleteIssue) and verb.cascade:
-            require(Permission.WORKFLOW_WRITE)
-        if not isinstance(verb, NewIssue):
-            await refuse_gate(doors, verb.issue_id)
-    except Forbidden as error:
-        noting.refusal(doors.auth, error)
-        raise
 
 
 def _shown(found: Issue | Claim | tuple[Issue, ...]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from quart import Blueprint, Response, request
 
 from actors.issues.questions import ClaimReady
 from actors.issues.verbs import Claim, ClaimIssue, HeartbeatClaim, ReleaseClaim
-from api.attribution import refuse_gate
 from api.body import read_model, read_query
+from api.consequences import allowed
 from api.doors import Doors
 from api.issue_models import (
     ClaimReadyRequest,
@@ -39,11 +39,12 @@ def routes(doors: Doors) -> Blueprint:
     @blueprint.post("/<issue_id>/claim")
     async def claim(issue_id: str) -> dict[str, Any]:
         read_query(request, NoQuery)
-        await refuse_gate(doors, issue_id)
         body = await read_model(request, ClaimRequest)
-        return await claimed(
-            ClaimIssue(issue_id=issue_id, actor=body.actor, ttl_s=body.ttl_s, force=body.force)
+        message = ClaimIssue(
+            issue_id=issue_id, actor=body.actor, ttl_s=body.ttl_s, force=body.force
         )
+        async with allowed(doors, message):
+            return await claimed(message)
 
     @blueprint.post("/<issue_id>/heartbeat")
     async def heartbeat(issue_id: str) -> dict[str, Any]:
@@ -54,9 +55,10 @@ def routes(doors: Doors) -> Blueprint:
     @blueprint.post("/<issue_id>/release")
     async def release(issue_id: str) -> Response:
         read_query(request, NoQuery)
-        await refuse_gate(doors, issue_id)
         body = await read_model(request, ReleaseRequest)
         message = ReleaseClaim(issue_id=issue_id, actor=body.actor, token=body.token)
-        return answer(await ask(doors.tracker, message, deadline_s=WRITE_DEADLINE_S))
+        async with allowed(doors, message):
+            issue = await ask(doors.tracker, message, deadline_s=WRITE_DEADLINE_S)
+        return answer(issue)
 
     return blueprint

@@ -3,12 +3,10 @@
 What else may be done to one is in verbs.py and claims.py, what can be worked on in readiness.py.
 """
 
-from functools import partial
 from typing import Any
 
 from quart import Blueprint, Response, jsonify, request
 
-from actors.auth.roles import Permission
 from actors.issues.messages import Issue
 from actors.issues.questions import CountIssues, IssueFilter, QueryIssues, ShowIssue
 from actors.issues.verbs import (
@@ -16,9 +14,8 @@ from actors.issues.verbs import (
     NewIssue,
     UpdateIssue,
 )
-from api.attribution import see_that_it_is_no_gate
-from api.authority import require
 from api.body import read_model, read_query
+from api.consequences import allowed
 from api.conventions import links
 from api.conventions.selection import select
 from api.doors import Doors
@@ -36,7 +33,7 @@ from api.issue_models import (
 from api.keys import idempotency_key
 from api.models import NoQuery, OneQuery
 from api.pointers import sent_as
-from supervision import Ask, ask
+from supervision import ask
 
 WRITE_DEADLINE_S = 30.0
 READ_DEADLINE_S = 10.0
@@ -45,10 +42,11 @@ ADDRESS = "/api/v1/issues"
 
 def routes(doors: Doors) -> Blueprint:
     blueprint = Blueprint("issues", __name__, url_prefix=ADDRESS)
-    blueprint.before_request(partial(see_that_it_is_no_gate, doors))
 
-    async def told(message: Ask[Issue], status: int = 200) -> Response:
-        return answer(await ask(doors.tracker, message, deadline_s=WRITE_DEADLINE_S), status)
+    async def told(message: NewIssue | UpdateIssue, status: int = 200) -> Response:
+        async with allowed(doors, message):
+            issue = await ask(doors.tracker, message, deadline_s=WRITE_DEADLINE_S)
+        return answer(issue, status)
 
     async def page(query: IssuesQuery, chosen: IssueFilter) -> Response:
         message = QueryIssues(
@@ -125,8 +123,6 @@ def routes(doors: Doors) -> Blueprint:
     @blueprint.delete("/<issue_id>")
     async def delete(issue_id: str) -> dict[str, Any]:
         asked = read_query(request, DeleteQuery)
-        if asked.cascade:  # gates may be among what goes with it
-            require(Permission.WORKFLOW_WRITE)
         message = DeleteIssue(
             issue_id=issue_id,
             actor=asked.actor,
@@ -134,7 +130,8 @@ def routes(doors: Doors) -> Blueprint:
             cascade=asked.cascade,
             force=asked.force,
         )
-        deleted = await ask(doors.tracker, message, deadline_s=WRITE_DEADLINE_S)
+        async with allowed(doors, message):
+            deleted = await ask(doors.tracker, message, deadline_s=WRITE_DEADLINE_S)
         return {"data": [issue_of(issue) for issue in deleted]}
 
     return blueprint

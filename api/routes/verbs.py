@@ -1,7 +1,6 @@
 """/api/v1/issues/{id}/…: what may be done to an issue. Each is durable once it is answered."""
 
 from dataclasses import replace
-from functools import partial
 
 from quart import Blueprint, Response, request
 
@@ -15,8 +14,8 @@ from actors.issues.verbs import (
     RestoreIssue,
     UpdateIssue,
 )
-from api.attribution import see_that_it_is_no_gate
 from api.body import read_model, read_query
+from api.consequences import allowed
 from api.doors import Doors
 from api.issue_models import (
     ActorQuery,
@@ -48,11 +47,12 @@ Verb = (
 
 def routes(doors: Doors) -> Blueprint:
     blueprint = Blueprint("issue_verbs", __name__, url_prefix="/api/v1/issues/<issue_id>")
-    blueprint.before_request(partial(see_that_it_is_no_gate, doors))
 
     async def told(message: Verb) -> Response:
         keyed = replace(message, key=idempotency_key(request) or "")
-        return answer(await ask(doors.tracker, keyed, deadline_s=WRITE_DEADLINE_S))
+        async with allowed(doors, keyed):
+            issue = await ask(doors.tracker, keyed, deadline_s=WRITE_DEADLINE_S)
+        return answer(issue)
 
     @blueprint.post("/close")
     async def close(issue_id: str) -> Response:
