@@ -12,6 +12,8 @@ from actors.auth.messages import (
     RevokeKey,
     RotateSigningKey,
 )
+from actors.auth.roles import granted
+from actors.errors import Forbidden
 from api import peers
 from api.auth_models import KeyRequest, KeysQuery, KeyView, MadeKey, SigningKey
 from api.authority import principal
@@ -38,6 +40,7 @@ def routes(doors: Doors) -> Blueprint:
     async def create() -> Response:
         read_query(request, NoQuery)
         body = await read_model(request, KeyRequest)
+        refuse_more_than_own(body)
         message = CreateKey(
             user_id=body.user_id,
             roles=tuple(body.roles),
@@ -75,3 +78,17 @@ def routes(doors: Doors) -> Blueprint:
         return SigningKey.of(made).model_dump(), 201
 
     return blueprint
+
+
+def refuse_more_than_own(body: KeyRequest) -> None:
+    """Raises `Forbidden` where the key would give what whoever makes it does not hold.
+
+    Else a key that is narrowed by its scopes would be as good as one that is not.
+    """
+    scopes = None if body.scopes is None else frozenset(body.scopes)
+    more = sorted(granted(frozenset(body.roles), scopes) - principal().permissions)
+    if more:
+        raise Forbidden(
+            f"the key would give {', '.join(more)}, which whoever makes it does not hold",
+            hint="narrow the key with scopes that you hold, or have somebody make it who has more",
+        )

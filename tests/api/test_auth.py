@@ -70,6 +70,18 @@ def test_a_key_is_made_shown_once_and_opens_what_its_role_has(door: Locked, admi
     assert listed.headers["cache-control"] == "no-store"
 
 
+def test_a_key_gives_no_more_than_its_maker_holds(door: Locked, admin: Header) -> None:
+    narrow = made(door, admin, user_id="nora", roles=["admin"], scopes=["system:admin"])
+    body: dict[str, Any] = {"user_id": "nora", "roles": ["admin"]}
+    for more in ({}, {"scopes": ["system:admin", "issue:read"]}, {"roles": ["viewer"]}):
+        answer = door.post(f"{AUTH}/keys", body | more, bearer(narrow["secret"]))
+        assert "issue:read" in refused(answer, 403, "forbidden")["detail"]
+    same = door.post(f"{AUTH}/keys", body | {"scopes": ["system:admin"]}, bearer(narrow["secret"]))
+    assert same.status == 201
+    (line,) = audited(door, admin, actor="nora", outcome="refused")
+    assert (line["action"], line["detail"]["code"]) == ("system:admin", "forbidden")
+
+
 def test_a_key_that_was_revoked_opens_nothing_and_neither_do_its_tokens(
     door: Locked, admin: Header
 ) -> None:
