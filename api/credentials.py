@@ -15,6 +15,7 @@ from werkzeug.datastructures import Headers
 
 from actors.auth.errors import Unauthenticated
 from actors.auth.messages import Principal
+from actors.errors import ValidationError
 
 REMEMBERED_S: Final = 60.0
 REMEMBERED: Final = 4096
@@ -22,7 +23,7 @@ REMEMBERED: Final = 4096
 
 SUBPROTOCOL: Final = "beadflow.bearer."
 PLAIN: Final = "beadflow"
-"""Offered beside the one with the credential, so that no answer has to repeat that."""
+"""Offered beside the one with the credential, which no answer may repeat."""
 
 _FORM: Final = re.compile(r"[A-Za-z0-9._~+/-]{1,8192}=*")
 
@@ -47,8 +48,19 @@ def bearer(headers: Headers) -> str | None:
 
 
 def of_subprotocols(offered: list[str]) -> str | None:
-    """The credential among the subprotocols of a WebSocket, where a browser can put one."""
+    """The credential among the subprotocols of a WebSocket, where a browser can put one.
+
+    Raises:
+        BadCredential: there are several, or it cannot be one.
+        ValidationError: nothing is offered beside it that could be chosen.
+    """
     found = [name.removeprefix(SUBPROTOCOL) for name in offered if name.startswith(SUBPROTOCOL)]
+    if found and PLAIN not in offered:
+        raise ValidationError(
+            "a credential is no subprotocol that could be chosen",
+            field="Sec-WebSocket-Protocol",
+            hint=f"offer {PLAIN} beside {SUBPROTOCOL}<credential>",
+        )
     if len(found) > 1:
         raise BadCredential("there is more than one credential")
     return well_formed(found[0]) if found else None
@@ -56,9 +68,8 @@ def of_subprotocols(offered: list[str]) -> str | None:
 
 def chosen(offered: list[str]) -> str | None:
     """The subprotocol that a WebSocket is accepted with: a browser gives up without one."""
-    if not any(name.startswith(SUBPROTOCOL) for name in offered):
-        return None
-    return PLAIN if PLAIN in offered else next(n for n in offered if n.startswith(SUBPROTOCOL))
+    shown = any(name.startswith(SUBPROTOCOL) for name in offered)
+    return PLAIN if shown and PLAIN in offered else None
 
 
 def well_formed(credential: str) -> str:

@@ -105,7 +105,8 @@ class Guard:
         need = need_of(websocket.endpoint)
         if need in (None, OPEN):
             return
-        shown = bearer(websocket.headers) or of_subprotocols(websocket.requested_subprotocols)
+        offered = of_subprotocols(websocket.requested_subprotocols)
+        shown = bearer(websocket.headers) or offered
         ticket = websocket.args.get("ticket")
         if shown is None and ticket is not None:
             admission = await self._by_ticket(ticket)

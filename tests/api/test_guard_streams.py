@@ -73,10 +73,9 @@ async def test_a_header_opens_a_stream(
 @pytest.mark.parametrize(
     ("offered", "chosen"),
     [
-        (["beadflow.bearer.ann"], "beadflow.bearer.ann"),
         (["beadflow", "beadflow.bearer.ann"], "beadflow"),
         (["beadflow.bearer.ann", "beadflow"], "beadflow"),
-        (["other", "beadflow.bearer.ann"], "beadflow.bearer.ann"),
+        (["other", "beadflow.bearer.ann", "beadflow"], "beadflow"),
     ],
 )
 async def test_a_subprotocol_opens_a_stream(
@@ -87,6 +86,24 @@ async def test_a_subprotocol_opens_a_stream(
         async with stream(there.app, WATCH, subprotocols=offered) as client:
             assert await is_in(client)
             assert client.subprotocol == chosen
+
+
+@pytest.mark.parametrize("offered", [["beadflow.bearer.ann"], ["other", "beadflow.bearer.ann"]])
+@pytest.mark.parametrize("has_header", [False, True])
+async def test_a_credential_is_no_subprotocol_that_is_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+    autojump_clock: MockClock,
+    offered: list[str],
+    has_header: bool,
+) -> None:
+    async with streams(monkeypatch) as there:
+        header = there.add(a_principal(Role.VIEWER, "ann"))
+        headers = [header] if has_header else []
+        async with stream(there.app, WATCH, headers=headers, subprotocols=offered) as client:
+            assert client.refusal is not None
+        told = refused(client.refusal, 422, "validation_error")
+        assert "beadflow beside" in told["hint"]
+        assert "bearer.ann" not in f"{client.refusal} {client.subprotocol}"
 
 
 async def test_a_ticket_opens_one_stream_once(
@@ -182,9 +199,9 @@ async def test_a_first_message_of_somebody_who_may_not_ends_the_stream(
         (WATCH, [("Authorization", "Basic x")], []),
         (f"{WATCH}?ticket=t9", [], []),
         (f"{WATCH}?ticket=%20", [], []),
-        (WATCH, [], ["beadflow.bearer.nobody"]),
-        (WATCH, [], ["beadflow.bearer."]),
-        (WATCH, [], ["beadflow.bearer.a", "beadflow.bearer.b"]),
+        (WATCH, [], ["beadflow", "beadflow.bearer.nobody"]),
+        (WATCH, [], ["beadflow", "beadflow.bearer."]),
+        (WATCH, [], ["beadflow", "beadflow.bearer.a", "beadflow.bearer.b"]),
     ],
 )
 async def test_what_opens_nothing_is_refused_before_the_handshake(
