@@ -9,6 +9,7 @@ from typing import Any, Final
 from quart import Blueprint, Response, current_app, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from actors.auth.credentials import masked
 from actors.auth.messages import (
     ExchangeKey,
     Explain,
@@ -91,6 +92,7 @@ def routes(doors: Doors) -> Blueprint:
 
     @blueprint.get("/why")
     async def why() -> dict[str, Any]:
+        _refuse_secret(request.args.get("principal", ""))
         query = read_query(request, WhyQuery)
         if query.principal not in (principal().user_id, principal().key_id):
             require(Permission.SYSTEM_ADMIN)
@@ -121,6 +123,17 @@ def _key(sent: str | None) -> str:
             "give the API key once: as `key`, or as the Bearer of Authorization", field="key"
         )
     return given[0]
+
+
+def _refuse_secret(name: str) -> None:
+    """Raises `ValidationError` for what may be a credential: the answer repeats what was asked."""
+    if masked(name) != name:
+        raise ValidationError(
+            "this looks like a credential: give the id of the key, that of the token, or a user",
+            field="principal",
+            hint="the id of a key is what stands between bf_ and the next _; if it was a secret, "
+            "revoke it, since addresses end up in logs",
+        )
 
 
 def _revocation(body: RevokeRequest) -> RevokeTokens:

@@ -210,6 +210,19 @@ def test_why_somebody_may_or_may_not_is_explained(
         assert found["why"]
 
 
+@pytest.mark.parametrize("kind", ["key", "access_token", "refresh_token", "a slip"])
+def test_a_secret_is_no_principal_and_is_not_repeated(
+    door: Locked, admin: Header, kind: str
+) -> None:
+    key = made(door, admin)["secret"]
+    secret = {"key": key, "a slip": f"{key}x", **exchanged(door, key)}[kind]
+    target = f"{AUTH}/why?action=workflow:read&principal={secret}"
+    for asks in (admin, bearer(key)):
+        answer = door.call("GET", target, asks)
+        assert "id of the key" in refused(answer, 422, "validation_error")["detail"]
+        assert secret not in f"{answer}"
+
+
 def test_why_is_told_of_others_to_administrators_only(door: Locked, admin: Header) -> None:
     key = made(door, admin, user_id="wendy")
     target = f"{AUTH}/why?principal=root&action=workflow:read"
