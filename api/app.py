@@ -36,6 +36,7 @@ from api.conventions.repeats import Repeats
 from api.credentials import chosen
 from api.doors import Doors
 from api.entrance import Entrance, instead_of
+from api.etags import refuse_unheeded
 from api.exposure import DEFAULT, Exposure
 from api.guard import Guard, Trust
 from api.lapsing import while_it_holds
@@ -218,6 +219,7 @@ def create_app(
     app.repeats = Repeats(doors)
     guard = app.guard = Guard(doors, trust)
     app.before_request(guard.admit)
+    app.before_request(refuse_unheeded)
     app.before_websocket(guard.admit_websocket)
     app.after_request(guard.mark)
     app.register_error_handler(Unauthenticated, guard.refuse)

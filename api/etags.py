@@ -6,12 +6,15 @@ either: who replaces fields is not held up by somebody's remark. A workflow's is
 
 What a GET answers has a digest of the whole answer behind that (`api.conventions.freshness`), by
 which a client asks whether anything at all has moved; If-Match does not look at it.
+
+Most requests compare no tag. They are refused with an If-Match rather than done without a look at
+it: whoever sends one relies on it.
 """
 
 import re
 from typing import Final
 
-from quart import Request
+from quart import Request, request
 
 from actors.coordination.messages import WorkflowRecord
 from actors.errors import ValidationError
@@ -20,11 +23,31 @@ from actors.issues.messages import Issue
 TAG_LIMIT: Final = 80
 DIGEST_BYTES: Final = 8
 SEPARATOR: Final = "~"
+COMPARING: Final = frozenset({"issues.update", "workflows.update"})
+"""Endpoints that compare If-Match, by `expected`."""
+
 _DIGEST: Final = re.compile(rf"{SEPARATOR}[0-9a-f]{{{2 * DIGEST_BYTES}}}$")
 
 
 def etag(issue: Issue | WorkflowRecord) -> str:
     return f'"{issue.updated_at}"'
+
+
+async def refuse_unheeded() -> None:
+    """Let no request in whose If-Match nobody would compare. Of what only reads, HTTP ignores it.
+
+    Raises:
+        ValidationError: there is one.
+    """
+    if request.method in ("GET", "HEAD") or "If-Match" not in request.headers:
+        return
+    if request.endpoint is not None and request.endpoint not in COMPARING:
+        raise ValidationError(
+            "If-Match is not compared here: only a PUT of a workflow or an issue is made to"
+            " depend on a state; send this without it",
+            field="If-Match",
+            value=None,
+        )
 
 
 def expected(request: Request) -> str | None:

@@ -1,8 +1,13 @@
 """What a client has already is not sent again, and what is private is not kept elsewhere."""
 
-from tests.api.asgi import Answer
+from api.app import create_app
+from api.etags import COMPARING
+from api.operations.table import OPERATIONS
+from supervision import System
+from tests.api.asgi import Answer, call
 from tests.api.problems import refused
-from tests.api.site import WORKFLOWS, SharedSite
+from tests.api.site import WORKFLOWS, SharedSite, nowhere
+from tests.api.test_matrix import routes
 
 
 def again(shared: SharedSite, target: str, tag: str) -> Answer:
@@ -58,3 +63,24 @@ def test_a_version_of_a_file_may_be_kept_for_good(shared: SharedSite) -> None:
     newest = shared.call("GET", place)
     assert version.headers["cache-control"] == "private, max-age=31536000, immutable"
     assert newest.headers["cache-control"] == "private, no-cache"
+
+
+async def test_a_tag_that_nobody_would_compare_is_refused() -> None:
+    async with System.open() as system:
+        app = create_app(nowhere(system))
+        for endpoint, method, address in routes():
+            if method not in {"GET", "HEAD", "WS"} and endpoint not in COMPARING:
+                answer = await call(app, method, address, headers=[("If-Match", '"x"')])
+                body = refused(answer, 422, "validation_error")
+                assert body["errors"][0]["pointer"] == "/If-Match"
+
+
+def test_what_only_reads_ignores_the_tag_of_a_state(shared: SharedSite) -> None:
+    for method in ("GET", "HEAD"):
+        answer = shared.call(method, WORKFLOWS, headers=[("If-Match", '"x"')])
+        assert answer.status == 200
+
+
+def test_what_compares_a_tag_is_described_so() -> None:
+    described = {name for name, each in OPERATIONS.items() if "If-Match" in each.headers}
+    assert described == COMPARING
