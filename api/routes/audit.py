@@ -3,11 +3,12 @@
 from dataclasses import asdict
 from typing import Any, Final
 
-from quart import Blueprint, request
+from quart import Blueprint, Response, request
 
 from actors.auth.messages import ReadAudit, VerifyAudit
 from api.auth_models import AuditLine, AuditQuery, AuditVerdict
 from api.body import read_query
+from api.conventions import links
 from api.doors import Doors
 from api.models import NoQuery
 from supervision import ask
@@ -20,11 +21,12 @@ def routes(doors: Doors) -> Blueprint:
     blueprint = Blueprint("audit", __name__, url_prefix="/api/v1/audit")
 
     @blueprint.get("")
-    async def listing() -> dict[str, Any]:
+    async def listing() -> Response:
         message = ReadAudit(**read_query(request, AuditQuery).model_dump())
         page = await ask(doors.auth, message, deadline_s=READ_DEADLINE_S)
         data = [AuditLine.of(record).model_dump() for record in page.records]
-        return {"data": data, "next_after": page.next_after}
+        after = page.next_after
+        return links.numbered(request, data, after=after, next_after=after)
 
     @blueprint.get("/verify")
     async def verify() -> dict[str, Any]:

@@ -19,6 +19,7 @@ from actors.errors import Forbidden
 from actors.fact_models import schemas
 from api.authority import principal
 from api.body import read_query
+from api.conventions import links
 from api.doors import Doors
 from api.models import EventsPageQuery, EventsQuery, EventStreamQuery, NoQuery
 from api.streams import desk, socket, sse
@@ -61,7 +62,7 @@ def routes(doors: Doors, closing: trio.Event) -> Blueprint:
             following.close()
 
     @blueprint.get("/api/v1/events")
-    async def page() -> dict[str, Any] | Response:
+    async def page() -> Response:
         if sse.is_wanted():
             return await server_sent()
         query = read_query(request, EventsPageQuery)
@@ -70,7 +71,8 @@ def routes(doors: Doors, closing: trio.Event) -> Blueprint:
         message = ReadLog(wanted=wanted, after=query.after, limit=query.limit)
         found = await ask(doors.manager, message, deadline_s=DEADLINE_S)
         data = [fact._asdict() for fact in seen(principal(), found.facts)]
-        return {"data": data, "next_after": found.reached, "more": found.more}
+        after = found.reached if found.more else None
+        return links.numbered(request, data, after=after, next_after=found.reached, more=found.more)
 
     async def server_sent() -> Response:
         query = read_query(request, EventStreamQuery)

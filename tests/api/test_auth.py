@@ -251,6 +251,18 @@ def test_the_audit_log_says_who_did_what_and_what_was_refused(door: Locked, admi
     assert refusal["detail"]["code"] == "forbidden"
 
 
+def test_the_audit_log_names_the_address_of_its_next_page(door: Locked, admin: Header) -> None:
+    for name in ("one", "two"):
+        made(door, admin, name=name)
+    whole = audited(door, admin)
+    target, found = f"{AUDIT}?limit=2", []
+    while target and len(found) < len(whole):
+        answer = door.call("GET", target, admin)
+        found += answer.json()["data"]
+        target = answer.headers.get("link", "").partition("<")[2].partition(">")[0]
+    assert found[: len(whole)] == whole
+
+
 def test_the_audit_log_holds_and_has_no_secret_in_it(door: Locked, admin: Header) -> None:
     key = made(door, admin)
     pair = exchanged(door, key["secret"])

@@ -24,6 +24,21 @@ def test_following_the_links_of_a_list_gives_everything_once(shared: SharedSite)
     assert found == started[::-1]
 
 
+def test_the_links_of_the_events_go_on_while_there_are_more(shared: SharedSite) -> None:
+    workflow_id = shared.done("counting")
+    target = f"/api/v1/events?workflow_id={workflow_id}&limit=3"
+    found, pages = [], 0
+    while target:
+        answer = shared.call("GET", target)
+        found += answer.json()["data"]
+        pages += 1
+        assert answer.json()["more"] == ("link" in answer.headers)
+        target = next_of(answer.headers["link"]) if "link" in answer.headers else ""
+    whole = shared.get(f"/api/v1/events?workflow_id={workflow_id}")["data"]
+    assert found == whole[: len(found)]
+    assert pages > 1
+
+
 def test_the_links_of_a_history_go_on_after_the_last_number(shared: SharedSite) -> None:
     address = f"{WORKFLOWS}/{shared.done('counting')}"
     for kind in ("history", "logs"):
