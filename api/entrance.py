@@ -65,7 +65,8 @@ class Entrance:
         assert asked.scope is not None  # noqa: S101 - an ASGI app has one
         g.peer = peer_of(asked.scope.get("client"), asked.headers, self._proxies)
         g.limits = self._limits
-        limits.count_arrival()
+        if asked.endpoint not in ALWAYS:
+            limits.count_arrival()
 
     def mark(self, response: Response) -> None:
         """Add to an answer what belongs to all of them."""

@@ -18,9 +18,10 @@ def asked_of(operation: Operation, method: str, path: str) -> list[str]:
     return list(dict.fromkeys(_asked(operation, method, path)))
 
 
-def answered_of(operation: Operation, method: str, path: str) -> list[str]:
+def answered_of(operation: Operation, method: str, path: str, *, counted: bool) -> list[str]:
     """Which headers an ordinary answer has, those of its kind included."""
-    return list(dict.fromkeys(_answered(operation, method, path)))
+    told = ("RateLimit", "RateLimit-Policy") if counted else ()
+    return list(dict.fromkeys((*_answered(operation, method, path), *told)))
 
 
 def is_fresh(operation: Operation, method: str) -> bool:
@@ -44,7 +45,7 @@ def _answered(operation: Operation, method: str, path: str) -> Iterator[str]:
         yield "ETag"
     if any(name.startswith("next_") for name in getattr(operation.answer, "model_fields", ())):
         yield "Link"
-    yield from ("X-Request-Id", "RateLimit", "RateLimit-Policy")
+    yield "X-Request-Id"
 
 
 def _text(description: str, **more: Any) -> Described:

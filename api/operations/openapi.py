@@ -10,6 +10,7 @@ from typing import Any, Final
 from werkzeug.routing import Rule
 
 from actors.auth.roles import Permission
+from api.entrance import ALWAYS
 from api.operations import headers
 from api.operations.answers import Problem
 from api.operations.examples import EXAMPLES
@@ -193,7 +194,7 @@ class _Described:
 
     def _answers(self) -> Schema:
         operation = self._operation
-        shown = _shown(*headers.answered_of(operation, self._method, self._path))
+        shown = _shown(*self._answered_headers())
         answer: Schema = {"description": HTTPStatus(operation.status).phrase, "headers": shown}
         if operation.answer is not None:
             schema = self._components.answered(operation.answer)
@@ -212,6 +213,10 @@ class _Described:
             answers[str(int(status))] = _without_model(status, operation, shown)
         return answers
 
+    def _answered_headers(self) -> list[str]:
+        counted = self._endpoint not in ALWAYS
+        return headers.answered_of(self._operation, self._method, self._path, counted=counted)
+
     def _other_statuses(self) -> Iterator[int]:
         yield from self._operation.other_statuses
         if headers.is_fresh(self._operation, self._method):
@@ -219,7 +224,8 @@ class _Described:
 
     def _problems(self) -> Schema:
         guarded = not isinstance(self._permission, Open)
-        codes = codes_of(self._operation, self._method, self._path, guarded=guarded)
+        asked = (self._operation, self._method, self._path)
+        codes = codes_of(*asked, guarded=guarded, counted=self._endpoint not in ALWAYS)
         by_status = sorted((STATUSES[code], code) for code in codes)
         return {
             str(status): self._problem(status, [code for _, code in group])

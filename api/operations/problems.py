@@ -4,6 +4,7 @@ The meaning of each code is in docs/http.md; a test compares the statuses.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 from api.operations import headers
@@ -83,8 +84,9 @@ STATUSES: Final[dict[str, int]] = {
 
 ANY: Final = (
     *("bad_request", "foreign_host", "headers_too_large", "internal_error"),
-    *("rate_limited", "overloaded", "too_many_connections"),
+    "too_many_connections",
 )
+COUNTED: Final = ("rate_limited", "overloaded")
 GUARDED: Final = ("unauthenticated", "forbidden", "csrf_failed")
 ASKED: Final = ("mailbox_full", "unavailable", "store_damaged", "store_lost")
 WITH_BODY: Final = ("bad_body", "body_too_large", "request_timeout", "unsupported_media_type")
@@ -93,9 +95,12 @@ KEYED: Final = ("request_in_progress", "idempotency_key_reused")
 SIGNED: Final = ("not_yourself", "not_your_workflow")
 
 
-def codes_of(operation: Operation, method: str, path: str, *, guarded: bool) -> list[str]:
+def codes_of(
+    operation: Operation, method: str, path: str, *, guarded: bool, counted: bool
+) -> list[str]:
     """All codes that an operation may answer with, those of its kind included."""
-    return list(dict.fromkeys(_codes(operation, method, path, guarded=guarded)))
+    codes = (COUNTED if counted else (), _codes(operation, method, path, guarded=guarded))
+    return list(dict.fromkeys(chain.from_iterable(codes)))
 
 
 def _codes(operation: Operation, method: str, path: str, *, guarded: bool) -> Iterator[str]:

@@ -13,12 +13,14 @@ from actors.auth.roles import Role, granted
 from actors.errors import ValidationError
 from api import limits
 from api.addresses import Peer, peer_of
-from api.app import App, _app
+from api.app import App, _app, create_app
 from api.credentials import BadCredential
 from api.exposure import Exposure, Rate, Rates
 from api.limits import RateLimited, RateLimits
-from tests.api.asgi import Answer, call
+from supervision import System
+from tests.api.asgi import CLIENT, Answer, call
 from tests.api.problems import refused
+from tests.api.site import nowhere
 
 STRANGER = ("203.0.113.5", 40000)
 FEW = Rates(
@@ -148,6 +150,19 @@ async def test_an_address_is_counted_whoever_asks_from_there() -> None:
     assert (await statuses(app, 10)).count(200) == 8
     refused(await answered(app), 429, "rate_limited")
     assert (await answered(app, client=("203.0.113.6", 1))).status == 200
+
+
+async def test_health_is_told_to_an_address_that_has_asked_for_too_much() -> None:
+    exposure = Exposure(rates=Rates(address=FEW.address), trusted_proxies=("127.0.0.1",))
+    headers = [("X-Forwarded-For", "9.9.9.9")]
+    async with System.open() as system:
+        app = create_app(nowhere(system), exposure=exposure)
+        assert (await statuses(app, 9, client=CLIENT, headers=headers))[-1] == 429
+        for target, status in (("/health/live", 200), ("/health/ready", 503), ("/health", 503)):
+            answers = [await call(app, "GET", target, headers=headers) for _ in range(20)]
+            assert {answer.status for answer in answers} == {status}
+        for target in ("/health/nothing", "/x?of=/health/live"):
+            refused(await call(app, "GET", target, headers=headers), 429, "rate_limited")
 
 
 async def test_another_port_is_the_same_address() -> None:

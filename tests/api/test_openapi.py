@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from actors.auth.roles import Permission
 from api.app import create_app
+from api.entrance import ALWAYS
 from api.operations import examples, operation
 from api.operations.openapi import build, path_of
 from api.operations.problems import STATUSES
@@ -147,6 +148,11 @@ def test_the_statuses_of_codes_are_those_of_the_page() -> None:
     }
     wrong = {c: s for c, s in STATUSES.items() if c in documented and documented[c] != str(s)}
     assert wrong == {}
+
+
+def test_only_health_is_never_refused_for_asking_too_much(document: dict[str, Any]) -> None:
+    never = {each["operationId"] for each in operations(document) if "429" not in each["responses"]}
+    assert never == {endpoint.replace(".", "_") for endpoint in ALWAYS}
 
 
 def test_what_needs_no_permission_says_so(document: dict[str, Any]) -> None:
