@@ -34,6 +34,7 @@ from api import local_socket, peers, problem
 from api.crowd import Crowd
 from api.exposure import DEFAULT, Exposure
 from api.headers import PLAIN
+from api.heads import Heads
 from api.overload import CALM
 from api.turned_away import no_room
 from api.uploads import is_upload
@@ -254,6 +255,10 @@ class Http1(H11Protocol):
     _brings_file = False
     _held = b""
     _has_refused = False
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self.connection = Heads(self.config.h11_max_incomplete_size)
 
     async def _check_protocol(self, event: Any) -> None:
         """Take an invitation to HTTP/2 for an ordinary request, as RFC 9110 (7.8) allows."""

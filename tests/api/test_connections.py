@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import trio
 
+from api.server import HEADER_LIMIT_BYTES
 from api.wire import Wire
 from tests.api.wire import UPGRADE, Door, door, hello, read_all, read_head
 
@@ -112,6 +113,54 @@ async def test_what_breaks_http_is_answered_with_a_problem(
     told = json.loads(body)
     assert (told["status"], told["code"]) == (status, code)
     assert f"x-request-id: {told['request_id']}".encode() in head
+
+
+LIMIT = HEADER_LIMIT_BYTES
+
+
+def head_of(size: int, where: str) -> bytes:
+    """A head of so many bytes, most of them in one place."""
+    before, after = {
+        "a header": (b"GET / HTTP/1.1\r\n" + HOST + b"X: ", b"\r\n\r\n"),
+        "the query": (b"GET /?q=", b" HTTP/1.1\r\n" + HOST + b"\r\n"),
+        "many headers": (b"GET / HTTP/1.1\r\n" + HOST + b"X: a\r\n" * 1000 + b"X: ", b"\r\n\r\n"),
+        "the method": (b"HEAD / HTTP/1.1\r\n" + HOST + b"X: ", b"\r\n\r\n"),
+        "an upgrade": (websocket() + b"X: ", b"\r\n\r\n"),
+    }[where]
+    return before + b"a" * (size - len(before) - len(after)) + after
+
+
+@pytest.mark.parametrize("piece", [1 << 20, 1000], ids=["in one piece", "in small ones"])
+@pytest.mark.parametrize("size", [LIMIT + 1, 60_000, 70_000])
+@pytest.mark.parametrize(
+    "where", ["a header", "the query", "many headers", "the method", "an upgrade"]
+)
+async def test_a_head_is_counted_in_all(where: str, size: int, piece: int) -> None:
+    sent = head_of(size, where)
+    async with door(lambda _: hello) as here:
+        answer = await here.exchange(*(sent[at : at + piece] for at in range(0, size, piece)))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 431 ")
+    assert b"application/problem+json" in head
+    assert json.loads(body)["code"] == "headers_too_large"
+
+
+@pytest.mark.parametrize("piece", [1 << 20, 1000], ids=["in one piece", "in small ones"])
+@pytest.mark.parametrize("where", ["a header", "the query", "many headers", "the method"])
+async def test_a_head_of_just_the_limit_is_taken(where: str, piece: int) -> None:
+    sent = head_of(LIMIT, where) + b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
+    async with door(lambda _: hello) as here:
+        parts = [sent[at : at + piece] for at in range(0, len(sent), piece)]
+        assert (await here.exchange(*parts)).count(b"HTTP/1.1 200 ") == 2
+
+
+async def test_heads_and_bodies_that_come_at_once_are_counted_one_by_one() -> None:
+    body = b"Content-Length: 30000\r\n\r\n" + b"x" * 30_000
+    async with door(lambda _: hello) as here:
+        small = await here.exchange(POST + body + head_of(LIMIT, "a header") * 2)
+        large = await here.exchange(POST + body + head_of(LIMIT + 1, "a header"))
+    assert small.count(b"HTTP/1.1 200 ") == 3
+    assert [large.count(b"HTTP/1.1 %d " % status) for status in (200, 431)] == [1, 1]
 
 
 async def test_nobody_speaks_http_2() -> None:
