@@ -1,15 +1,18 @@
 """Reading a workflow's log: what is there, and, on request, what is still to come."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from cli import printable, records, when
 from cli.discovery import Source
+from cli.exits import ExitCode
 from cli.output import Output
+from cli.problem import Problem
 
 _PAGE = 500
 _POLL_S = 1.0
+_PATIENCE_S = 60.0
 
 
 def show(out: Output, source: Source, path: str, *, follow: bool) -> None:
@@ -17,7 +20,7 @@ def show(out: Output, source: Source, path: str, *, follow: bool) -> None:
     if out.json and not follow:
         out.envelope("workflow.logs", list(_present(source, path, 0)))
         return
-    for raw in _all(source, path) if follow else _present(source, path, 0):
+    for raw in _Following(out, source, path).lines() if follow else _present(source, path, 0):
         if out.json:
             out.record("workflow.log", raw)
         else:
@@ -34,17 +37,58 @@ def _present(source: Source, path: str, after: int) -> Iterator[Any]:
         after = records.log_line(page[-1]).seq
 
 
-def _all(source: Source, path: str) -> Iterator[Any]:
-    after = 0
-    while True:
+class _Following:
+    """Every line until the workflow has ended, through whatever happens to the server."""
+
+    def __init__(self, out: Output, source: Source, path: str) -> None:
+        self._out = out
+        self._source = source
+        self._path = path
+        self._after = 0
+        self._has_heard = False
+        self._away_since: float | None = None
+
+    def lines(self) -> Iterator[Any]:
+        """Raises `Problem` when the server stays away for _PATIENCE_S, or refuses."""
+        has_ended = False
+        while not has_ended:
+            try:
+                has_ended = yield from self._look()
+                self._has_heard, self._away_since = True, None
+            except Problem as problem:
+                self._missed(problem)
+            if not has_ended:
+                time.sleep(_POLL_S)
+
+    def _look(self) -> Generator[Any, None, bool]:
         # Asked before the log is read: what a workflow wrote before it ended is then never missed.
-        ended = records.workflow(source.get(path)).is_final
-        for raw in _present(source, path, after):
-            after = records.log_line(raw).seq
+        has_ended = records.workflow(self._source.get(self._path)).is_final
+        for raw in _present(self._source, self._path, self._after):
+            self._after = records.log_line(raw).seq
             yield raw
-        if ended:
-            return
-        time.sleep(_POLL_S)
+        return has_ended
+
+    def _missed(self, problem: Problem) -> None:
+        """Note that there was no answer; only a server that was there is waited for."""
+        if not problem.retryable or not self._has_heard:
+            raise problem
+        now = time.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+            self._out.note("lost the server; trying to reach it again")
+        elif now - self._away_since >= _PATIENCE_S:
+            raise _lost(problem) from problem
+
+
+def _lost(problem: Problem) -> Problem:
+    return Problem(
+        "Lost the server while following a log",
+        problem.message,
+        code="unreachable",
+        exit_code=ExitCode.UNREACHABLE,
+        hint="the workflow goes on when the server does: follow it again then",
+        retryable=True,
+    )
 
 
 def _line(raw: Any) -> str:

@@ -433,6 +433,49 @@ def test_a_followed_log_ends_with_its_workflow(
     assert [row.count('"beadflow.workflow.log/1"') for row in ran.out.splitlines()] == [1, 1]
 
 
+AWAY = problem(503, "Away", code="unavailable", retryable=True)
+
+
+def test_a_followed_log_goes_on_after_the_last_line_when_the_server_is_back(
+    beadflow: Run, at: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "_POLL_S", 0)
+    monkeypatch.setattr(logs, "_PAGE", 1)
+    active, done = Answer(workflow("active")), Answer(workflow("completed"))
+    at.answers[f"GET {ONE}"] = [active, AWAY, AWAY, AWAY, active, AWAY, done]
+    pages = [[line(1, "a")], [], AWAY, [line(2, "b")], []]
+    at.answers[f"GET {ONE}/logs"] = [
+        page if isinstance(page, Answer) else Answer({"data": page}) for page in pages
+    ]
+    ran = beadflow("workflow", "logs", "wf-1", "--follow")
+    assert ran.code == 0
+    assert [row[-1] for row in ran.out.splitlines()] == ["a", "b"]
+    assert ran.err.count("lost the server") == 1
+    asked = [seen.params["after"] for seen in at.requests("GET", f"{ONE}/logs")]
+    assert asked == ["0", "1", "1", "1", "2"]
+
+
+def test_a_followed_log_whose_server_stays_away_ends_with_9(
+    beadflow: Run, at: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "_POLL_S", 0)
+    monkeypatch.setattr(logs, "_PATIENCE_S", 0)
+    at.answers[f"GET {ONE}"] = [Answer(workflow("active")), AWAY]
+    at.answers[f"GET {ONE}/logs"] = Answer({"data": []})
+    ran = beadflow("workflow", "logs", "wf-1", "--follow")
+    assert ran.code == 9
+    assert "lost the server" in ran.err
+    assert "follow it again" in ran.err
+
+
+def test_only_a_server_that_was_there_is_waited_for(beadflow: Run, at: FakeServer) -> None:
+    at.answers[f"GET {ONE}"] = AWAY
+    ran = beadflow("workflow", "logs", "wf-1", "--follow")
+    assert ran.code == 9
+    assert "lost the server" not in ran.err
+    assert len(at.seen) == 1
+
+
 def test_a_log_in_json_is_one_envelope(beadflow: Run, at: FakeServer) -> None:
     at.answers[f"GET {ONE}/logs"] = Answer({"data": [line(1, "a")]})
     assert beadflow("workflow", "logs", "wf-1", "-o", "json").json["data"] == [line(1, "a")]
