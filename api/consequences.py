@@ -1,8 +1,9 @@
 """What a change of an issue does beyond it, and who may do that.
 
 An issue may be a gate, whose answer is its end, or that of a workflow, which is cancelled when
-somebody closes or deletes it. Whoever changes such an issue needs what the straight way to the same
-needs. Routes ask here, a batch for each of its parts; the machine's own user is not asked.
+somebody closes or deletes it, and has the title and the priority of its issue. Whoever changes such
+an issue needs what the straight way to the same needs. Routes ask here, a batch for each of its
+parts; the machine's own user is not asked.
 
 What is live is looked up just before the change, not in one transaction with it.
 """
@@ -28,6 +29,8 @@ from api.doors import Doors
 from supervision import ask
 
 DEADLINE_S: Final = 5.0
+FOLLOWED: Final = frozenset({"title", "priority"})
+"""Fields of an issue that its workflow has, too."""
 
 
 @asynccontextmanager
@@ -35,7 +38,8 @@ async def allowed(doors: Doors, verb: Verb) -> AsyncIterator[None]:
     """Do something to an issue that its principal may do; what it ends is noted once it is done.
 
     Raises:
-        Missing: it answers a gate, or ends a workflow, and the permission for that is missing.
+        Missing: it answers a gate, or ends or changes a workflow, and the permission for that is
+            missing.
         NotFound: there is no such issue.
     """
     who: Principal | None = g.get("principal")
@@ -56,8 +60,8 @@ async def _ended(doors: Doors, verb: Verb, who: Principal) -> list[str]:
     if who.may(Permission.WORKFLOW_WRITE) and not _is_end(verb):
         return []
     shown = await _show(doors, verb.issue_id)
-    if is_gate(shown.issue.row) and not who.may(Permission.WORKFLOW_WRITE):
-        raise Missing(who, Permission.WORKFLOW_WRITE)
+    if not who.may(Permission.WORKFLOW_WRITE):
+        await _see_that_it_changes_none(doors, verb, shown, who)
     if not _is_end(verb):
         return []
     ids = await _with_dependents(doors, shown) if cascades else [str(shown.issue.id)]
@@ -65,6 +69,13 @@ async def _ended(doors: Doors, verb: Verb, who: Principal) -> list[str]:
     for workflow_id in ended:
         await _see_that_it_may_end(doors, workflow_id, who)
     return ended
+
+
+async def _see_that_it_changes_none(doors: Doors, verb: Verb, shown: Shown, who: Principal) -> None:
+    """Raises `Missing`: it answers a gate, or is followed by a workflow that has not ended."""
+    follows = isinstance(verb, UpdateIssue) and not FOLLOWED.isdisjoint(verb.fields)
+    if is_gate(shown.issue.row) or (follows and await _live(doors, shown.issue.id)):
+        raise Missing(who, Permission.WORKFLOW_WRITE)
 
 
 def _is_end(verb: Verb) -> bool:

@@ -67,6 +67,8 @@ def held(door: Locked) -> tuple[str, str, str]:
 
 
 def lines(door: Locked, admin: Header, actor: str) -> list[dict[str, Any]]:
+    # Nobody waits for the line of a refusal; that of an act comes after it.
+    assert door.post("/api/v1/reconcile", {"repair": False}, admin).status == 200
     target = f"/api/v1/audit?actor={actor}&limit=200"
     found: list[dict[str, Any]] = door.call("GET", target, admin).json()["data"]
     return found
@@ -136,6 +138,23 @@ def test_the_agent_that_has_a_workflow_closes_its_issue_and_no_other_does(
     assert door.post(f"{ISSUES}/{issue_id}/close", {"force": True}, mine).status == 200
     (noted,) = (line for line in lines(door, admin, who) if "workflows" in line["detail"])
     assert noted["detail"]["workflows"] == [workflow_id]
+
+
+def test_a_workflow_is_not_renamed_by_its_issue_without_workflow_write(
+    door: Locked, operator: Header, agent: Header
+) -> None:
+    _, issue_id, who = held(door)
+    other = {"title": "mine", "priority": 0}
+    for header in (agent, door.header(Role.AGENT, who)):
+        for name, value in other.items():
+            answer = put(door, issue_id, header, **{name: value})
+            assert "workflow:write" in refused(answer, 403, "forbidden")["detail"]
+        assert batch(door, header, {"op": "update", "id": issue_id, **other}) == ["forbidden"]
+        assert put(door, issue_id, header, notes="seen").status == 200
+    plain = door.post(ISSUES, {"title": "t"}, agent).json()["id"]
+    assert put(door, plain, agent, **other).status == 200
+    assert put(door, issue_id, operator, **other).status == 200
+    assert door.shared.get(f"{ISSUES}/{issue_id}")["issue"]["title"] == "mine"
 
 
 def test_issues_without_a_live_workflow_are_closed_and_deleted_as_ever(
