@@ -82,7 +82,7 @@ PERMISSIONS: Final[dict[str, Need]] = {
     "health.live": OPEN,
     "health.ready": OPEN,
     "health.whole": OPEN,
-    "imports.take_in": Permission.ISSUE_WRITE,
+    "imports.take_in": Permission.SYSTEM_ADMIN,
     "issue_verbs.close": Permission.ISSUE_WRITE,
     "issue_verbs.comment": Permission.ISSUE_WRITE,
     "issue_verbs.defer": Permission.ISSUE_WRITE,

@@ -157,6 +157,19 @@ def test_a_workflow_is_not_renamed_by_its_issue_without_workflow_write(
     assert door.shared.get(f"{ISSUES}/{issue_id}")["issue"]["title"] == "mine"
 
 
+def test_only_an_administrator_takes_in_lines_that_name_any_author(
+    door: Locked, admin: Header, operator: Header, agent: Header
+) -> None:
+    kind = ("Content-Type", "application/x-ndjson")
+    line = json.dumps({"id": "taken-1", "title": "t", "created_by": "ann"}).encode()
+    for header in (operator, agent):
+        answer = door.call("POST", f"{ISSUES}/import", header, kind, body=[line])
+        assert "system:admin" in refused(answer, 403, "forbidden")["detail"]
+    assert door.call("POST", f"{ISSUES}/import", admin, kind, body=[line]).status == 200
+    targets = [each["target"] for each in lines(door, admin, "root") if each["outcome"] == "done"]
+    assert f"POST {ISSUES}/import" in targets
+
+
 def test_issues_without_a_live_workflow_are_closed_and_deleted_as_ever(
     door: Locked, operator: Header
 ) -> None:
