@@ -106,8 +106,9 @@ class UpdateIssue(Ask[Issue]):
         expected: `updated_at` the caller last saw; with another one there it is refused with
             `IssueChanged`.
         token: of the claim this relies on: refused with `StaleClaim` when it is not held any more.
-        force: change the status although that closes what is blocked, or somebody else's claim is
-            on the issue: without it and without a token refused with `Blocked`, `AlreadyClaimed`.
+        force: change the status although that closes what is blocked, or status or assignee
+            although somebody else's claim is on the issue: without it and without a token refused
+            with `Blocked`, `AlreadyClaimed`.
     """
 
     issue_id: str

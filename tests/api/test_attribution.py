@@ -1,5 +1,6 @@
 """In whose name requests act, and what an agent may touch."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,22 @@ def test_an_agent_answers_no_gate_by_any_road(door: Locked, agent: Header) -> No
     came = door.post(f"{ISSUES}/batch", {"changes": parts}, agent).json()["data"]
     assert [part["problem"]["code"] for part in came] == ["forbidden", "forbidden"]
     assert door.shared.get(f"{GATES}/{gate_id}")["status"] == "open"
+
+
+def test_nobody_assigns_what_somebody_else_has_claimed(
+    door: Locked, operator: Header, agent: Header
+) -> None:
+    issue_id, typed = an_issue(door, operator), ("Content-Type", "application/json")
+    address = f"{ISSUES}/{issue_id}"
+    claim = door.post(f"{address}/claim", {}, operator).json()
+    for given in (b'{"assignee":"runner-1"}', b'{"assignee":null}'):
+        refused(put(door, address, given, agent, typed), 409, "already_claimed")
+    changes = {"changes": [{"op": "update", "id": issue_id, "assignee": "runner-1"}]}
+    (part,) = door.post(f"{ISSUES}/batch", changes, agent).json()["data"]
+    assert part["problem"]["code"] == "already_claimed"
+    assert put(door, address, b'{"assignee":"ann","notes":"n"}', agent, typed).status == 200
+    passed_on = json.dumps({"assignee": "runner-1", "token": claim["token"]}).encode()
+    assert put(door, address, passed_on, agent, typed).status == 200
 
 
 @pytest.mark.parametrize("status", ["cancelled", "completed"])

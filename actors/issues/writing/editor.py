@@ -36,6 +36,8 @@ from storage.issues.jsonl import Row
 
 SHOWN: Final = 5
 """How many issues a refusal names."""
+CLAIMED: Final = ("status", "assignee")
+"""What of an issue is its holder's to change, as long as it is claimed."""
 
 
 # --- new issues
@@ -232,7 +234,7 @@ def edit_issue(conn: sqlite3.Connection, command: EditIssue) -> Edited:
         _refuse_deleted(before)
     edited = _edited(conn, before, command)
     after = gates.followed(before, edited, command.actor, command.at)
-    if command.token is None and after.get("status") != before.get("status"):
+    if command.token is None and any(after.get(name) != before.get(name) for name in CLAIMED):
         _refuse_claimed(conn, command)
     if after is before:
         return Edited(row=before, seq=queries.last_seq_of(conn, command.issue_id))
@@ -244,7 +246,7 @@ def edit_issue(conn: sqlite3.Connection, command: EditIssue) -> Edited:
 
 
 def _refuse_claimed(conn: sqlite3.Connection, command: EditIssue) -> None:
-    """Refuse to end the work that somebody else is at."""
+    """Refuse to end the work that somebody else is at, or to give it away."""
     if not isinstance(command.edit, Close | SetFields) or command.edit.force:
         return
     lease = leases.get(conn, command.issue_id)
