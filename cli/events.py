@@ -102,11 +102,14 @@ def events(
         answer = source.get(EVENTS, params)
     found, reached = records.items(answer), records.whole(answer, "next_after")
     if out.json:
-        out.envelope("events", found, next_after=reached, more=answer.get("more") is True)
+        more, lost = answer.get("more") is True, answer.get("reset")
+        out.envelope("events", found, next_after=reached, more=more, reset=lost)
         return ExitCode.OK
     out.table(_COLUMNS, [_row(records.event(raw)) for raw in found])
     if not found:
         out.note("no events")
+    if (reset := stream.reset(answer.get("reset"))) is not None:
+        out.note(str(reset))
     if answer.get("more") is True:
         out.note(f"there are more: --after {reached}")
     return ExitCode.OK
@@ -142,6 +145,9 @@ class Following:
             with contextlib.closing(stream.frames(self._client.http, asked)) as frames:
                 for frame in frames:
                     self._heard_at, self._is_away = time.monotonic(), False
+                    if isinstance(frame, stream.Reset):
+                        self._reset(frame)
+                        continue
                     for raw in frame or ():
                         self._show(raw)
         except stream.StreamLapsed:
@@ -172,6 +178,10 @@ class Following:
             self._out.record("event", raw)
         else:
             self._out.text(f"{event.seq:>6} {progress.describe(event)}")
+
+    def _reset(self, lost: stream.Reset) -> None:
+        self._after = lost.reached
+        self._out.note(str(lost))
 
     def _say_away(self) -> None:
         if not self._is_away:

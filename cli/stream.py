@@ -11,6 +11,7 @@ import json
 import socket
 import time
 from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import httpx2
@@ -44,10 +45,35 @@ class StreamLapsed(StreamDropped):
     """The server is there and wants to be shown a new token, which the next connection does."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """What follows is not all that happened since the number that was asked for.
+
+    Args:
+        after: that number.
+        last: the last one of the server's log. Where `after` is beyond it, the log is another one.
+    """
+
+    after: int
+    last: int
+
+    @property
+    def reached(self) -> int:
+        """After which number the stream goes on."""
+        return min(self.after, self.last)
+
+    def __str__(self) -> str:
+        if self.after > self.last:
+            return f"the log ends at {self.last}, before {self.after}: it is another one now"
+        return f"some of what came after {self.after} was archived"
+
+
 def batches(
     http: httpx2.Client, workflow_id: str, after: int, *, silence_s: float = _SILENCE_S
-) -> Generator[list[records.Event] | None]:
+) -> Generator[list[records.Event] | Reset | None]:
     """Yields each frame's events ([] for a heartbeat), and None whenever nothing came for 0.5 s.
+
+    A `Reset` comes first where the server's log does not go back to `after`.
 
     Args:
         http: the client whose address and settings are used.
@@ -61,12 +87,12 @@ def batches(
     """
     params: dict[str, str | int] = {"workflow_id": workflow_id, "after": after}
     for frame in frames(http, params, silence_s=silence_s):
-        yield None if frame is None else [_event(raw) for raw in frame]
+        yield [_event(raw) for raw in frame] if isinstance(frame, list) else frame
 
 
 def frames(
     http: httpx2.Client, params: Mapping[str, str | int], *, silence_s: float = _SILENCE_S
-) -> Generator[list[Any] | None]:
+) -> Generator[list[Any] | Reset | None]:
     """Yields as `batches` does, but events as the server sends them.
 
     Args:
@@ -122,7 +148,7 @@ def _hang_up(session: WebSocketSession) -> None:
             connection.shutdown(socket.SHUT_RDWR)
 
 
-def _frames(session: WebSocketSession, silence_s: float) -> Iterator[list[Any] | None]:
+def _frames(session: WebSocketSession, silence_s: float) -> Iterator[list[Any] | Reset | None]:
     heard_at = time.monotonic()
     while True:
         try:
@@ -133,17 +159,26 @@ def _frames(session: WebSocketSession, silence_s: float) -> Iterator[list[Any] |
             yield None
             continue
         heard_at = time.monotonic()
-        yield _list(frame)
+        yield _read(frame)
 
 
-def _list(frame: str) -> list[Any]:
+def _read(frame: str) -> list[Any] | Reset:
     try:
         raw: Any = json.loads(frame)
     except ValueError as err:
         raise StreamDropped(f"unreadable events ({err})") from err
+    if isinstance(raw, dict) and raw.get("op") == "reset" and (lost := reset(raw)) is not None:
+        return lost
     if not isinstance(raw, list):
         raise StreamDropped("unreadable events (no list)")
     return raw
+
+
+def reset(raw: Any) -> Reset | None:
+    """What a server says of a lost place; None where it says nothing of one."""
+    given = raw if isinstance(raw, dict) else {}
+    after, last = given.get("after"), given.get("last")
+    return Reset(after, last) if isinstance(after, int) and isinstance(last, int) else None
 
 
 def _event(raw: Any) -> records.Event:

@@ -8,6 +8,7 @@ so it can be ended at any time, and begun again.
 """
 
 import contextlib
+import dataclasses
 import threading
 import time
 from collections.abc import Callable
@@ -101,7 +102,10 @@ class Watch:
                 if self.workflow.is_final and (frame is None or self.progress.ended):
                     return
 
-    def _take(self, frame: list[Event] | None) -> None:
+    def _take(self, frame: list[Event] | stream.Reset | None) -> None:
+        if isinstance(frame, stream.Reset):
+            self._reset(frame)
+            return
         if frame is None:
             if self.progress.ended:
                 self._ask()
@@ -114,6 +118,13 @@ class Watch:
         if not frame or any(event.type.startswith("workflow_") for event in frame):
             self._ask()
         self._view.show(self.workflow, self.progress)
+
+    def _reset(self, lost: stream.Reset) -> None:
+        """Goes on where the server's log ends; the record says what became of the workflow."""
+        self._heard()
+        self._view.note(str(lost))
+        self.progress = dataclasses.replace(self.progress, seq=lost.reached)
+        self._ask()
 
     def _ask(self) -> None:
         """Asks for the workflow's record; a server that is away for a while is waited for."""

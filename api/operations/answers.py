@@ -281,12 +281,25 @@ class Event(BaseModel):
     data: dict[str, Any]
 
 
+class LostPlace(BaseModel):
+    """What follows is not all that happened since the number that was given (`after`).
+
+    Events up to `forgotten` may have been archived; the log ends at `last`, and a number beyond it
+    is of another log.
+    """
+
+    after: int
+    forgotten: int
+    last: int
+
+
 class EventPage(BaseModel):
     """Events in order; `more` says whether there is something after `next_after` already."""
 
     data: list[Event]
     next_after: int
     more: bool
+    reset: LostPlace | None
 
 
 class EventTypes(BaseModel):

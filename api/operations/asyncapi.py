@@ -11,7 +11,7 @@ from actors.fact_models import MODELS
 from api.first_message import AuthMessage
 from api.models import EventsQuery
 from api.operations.answers import Problem
-from api.operations.frames import SENT
+from api.operations.frames import SENT, SENT_BESIDE_EVENTS
 from api.operations.parameters import given
 from api.operations.schemas import Components, Schema, plain
 from api.operations.security import SECURITY
@@ -60,7 +60,9 @@ def build() -> Schema:
             "subscriptions": _channel("What subscriptions name", EventsQuery, only=["ops"]),
         },
         "operations": {
-            "sendEvents": _operation("send", "Tell what happens", "events", ["Events"]),
+            "sendEvents": _operation(
+                "send", "Tell what happens", "events", ["Events", *SENT_BESIDE_EVENTS]
+            ),
             "sendFrames": _operation("send", "Tell what happens", "subscriptions", [*SENT]),
             "receiveAuth": _operation("receive", "Hear who asks", "events", ["Auth"]),
             "receiveFrames": _operation("receive", "Hear what is wanted", "subscriptions", [*SAID]),
@@ -73,8 +75,11 @@ def build() -> Schema:
     }
 
 
-MESSAGES: Final = ("Events", *SAID, *SENT)
-CHANNELS: Final = {"events": ("Events", "Auth"), "subscriptions": (*SAID, *SENT)}
+MESSAGES: Final = ("Events", *SENT_BESIDE_EVENTS, *SAID, *SENT)
+CHANNELS: Final = {
+    "events": ("Events", *SENT_BESIDE_EVENTS, "Auth"),
+    "subscriptions": (*SAID, *SENT),
+}
 
 
 def name_of(kind: str) -> str:
@@ -97,6 +102,7 @@ def _schemas() -> Schema:
             "items": _ref("schemas", "Event"),
         },
         **said,
+        **SENT_BESIDE_EVENTS,
         **SENT,
         **Components([], [Problem]).schemas,
     }

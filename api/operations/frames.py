@@ -53,3 +53,14 @@ SENT: Final[dict[str, Schema]] = {
     "Heartbeat": _frame("heartbeat", "There was nothing else for a while."),
 }
 """By component."""
+
+SENT_BESIDE_EVENTS: Final[dict[str, Schema]] = {
+    "PlaceLost": _frame(
+        "reset",
+        "Comes first where the place is lost: what follows is not all that happened since `after`.",
+        after=NUMBER,
+        forgotten=NUMBER,
+        last=NUMBER,
+    ),
+}
+"""To a client that has said in its query what it wants; all else that it is sent are arrays."""

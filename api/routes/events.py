@@ -2,12 +2,14 @@
 
 It grows over a WebSocket, or as Server-Sent Events (`api.streams.sse`) for who accepts those.
 Each text frame of the WebSocket is a JSON array of events in order, so that a burst is one frame;
-an empty array is the heartbeat, sent whenever nothing else was for a while. With `ops` a client
+an empty array is the heartbeat, sent whenever nothing else was for a while; an object comes first
+where the log does not go back to where the client was. With `ops` a client
 says in frames of its own what it wants, see `api.streams.desk`. A client that cannot keep up is
 closed with 1013 and comes back with `after`, the last number it has seen: nothing is missing then.
 Or it has asked to be told by `lagged` what it lost. When the server stops, the code is 1001.
 """
 
+from dataclasses import asdict
 from typing import Any
 
 import trio
@@ -23,7 +25,7 @@ from api.conventions import links
 from api.doors import Doors
 from api.models import EventsPageQuery, EventsQuery, EventStreamQuery, NoQuery
 from api.streams import desk, socket, sse
-from api.streams.following import Asked, Following
+from api.streams.following import Asked, Following, lost_place
 from api.streams.hangup import Hangup, of_refusal, when_closing
 from api.streams.seeing import refuse_unseen, seen
 from supervision import ActorDeadError, ActorRestarting, AskTimeout, Refused, ask
@@ -68,11 +70,19 @@ def routes(doors: Doors, closing: trio.Event) -> Blueprint:
         query = read_query(request, EventsPageQuery)
         wanted = query.filter()
         refuse_unseen(principal(), wanted)
-        message = ReadLog(wanted=wanted, after=query.after, limit=query.limit)
+        reset = await lost_place(doors, query.after)
+        after = query.after if reset is None else reset.reached
+        message = ReadLog(wanted=wanted, after=after, limit=query.limit)
         found = await ask(doors.manager, message, deadline_s=DEADLINE_S)
         data = [fact._asdict() for fact in seen(principal(), found.facts)]
-        after = found.reached if found.more else None
-        return links.numbered(request, data, after=after, next_after=found.reached, more=found.more)
+        return links.numbered(
+            request,
+            data,
+            after=found.reached if found.more else None,
+            next_after=found.reached,
+            more=found.more,
+            reset=None if reset is None else asdict(reset),
+        )
 
     async def server_sent() -> Response:
         query = read_query(request, EventStreamQuery)

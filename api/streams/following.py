@@ -12,7 +12,7 @@ import trio
 
 from actors.auth.messages import Principal
 from actors.bus import Subscribe, Subscription
-from actors.coordination.messages import GetLogBounds, GetWorkflow, ReadLog
+from actors.coordination.messages import GetLogBounds, GetWorkflow, LogBounds, ReadLog
 from actors.event_filter import EventFilter
 from actors.event_texts import Batch, Texts
 from actors.feed import CUT, Lag
@@ -68,6 +68,26 @@ class Reset:
     forgotten: int
     last: int
 
+    @property
+    def reached(self) -> int:
+        """After which number it goes on."""
+        return min(self.after, self.last)
+
+    @classmethod
+    def of(cls, after: int, bounds: LogBounds) -> "Reset | None":
+        """None where the log goes back to that number; to 0, nobody was before."""
+        if after == 0 or bounds.forgotten <= after <= bounds.last:
+            return None
+        return cls(after=after, forgotten=bounds.forgotten, last=bounds.last)
+
+
+async def lost_place(doors: Doors, after: int) -> Reset | None:
+    """What to tell a client that was at this number, None where it has missed nothing."""
+    if after == 0:
+        return None
+    bounds = await ask(doors.manager, GetLogBounds(), deadline_s=DEADLINE_S)
+    return Reset.of(after, bounds)
+
 
 class Following:
     """Events for one client, in pieces that fit a frame.
@@ -114,16 +134,9 @@ class Following:
     async def _find(self) -> None:
         for workflow_id in self._asked.wanted.workflow_ids:
             await ask(self._doors.manager, GetWorkflow(workflow_id=workflow_id))
-        if self._after:
-            await self._look_back(self._after)
-
-    async def _look_back(self, after: int) -> None:
-        bounds = await ask(self._doors.manager, GetLogBounds(), deadline_s=DEADLINE_S)
-        if bounds.forgotten <= after <= bounds.last:
-            return
-        self.reset = Reset(after=after, forgotten=bounds.forgotten, last=bounds.last)
-        if after > bounds.last:
-            self._after = self.reached = bounds.last
+        self.reset = await lost_place(self._doors, self._after or 0)
+        if self.reset is not None:
+            self._after = self.reached = self.reset.reached
 
     async def _subscribe(self) -> None:
         message = Subscribe(

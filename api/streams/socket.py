@@ -4,7 +4,9 @@ It ends in one place: whoever wants it to end closes what is followed, and what 
 moment to get there. A frame that was cut off would be taken for another.
 """
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Final
 
 import trio
@@ -72,7 +74,10 @@ def array(texts: Texts, batches: Sequence[Batch]) -> str:
 
 
 async def stream(following: Following, watches: Sequence[Watch]) -> Hangup:
-    """Send one subscription, in arrays, until it ends. An empty one is the heartbeat."""
+    """Send one subscription, in arrays, until it ends. An empty one is the heartbeat.
+
+    An object comes first where the place is lost.
+    """
     ending = Ending(watches)
     ending.add(following)
     async with trio.open_nursery() as nursery:
@@ -86,6 +91,9 @@ async def stream(following: Following, watches: Sequence[Watch]) -> Hangup:
 
 async def _send(following: Following) -> None:
     try:
+        if following.reset is not None:
+            lost = {"op": "reset", **asdict(following.reset)}
+            await websocket.send(json.dumps(lost, separators=(",", ":")))
         while True:
             batches: Sequence[Batch] = ()
             with trio.move_on_after(HEARTBEAT_S):

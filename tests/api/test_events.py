@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+from jsonschema import Draft202012Validator
 from quart import g, websocket
 from trio.testing import MockClock
 
@@ -25,6 +26,7 @@ from actors.errors import Overloaded
 from actors.event_filter import EVERYTHING
 from actors.facts import LoggedFact
 from api.app import create_app
+from api.operations.frames import SENT_BESIDE_EVENTS
 from api.streams.socket import HEARTBEAT_S
 from supervision import Actor, Ask, ChildSpec, System, ask
 from tests.api.asgi import Stream, call, stream
@@ -73,7 +75,8 @@ class Feed(Actor):
             case ReadLog(after=after, until=until, limit=limit):
                 if not self._readable:
                     raise Overloaded("not now")
-                found = tuple(f for f in self._logged if after < f.seq <= (until or 0))
+                last = len(self._logged) if until is None else until
+                found = tuple(f for f in self._logged if after < f.seq <= last)
                 reached = found[:limit][-1].seq if found else after
                 return LogPage(facts=found[:limit], reached=reached, more=len(found) > limit)
             case GetWorkflow():
@@ -130,6 +133,34 @@ async def test_what_was_logged_comes_first_in_frames_of_at_most_500(
         frames = [numbers(await client.frame()) for _ in range(3)]
     assert [len(frame) for frame in frames] == [500, 500, 203]
     assert [seq for frame in frames for seq in frame] == list(range(2, 1205))
+
+
+@pytest.mark.parametrize(("after", "bounds"), [(3, (9, 5)), (12, (9, 0))])
+async def test_a_place_that_the_log_does_not_go_back_to_is_said_to_be_lost(
+    autojump_clock: MockClock, after: int, bounds: tuple[int, int]
+) -> None:
+    there = LogBounds(last=bounds[0], forgotten=bounds[1])
+    reset = {"after": after, "forgotten": bounds[1], "last": bounds[0]}
+    async with channel(9, bounds=there) as feed:
+        page = (await call(feed.app, "GET", f"{EVENTS}?after={after}")).json()
+        async with stream(feed.app, f"{EVENTS}?after={after}") as client:
+            first: Any = await client.frame()
+            await feed.publish(fact(10))
+            following = numbers(await client.frame())
+    assert (page["reset"], page["next_after"]) == (reset, 9)
+    assert numbers(page["data"]) == [seq for seq in range(1, 10) if seq > after]
+    assert first == {"op": "reset", **reset}
+    Draft202012Validator(SENT_BESIDE_EVENTS["PlaceLost"]).validate(first)
+    assert following[0] == min(after + 1, 10)
+
+
+@pytest.mark.parametrize("after", [0, 5, 9])
+async def test_a_place_that_the_log_goes_back_to_is_not_lost(
+    autojump_clock: MockClock, after: int
+) -> None:
+    async with channel(9, bounds=LogBounds(last=9, forgotten=5)) as feed:
+        page = (await call(feed.app, "GET", f"{EVENTS}?after={after}")).json()
+        assert page["reset"] is None
 
 
 async def test_without_a_number_only_what_follows_is_sent(autojump_clock: MockClock) -> None:

@@ -83,6 +83,26 @@ def test_a_stream_goes_on_after_a_cut_from_the_last_number_and_shows_nothing_twi
     assert "lost the server" in ran.err
 
 
+def test_a_page_whose_place_is_lost_says_so(beadflow: Run, at: FakeServer) -> None:
+    lost = {"after": 100, "forgotten": 0, "last": 9}
+    at.answers[EVENTS] = Answer({"data": [], "next_after": 9, "more": False, "reset": lost})
+    assert "the log ends at 9, before 100" in beadflow("events", "--after", "100").err
+    assert beadflow("events", "--after", "100", "-o", "json").json["reset"] == lost
+
+
+def test_a_stream_whose_place_is_lost_goes_on_where_the_log_ends(
+    beadflow: Run, at: FakeServer
+) -> None:
+    at.answers[EVENTS] = problem(503, "Away", code="unavailable")
+    lost = {"op": "reset", "after": 100, "forgotten": 0, "last": 9}
+    at.connections = [[json.dumps(lost), [event(10, "log")]]]
+    ran = beadflow("events", "--watch", "--after", "100", "-o", "jsonl")
+    lines = [json.loads(line) for line in ran.out.splitlines()]
+    assert [line["data"]["seq"] for line in lines if "data" in line] == [10]
+    assert "the log ends at 9, before 100" in ran.err
+    assert "--after 10" in ran.err
+
+
 def test_a_stream_whose_token_has_ended_goes_on_with_the_next_without_a_word(
     beadflow: Run, at: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,3 +1,4 @@
+import json
 import threading
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -103,6 +104,22 @@ def test_a_dropped_connection_is_resumed_after_the_last_event(
     watching(client, view).run()
     assert view.events == [1, 2, 3]
     assert [seen.params["after"] for seen in server.requests(*EVENTS)] == ["0", "2"]
+
+
+def test_a_log_that_does_not_go_back_to_the_last_event_is_followed_from_its_end(
+    server: FakeServer, client: Client, view: Seen
+) -> None:
+    server.answers[PATH] = becomes("active", "active", "active", "completed")
+    lost = {"op": "reset", "after": 80, "forgotten": 0, "last": 9}
+    server.connections = [
+        [[event(80, "log")], Drop()],
+        [json.dumps(lost), [event(10, "log")], Drop()],
+        [[event(11, "workflow_completed")]],
+    ]
+    watching(client, view).run()
+    assert view.events == [80, 10, 11]
+    assert any("the log ends at 9, before 80" in note for note in view.notes)
+    assert [seen.params["after"] for seen in server.requests(*EVENTS)] == ["0", "80", "10"]
 
 
 def test_where_websockets_are_refused_the_workflow_is_asked_for_instead(
