@@ -40,6 +40,7 @@ from api.etags import refuse_unheeded
 from api.exposure import DEFAULT, Exposure
 from api.guard import Guard, Trust
 from api.lapsing import while_it_holds
+from api.origins import AUTHORITY
 from api.routes import (
     actors,
     agents,
@@ -171,7 +172,8 @@ class App(QuartTrio):
 
     async def asgi_app(self, scope: Any, receive: Any, send: Any) -> None:
         if "path" in scope:
-            scope = {**scope, "path": _path(scope["path"])}
+            target = (scope.get("raw_path") or b"").decode("latin1")
+            scope = {**scope, "path": _path(scope["path"]), AUTHORITY: _authority(target)}
         await super().asgi_app(scope, receive, send)
 
     async def dispatch_request(self, request_context: Any = None) -> Any:
@@ -307,6 +309,20 @@ def _path(target: str) -> str:
     except ValueError:
         return "/"
     return path if path.startswith("/") else "/"
+
+
+def _authority(target: str) -> str | None:
+    """The host that an absolute request target names; None of one that names none.
+
+    It counts more than the header Host (RFC 9112, 3.2.2), and is held against the same names. What
+    cannot be read is nobody's host.
+    """
+    if target.startswith("/") or "://" not in target:
+        return None
+    try:
+        return urlsplit(target).netloc
+    except ValueError:
+        return ""
 
 
 async def _begin() -> None:

@@ -4,7 +4,7 @@ Each door has one. Nothing here reads a body or asks an actor, so that a refusal
 nothing.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from quart import Response, g, has_request_context, request, websocket
 from quart.wrappers.base import BaseRequestWebsocket
@@ -15,7 +15,7 @@ from api.credentials import BadCredential
 from api.exposure import Exposure
 from api.headers import secure
 from api.limits import RateLimited, RateLimits
-from api.origins import Origins
+from api.origins import AUTHORITY, Origins
 from api.overload import InFlight, Place
 from supervision import Refused
 
@@ -61,8 +61,9 @@ class Entrance:
         self._look(websocket)
 
     def _look(self, asked: BaseRequestWebsocket) -> None:
-        self._origins.check(asked.headers)
         assert asked.scope is not None  # noqa: S101 - an ASGI app has one
+        authority: Any = asked.scope.get(AUTHORITY)
+        self._origins.check(asked.headers, authority)
         g.peer = peer_of(asked.scope.get("client"), asked.headers, self._proxies)
         g.limits = self._limits
         if asked.endpoint not in ALWAYS:

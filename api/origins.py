@@ -42,6 +42,9 @@ SHOWN: Final = ", ".join(
 )
 """Headers of answers that pages elsewhere may read."""
 
+AUTHORITY: Final = "beadflow.authority"
+"""Where in an ASGI scope the host stands that the request target names; None where it has none."""
+
 KNOWN_S: Final = 600
 """How long a browser may keep in mind what a page is allowed."""
 
@@ -70,8 +73,12 @@ class Origins:
         self._hosts = frozenset(host.lower() for host in exposure.allowed_hosts)
         self._pages = frozenset(exposure.cors_origins)
 
-    def check(self, headers: Headers) -> None:
+    def check(self, headers: Headers, authority: str | None = None) -> None:
         """See that a request is meant for this server, and made by nobody else's page.
+
+        Args:
+            headers: of the request.
+            authority: the host that the request target names, which counts more than the header.
 
         Raises:
             ForeignHost: it is not.
@@ -79,6 +86,10 @@ class Origins:
         host = headers.get("Host", "")
         if not self._answers_to(host):
             raise ForeignHost
+        if authority is not None:
+            host = authority
+            if not self._answers_to(host):
+                raise ForeignHost
         origin = headers.get("Origin")
         if origin is not None and origin not in self._pages and not _is_same(origin, host):
             raise ForeignOrigin

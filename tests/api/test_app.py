@@ -34,7 +34,6 @@ async def ask_nobody(method: str, target: str, **given: Any) -> Answer:
         "/API/v1/workflows",
         "*",
         "?a=1",
-        "x://[",
         "x:",
         "evil:443",
     ],
@@ -48,6 +47,23 @@ async def test_an_address_that_is_not_served_is_a_problem_and_never_a_redirect(
 
 async def test_an_absolute_target_is_served_by_its_path() -> None:
     assert (await ask_nobody("GET", "http://127.0.0.1:8080/health/live")).status == 200
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://evil.example/health/live",
+        "http://127.0.0.1@evil.example/health/live",
+        "http://evil.example@127.0.0.1/health/live",
+        "http://127.0.0.1%2F@evil.example/health/live",
+        "http://[::1%5D/health/live",
+        "http:///health/live",
+        "HTTPS://EVIL.example:8080/health/live",
+        "x://[",
+    ],
+)
+async def test_an_absolute_target_that_names_a_foreign_host_is_refused(target: str) -> None:
+    refused(await ask_nobody("GET", target), 403, "foreign_host")
 
 
 @pytest.mark.parametrize(
