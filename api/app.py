@@ -40,7 +40,7 @@ from api.etags import refuse_unheeded
 from api.exposure import DEFAULT, Exposure
 from api.guard import Guard, Trust
 from api.lapsing import while_it_holds
-from api.origins import AUTHORITY
+from api.origins import AUTHORITY, ForeignHost
 from api.routes import (
     actors,
     agents,
@@ -226,6 +226,7 @@ def create_app(
     app.after_request(guard.mark)
     app.register_error_handler(Unauthenticated, guard.refuse)
     app.register_error_handler(Forbidden, guard.refuse)
+    app.register_error_handler(ForeignHost, guard.refuse)
     for blueprint in (
         workflows.routes(doors, closing),
         batches.routes(doors),

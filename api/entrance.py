@@ -62,12 +62,12 @@ class Entrance:
 
     def _look(self, asked: BaseRequestWebsocket) -> None:
         assert asked.scope is not None  # noqa: S101 - an ASGI app has one
-        authority: Any = asked.scope.get(AUTHORITY)
-        self._origins.check(asked.headers, authority)
         g.peer = peer_of(asked.scope.get("client"), asked.headers, self._proxies)
         g.limits = self._limits
         if asked.endpoint not in ALWAYS:
             limits.count_arrival()
+        authority: Any = asked.scope.get(AUTHORITY)
+        self._origins.check(asked.headers, authority)
 
     def mark(self, response: Response) -> None:
         """Add to an answer what belongs to all of them."""

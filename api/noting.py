@@ -65,18 +65,19 @@ def ends(workflow_ids: Sequence[str]) -> None:
 def refusal(auth: Named, error: Refused) -> None:
     """Have the audit log say that somebody was refused; nobody waits for it."""
     asking: Any = request if has_request_context() else websocket
-    note = _note("refused", asking, {"code": error.code})
+    note = _note("refused", asking, {"code": error.code}, otherwise=error.code)
     if isinstance(error, Missing):  # it may be more than the route needs
         note = replace(note, action=str(error.permission))
     hint(auth, note)
 
 
-def _note(outcome: Outcome, asking: Any, detail: dict[str, Any]) -> Note:
+def _note(outcome: Outcome, asking: Any, detail: dict[str, Any], *, otherwise: str = "") -> Note:
+    """What the log is told; `otherwise` is the action where the address has no route."""
     who: Principal | None = g.get("principal")
     need = need_of(asking.endpoint)
     return Note(
         actor=ANONYMOUS if who is None else who.user_id,
-        action=str(need) if isinstance(need, Permission) else str(asking.endpoint),
+        action=str(need) if isinstance(need, Permission) else asking.endpoint or otherwise,
         target=f"{asking.method} {asking.path}"[:TARGET_LIMIT],
         outcome=outcome,
         address=peers.address(),

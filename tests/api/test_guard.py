@@ -16,7 +16,7 @@ from api.peers import STATE
 from api.permissions import PERMISSIONS, UnlistedError, check
 from api.server import doors_specs
 from supervision import System
-from tests.api.asgi import call, send_json
+from tests.api.asgi import call, send_json, stream
 from tests.api.keeper import ELSEWHERE, NOW, Gate, a_principal, gate
 from tests.api.problems import refused
 from tests.api.site import WORKFLOWS, nowhere
@@ -232,6 +232,21 @@ async def test_a_refusal_is_noted_with_whom_it_was_and_what_it_was_about() -> No
         assert (nobody.actor, nobody.action) == ("anonymous", "analytics:read")
         assert (nobody.outcome, nobody.address) == ("refused", ELSEWHERE[0])
         assert (ann.actor, ann.action, ann.target) == ("ann", "workflow:write", f"POST {WORKFLOWS}")
+
+
+async def test_a_foreign_host_and_a_foreign_page_are_noted() -> None:
+    async with gate() as there:
+        refused(await there.get(SYSTEM, host="evil.example"), 403, "foreign_host")
+        page = ("Origin", "http://evil.example")
+        refused(await there.get("/nowhere", page, client=ELSEWHERE), 403, "foreign_host")
+        async with stream(there.app, "/api/v1/events", headers=[page]) as client:
+            assert client.refusal is not None
+        notes = await there.noted(3)
+        assert [(note.actor, note.outcome) for note in notes] == [("anonymous", "refused")] * 3
+        assert {note.detail["code"] for note in notes} == {"foreign_host"}
+        actions = [note.action for note in notes]
+        assert actions == ["analytics:read", "foreign_host", "workflow:read"]
+        assert notes[1].address == ELSEWHERE[0]
 
 
 async def test_no_note_holds_a_credential() -> None:
