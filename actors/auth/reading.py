@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from actors.auth.audit import Chain, record_of
@@ -125,7 +126,16 @@ async def verify_audit(reads: Reads) -> AuditVerdict:
     last = await fetch(reads, "verify_audit", audit.LAST, ())
     if last and (now := await _head(reads)) is not None and last[0]["seq"] > now["seq"]:
         chain.goes_beyond(last[0]["seq"])
-    return chain.verdict()
+    verdict = chain.verdict()
+    if verdict.broken_at is None and (gone := await unkept(reads)):
+        return replace(verdict, broken_at=0, why=f"triggers that keep it are gone: {gone}")
+    return verdict
+
+
+async def unkept(reads: Reads) -> str:
+    """The triggers of the log that are not there any more, "" where all are."""
+    there = await fetch(reads, "audit_triggers", audit.TRIGGERS, ())
+    return ", ".join(sorted(audit.KEPT_BY - {row["name"] for row in there}))
 
 
 async def _head(reads: Reads) -> sqlite3.Row | None:

@@ -12,6 +12,15 @@ INSERT = """
     INSERT INTO audit (seq, id, at, actor, action, target, outcome, address, detail, previous, hash)
     VALUES (:seq, :id, :at, :actor, :action, :target, :outcome, :address, :detail, :previous,
             :hash)"""
+TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+KEPT_BY = frozenset(
+    {
+        *("audit_stays", "audit_is_kept", "audit_goes_on", "audit_has_gone_on"),
+        *("audit_head_is_kept", "audit_head_goes_on"),
+    }
+)
+"""The triggers that refuse what the log must not become."""
+
 LAST = "SELECT seq FROM audit ORDER BY seq DESC LIMIT 1"
 PAGE = f"SELECT {COLUMNS} FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608 - constants
 PAGE_OF_ACTOR = f"""

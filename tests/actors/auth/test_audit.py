@@ -194,6 +194,16 @@ async def test_whatever_is_tampered_with_is_found_and_where(repo: Path, tmp_path
         assert (await verdict(site)).broken_at is None
 
 
+async def test_a_log_that_nothing_keeps_any_more_is_said_to_be(repo: Path) -> None:
+    async with bench(repo) as site:
+        await noted(site)
+        assert (await verdict(site)).broken_at is None
+        tamper(site, "DROP TRIGGER IF EXISTS audit_is_kept")
+        found = await verdict(site)
+    assert found.broken_at == 0
+    assert "audit_is_kept" in found.why
+
+
 async def test_a_damaged_record_is_said_to_be_and_nobody_crashes(repo: Path) -> None:
     async with bench(repo) as site:
         await noted(site)
