@@ -24,6 +24,7 @@ from actors.coordination.messages import (
     GetLogBounds,
     GetWorkflow,
     IntentOpen,
+    IsKeyKnown,
     KeepAnswer,
     ListWorkflows,
     ListWorkflowTypes,
@@ -200,6 +201,8 @@ class WorkflowManager(Actor):
                 return self.defer(self._handoffs.answer(message))
             case FindAnswer(key=key, request_sha256=sha256):
                 return self.defer(repeats.answered(self._rows, key, sha256))
+            case IsKeyKnown(key=key):
+                return self.defer(repeats.is_known(self._rows, key))
             case KeepAnswer():
                 return self.defer(self._keep(message))
             case _:

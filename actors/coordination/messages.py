@@ -423,6 +423,13 @@ class FindAnswer(Ask[Any | None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IsKeyKnown(Ask[bool]):
+    """Whether a request with this idempotency key was done."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeepAnswer(Ask[None]):
     """Keep what a request with an idempotency key was answered. Durable when it is answered.
 

@@ -172,6 +172,12 @@ async def repeated(pool: Reads, key: str) -> sqlite3.Row | None:
     return rows[0] if rows else None
 
 
+async def started(pool: Reads, key: str) -> sqlite3.Row | None:
+    """The workflow that a start with an idempotency key made."""
+    rows = await fetch(pool, "start_of_key", repeats.STARTED, (key,))
+    return rows[0] if rows else None
+
+
 def _history_record(row: sqlite3.Row) -> HistoryRecord:
     return HistoryRecord(
         seq=row["seq"],

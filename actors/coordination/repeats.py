@@ -1,10 +1,11 @@
 """Repeated requests: one that comes again with its idempotency key is answered, and not done.
 
-For all requests but starts, whose keys stand beside their workflows. A key is written in the
-transaction that makes its request true, so there is never one without the other. What changes the
-coordination database looks it up there (`known`, `remember`); what can refuse a request that was
-done already, since it is done, looks first (`answered`). Of requests that nobody inside knows by a
-key, the door keeps the whole answer (`keep_answer`), once they are done.
+For all requests but starts, whose keys stand beside their workflows: a key of one of them is
+refused here, and one from here to a start (`other_than_start`). A key is written in the transaction
+that makes its request true, so there is never one without the other. What changes the coordination
+database looks it up there (`known`, `remember`); what can refuse a request that was done already,
+since it is done, looks first (`answered`). Of requests that nobody inside knows by a key, the door
+keeps the whole answer (`keep_answer`), once they are done.
 """
 
 import hashlib
@@ -41,7 +42,15 @@ def known(connection: sqlite3.Connection, key: str, sha256: str) -> Any | None:
     Raises:
         KeyReused: the key came with another request.
     """
-    return _answer(repeats.get(connection, key), sha256)
+    row = repeats.get(connection, key)
+    if row is None:
+        _refuse_start(repeats.started(connection, key))
+    return _answer(row, sha256)
+
+
+def other_than_start(connection: sqlite3.Connection, key: str) -> bool:
+    """Whether the key came with a request that started nothing."""
+    return repeats.get(connection, key) is not None
 
 
 def remember(
@@ -58,14 +67,33 @@ async def answered(pool: Reads, key: str, sha256: str) -> Any | None:
         KeyReused: the key came with another request.
         Overloaded: the database could not be read in time.
     """
-    return _answer(await reading.repeated(pool, key), sha256)
+    row = await reading.repeated(pool, key)
+    if row is None:
+        _refuse_start(await reading.started(pool, key))
+    return _answer(row, sha256)
+
+
+async def is_known(pool: Reads, key: str) -> bool:
+    """Whether anything was done with the key, a start included.
+
+    Raises:
+        Overloaded: the database could not be read in time.
+    """
+    row = await reading.repeated(pool, key)
+    return row is not None or await reading.started(pool, key) is not None
 
 
 def keep_answer(connection: sqlite3.Connection, command: RecordAnswer) -> None:
-    if known(connection, command.key, command.request_sha256) is None:
+    there = repeats.get(connection, command.key)  # a start that came meanwhile undoes nothing
+    if _answer(there, command.request_sha256) is None:
         remember(
             connection, command.key, command.request_sha256, answer=command.answer, at=command.at
         )
+
+
+def _refuse_start(row: sqlite3.Row | None) -> None:
+    if row is not None:
+        raise KeyReused(f"this idempotency key started workflow {row['tempolite_workflow_id']}")
 
 
 def _answer(row: sqlite3.Row | None, sha256: str) -> Any | None:

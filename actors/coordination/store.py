@@ -38,6 +38,8 @@ def record_start(connection: sqlite3.Connection, command: RecordStart) -> str | 
         known = queries.mapping_of_key(connection, plan.idempotency_key)
         if known is not None:
             return _same_request(known, plan.request_sha256, "idempotency key")
+        if repeats.other_than_start(connection, plan.idempotency_key):
+            raise KeyReused("this idempotency key came with another request")
     values = {
         "issue_id": plan.issue_id,
         "workflow_id": plan.workflow_id,

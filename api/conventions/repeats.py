@@ -6,9 +6,10 @@ the key is. A refusal is not kept: nothing was done. The keys of one principal m
 another.
 
 Some know a repeated request by themselves (`KNOWING`), in the transaction that makes it true: for
-these nothing is kept here. The others may be cut off by a crash between what they do and the note
-of it. What they ask the issues carries the key along, so that it is known there; the rest comes to
-the same when it is done again.
+these nothing is kept here, and it is only looked whether the key is known, so that their answer can
+say so. The others may be cut off by a crash between what they do and the note of it. What they ask
+the issues and a signal carries the key along, so that it is known there; the rest comes to the same
+when it is done again.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from typing import Any, Final
 from quart import Request, Response
 from quart.wrappers.response import DataBody
 
-from actors.coordination.messages import FindAnswer, KeepAnswer
+from actors.coordination.messages import FindAnswer, IsKeyKnown, KeepAnswer
 from actors.errors import KeyReused
 from api.body import read_bytes
 from api.doors import Doors
@@ -29,10 +30,10 @@ KNOWING: Final = frozenset(
     {
         "agents.register",
         "assignments.assign",
-        "control.signal",
         "handoff.handoff",
         "results.store",
         "workflows.start",
+        "workflows.update",
     }
 )
 """Endpoints that know a repeated request by themselves."""
@@ -47,6 +48,7 @@ ANSWER_LIMIT: Final = 1024 * 1024
 """Characters of an answer that is kept; of a longer one only the status is."""
 
 DEADLINE_S: Final = 30.0
+REPLAYED: Final = "Idempotency-Replayed"
 _KEPT_HEADERS: Final = ("Content-Type", "ETag", "Location")
 
 
@@ -71,9 +73,12 @@ class Repeats:
         """Answer a request by `answer`, or by what it was answered before."""
         if not self._minds(request):
             return await answer()
-        key, sha256 = idempotency_key(request), await _fingerprint(request)
+        key = idempotency_key(request)
         if key is None:
             return await answer()
+        if request.endpoint in KNOWING:
+            return await self._marked(key, answer)
+        sha256 = await _fingerprint(request)
         self._begin(key, sha256)
         try:
             return await self._once(key, sha256, answer)
@@ -81,12 +86,20 @@ class Repeats:
             del self._under_way[key]
 
     def _minds(self, request: Request) -> bool:
-        if request.method != "POST" or "Idempotency-Key" not in request.headers:
-            return False
         endpoint = request.endpoint
-        if endpoint is None or endpoint in KNOWING or endpoint in ASKING:
+        if endpoint is None or endpoint in ASKING or "Idempotency-Key" not in request.headers:
+            return False
+        if request.method != "POST" and endpoint not in KNOWING:
             return False
         return request.blueprint not in SECRETIVE and self._doors.keeps_answers
+
+    async def _marked(self, key: str, answer: Callable[[], Awaitable[Any]]) -> Any:
+        """The answer of an endpoint that knows by itself, marked where nothing is done for it."""
+        known = await ask(self._doors.manager, IsKeyKnown(key=key), deadline_s=DEADLINE_S)
+        response: Response = await answer()
+        if known and response.status_code < 300:  # noqa: PLR2004 - HTTP's own line
+            response.headers[REPLAYED] = "true"
+        return response
 
     def _begin(self, key: str, sha256: str) -> None:
         there = self._under_way.get(key)
@@ -132,5 +145,5 @@ def _kept(response: Response) -> dict[str, Any]:
 
 
 def _again(known: dict[str, Any]) -> Response:
-    headers = {**known["headers"], "Idempotency-Replayed": "true"}
+    headers = {**known["headers"], REPLAYED: "true"}
     return Response(known["body"], status=known["status"], headers=headers)

@@ -12,8 +12,11 @@ SELECT tempolite_workflow_id FROM json_each(?)
 CROSS JOIN workflow_mappings ON tempolite_workflow_id = value
 """
 USED_KEYS: Final = """
-SELECT idempotency_key FROM json_each(?)
+SELECT idempotency_key FROM json_each(:keys)
 CROSS JOIN workflow_mappings ON idempotency_key = value
+UNION ALL
+SELECT k.key FROM json_each(:keys) AS asked
+CROSS JOIN idempotency_keys AS k ON k.key = asked.value
 """
 DELETE_INTENTS: Final = "DELETE FROM intents WHERE id IN (SELECT value FROM json_each(?))"
 
@@ -29,8 +32,8 @@ def started(connection: sqlite3.Connection, workflow_ids: Sequence[str]) -> set[
 
 
 def used_keys(connection: sqlite3.Connection, keys: Sequence[str]) -> set[str]:
-    """Give those of these idempotency keys that a start has used."""
-    return {row[0] for row in connection.execute(USED_KEYS, (json.dumps(keys),))}
+    """Give those of these idempotency keys that a request has used."""
+    return {row[0] for row in connection.execute(USED_KEYS, {"keys": json.dumps(keys)})}
 
 
 def insert_mappings(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:

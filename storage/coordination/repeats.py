@@ -1,8 +1,13 @@
-"""The SQL of requests that came with an idempotency key, other than starts."""
+"""The SQL of requests that came with an idempotency key.
+
+The keys of starts stand beside their workflows; a key belongs to one request all the same.
+"""
 
 import sqlite3
 
 ANSWER = "SELECT request_sha256, answer FROM idempotency_keys WHERE key = ?"
+
+STARTED = "SELECT tempolite_workflow_id FROM workflow_mappings WHERE idempotency_key = ?"
 
 FORGET = """
     DELETE FROM idempotency_keys WHERE key IN
@@ -11,6 +16,11 @@ FORGET = """
 
 def get(connection: sqlite3.Connection, key: str) -> sqlite3.Row | None:
     row: sqlite3.Row | None = connection.execute(ANSWER, (key,)).fetchone()
+    return row
+
+
+def started(connection: sqlite3.Connection, key: str) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = connection.execute(STARTED, (key,)).fetchone()
     return row
 
 

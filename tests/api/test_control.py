@@ -60,11 +60,23 @@ def test_a_signal_that_is_sent_twice_is_one(shared: SharedSite, by: str) -> None
 
 def test_a_message_id_counts_more_than_the_key_of_the_request(shared: SharedSite) -> None:
     workflow_id = waiting(shared)
-    for message_id in "ab":
-        key = ("Idempotency-Key", "k")
-        post(shared, workflow_id, "signal", key, name="other", message_id=message_id)
+    for name in ("k-1", "k-2"):
+        key = ("Idempotency-Key", name)
+        post(shared, workflow_id, "signal", key, name="other", message_id="a")
     kinds = [event["kind"] for event in history(shared, workflow_id)]
-    assert kinds.count("workflow_signaled") == 2
+    assert kinds.count("workflow_signaled") == 1
+
+
+def test_a_key_belongs_to_a_signal_of_one_workflow(shared: SharedSite) -> None:
+    first, second = waiting(shared), waiting(shared)
+    key = ("Idempotency-Key", f"of {first}")
+    assert post(shared, first, "signal", key, name="other").status == 200
+    again = post(shared, first, "signal", key, name="other")
+    assert again.headers["idempotency-replayed"] == "true"
+    for workflow_id, more in ((second, {}), (first, {"message_id": "m"})):
+        answer = post(shared, workflow_id, "signal", key, name="other", **more)
+        refused(answer, 422, "idempotency_key_reused")
+    assert "workflow_signaled" not in [event["kind"] for event in history(shared, second)]
 
 
 def test_a_query_takes_an_argument(shared: SharedSite) -> None:

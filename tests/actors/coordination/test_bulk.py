@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from actors.batch import LEFT, Batches, Bounds
+from actors.coordination import repeats
 from actors.coordination.bulk import GROUPS
 from actors.coordination.messages import CloseIntent, RecordStart, StartPlan
 from actors.coordination.store import HANDLERS
@@ -83,6 +84,16 @@ def test_a_key_that_two_starts_of_a_group_use_is_the_first_ones(tmp_path: Path) 
         answers = run(database, commands[1:], at_once=True)
         assert answers[0] == "w-1"
         assert "use a new idempotency key" in answers[1]
+
+
+def test_a_key_that_came_with_something_else_starts_nothing(tmp_path: Path) -> None:
+    with open_database(tmp_path / "x.db", "storage.coordination", HANDLERS) as database:
+        repeats.remember(database.conn, "k", "r", answer={}, at="t")
+        assert list(GROUPS[RecordStart].run(database.conn, [start(1, key="k")])) == [LEFT]
+        for at_once in (False, True):
+            (answer,) = run(database, [start(1, key="k")], at_once=at_once)
+            assert "came with another request" in answer
+        assert rows(database)[0] == []
 
 
 def test_what_was_started_before_is_left_alone(tmp_path: Path) -> None:

@@ -79,6 +79,50 @@ def test_a_key_with_another_request_is_refused_and_nothing_is_done(shared: Share
     assert (comments(shared, address), comments(shared, other)) == (1, 0)
 
 
+def test_a_key_belongs_to_a_start_or_to_something_else(shared: SharedSite) -> None:
+    new = {"title": "T", "actor": "ann"}
+    start = {"issue_title": "T", "workflow_type": "waiting"}
+    for number, (first, second) in enumerate((("new", "start"), ("start", "new"))):
+        asked = {"new": (ISSUES, new), "start": (WORKFLOWS, start)}
+        (target, body), (other, another) = asked[first], asked[second]
+        key = f"start or not {number}"
+        assert post(shared, target, key, body).status == 201
+        refused(post(shared, other, key, another), 422, "idempotency_key_reused")
+        assert post(shared, target, key, body).headers["idempotency-replayed"] == "true"
+
+
+def test_a_result_that_a_key_started_something_with_is_refused(shared: SharedSite) -> None:
+    start = {"issue_title": "T", "workflow_type": "waiting"}
+    started = post(shared, WORKFLOWS, "not a result", start).json()["id"]
+    body = {"result_type": "review", "result_data": 1}
+    answer = post(shared, f"{WORKFLOWS}/{started}/results", "not a result", body)
+    refused(answer, 422, "idempotency_key_reused")
+
+
+def test_what_is_known_inside_is_marked_when_it_comes_again(shared: SharedSite) -> None:
+    start = {"issue_title": "T", "workflow_type": "waiting"}
+    place = f"{WORKFLOWS}/{post(shared, WORKFLOWS, 'a start', start).json()['id']}/results"
+    agent = {"agent_type": "greeter", "agent_id": "marked-1"}
+    result = {"result_type": "review", "result_data": 1}
+    asked = {"mark r": (place, result), "mark a": ("/api/v1/agents", agent)}
+    for key, (target, body) in (("mark s", (WORKFLOWS, start)), *asked.items()):
+        first, second = (post(shared, target, key, body) for _ in range(2))
+        assert (first.status, second.status) == (201, 201), first.body
+        assert "idempotency-replayed" not in first.headers
+        assert second.headers["idempotency-replayed"] == "true"
+
+
+def test_a_change_of_a_workflow_that_comes_again_is_marked(shared: SharedSite) -> None:
+    target = f"{WORKFLOWS}/{shared.start('waiting').json()['id']}"
+    headers = [("Content-Type", "application/json"), ("Idempotency-Key", "a change")]
+    first, second = (
+        shared.call("PUT", target, headers=headers, body=[b'{"priority": 1}']) for _ in range(2)
+    )
+    assert (first.status, second.status) == (200, 200)
+    assert "idempotency-replayed" not in first.headers
+    assert second.headers["idempotency-replayed"] == "true"
+
+
 def test_what_was_refused_may_be_sent_again(shared: SharedSite) -> None:
     body = {"actor": "ann", "text": "at last"}
     address = f"{ISSUES}/repo-later"
