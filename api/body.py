@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import unquote_to_bytes
 
 from pydantic import BaseModel
 from pydantic import ValidationError as ModelError
@@ -102,8 +103,9 @@ def read_query(request: Request | Websocket, model: type[M]) -> M:
     """The query string as a model.
 
     Raises:
-        ValidationError: a parameter is unknown, given twice, or wrong.
+        ValidationError: a parameter is unknown, given twice, no UTF-8, or wrong.
     """
+    _refuse_other_than_utf8(request.query_string)
     for name in request.args:
         if len(request.args.getlist(name)) > 1:
             raise ValidationError(f"{name} is given more than once", field=name, value=None)
@@ -111,6 +113,16 @@ def read_query(request: Request | Websocket, model: type[M]) -> M:
     if isinstance(request, Websocket):
         given.pop(TICKET, None)  # it was for the guard
     return validated(signed(given, model) if request.method == "DELETE" else given, model)
+
+
+def _refuse_other_than_utf8(query: bytes) -> None:
+    """Quart passes on what is no UTF-8 as it was written, as if that had been meant."""
+    for part in query.split(b"&"):
+        try:
+            unquote_to_bytes(part).decode()
+        except UnicodeDecodeError as error:
+            name = unquote_to_bytes(part.partition(b"=")[0]).decode(errors="replace")[:NAME_LIMIT]
+            raise ValidationError(f"{name} is not UTF-8", field=name, value=None) from error
 
 
 def validated(data: dict[str, Any], model: type[M]) -> M:

@@ -46,6 +46,24 @@ def test_a_body_that_is_no_json_object_is_refused(shared: SharedSite, raw: bytes
     assert why in body["detail"]
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        f"{WORKFLOWS}?limit=2&q=%ff",
+        "/api/v1/issues/search?q=a%C3",
+        "/api/v1/events?topics=%ED%A0%80",
+    ],
+)
+def test_a_parameter_that_is_not_utf_8_is_refused(shared: SharedSite, target: str) -> None:
+    body = refused(shared.call("GET", target), 422, "validation_error")
+    assert body["errors"][0]["pointer"] in {"/q", "/topics"}
+    assert "not UTF-8" in body["detail"]
+
+
+def test_a_parameter_whose_name_is_not_utf_8_is_refused(shared: SharedSite) -> None:
+    refused(shared.call("GET", f"{WORKFLOWS}?%ff=1"), 422, "validation_error")
+
+
 def test_brackets_inside_strings_do_not_count_as_depth() -> None:
     text = '"[' + "[{" * 100 + '\\"[['
     assert parse_object(b'{"a": ' + text.encode() + b'"}') == {"a": json.loads(text + '"')}
