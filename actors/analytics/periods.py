@@ -24,6 +24,7 @@ _STEPS: Final = {
     "hour": timedelta(hours=1),
     "day": timedelta(days=1),
 }
+_ONE: Final = {"minute": "a minute", "hour": "an hour", "day": "a day"}
 _KEY_LENGTHS: Final = {"minute": 16, "hour": 13, "day": 10}
 _FINE: Final = timedelta(hours=2)
 _MIDDLING: Final = timedelta(days=3)
@@ -70,9 +71,11 @@ def grouping(period: Period, asked: str | None) -> str:
     if asked is None:
         return "minute" if length <= _FINE else "hour" if length <= _MIDDLING else "day"
     check_group(asked, BUCKETS)
-    if length / _STEPS[asked] > BUCKETS_LIMIT:
+    since = _parsed(period.since)
+    if since - _begin(since, asked) + length > BUCKETS_LIMIT * _STEPS[asked]:
         raise ValidationError(
-            f"the period has more than {BUCKETS_LIMIT} buckets of a {asked};"
+            f"the period has more than {BUCKETS_LIMIT} buckets of {_ONE[asked]}, the first and the"
+            " last counted, which may be shorter;"
             " ask for a shorter one, or for longer buckets",
             field="group_by",
             value=asked,
@@ -83,15 +86,19 @@ def grouping(period: Period, asked: str | None) -> str:
 def buckets(period: Period, group: str) -> Iterator[tuple[str, str, str]]:
     """Each one's key, and where in the period it begins and ends."""
     since, until, step = _parsed(period.since), _parsed(period.until), _STEPS[group]
-    begin = since.replace(minute=0, second=0, microsecond=0)
-    if group == "minute":
-        begin = since.replace(second=0, microsecond=0)
-    elif group == "day":
-        begin = begin.replace(hour=0)
+    begin = _begin(since, group)
     while begin < until:
         end = begin + step if until - begin > step else until
         yield rfc3339(begin)[: _KEY_LENGTHS[group]], rfc3339(max(begin, since)), rfc3339(end)
         begin = end
+
+
+def _begin(moment: datetime, group: str) -> datetime:
+    """Where the whole bucket begins that a moment is in."""
+    if group == "minute":
+        return moment.replace(second=0, microsecond=0)
+    hour = moment.replace(minute=0, second=0, microsecond=0)
+    return hour.replace(hour=0) if group == "day" else hour
 
 
 def seconds(since: str, until: str) -> float:

@@ -1,6 +1,6 @@
 """Which period is meant, and how it is divided."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -73,3 +73,17 @@ def test_no_more_buckets_are_made_than_an_answer_may_hold(group: str) -> None:
         return
     with pytest.raises(ValidationError, match="buckets"):
         periods.grouping(period, group)
+
+
+@pytest.mark.parametrize(("group", "hours"), [("minute", 25), ("hour", 1500)])
+def test_a_bucket_that_is_cut_off_counts_as_one(group: str, hours: int) -> None:
+    def asked(since: datetime) -> Asked:
+        until = since + timedelta(hours=hours)
+        return Asked(since=since.isoformat(), until=until.isoformat())
+
+    even = datetime(2026, 1, 2, 3, 0, tzinfo=UTC)
+    whole = periods.period_of(asked(even), NOW)
+    assert periods.grouping(whole, group) == group
+    assert len(list(periods.buckets(whole, group))) == 1500
+    with pytest.raises(ValidationError, match=rf"1500 buckets of an? {group},"):
+        periods.grouping(periods.period_of(asked(even + timedelta(seconds=1)), NOW), group)
