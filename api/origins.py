@@ -23,7 +23,7 @@ REMEMBERED: Final = 64
 
 HOST: Final = re.compile(r"(?P<name>\[[^]]+\]|[^:]+)(:(?P<port>\d+))?")
 
-METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE"
+METHODS: Final = "GET, HEAD, POST, PUT, DELETE"
 
 TAKEN: Final = ", ".join(
     (
@@ -36,8 +36,9 @@ TAKEN: Final = ", ".join(
 
 SHOWN: Final = ", ".join(
     (
-        *("ETag", "Link", "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy"),
-        *("Retry-After", "WWW-Authenticate", "X-Request-Id", "traceparent"),
+        *("Accept-Ranges", "Artifact-Version", "Content-Disposition", "Content-Range", "ETag"),
+        *("Idempotency-Replayed", "Link", "Location", "Preference-Applied", "RateLimit"),
+        *("RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-Id", "traceparent"),
     )
 )
 """Headers of answers that pages elsewhere may read."""

@@ -4,10 +4,13 @@ import pytest
 
 from api.app import create_app
 from api.exposure import Exposure
+from api.operations.headers import ANSWERED
+from api.origins import METHODS, SHOWN
 from supervision import System
 from tests.api.asgi import Answer, Header, call, stream
 from tests.api.problems import refused
 from tests.api.site import nowhere
+from tests.api.test_matrix import routes
 
 PAGE = "https://board.example.org"
 OPEN = Exposure(allowed_hosts=("flow.example.org", "[2001:db8::1]"), cors_origins=(PAGE,))
@@ -175,3 +178,13 @@ async def test_every_answer_tells_browsers_what_not_to_do(method: str) -> None:
 async def test_browsers_are_told_to_insist_on_tls_where_there_is_some() -> None:
     answer = await ask("GET", exposure=Exposure(behind_tls=True))
     assert "max-age=" in answer.headers["strict-transport-security"]
+
+
+def test_pages_are_offered_the_methods_that_routes_have() -> None:
+    there = {method for _, method, _ in routes()} - {"WS"}
+    assert set(METHODS.split(", ")) == there
+
+
+def test_pages_may_read_every_header_that_is_described() -> None:
+    hidden = {"Set-Cookie"}  # no browser shows it to a page
+    assert set(ANSWERED) - hidden <= set(SHOWN.split(", "))
