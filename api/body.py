@@ -61,7 +61,7 @@ async def read_model(request: Request, model: type[M]) -> M:
         ValidationError: a field is missing, unknown or wrong.
     """
     if request.mimetype != "application/json" or "Content-Encoding" in request.headers:
-        raise UnsupportedMediaType(f"cannot read a body of type {request.mimetype or 'unknown'!r}")
+        raise UnsupportedMediaType(f"cannot read a body of {said_of_itself(request)}")
     return validated(signed(parse_object(await read_bytes(request)), model), model)
 
 
@@ -89,6 +89,14 @@ def bounded(body: Body, receive: Callable[[], Awaitable[Any]]) -> Callable[[], A
             return {"type": "http.request", "body": b"", "more_body": False}
 
     return receive_within_limit
+
+
+def said_of_itself(request: Request) -> str:
+    """What a body is, by its headers, for the refusal of it: its encoding, or else its type."""
+    encoding = request.headers.get("Content-Encoding")
+    if encoding is not None:
+        return f"encoding {encoding[:NAME_LIMIT]!r}"
+    return f"type {request.mimetype or 'unknown'!r}"
 
 
 async def read_bytes(request: Request) -> bytes:

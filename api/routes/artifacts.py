@@ -22,7 +22,7 @@ from actors.coordination.results.messages import (
     StoreArtifact,
 )
 from api.attribution import see_that_it_holds
-from api.body import BadBody, UnsupportedMediaType, read_query
+from api.body import BadBody, UnsupportedMediaType, read_query, said_of_itself
 from api.conventions import links
 from api.conventions.freshness import FOREVER, KEEP
 from api.doors import Doors
@@ -84,7 +84,7 @@ def routes(doors: Doors) -> Blueprint:
     async def store(workflow_id: str, name: str) -> tuple[dict[str, Any], int, dict[str, str]]:
         read_query(request, NoQuery)
         if "Content-Encoding" in request.headers:
-            raise EncodedFile("a file is stored as it is")
+            raise EncodedFile(f"cannot store a file of {said_of_itself(request)}")
         await see_that_it_holds(doors, workflow_id)
         coming, pieces = trio.open_memory_channel[bytes](0)
         message = StoreArtifact(

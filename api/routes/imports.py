@@ -12,7 +12,7 @@ from quart import Blueprint, g, request
 from actors.auth.messages import Principal
 from actors.auth.roles import Permission
 from actors.issues.import_messages import Imported, ImportIssues
-from api.body import UnsupportedMediaType, read_bytes, read_query
+from api.body import UnsupportedMediaType, read_bytes, read_query, said_of_itself
 from api.doors import Doors
 from api.models import Strict
 from supervision import ask
@@ -40,7 +40,7 @@ def routes(doors: Doors) -> Blueprint:
     async def take_in() -> dict[str, Any]:
         query = read_query(request, ImportQuery)
         if request.mimetype not in LINES or "Content-Encoding" in request.headers:
-            raise NoLines(f"cannot read lines of type {request.mimetype or 'unknown'!r}")
+            raise NoLines(f"cannot read lines of {said_of_itself(request)}")
         data = await read_bytes(request)
         message = ImportIssues(data=data, dry_run=query.dry_run, gates=_may_answer_gates())
         told: Imported = await ask(doors.tracker, message, deadline_s=DEADLINE_S)

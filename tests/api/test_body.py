@@ -199,3 +199,20 @@ def test_an_unknown_agent_type_is_not_found(shared: SharedSite) -> None:
 def test_a_title_of_1_to_500_bytes_is_kept_as_it_is(shared: SharedSite, title: str) -> None:
     started = shared.start("counting", issue_title=title).json()
     assert shared.get(f"{WORKFLOWS}/{started['id']}")["title"] == title
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "kind"),
+    [
+        ("POST", WORKFLOWS, "application/json"),
+        ("POST", "/api/v1/issues/import", "application/x-ndjson"),
+        ("PUT", f"{WORKFLOWS}/x/artifacts/a", "text/plain"),
+    ],
+)
+def test_a_body_that_is_encoded_is_refused_with_its_encoding(
+    shared: SharedSite, method: str, target: str, kind: str
+) -> None:
+    headers = [("Content-Type", kind), ("Content-Encoding", "gzip")]
+    answer = shared.call(method, target, headers=headers, body=[b"{}"])
+    body = refused(answer, 415, "unsupported_media_type")
+    assert "encoding 'gzip'" in body["detail"]
