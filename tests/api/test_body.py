@@ -216,3 +216,12 @@ def test_a_body_that_is_encoded_is_refused_with_its_encoding(
     answer = shared.call(method, target, headers=headers, body=[b"{}"])
     body = refused(answer, 415, "unsupported_media_type")
     assert "encoding 'gzip'" in body["detail"]
+
+
+def test_an_empty_list_and_an_empty_period_count_as_not_given(shared: SharedSite) -> None:
+    whole = shared.get(f"{WORKFLOWS}?limit=1").keys()
+    assert shared.get(f"{WORKFLOWS}?limit=1&fields=&status=").keys() == whole
+    trends = "/api/v1/analytics/trends"
+    assert shared.get(f"{trends}?period=")["period"]["seconds"] == 86_400
+    for target in (f"{trends}?group_by=", f"{WORKFLOWS}?limit="):
+        refused(shared.call("GET", target), 422, "validation_error")

@@ -47,6 +47,13 @@ def test_a_start_that_is_waited_for_is_answered_with_its_end(shared: SharedSite)
     assert answer.headers["location"] == f"{WORKFLOWS}/{answer.json()['id']}"
 
 
+def test_who_would_wait_and_be_told_at_once_is_waited_for(shared: SharedSite) -> None:
+    prefer = ("Prefer", "respond-async, wait=1")
+    answer = shared.start("waiting", prefer)
+    assert (answer.status, answer.json()["status"]) == (201, "active")
+    assert answer.headers["preference-applied"] == "wait=1"
+
+
 def test_a_look_that_waits_is_answered_once_the_workflow_has_ended(shared: SharedSite) -> None:
     workflow_id = shared.start("waiting").json()["id"]
     address = f"{WORKFLOWS}/{workflow_id}"
