@@ -48,6 +48,8 @@ def _ways_in(settings: Settings) -> Iterator[str]:
         yield "does not stand behind a proxy"
     if settings.allowed_hosts:
         yield f"does not answer to {settings.allowed_hosts[0]}, which may be asked for elsewhere"
+    if settings.cors_origins:
+        yield f"is not for pages of {settings.cors_origins[0]}, which would act as its own user"
 
 
 def warnings_of(settings: Settings, keys: Keys) -> Iterator[str]:

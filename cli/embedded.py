@@ -68,14 +68,27 @@ def start_and_watch(
     there, and answers the exit code.
     """
     del request  # it is `watch` that sends it, because only its sender learns the id
-    settings = replace(
-        Settings.read(config), host="127.0.0.1", port=0, metrics_host="127.0.0.1", metrics_port=0
-    )
+    settings = _for_nobody_else(Settings.read(config))
     configure_logging(LOG_LEVEL)
     where = place(repo, data_dir)
     refuse_without_git(where)
     with where.data, bound(settings, where.data) as sockets:
         return trio.run(_watched, where, settings, sockets, watch)
+
+
+def _for_nobody_else(settings: Settings) -> Settings:
+    """The settings without whatever would let others in, who have nothing to ask here."""
+    return replace(
+        settings,
+        host="127.0.0.1",
+        port=0,
+        metrics_host="127.0.0.1",
+        metrics_port=0,
+        allowed_hosts=(),
+        cors_origins=(),
+        trusted_proxies=(),
+        behind_tls_proxy=False,
+    )
 
 
 async def _watched(where: Place, settings: Settings, sockets: Sockets, watch: Watch) -> int:

@@ -72,10 +72,11 @@ def test_loopback_needs_no_key(host: str, keys: Keys) -> None:
         here(behind_tls_proxy=True),
         here(trusted_proxies=("127.0.0.1",)),
         here(allowed_hosts=("beadflow.example.org",)),
+        here(cors_origins=("https://board.example.org",)),
     ],
-    ids=["tls", "trusted", "named"],
+    ids=["tls", "trusted", "named", "pages"],
 )
-def test_behind_a_proxy_everybody_seems_to_be_here_so_that_it_needs_a_key(
+def test_what_lets_others_seem_to_be_the_machine_s_own_user_needs_a_key(
     settings: Settings,
 ) -> None:
     for keys in (NONE, ENDED):

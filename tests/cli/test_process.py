@@ -77,6 +77,30 @@ def _watched(server: FakeServer) -> None:
     ]
 
 
+ELSEWHERE = """
+host = "0.0.0.0"
+allowed_hosts = ["flow.example.org"]
+cors_origins = ["https://board.example.org"]
+trusted_proxies = ["127.0.0.1"]
+behind_tls_proxy = true
+"""
+
+
+def test_a_watched_start_lets_nobody_else_in_and_needs_no_key_for_it(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    repo = repository(tmp_path / "shop", {"README.md": "x\n"})
+    settings = tmp_path / "settings.toml"
+    settings.write_text(ELSEWHERE)
+    del env["WORKFLOW_URL"]
+    start = ("workflow", "start", "validation", "m", "--watch", "--config", str(settings))
+    done = run(env, python(RUN, *start), cwd=repo)
+    assert "Without a key" not in done.stderr
+    assert "workflow_completed" in done.stderr
+    refused = run(env, python(RUN, "up", "--port", "0", "--config", str(settings)), cwd=repo)
+    assert refused.returncode == 4
+
+
 @pytest.mark.parametrize(
     "argv",
     [["--help"], ["workflw"], ["help", "exit-codes"], ["workflow", "start", "--help"]],
