@@ -134,6 +134,43 @@ async def test_an_answer_tells_what_is_left() -> None:
     assert headers[0]["ratelimit-policy"] == '"read";q=5;w=5'
 
 
+SHOWN = [("Authorization", "Bearer x")]
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "status", "elsewhere", "here"),
+    [
+        ("GET /x", {}, 401, "address", None),
+        ("GET /x", {"headers": SHOWN}, 401, "login", "login"),
+        ("GET /health/live", {}, 200, None, None),
+        ("GET /openapi.json", {}, 200, "address", None),
+        ("POST /openapi.json", {}, 405, "address", None),
+        ("GET /openapi.json", {"host": "evil.example"}, 403, None, None),
+        ("GET /openapi.json", {"headers": [("Origin", "https://a.example")]}, 403, None, None),
+        ("GET /api/v1/nothing", {}, 404, "address", None),
+        ("POST /api/v1/auth/token", {}, 415, "login", "login"),
+    ],
+)
+async def test_an_answer_tells_of_the_bucket_that_was_asked_last_and_else_of_none(
+    asked: str,
+    given: dict[str, Any],
+    status: int,
+    elsewhere: str | None,
+    here: str | None,
+) -> None:
+    method, target = asked.split()
+    exposure = Exposure(rates=FEW)
+    async with System.open() as system:
+        app = (
+            counting(exposure) if target == "/x" else create_app(nowhere(system), exposure=exposure)
+        )
+        for client, policy in ((STRANGER, elsewhere), (CLIENT, here)):
+            answer = await call(app, method, target, client=client, **given)
+            assert answer.status == status
+            told = answer.headers.get("ratelimit")
+            assert (None if told is None else told.split('"')[1]) == policy
+
+
 async def test_a_refusal_says_when_to_come_back() -> None:
     app = counting(Exposure(rates=FEW), somebody())
     await statuses(app, 5)
