@@ -200,8 +200,7 @@ class _Described:
             schema = self._components.answered(operation.answer)
             types = (operation.answer_type, *operation.other_types)
             answer["content"] = {
-                media: {"schema": {"type": "string"} if media == STREAM else schema}
-                for media in types
+                media: {} if media == STREAM else {"schema": schema} for media in types
             }
         if operation.lines is not None:
             schema = self._components.answered(operation.lines)

@@ -135,6 +135,7 @@ async def test_an_answer_tells_what_is_left() -> None:
 
 
 SHOWN = [("Authorization", "Bearer x")]
+PAGE = [("Origin", "https://a.example")]
 
 
 @pytest.mark.parametrize(
@@ -145,8 +146,8 @@ SHOWN = [("Authorization", "Bearer x")]
         ("GET /health/live", {}, 200, None, None),
         ("GET /openapi.json", {}, 200, "address", None),
         ("POST /openapi.json", {}, 405, "address", None),
-        ("GET /openapi.json", {"host": "evil.example"}, 403, None, None),
-        ("GET /openapi.json", {"headers": [("Origin", "https://a.example")]}, 403, None, None),
+        ("GET /openapi.json", {"host": "evil.example"}, 403, "address", None),
+        ("GET /openapi.json", {"headers": PAGE}, 403, "address", None),
         ("GET /api/v1/nothing", {}, 404, "address", None),
         ("POST /api/v1/auth/token", {}, 415, "login", "login"),
     ],
