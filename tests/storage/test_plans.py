@@ -208,6 +208,7 @@ CALLS: dict[str, Arguments] = {
     "coordination.audit.detail_of": (("l",), {}),
     "coordination.audit.insert": ((LINE,), {}),
     "coordination.repeats.get": (("k",), {}),
+    "coordination.repeats.started": (("k",), {}),
     "coordination.repeats.forget": (("t", 10), {}),
     "coordination.repeats.put": (("k",), {"request_sha256": "s", "answer": "", "at": "t"}),
     "coordination.results.same_result": ((RESULT,), {}),
@@ -417,6 +418,8 @@ WHOLE = {
     "SCAN audit": "the last record, from the end",
     "SCAN sqlite_sequence": "a table of one row for each table that counts",
     "SCAN wanted VIRTUAL TABLE INDEX 1:": "the argument itself, a few ids",
+    "SCAN asked VIRTUAL TABLE INDEX 1:": "the argument itself, the keys of a batch",
+    "SCAN sqlite_master": "the schema: a row for each table, index and trigger",
     "SCAN agent_assignments USING INDEX agent_assignments_open": (
         "an index of assignments that are not over, and all are wanted"
     ),
