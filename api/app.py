@@ -4,7 +4,6 @@ What every request has in common is here: its id, the guard against foreign host
 a body, and what errors look like.
 """
 
-import asyncio
 import contextlib
 import inspect
 import re
@@ -72,20 +71,13 @@ from api.routes import (
     verbs,
     workflows,
 )
-from api.uploads import CLIENT_GONE, UploadBody, is_upload
+from api.uploads import BODY_CLOSED, CLIENT_GONE, UploadBody, is_upload
 from supervision import ActorDeadError, ActorRestarting, AskTimeout, Refused
 
 BODY_TIMEOUT_S = 30
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 log = structlog.get_logger("beadflow.api")
-
-
-class _Unknown(Exception):  # noqa: N818 - stands in for what older Pythons do not have
-    pass
-
-
-_BODY_CLOSED: type[Exception] = getattr(asyncio, "QueueShutDown", _Unknown)
 
 
 class Connection(TrioASGIHTTPConnection):
@@ -107,7 +99,7 @@ class Connection(TrioASGIHTTPConnection):
             receive = request.body.paced(receive)
         else:
             receive = bounded(request.body, receive)
-        with contextlib.suppress(_BODY_CLOSED):
+        with contextlib.suppress(BODY_CLOSED):
             await super().handle_messages(nursery, request, receive)
 
     async def _send_response(self, send: Any, response: Any) -> None:

@@ -89,10 +89,15 @@ async def see_that_it_holds(
         return agent_id
     if agent_id not in (None, who.user_id):
         raise NotYours(f"{who.user_id} cannot act in the place of another agent")
+    if not await has(doors, workflow_id, who):
+        raise NotYours(f"{who.user_id} does not have workflow {workflow_id}")
+    return who.user_id
+
+
+async def has(doors: Doors, workflow_id: str, who: Principal) -> bool:
+    """Whether a workflow is with this agent by an open assignment."""
     message = ListAssignments(
         workflow_id=workflow_id, agent_id=who.user_id, status="assigned", limit=1
     )
     found = await ask(doors.manager, message, deadline_s=DEADLINE_S)
-    if not found.records:
-        raise NotYours(f"{who.user_id} does not have workflow {workflow_id}")
-    return who.user_id
+    return bool(found.records)

@@ -16,13 +16,13 @@ from quart import g
 
 from actors.auth.messages import Principal
 from actors.auth.roles import Permission, Role
-from actors.coordination.assignment_messages import ListAssignments
 from actors.coordination.messages import ListWorkflows
 from actors.issues.gates import is_gate
 from actors.issues.questions import ShowIssue, Shown
 from actors.issues.verbs import CloseIssue, DeleteIssue, NewIssue, UpdateIssue
 from actors.workflows.history import CLOSED
 from api import noting
+from api.attribution import has
 from api.authority import Missing
 from api.batch_models import Verb
 from api.doors import Doors
@@ -117,10 +117,7 @@ async def _see_that_it_may_end(doors: Doors, workflow_id: str, who: Principal) -
     """
     if who.may(Permission.WORKFLOW_DELETE):
         return
-    if Role.AGENT in who.roles and who.may(Permission.AGENT_WORK):
-        mine = ListAssignments(
-            workflow_id=workflow_id, agent_id=who.user_id, status="assigned", limit=1
-        )
-        if (await ask(doors.manager, mine, deadline_s=DEADLINE_S)).records:
-            return
+    is_agent = Role.AGENT in who.roles and who.may(Permission.AGENT_WORK)
+    if is_agent and await has(doors, workflow_id, who):
+        return
     raise Missing(who, Permission.WORKFLOW_DELETE)

@@ -4,6 +4,7 @@ All other bodies are one JSON object (`api.body`), and Quart keeps those whole i
 be too large here is said by whoever stores it.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -26,6 +27,9 @@ REST_PAUSE_S: Final = 0.5
 class _Unknown(Exception):  # noqa: N818 - stands in for what older Pythons do not have
     pass
 
+
+BODY_CLOSED: Final[type[Exception]] = getattr(asyncio, "QueueShutDown", _Unknown)
+"""What Quart raises where more of a body comes after its end, from Python 3.13 on."""
 
 CLIENT_GONE: Final[type[Exception]] = getattr(
     quart.wrappers.base, "ClientDisconnectedError", _Unknown

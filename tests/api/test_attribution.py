@@ -1,8 +1,6 @@
 """In whose name requests act, and what an agent may touch."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,30 +8,12 @@ import pytest
 from actors import facts
 from actors.auth.roles import Role
 from tests.api.asgi import Answer, Header
-from tests.api.locked import Locked, locked
+from tests.api.locked import Locked
 from tests.api.problems import refused
 from tests.api.site import WORKFLOWS
-from tests.support.world import git_repository
 
 ISSUES = "/api/v1/issues"
 GATES = "/api/v1/gates"
-
-
-@pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
-    repo: Path = git_repository(tmp_path_factory.mktemp("locked") / "repo")
-    with locked(repo) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def operator(door: Locked) -> Header:
-    return door.header(Role.OPERATOR, "ann")
-
-
-@pytest.fixture(scope="module")
-def admin(door: Locked) -> Header:
-    return door.header(Role.ADMIN, "root")
 
 
 @pytest.fixture(scope="module")

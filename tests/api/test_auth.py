@@ -1,32 +1,17 @@
 """/api/v1/auth and /api/v1/audit on a real site: keys, tokens, tickets, and what the log says."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from actors.auth.roles import GRANTS, Permission, Role
 from tests.api.asgi import Answer, Header, stream
-from tests.api.locked import Locked, locked
+from tests.api.locked import Locked
 from tests.api.problems import refused
-from tests.support.world import git_repository
 
 AUTH = "/api/v1/auth"
 AUDIT = "/api/v1/audit"
 ME = f"{AUTH}/me"
-
-
-@pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
-    repo: Path = git_repository(tmp_path_factory.mktemp("locked") / "repo")
-    with locked(repo) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def admin(door: Locked) -> Header:
-    return door.header(Role.ADMIN, "root")
 
 
 def made(door: Locked, admin: Header, **given: Any) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Each route for each who may ask: what the table says is what comes of it, and nothing else."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,20 +9,12 @@ from actors.auth.roles import GRANTS, Permission, Role
 from api.app import create_app
 from api.permissions import KNOWN, OPEN, PERMISSIONS
 from tests.api.asgi import Header
-from tests.api.locked import Locked, locked
-from tests.support.world import git_repository
+from tests.api.locked import Locked
 
 PARAMETER = "x"
 """Whatever an address has a place for."""
 
 NOBODY = ("anonymous", "expired", "revoked")
-
-
-@pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
-    repo: Path = git_repository(tmp_path_factory.mktemp("locked") / "repo")
-    with locked(repo) as found:
-        yield found
 
 
 def routes() -> Iterator[tuple[str, str, str]]:
