@@ -18,6 +18,7 @@ from actors.coordination.messages import (
     UpdateWorkflow,
     WorkflowRecord,
 )
+from api import noting
 from api.authority import principal, require
 from api.body import read_model, read_query
 from api.conventions import links, tracing
@@ -141,7 +142,10 @@ def routes(doors: Doors, closing: trio.Event) -> Blueprint:
             expected=expected(request),
             idempotency_key=idempotency_key(request),
         )
-        return one(await ask(doors.manager, message, deadline_s=WRITE_DEADLINE_S))
+        record = await ask(doors.manager, message, deadline_s=WRITE_DEADLINE_S)
+        if body.status in ENDS:
+            noting.ends((workflow_id,))
+        return one(record)
 
     @blueprint.get("/<workflow_id>/logs")
     async def logs(workflow_id: str) -> Response:

@@ -149,6 +149,20 @@ def test_a_state_that_ends_a_workflow_needs_what_its_deletion_needs(
     assert put(door, target, b'{"priority":1}', operator, typed).status == 200
 
 
+def test_a_state_that_ends_a_workflow_is_noted_as_its_deletion_is(
+    door: Locked, admin: Header
+) -> None:
+    workflow_id, _ = held(door)
+    typed = ("Content-Type", "application/json")
+    target = f"{WORKFLOWS}/{workflow_id}"
+    assert put(door, target, b'{"priority":1}', admin, typed).status == 200
+    assert put(door, target, b'{"status":"cancelled"}', admin, typed).status == 200
+    log = "/api/v1/audit?action=workflow:delete&outcome=done&limit=200"
+    lines = door.call("GET", log, admin).json()["data"]
+    noted = [line["detail"]["workflows"] for line in lines if line["target"] == f"PUT {target}"]
+    assert noted == [[workflow_id]]
+
+
 def test_an_agent_works_for_what_is_assigned_to_it(door: Locked) -> None:
     workflow_id, mine = held(door)
     other = "runner-2" if mine == "runner-1" else "runner-1"
